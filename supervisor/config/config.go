@@ -1,0 +1,72 @@
+// Package config says what sites.toml may contain. It reads the file and
+// everything it includes, fills in defaults, and reports all mistakes at once,
+// each with file, line, key and what would be right.
+//
+// A Config is a plain value: nothing here starts a process, opens a socket or
+// watches a file, and a Config is never changed after Load returned it.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+)
+
+// Config is a whole sites.toml with its includes.
+type Config struct {
+	Path           string         // absolute path of sites.toml
+	Dir            string         // its directory: where relative paths start
+	Listen         []string       // host:port of the front door
+	StateDir       string         // absolute; default .multisite beside sites.toml
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
+	Sites          []*Site        // in order of name
+}
+
+// Kind tells which runtime serves a site.
+type Kind string
+
+// The kinds of site.
+const (
+	WSGI Kind = "wsgi" // a Python application: Django or any other WSGI callable
+	Apps Kind = "apps" // the built-in Go apps, named by a settings file in TOML
+	App  Kind = "app"  // a Go program that calls worker.Serve
+)
+
+// Site is one [site.NAME] with everything it inherits from [defaults].
+type Site struct {
+	Name       string
+	Position   tomlfile.Position // of the [site.NAME] header
+	ServerName string
+	Aliases    []string
+	Default    bool // answers for hosts that no site names
+	Mount      string
+
+	Kind     Kind
+	Settings string // dotted module (WSGI), or absolute path of a .toml file (Apps)
+	WSGI     string // absolute script path or "module:callable"; empty: from Settings
+	App      string // absolute path of a Go plugin binary
+
+	Python     string   // absolute path of the interpreter to execute
+	PythonPath []string // absolute
+	Home       string   // absolute working directory
+
+	Env map[string]string
+
+	Processes Range
+	Threads   int
+
+	ListenBacklog     int // requests that may wait for a worker
+	QueueTimeout      time.Duration
+	RequestTimeout    time.Duration
+	StartupTimeout    time.Duration
+	GracefulTimeout   time.Duration
+	ShutdownTimeout   time.Duration
+	InactivityTimeout time.Duration
+	MaxBody           int64
+
+	Static map[string]string // URL prefix to absolute directory
+}
+
+// Range is how many worker processes a site may have. Min == Max is a fixed count.
+type Range struct{ Min, Max int }
