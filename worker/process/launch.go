@@ -1,0 +1,17 @@
+package process
+
+import "strings"
+
+// LaunchError says why a worker did not become ready, in the words of the
+// site's own code where it spoke.
+type LaunchError struct {
+	Problem string // one line: "ModuleNotFoundError: No module named 'shop'"
+	Detail  string // a traceback or the last lines of output; may be empty
+}
+
+func (e *LaunchError) Error() string { return e.Problem }
+
+// NewLaunchError makes an error of a process that ended before it was ready.
+func NewLaunchError(problem string, p *Process) *LaunchError {
+	return &LaunchError{Problem: problem, Detail: strings.Join(p.Tail(), "\n")}
+}

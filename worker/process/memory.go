@@ -1,0 +1,52 @@
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// Memory is what a process holds, in bytes.
+type Memory struct {
+	PSS int64 // its private pages and its share of the shared ones; sums are true
+	USS int64 // pages that no other process has: what ending it gives back
+	RSS int64 // every resident page; sums count shared pages once per process
+}
+
+// Add returns the sum of both.
+func (m Memory) Add(o Memory) Memory {
+	return Memory{PSS: m.PSS + o.PSS, USS: m.USS + o.USS, RSS: m.RSS + o.RSS}
+}
+
+// ReadMemory reads the memory of a process from /proc/PID/smaps_rollup (proc(5)).
+func ReadMemory(pid int) (Memory, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
+	if err != nil {
+		return Memory{}, fmt.Errorf("read memory of process %d: %w", pid, err)
+	}
+	return parseMemory(b), nil
+}
+
+func parseMemory(b []byte) Memory {
+	var m Memory
+	for line := range bytes.Lines(b) {
+		f := bytes.Fields(line)
+		if len(f) < 3 || string(f[2]) != "kB" {
+			continue
+		}
+		kb, err := strconv.ParseInt(string(f[1]), 10, 64)
+		if err != nil {
+			continue // the address line of the mapping
+		}
+		switch string(f[0]) {
+		case "Rss:":
+			m.RSS = kb << 10
+		case "Pss:":
+			m.PSS = kb << 10
+		case "Private_Clean:", "Private_Dirty:", "Private_Hugetlb:":
+			m.USS += kb << 10
+		}
+	}
+	return m
+}

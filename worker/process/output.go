@@ -1,0 +1,99 @@
+package process
+
+import (
+	"bufio"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	maxLine   = 64 << 10 // a longer line is cut in pieces
+	tailLines = 60       // enough for a Python traceback
+	// drainTime bounds the wait for output after the end: a child of the process
+	// that left its group may hold the pipe open for ever.
+	drainTime = time.Second
+)
+
+// Output reads what a process writes to stdout and stderr, line by line.
+type Output struct {
+	w, r *os.File
+	line func(string)
+	done chan struct{}
+
+	mu sync.Mutex
+	// mu protects tail
+	tail []string
+}
+
+// NewOutput returns an Output that hands each line, without its end, to line.
+// It must be given to Start or Adopt, or closed.
+func NewOutput(line func(string)) (*Output, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	o := &Output{w: w, r: r, line: line, done: make(chan struct{})}
+	go o.read()
+	return o, nil
+}
+
+// File is the end to write to, for passing to a process that another one forks.
+func (o *Output) File() *os.File { return o.w }
+
+// Tail returns the last lines.
+func (o *Output) Tail() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]string(nil), o.tail...)
+}
+
+// Close ends the reading when no process was started.
+func (o *Output) Close() {
+	o.w.Close()
+	<-o.done
+}
+
+// started drops our copy of the writing end: the process has its own.
+func (o *Output) started() { o.w.Close() }
+
+// finish waits until all that the dead process wrote was read.
+func (o *Output) finish() {
+	_ = o.r.SetReadDeadline(time.Now().Add(drainTime)) // a pipe has deadlines
+	<-o.done
+}
+
+func (o *Output) read() {
+	defer close(o.done)
+	defer o.r.Close()
+	in := bufio.NewReaderSize(o.r, 4<<10)
+	var long []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		long = append(long, part...)
+		if err == bufio.ErrBufferFull && len(long) < maxLine {
+			continue
+		}
+		if len(long) > 0 {
+			o.emit(long)
+			long = long[:0]
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			return
+		}
+	}
+}
+
+func (o *Output) emit(b []byte) {
+	if b[len(b)-1] == '\n' {
+		b = b[:len(b)-1]
+	}
+	s := string(b)
+	o.mu.Lock()
+	if len(o.tail) == tailLines {
+		o.tail = append(o.tail[:0], o.tail[1:]...)
+	}
+	o.tail = append(o.tail, s)
+	o.mu.Unlock()
+	o.line(s)
+}

@@ -1,0 +1,195 @@
+// Package process owns one operating system process from start to reap: how it
+// is started, told to stop, waited for, and how much memory it holds.
+//
+// Every process leads its own process group, gets the environment it is given
+// and nothing else, and dies with the process that started it (PR_SET_PDEATHSIG).
+// Its end is seen through a pidfd, so no thread blocks per process, and no
+// stranger's exit status is ever taken. What is left of its group is killed.
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Command says what to start.
+type Command struct {
+	Path   string     // absolute path of the program
+	Args   []string   // arguments, the program's name first
+	Env    []string   // the whole environment
+	Dir    string     // working directory
+	Files  []*os.File // descriptors 3, 4, …
+	Output *Output    // where its stdout and stderr go; nil: nowhere
+}
+
+// Process is a running or ended child process.
+type Process struct {
+	pid    int
+	pidfd  *os.File
+	output *Output
+	done   chan struct{}
+	exit   Exit // valid once done is closed
+	stop   sync.Once
+}
+
+// Start starts the command. The caller keeps ownership of c.Files. After an
+// error c.Output is closed.
+func Start(c Command) (*Process, error) {
+	p, err := start(c)
+	if err != nil {
+		if c.Output != nil {
+			c.Output.Close()
+		}
+		return nil, fmt.Errorf("start %s: %w", c.Path, err)
+	}
+	return p, nil
+}
+
+func start(c Command) (*Process, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	out := null
+	if c.Output != nil {
+		out = c.Output.w
+	}
+	pidfd := -1
+	p, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
+		Dir:   c.Dir,
+		Env:   c.Env,
+		Files: append([]*os.File{null, out, out}, c.Files...),
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer p.Release()
+	return newProcess(p.Pid, pidfd, c.Output)
+}
+
+// Adopt takes charge of a child that another process forked on our behalf and
+// left to us, the subreaper.
+func Adopt(pid int, output *Output) (*Process, error) {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("adopt process %d: %w", pid, err)
+	}
+	return newProcess(pid, pidfd, output)
+}
+
+func newProcess(pid, pidfd int, output *Output) (*Process, error) {
+	if pidfd < 0 {
+		_ = unix.Kill(pid, unix.SIGKILL) // unusable without a pidfd
+		return nil, fmt.Errorf("watch process %d: this kernel has no pidfd (Linux 5.10 or newer is needed)", pid)
+	}
+	unix.CloseOnExec(pidfd)
+	_ = unix.SetNonblock(pidfd, true) // lets the runtime's poller wait for it
+	p := &Process{pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), output: output, done: make(chan struct{})}
+	if output != nil {
+		output.started()
+	}
+	go p.reap()
+	return p, nil
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.pid }
+
+// Done is closed when the process has ended, was reaped, and its output was read.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Exit says how the process ended. It may be called after Done is closed.
+func (p *Process) Exit() Exit { return p.exit }
+
+// Tail returns the last lines that the process wrote.
+func (p *Process) Tail() []string {
+	if p.output == nil {
+		return nil
+	}
+	return p.output.Tail()
+}
+
+// Signal sends sig to the process alone. A process that has ended is no error.
+func (p *Process) Signal(sig syscall.Signal) error {
+	err := p.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) })
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// Stop asks the process to end (SIGTERM), kills it and its group after grace
+// (SIGKILL), and returns when it was reaped.
+func (p *Process) Stop(grace time.Duration) {
+	p.stop.Do(func() { _ = p.Signal(syscall.SIGTERM) }) // an error means it has ended
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return
+	case <-timer.C:
+	}
+	p.Kill()
+	<-p.done
+}
+
+// Kill ends the process and its group at once. It does not wait.
+func (p *Process) Kill() {
+	select {
+	case <-p.done: // its number may belong to another process by now
+	default:
+		_ = p.Signal(syscall.SIGKILL) // an error means it has ended
+	}
+}
+
+// reap waits for the end, kills what is left of the group, and takes the status.
+// The group is killed before the status is taken, while the number is still ours.
+func (p *Process) reap() {
+	defer close(p.done)
+	_ = p.waitUntilDead() // an error leaves wait4 below to wait
+	_ = unix.Kill(-p.pid, unix.SIGKILL)
+	var ws unix.WaitStatus
+	for {
+		_, err := unix.Wait4(p.pid, &ws, 0, nil)
+		if err == nil || !errors.Is(err, unix.EINTR) {
+			p.exit = exitOf(ws, err)
+			break
+		}
+	}
+	p.pidfd.Close()
+	if p.output != nil {
+		p.output.finish()
+	}
+}
+
+func (p *Process) waitUntilDead() error {
+	raw, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Read(func(fd uintptr) bool {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PIDFD, int(fd), &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		return err == nil && info.Signo != 0 || err != nil && !errors.Is(err, unix.EINTR)
+	})
+}
+
+func (p *Process) control(f func(fd int) error) error {
+	raw, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var callErr error
+	if err := raw.Control(func(fd uintptr) { callErr = f(int(fd)) }); err != nil {
+		return err
+	}
+	return callErr
+}
