@@ -1,0 +1,154 @@
+package fastcgi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/multisite/multisite/worker/unixsock"
+)
+
+// ErrNotSent says that nothing of a request reached the worker: it may be
+// repeated on another one, whatever its method.
+var ErrNotSent = errors.New("the worker was gone before the request was sent")
+
+// Options are the settings of a Client. Only Socket is needed.
+type Options struct {
+	Socket     string
+	ScriptName string            // where the site is mounted; "" or "/sub"
+	Params     map[string]string // sent with every request
+	Stderr     func(line string) // what FCGI_STDERR records say
+}
+
+// Client sends requests to one worker process.
+type Client struct {
+	opts   Options
+	params []byte // Options.Params, encoded
+
+	mu sync.Mutex
+	// mu protects idle, closed
+	idle   []*conn // last used last
+	closed bool
+}
+
+// NewClient returns a Client that has not connected yet.
+func NewClient(o Options) *Client {
+	c := &Client{opts: o}
+	for name, value := range o.Params {
+		c.params = appendPair(c.params, name, value)
+	}
+	if c.opts.Stderr == nil {
+		c.opts.Stderr = func(string) {}
+	}
+	return c
+}
+
+// Probe opens a connection and returns when the worker answers on it
+// (FCGI_GET_VALUES, section 4.1). The connection is kept for requests.
+func (c *Client) Probe(ctx context.Context) error {
+	cn, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	deadline, _ := ctx.Deadline()
+	if err := cn.probe(deadline); err != nil {
+		cn.close()
+		return err
+	}
+	c.put(cn)
+	return nil
+}
+
+// RoundTrip sends r and returns the answer once its header is read. The context
+// bounds the whole exchange by its deadline alone: work that a worker has begun
+// goes on when the client has left. r.Body must be readable without waiting for
+// a client, and is not closed.
+//
+// The caller must close the Body. When Close returns nil, the worker is free.
+func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
+	cn, err := c.get(r.Context())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	deadline, _ := r.Context().Deadline()
+	resp, err := cn.roundTrip(r, deadline)
+	if err != nil {
+		cn.close()
+		return nil, inTime(err)
+	}
+	return resp, nil
+}
+
+// Close closes the idle connections, and every other one when its request ends.
+func (c *Client) Close() {
+	c.mu.Lock()
+	idle := c.idle
+	c.idle, c.closed = nil, true
+	c.mu.Unlock()
+	for _, cn := range idle {
+		cn.close()
+	}
+}
+
+func (c *Client) get(ctx context.Context) (*conn, error) {
+	c.mu.Lock()
+	if n := len(c.idle); n > 0 {
+		cn := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		c.mu.Unlock()
+		return cn, nil
+	}
+	c.mu.Unlock()
+	return c.dial(ctx)
+}
+
+func (c *Client) put(cn *conn) {
+	c.mu.Lock()
+	if !c.closed {
+		c.idle = append(c.idle, cn)
+		cn = nil
+	}
+	c.mu.Unlock()
+	if cn != nil {
+		cn.close()
+	}
+}
+
+func (c *Client) dial(ctx context.Context) (*conn, error) {
+	nc, err := unixsock.Dial(ctx, c.opts.Socket)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(c, nc), nil
+}
+
+// reopen is called after a request was given up: it waits until the worker
+// serves a new connection, which tells that it has left the old request.
+func (c *Client) reopen(deadline time.Time) error {
+	ctx := context.Background()
+	if !deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	if err := c.Probe(ctx); err != nil {
+		return fmt.Errorf("wait for the worker to leave an abandoned request: %w", inTime(err))
+	}
+	return nil
+}
+
+// inTime names a passed deadline as contexts do.
+func inTime(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return context.DeadlineExceeded
+	}
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,155 @@
+package fastcgi
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	readBuffer = 32 << 10
+	// firstWrite is the largest request that is sent in one write. It must fit
+	// an empty socket buffer, because nobody reads the answer meanwhile.
+	firstWrite = 64 << 10
+	keepBuffer = 128 << 10 // a larger write buffer is not kept
+)
+
+// conn is one connection to a worker.
+type conn struct {
+	client *Client
+	nc     net.Conn
+	br     *bufio.Reader
+	out    []byte
+	sent   chan error // of the goroutine that sends a large body; nil: all is sent
+}
+
+func newConn(c *Client, nc net.Conn) *conn {
+	return &conn{client: c, nc: nc, br: bufio.NewReaderSize(nc, readBuffer)}
+}
+
+func (c *conn) close() { c.nc.Close() }
+
+// probe asks for FCGI_MAX_REQS; any well-formed answer will do.
+func (c *conn) probe(deadline time.Time) error {
+	content := appendPair(nil, "FCGI_MAX_REQS", "")
+	b := append(appendHeader(nil, typeGetValues, len(content)), content...)
+	b[3] = 0 // a management record
+	_ = c.nc.SetDeadline(deadline)
+	if _, err := c.nc.Write(b); err != nil {
+		return err
+	}
+	rec, err := next(c.br)
+	if err != nil {
+		return err
+	}
+	if rec.typ != typeGetValuesResult {
+		return malformed("record type %d in answer to FCGI_GET_VALUES", rec.typ)
+	}
+	_, err = c.br.Discard(rec.content + rec.padding)
+	return err
+}
+
+func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, error) {
+	_ = c.nc.SetDeadline(deadline)
+	if err := c.send(r); err != nil {
+		return nil, err
+	}
+	body := &Body{conn: c, deadline: deadline}
+	head, err := body.readHead()
+	if err != nil {
+		return nil, err
+	}
+	resp := &http.Response{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r, ContentLength: -1, Body: body}
+	if err := parseHead(resp, head); err != nil {
+		return nil, err
+	}
+	body.takeBuffered()
+	return resp, nil
+}
+
+// send writes the request. What fits goes in the first write; a goroutine sends
+// the rest, so that a worker that answers before it has read everything, and
+// the front door that waits for it, can not block each other.
+func (c *conn) send(r *http.Request) error {
+	b := appendBegin(c.out[:0])
+	b = c.appendParamRecords(b, r)
+	rest := r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
+	if rest && r.ContentLength > 0 && int64(len(b))+r.ContentLength+2*headerSize <= firstWrite {
+		var err error
+		if b, err = appendBody(b, r.Body, int(r.ContentLength)); err != nil {
+			return fmt.Errorf("%w: read request body: %w", ErrNotSent, err)
+		}
+		rest = false
+	}
+	if !rest {
+		b = appendHeader(b, typeStdin, 0)
+	}
+	n, err := c.nc.Write(b)
+	if err != nil && n == 0 {
+		return fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	if c.out = b; cap(b) > keepBuffer {
+		c.out = nil
+	}
+	if err != nil {
+		return err
+	}
+	if rest {
+		c.sent = make(chan error, 1)
+		go c.sendBody(r.Body, c.sent)
+	}
+	return nil
+}
+
+// appendParamRecords appends the PARAMS stream: nearly always one record.
+func (c *conn) appendParamRecords(b []byte, r *http.Request) []byte {
+	start := len(b)
+	b = appendHeader(b, typeParams, 0)
+	b = append(b, c.client.params...)
+	b = appendParams(b, r, c.client.opts.ScriptName, r.ContentLength)
+	n := len(b) - start - headerSize
+	if n <= maxContent {
+		b[start+4], b[start+5] = byte(n>>8), byte(n)
+		return appendHeader(b, typeParams, 0)
+	}
+	content := append([]byte(nil), b[start+headerSize:]...)
+	return appendHeader(appendStream(b[:start], typeParams, content), typeParams, 0)
+}
+
+// appendBody appends a body of n bytes as one STDIN record.
+func appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
+	b = appendHeader(b, typeStdin, n)
+	start := len(b)
+	b = append(b, make([]byte, n)...)
+	_, err := io.ReadFull(body, b[start:])
+	return b, err
+}
+
+// sendBody sends body as the STDIN stream. The worker drains what its
+// application leaves unread, so this ends with the request or its deadline.
+func (c *conn) sendBody(body io.Reader, sent chan<- error) {
+	buf := make([]byte, headerSize+32<<10)
+	for {
+		n, err := io.ReadFull(body, buf[headerSize:])
+		if n > 0 {
+			appendHeader(buf[:0], typeStdin, n)
+			if _, err := c.nc.Write(buf[:headerSize+n]); err != nil {
+				sent <- err
+				return
+			}
+		}
+		switch err {
+		case nil:
+			continue
+		case io.EOF, io.ErrUnexpectedEOF:
+			_, err = c.nc.Write(appendHeader(buf[:0], typeStdin, 0))
+		default:
+			_, _ = c.nc.Write(appendHeader(buf[:0], typeAbortRequest, 0)) // the connection is closed anyway
+		}
+		sent <- err
+		return
+	}
+}

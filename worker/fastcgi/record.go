@@ -1,0 +1,113 @@
+package fastcgi
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Record types of FastCGI 1.0, section 8.
+const (
+	typeBeginRequest    = 1
+	typeAbortRequest    = 2
+	typeEndRequest      = 3
+	typeParams          = 4
+	typeStdin           = 5
+	typeStdout          = 6
+	typeStderr          = 7
+	typeGetValues       = 9
+	typeGetValuesResult = 10
+)
+
+const (
+	version    = 1
+	headerSize = 8
+	endSize    = 8     // content of an END_REQUEST record
+	maxContent = 65528 // of one record; a multiple of 8, so it needs no padding
+	requestID  = 1     // one request at a time per connection
+	roleResp   = 1
+	keepConn   = 1
+)
+
+// ErrMalformed says that a worker did not speak FastCGI, or broke its rules.
+var ErrMalformed = errors.New("malformed FastCGI answer")
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+}
+
+// record is the header of one record.
+type record struct {
+	typ     byte
+	content int // bytes
+	padding int
+}
+
+// parseRecord reads a header of headerSize bytes.
+func parseRecord(h []byte) (record, error) {
+	if h[0] != version {
+		return record{}, malformed("version %d", h[0])
+	}
+	r := record{typ: h[1], content: int(binary.BigEndian.Uint16(h[4:])), padding: int(h[6])}
+	id := binary.BigEndian.Uint16(h[2:])
+	want := uint16(requestID)
+	if r.typ == typeGetValuesResult {
+		want = 0 // a management record
+	}
+	if id != want {
+		return record{}, malformed("record type %d for request %d", r.typ, id)
+	}
+	return r, nil
+}
+
+// next reads the header of the next record.
+func next(br *bufio.Reader) (record, error) {
+	h, err := br.Peek(headerSize)
+	if err != nil {
+		if err == io.EOF && len(h) > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		return record{}, err
+	}
+	r, err := parseRecord(h)
+	if err == nil {
+		_, err = br.Discard(headerSize)
+	}
+	return r, err
+}
+
+// appendHeader appends a record header without padding.
+func appendHeader(b []byte, typ byte, content int) []byte {
+	return append(b, version, typ, 0, requestID, byte(content>>8), byte(content), 0, 0)
+}
+
+// appendStream appends content as records of a stream, without its end.
+func appendStream(b []byte, typ byte, content []byte) []byte {
+	for len(content) > 0 {
+		n := min(len(content), maxContent)
+		b = append(appendHeader(b, typ, n), content[:n]...)
+		content = content[n:]
+	}
+	return b
+}
+
+func appendBegin(b []byte) []byte {
+	return append(appendHeader(b, typeBeginRequest, 8), 0, roleResp, keepConn, 0, 0, 0, 0, 0)
+}
+
+// appendPair appends a name-value pair, section 3.4.
+func appendPair(b []byte, name, value string) []byte {
+	b = appendLength(b, len(name))
+	b = appendLength(b, len(value))
+	b = append(b, name...)
+	return append(b, value...)
+}
+
+func appendLength(b []byte, n int) []byte {
+	if n < 128 {
+		return append(b, byte(n))
+	}
+	return binary.BigEndian.AppendUint32(b, uint32(n)|1<<31)
+}
