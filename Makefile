@@ -1,0 +1,63 @@
+SHELL       := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: help build test race fuzz check django clean
+
+GO       ?= go
+FUZZTIME ?= 60s
+# RACE=-race looks for data races; LONG=1 runs the long soaks too.
+RACE     ?=
+LONG     ?=
+TIMEOUT  ?= $(if $(LONG),60m,10m)
+
+django := testdata/django
+venv   := $(django)/.venv
+python := $(venv)/bin/python3
+sources = $(wildcard $(django)/*.py $(django)/*/*.py $(django)/*/migrations/*.py)
+
+help: ## print these lines
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the binary, ./multisite
+	$(GO) build -o multisite ./cmd/multisite
+
+# Not cached: what the tests prove depends on Python files that Go does not track.
+test: $(venv)/ready $(django)/test.sqlite3 ## everything the tests need, then all tests
+	for site in 1 2; do \
+	  $(python) $(django)/manage.py test --buffer --verbosity 0 --settings subdomain$${site}_settings; \
+	done
+	MULTISITE_LONG=$(LONG) $(GO) test -count=1 -timeout $(TIMEOUT) $(RACE) ./...
+
+race: ## all tests under the race detector
+	$(MAKE) test RACE=-race
+
+fuzz: ## every fuzz target for FUZZTIME=60s each
+	$(GO) test -list '^Fuzz' ./... | \
+	  awk '/^Fuzz/ { name[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, name[i]; n = 0 }' | \
+	  while read -r package target; do \
+	    echo "$$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
+	  done
+
+check: ## formatting and go vet
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:" $$files >&2; exit 1; fi
+	$(GO) vet ./...
+
+django: $(venv)/ready $(django)/db.sqlite3 ## the article's project: its virtual environment and database
+	@echo "ready: go run ./cmd/multisite up -c $(django)/sites.toml   (admin: user admin, password admin)"
+
+clean: ## remove what the other targets made
+	rm -rf multisite $(venv) $(django)/*.sqlite3 $(django)/static_root
+
+$(venv): $(venv)/ready
+
+$(venv)/ready: $(django)/requirements.txt testdata/python.sh
+	testdata/python.sh $(venv) $<
+	@touch $@
+
+# The tests' template. A user's own database is never made again.
+$(django)/test.sqlite3: $(sources) testdata/database.sh $(venv)/ready
+	testdata/database.sh $(python) $@
+
+$(django)/db.sqlite3: | $(django)/test.sqlite3
+	cp $(django)/test.sqlite3 $@

@@ -1,0 +1,3 @@
+"""A module whose application cannot be called."""
+
+application = "subdomain1.wsgi"
