@@ -1,0 +1,142 @@
+package tomlfile
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// Item is one string of a list and where it stands.
+type Item struct {
+	Value    string
+	Position Position
+}
+
+// String sets *to if the table says name, and tells whether it did. So do the
+// other methods here; a value of the wrong type is reported and not set.
+func (t *Table) String(name string, to *string) bool {
+	return set(t, name, "a string", to)
+}
+
+// Bool reads true or false.
+func (t *Table) Bool(name string, to *bool) bool {
+	return set(t, name, "true or false", to)
+}
+
+// Int reads a whole number that is at least least.
+func (t *Table) Int(name string, to *int, least int) bool {
+	var n int64
+	if !set(t, name, "a whole number", &n) {
+		return false
+	}
+	if n < int64(least) || n > 1<<31-1 {
+		t.Problem(name, fmt.Sprintf("must be between %d and %d, not %d", least, 1<<31-1, n), "")
+		return false
+	}
+	*to = int(n)
+	return true
+}
+
+// Duration reads a string such as "30s". It is never negative.
+func (t *Table) Duration(name string, to *time.Duration) bool {
+	return parse(t, name, `a duration such as "30s"`, to, parseDuration)
+}
+
+// Size reads a string such as "64MB" as bytes: KB, MB and GB are powers of 1000,
+// KiB, MiB and GiB powers of 1024.
+func (t *Table) Size(name string, to *int64) bool {
+	return parse(t, name, `a size such as "64MB"`, to, parseSize)
+}
+
+// Path reads a path and makes it absolute; a relative one starts at the file's
+// directory. Whether anything is there is for the reader to check.
+func (t *Table) Path(name string, to *string) bool {
+	var path string
+	if !t.String(name, &path) {
+		return false
+	}
+	if path == "" {
+		t.Problem(name, "must not be empty", "")
+		return false
+	}
+	*to = t.file.Abs(path)
+	return true
+}
+
+// Abs makes path absolute as Table.Path does.
+func (f *File) Abs(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(f.dir, path)
+}
+
+// Strings reads one string or a list of them.
+func (t *Table) Strings(name string, to *[]string) bool {
+	items, ok := t.Items(name)
+	if !ok {
+		return false
+	}
+	*to = make([]string, len(items))
+	for i, item := range items {
+		(*to)[i] = item.Value
+	}
+	return true
+}
+
+// Items is Strings for a reader that may have to say which one is wrong.
+func (t *Table) Items(name string) ([]Item, bool) {
+	value, found := t.value(name)
+	if !found {
+		return nil, false
+	}
+	if one, ok := value.(string); ok {
+		return []Item{{one, t.Position(name)}}, true
+	}
+	list, ok := value.([]any)
+	if !ok {
+		t.WrongType(name, "a string or a list of strings")
+		return nil, false
+	}
+	items := make([]Item, 0, len(list))
+	for i, element := range list {
+		at := t.Position(name, index(i))
+		s, ok := element.(string)
+		if !ok {
+			t.file.Add(Problem{Position: at, Key: t.Key(name), Message: "must be a list of strings; one is " + typeName(element)})
+			return nil, false
+		}
+		items = append(items, Item{s, at})
+	}
+	return items, true
+}
+
+// set is for the types that TOML has itself.
+func set[T any](t *Table, name, want string, to *T) bool {
+	value, found := t.value(name)
+	if !found {
+		return false
+	}
+	v, ok := value.(T)
+	if !ok {
+		t.WrongType(name, want)
+		return false
+	}
+	*to = v
+	return true
+}
+
+// parse is for the types that are written as strings.
+func parse[T any](t *Table, name, want string, to *T, parse func(string) (T, string, string)) bool {
+	var s string
+	if !set(t, name, want, &s) {
+		return false
+	}
+	v, message, hint := parse(s)
+	if message != "" {
+		t.Problem(name, message, hint)
+		return false
+	}
+	*to = v
+	return true
+}
