@@ -24,7 +24,7 @@ build: ## the binary, ./multisite
 # Not cached: what the tests prove depends on Python files that Go does not track.
 test: $(venv)/ready $(django)/test.sqlite3 ## everything the tests need, then all tests
 	for site in 1 2; do \
-	  $(python) $(django)/manage.py test --buffer --verbosity 0 --settings subdomain$${site}_settings; \
+	  $(python) $(django)/manage.py test probe --buffer --verbosity 0 --settings subdomain$${site}_settings; \
 	done
 	MULTISITE_LONG=$(LONG) $(GO) test -count=1 -timeout $(TIMEOUT) $(RACE) ./...
 
