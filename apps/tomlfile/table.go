@@ -25,6 +25,13 @@ func (t *Table) Has(name string) bool {
 	return found
 }
 
+// Value returns what the table says for name, as the TOML library decoded it, or
+// nil: for keys of more than one type.
+func (t *Table) Value(name string) any {
+	value, _ := t.value(name)
+	return value
+}
+
 // Names returns every name in the table, sorted, and makes all of them known:
 // for tables whose names the user chooses, such as [site.NAME].
 func (t *Table) Names() []string {
@@ -75,13 +82,17 @@ func (t *Table) Problem(name, message, hint string) {
 	if at.Line == 0 { // it is name's absence that is wrong
 		at = t.Position()
 	}
+	t.ProblemAt(at, name, message, hint)
+}
+
+// ProblemAt is Problem for a mistake in one Item of name.
+func (t *Table) ProblemAt(at Position, name, message, hint string) {
 	t.file.Add(Problem{Position: at, Key: t.Key(name), Message: message, Hint: hint})
 }
 
 // WrongType reports that name must be want: "a whole number".
 func (t *Table) WrongType(name, want string) {
-	value, _ := t.value(name)
-	t.Problem(name, "must be "+want+", not "+typeName(value), "")
+	t.Problem(name, "must be "+want+", not "+typeName(t.Value(name)), "")
 }
 
 // Reject reports each of names that the table says, for keys that are known but

@@ -71,9 +71,6 @@ func Parse(path string, data []byte) (*File, error) {
 // Root returns the table of the top-level keys.
 func (f *File) Root() *Table { return f.root }
 
-// Dir returns the absolute directory the file's relative paths start from.
-func (f *File) Dir() string { return f.dir }
-
 // Add reports a problem that the reader of the file found. What comes of a
 // variable that is not set was reported already and is left out.
 func (f *File) Add(p Problem) {

@@ -2,6 +2,7 @@ package tomlfile
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 )
@@ -29,8 +30,12 @@ func (t *Table) Int(name string, to *int, least int) bool {
 	if !set(t, name, "a whole number", &n) {
 		return false
 	}
-	if n < int64(least) || n > 1<<31-1 {
-		t.Problem(name, fmt.Sprintf("must be between %d and %d, not %d", least, 1<<31-1, n), "")
+	if n < int64(least) {
+		t.Problem(name, fmt.Sprintf("must be at least %d, not %d", least, n), "")
+		return false
+	}
+	if n > math.MaxInt32 {
+		t.Problem(name, fmt.Sprintf("must be at most %d, not %d", math.MaxInt32, n), "")
 		return false
 	}
 	*to = int(n)
@@ -59,16 +64,16 @@ func (t *Table) Path(name string, to *string) bool {
 		t.Problem(name, "must not be empty", "")
 		return false
 	}
-	*to = t.file.Abs(path)
+	*to = t.Abs(path)
 	return true
 }
 
-// Abs makes path absolute as Table.Path does.
-func (f *File) Abs(path string) string {
+// Abs makes a path that stands in the table absolute, as Path does.
+func (t *Table) Abs(path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}
-	return filepath.Join(f.dir, path)
+	return filepath.Join(t.file.dir, path)
 }
 
 // Strings reads one string or a list of them.
@@ -103,7 +108,7 @@ func (t *Table) Items(name string) ([]Item, bool) {
 		at := t.Position(name, index(i))
 		s, ok := element.(string)
 		if !ok {
-			t.file.Add(Problem{Position: at, Key: t.Key(name), Message: "must be a list of strings; one is " + typeName(element)})
+			t.ProblemAt(at, name, "must be a list of strings; one is "+typeName(element), "")
 			return nil, false
 		}
 		items = append(items, Item{s, at})
