@@ -1,0 +1,251 @@
+package pool
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Why a claim is refused.
+var (
+	ErrBacklog      = errors.New("the queue is full (listen_backlog)")
+	ErrQueueTimeout = errors.New("no worker became free in time (queue_timeout)")
+	ErrStopped      = errors.New("the site is stopped")
+)
+
+// FailedError says that a site has no worker because none can be started.
+type FailedError struct{ Cause error }
+
+func (e *FailedError) Error() string { return "the site does not start: " + e.Cause.Error() }
+
+// Unwrap returns why the last launch failed.
+func (e *FailedError) Unwrap() error { return e.Cause }
+
+const (
+	deathSeen = 100 * time.Millisecond
+	maxBroken = 8 // requests that broke on one worker, kept for its end
+)
+
+// Claim is one request's hold on one worker.
+type Claim struct {
+	pool     *Pool
+	what     string // "GET /path", for logs
+	since    time.Time
+	assigned chan struct{} // closed when a waiting claim got a worker or an error; nil: never waited
+	waiting  *list.Element // its place in the queue
+
+	// the pool's mutex protects all below
+	member    *member
+	index     int // in member.claims
+	err       error
+	abandoned bool // its request overran its time
+}
+
+// Claim takes a worker for one request, waiting in the queue while all are busy.
+// what names the request in logs. The caller must call Release exactly once.
+func (p *Pool) Claim(ctx context.Context, what string) (*Claim, error) {
+	c := &Claim{pool: p, what: what, since: time.Now()}
+	p.mu.Lock()
+	if m := p.freeLocked(); m != nil && p.queue.len() == 0 {
+		m.takeLocked(c)
+		p.mu.Unlock()
+		return c, nil
+	}
+	err := p.enqueueLocked(c)
+	timeout := p.set.QueueTimeout
+	p.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return c.wait(ctx, timeout)
+}
+
+// enqueueLocked puts a claim into the queue, or says why it may not wait.
+func (p *Pool) enqueueLocked(c *Claim) error {
+	switch {
+	case p.stopped:
+		return ErrStopped
+	case p.hopelessLocked():
+		return &FailedError{Cause: p.trouble.broken}
+	case p.queue.len() >= p.set.Backlog:
+		p.totals.refused++
+		return ErrBacklog
+	}
+	c.assigned = make(chan struct{})
+	p.queue.push(c)
+	p.growLocked()
+	return nil
+}
+
+// wait returns when the claim left the queue.
+func (c *Claim) wait(ctx context.Context, timeout time.Duration) (*Claim, error) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	var cause error
+	select {
+	case <-c.assigned:
+		return c.result()
+	case <-timer.C:
+		cause = ErrQueueTimeout
+	case <-ctx.Done():
+		cause = context.Cause(ctx)
+	}
+	if c.pool.withdraw(c) {
+		return nil, fmt.Errorf("wait for a worker: %w", cause)
+	}
+	return c.result() // a worker came in the same moment: use it
+}
+
+func (c *Claim) result() (*Claim, error) {
+	<-c.assigned
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c, nil
+}
+
+// withdraw takes a claim out of the queue. False: it has left it already.
+func (p *Pool) withdraw(c *Claim) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.waiting == nil {
+		return false
+	}
+	p.queue.remove(c)
+	p.totals.refused++
+	return true
+}
+
+// Worker returns the worker that the claim holds.
+func (c *Claim) Worker() Worker { return c.member.worker }
+
+// ID returns the worker's name: "subdomain1/1".
+func (c *Claim) ID() string { return c.member.id }
+
+// Release gives the worker back: to the request that waits longest, if one does.
+func (c *Claim) Release() {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	c.releaseLocked()
+}
+
+// Broken is Release for a request that the worker did not answer as it should.
+// It gives the end of a dying worker a moment to be seen: no other request is
+// sent there, and the end is recorded with the request that ran.
+func (c *Claim) Broken() {
+	timer := time.NewTimer(deathSeen)
+	defer timer.Stop()
+	select {
+	case <-c.member.worker.Done():
+	case <-timer.C: // it lives: only a connection broke
+	}
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	c.member.broken = append(c.member.broken, c.what)
+	c.releaseLocked()
+	c.member.broken = c.member.broken[max(0, len(c.member.broken)-maxBroken):]
+}
+
+func (c *Claim) releaseLocked() {
+	m := c.member
+	m.dropLocked(c)
+	m.requests++
+	m.used = time.Now()
+	c.pool.totals.served++
+	if m.state == Ready {
+		c.pool.dispatchLocked()
+		return
+	}
+	m.emptyLocked()
+}
+
+// Abandon says that the claim's request overran its time. Its worker gets no
+// further request and is replaced now; it ends when its other requests have.
+// Release must still be called.
+func (c *Claim) Abandon(reason Reason) {
+	p, m := c.pool, c.member
+	p.mu.Lock()
+	c.abandoned = true
+	first := m.live()
+	if first {
+		m.leaveLocked(Stuck, reason)
+	} else {
+		m.emptyLocked()
+	}
+	worker := m.worker
+	p.changedLocked()
+	p.mu.Unlock()
+	if first {
+		worker.DumpStack()
+	}
+}
+
+// freeLocked returns the worker for the next request: the least busy one, and of
+// those the one used last, whose memory is warm.
+func (p *Pool) freeLocked() *member {
+	var best *member
+	for _, m := range p.members {
+		if !m.free(p.set.Threads) {
+			continue
+		}
+		if best == nil || len(m.claims) < len(best.claims) || len(m.claims) == len(best.claims) && m.used.After(best.used) {
+			best = m
+		}
+	}
+	return best
+}
+
+// dispatchLocked gives waiting requests to free workers.
+func (p *Pool) dispatchLocked() {
+	for p.queue.len() > 0 {
+		m := p.freeLocked()
+		if m == nil {
+			return
+		}
+		c := p.queue.pop()
+		m.takeLocked(c)
+		close(c.assigned)
+	}
+}
+
+func (m *member) takeLocked(c *Claim) {
+	c.member, c.index = m, len(m.claims)
+	m.claims = append(m.claims, c)
+}
+
+func (m *member) dropLocked(c *Claim) {
+	last := len(m.claims) - 1
+	m.claims[c.index] = m.claims[last]
+	m.claims[c.index].index = c.index
+	m.claims[last] = nil
+	m.claims = m.claims[:last]
+}
+
+// queue is the requests that wait, first come first served.
+type queue struct{ list list.List }
+
+func (q *queue) len() int { return q.list.Len() }
+
+func (q *queue) push(c *Claim) { c.waiting = q.list.PushBack(c) }
+
+func (q *queue) pop() *Claim {
+	c := q.list.Front().Value.(*Claim)
+	q.remove(c)
+	return c
+}
+
+func (q *queue) remove(c *Claim) {
+	q.list.Remove(c.waiting)
+	c.waiting = nil
+}
+
+// failAll ends the wait of all with err.
+func (q *queue) failAll(err error) {
+	for q.len() > 0 {
+		c := q.pop()
+		c.err = err
+		close(c.assigned)
+	}
+}

@@ -1,0 +1,104 @@
+package pool
+
+import (
+	"time"
+)
+
+// State is what a worker is doing.
+type State int
+
+// The states of a worker. A ready one with requests is shown as busy.
+const (
+	Starting State = iota
+	Ready
+	Draining // finishes what it has, gets nothing new
+	Stuck    // has a request that overran its time; ends
+)
+
+// String returns the name that status shows.
+func (s State) String() string {
+	return [...]string{"starting", "ready", "draining", "stuck"}[s]
+}
+
+// Reason is why a worker ended.
+type Reason string
+
+// The reasons for which a worker ends.
+const (
+	ReasonScale          Reason = "scale"
+	ReasonReload         Reason = "reload"
+	ReasonRestart        Reason = "restart"
+	ReasonInactivity     Reason = "inactivity"
+	ReasonRequestTimeout Reason = "request_timeout"
+	ReasonStartup        Reason = "startup"
+	ReasonCrash          Reason = "crash"
+	ReasonStop           Reason = "supervisor stop"
+)
+
+// member is one place in the pool: a worker from before its launch to its end.
+type member struct {
+	id      string
+	slot    int
+	release *release
+	started time.Time
+	leave   chan struct{} // closed when it shall end
+	empty   chan struct{} // closed when it shall end and has no request left
+
+	// the pool's mutex protects all below
+	state    State
+	reason   Reason // valid once leave is closed
+	worker   Worker // nil while starting
+	ready    time.Time
+	used     time.Time // end of its last request
+	claims   []*Claim
+	requests int64    // finished
+	broken   []string // the last requests that it did not answer as it should
+}
+
+// live tells whether it counts as one of the workers that should be.
+func (m *member) live() bool { return m.state == Starting || m.state == Ready }
+
+// free tells whether it can take one more request.
+func (m *member) free(threads int) bool {
+	if m.state != Ready || len(m.claims) >= threads {
+		return false
+	}
+	select {
+	case <-m.worker.Done(): // dead, but its keeper has not been told yet
+		return false
+	default:
+		return true
+	}
+}
+
+// leaveLocked makes the member end: at once when it has no request, else when
+// the last one is answered.
+func (m *member) leaveLocked(state State, reason Reason) {
+	if !m.live() {
+		return
+	}
+	m.state, m.reason = state, reason
+	close(m.leave)
+	m.emptyLocked()
+}
+
+func (m *member) emptyLocked() {
+	for _, c := range m.claims {
+		if !c.abandoned {
+			return
+		}
+	}
+	select {
+	case <-m.empty:
+	default:
+		close(m.empty)
+	}
+}
+
+// idleSince is when it last had something to do.
+func (m *member) idleSince() time.Time {
+	if m.used.After(m.ready) {
+		return m.used
+	}
+	return m.ready
+}

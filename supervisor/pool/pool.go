@@ -1,0 +1,206 @@
+// Package pool keeps the workers of one site: how many there are, which of them
+// takes a request, who waits for one, and what replaces one that ended.
+//
+// One mutex guards a pool. A request is given to a worker, put into the queue or
+// refused in one critical section, so none falls between. One loop, Run, compares
+// what is with what should be and starts or drains workers; one goroutine per
+// worker owns it from launch to its end. A worker never gets more requests at
+// once than it has threads, and none once it drains.
+//
+// The pool starts no process itself and knows no protocol: a Launcher does.
+package pool
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Worker is a worker process, as a pool needs it.
+type Worker interface {
+	PID() int
+	Done() <-chan struct{}    // closed when it has ended
+	DumpStack()               // asks for its stack in the log
+	Stop(grace time.Duration) // ends it, with force after grace; returns when it has ended
+	Kill()                    // ends it at once
+}
+
+// Launcher starts workers of one generation of a site.
+type Launcher interface {
+	// Launch starts a worker and returns it when it answers requests. When ctx
+	// is cancelled it leaves nothing behind.
+	Launch(ctx context.Context, id string) (Worker, error)
+}
+
+// Settings are the numbers that may change while a pool runs.
+type Settings struct {
+	Min, Max          int // workers; equal: a fixed count
+	Threads           int // requests that a worker takes at once
+	Backlog           int // requests that may wait
+	QueueTimeout      time.Duration
+	GracefulTimeout   time.Duration // for requests in flight when a worker drains
+	ShutdownTimeout   time.Duration // from SIGTERM to SIGKILL
+	InactivityTimeout time.Duration // after which a worker above Min ends; 0: never
+}
+
+// Options are what a Pool is made of.
+type Options struct {
+	Site     string
+	Settings Settings
+	Launcher Launcher
+	Log      *slog.Logger
+	Observe  func(Event) // told of every start and end; may be nil
+}
+
+// Pool is the workers of one site.
+type Pool struct {
+	site    string
+	log     *slog.Logger
+	observe func(Event)
+	wake    chan struct{} // tells Run to look again
+	rolling sync.Mutex    // one Roll at a time
+	keepers sync.WaitGroup
+
+	mu sync.Mutex
+	// mu protects all below
+	set     Settings
+	desired int // within Min and Max
+	stopped bool
+	members []*member // launched or to be launched, not yet gone
+	queue   queue
+	current *release // what new workers are launched from
+	next    *release // under trial by Roll; nil otherwise
+	trouble trouble
+	changed chan struct{} // closed and replaced on every change
+	totals  totals
+}
+
+// release is one generation of a site: all workers launched the same way.
+type release struct {
+	generation int
+	launcher   Launcher
+	reason     Reason // why workers of the release before it end
+	failed     error  // why its trial failed
+}
+
+// New returns a Pool. Nothing starts before Run.
+func New(o Options) *Pool {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Observe == nil {
+		o.Observe = func(Event) {}
+	}
+	return &Pool{
+		site:    o.Site,
+		log:     o.Log,
+		observe: o.Observe,
+		wake:    make(chan struct{}, 1),
+		set:     o.Settings,
+		desired: o.Settings.Min,
+		current: &release{generation: 1, launcher: o.Launcher},
+		changed: make(chan struct{}),
+	}
+}
+
+// Run starts workers and keeps their number until Stop was called and the last
+// has ended. When ctx is cancelled the workers are killed.
+func (p *Pool) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		starts, wait, finished := p.reconcile(time.Now())
+		if finished {
+			break
+		}
+		for _, m := range starts {
+			p.keepers.Go(func() { p.keep(ctx, m) })
+		}
+		timer.Reset(wait)
+		select {
+		case <-p.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			p.Stop()
+		}
+	}
+	p.keepers.Wait()
+}
+
+// Stop refuses new requests and drains every worker. Run returns when they have ended.
+func (p *Pool) Stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return
+	}
+	p.stopped = true
+	p.desired = 0
+	p.queue.failAll(ErrStopped)
+	p.changedLocked()
+}
+
+// Scale sets a fixed number of workers and returns when it is reached.
+func (p *Pool) Scale(ctx context.Context, n int) error {
+	p.mu.Lock()
+	p.set.Min, p.set.Max, p.desired = n, n, n
+	p.changedLocked()
+	p.mu.Unlock()
+	return p.Settled(ctx)
+}
+
+// Apply changes the settings. No worker restarts.
+func (p *Pool) Apply(s Settings) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set = s
+	if !p.stopped {
+		p.desired = min(max(p.desired, s.Min), s.Max)
+	}
+	p.dispatchLocked()
+	p.changedLocked()
+}
+
+// Settled returns when the pool has just the workers it should have, or with the
+// error that keeps it from getting there.
+func (p *Pool) Settled(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		err, settled := p.trouble.broken, p.settledLocked()
+		stopped, changed := p.stopped, p.changed
+		p.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case settled:
+			return nil
+		case stopped:
+			return ErrStopped
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (p *Pool) settledLocked() bool {
+	for _, m := range p.members {
+		if m.state != Ready || m.release != p.current {
+			return false
+		}
+	}
+	return len(p.members) == p.desired
+}
+
+// changedLocked wakes Run and everybody who waits for a change.
+func (p *Pool) changedLocked() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+	select {
+	case p.wake <- struct{}{}:
+	default: // Run will look anyway
+	}
+}

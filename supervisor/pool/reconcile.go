@@ -1,0 +1,202 @@
+package pool
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	// surge is how many workers of a new generation start at once while the old
+	// ones still serve: a reload must not double a site's memory.
+	surge = 2
+	// forever is how long Run sleeps when only an event can change anything.
+	forever = time.Hour
+)
+
+// reconcile compares the workers with what should be. It returns those to
+// launch now, when to look again at the latest, and whether all has ended.
+func (p *Pool) reconcile(now time.Time) (starts []*member, wait time.Duration, finished bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped && len(p.members) == 0 {
+		return nil, 0, true
+	}
+	wait = p.shrinkIdleLocked(now)
+	p.drainSurplusLocked()
+	n, delay := p.missingLocked(now)
+	if delay > 0 {
+		wait = min(wait, delay)
+	}
+	for range n {
+		starts = append(starts, p.addLocked(p.current, now))
+	}
+	if p.next != nil && p.next.failed == nil && !p.hasLocked(p.next) {
+		starts = append(starts, p.addLocked(p.next, now))
+	}
+	return starts, wait, false
+}
+
+// missingLocked returns how many workers to launch now. After a failure it waits
+// out the backoff, and tries one alone while no other worker answers.
+func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
+	var live, starting, outdated int
+	for _, m := range p.members {
+		switch {
+		case !m.live():
+		case m.release != p.current:
+			outdated++
+		default:
+			live++
+			if m.state == Starting {
+				starting++
+			}
+		}
+	}
+	n = p.desired - live
+	if n <= 0 {
+		return 0, 0
+	}
+	if wait := p.trouble.retry.Sub(now); wait > 0 {
+		return 0, wait
+	}
+	switch {
+	case p.trouble.failures > 0 && live == starting:
+		n = min(n, 1-starting)
+	case outdated > 0:
+		n = min(n, surge-starting)
+	}
+	return max(n, 0), 0
+}
+
+// drainSurplusLocked drains what is too much: workers of an old generation that
+// have a successor, and after a scale down the last ones, idle ones first.
+func (p *Pool) drainSurplusLocked() {
+	var ready, live int
+	var outdated []*member
+	for _, m := range p.members {
+		switch {
+		case !m.live() || m.release == p.next:
+		case m.release != p.current:
+			outdated = append(outdated, m)
+		default:
+			live++
+			if m.state == Ready {
+				ready++
+			}
+		}
+	}
+	for len(outdated) > max(0, p.desired-ready) {
+		p.leaveLocked(outdated[0], p.current.reason)
+		outdated = outdated[1:]
+	}
+	for ; live > p.desired; live-- {
+		p.leaveLocked(p.surplusLocked(), p.shrinkReason())
+	}
+}
+
+func (p *Pool) shrinkReason() Reason {
+	if p.stopped {
+		return ReasonStop
+	}
+	return ReasonScale
+}
+
+// surplusLocked chooses the worker to end: a starting one, else the idle one with
+// the highest number, else the busy one with the highest number.
+func (p *Pool) surplusLocked() *member {
+	rank := func(m *member) int {
+		switch {
+		case m.state == Starting:
+			return 2
+		case len(m.claims) == 0:
+			return 1
+		}
+		return 0
+	}
+	var worst *member
+	for _, m := range p.members {
+		if !m.live() || m.release != p.current {
+			continue
+		}
+		if worst == nil || rank(m) > rank(worst) || rank(m) == rank(worst) && m.slot > worst.slot {
+			worst = m
+		}
+	}
+	return worst
+}
+
+// shrinkIdleLocked ends workers above Min that had nothing to do for
+// InactivityTimeout, and returns when the next one is due.
+func (p *Pool) shrinkIdleLocked(now time.Time) time.Duration {
+	wait := forever
+	if p.set.InactivityTimeout == 0 {
+		return wait
+	}
+	for _, m := range p.members {
+		if p.desired <= p.set.Min || m.state != Ready || len(m.claims) > 0 {
+			continue
+		}
+		if rest := p.set.InactivityTimeout - now.Sub(m.idleSince()); rest > 0 {
+			wait = min(wait, rest)
+			continue
+		}
+		p.desired--
+		p.leaveLocked(m, ReasonInactivity)
+	}
+	return wait
+}
+
+// growLocked asks for one more worker when more requests wait than those that
+// are starting will take.
+func (p *Pool) growLocked() {
+	starting := 0
+	for _, m := range p.members {
+		if m.state == Starting {
+			starting++
+		}
+	}
+	coming := starting + max(0, p.desired-p.liveLocked())
+	if p.desired < p.set.Max && p.queue.len() > coming*p.set.Threads {
+		p.desired++
+		p.changedLocked()
+	}
+}
+
+func (p *Pool) liveLocked() int {
+	n := 0
+	for _, m := range p.members {
+		if m.live() && m.release == p.current {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *Pool) leaveLocked(m *member, reason Reason) {
+	m.leaveLocked(Draining, reason)
+	p.changedLocked()
+}
+
+func (p *Pool) hasLocked(r *release) bool {
+	return slices.ContainsFunc(p.members, func(m *member) bool { return m.release == r && m.live() })
+}
+
+// addLocked makes a member with the lowest number that none of its generation has.
+func (p *Pool) addLocked(r *release, now time.Time) *member {
+	slot := 1
+	for slices.ContainsFunc(p.members, func(m *member) bool { return m.release == r && m.slot == slot }) {
+		slot++
+	}
+	m := &member{
+		id:      fmt.Sprintf("%s/%d", p.site, slot),
+		slot:    slot,
+		release: r,
+		started: now,
+		leave:   make(chan struct{}),
+		empty:   make(chan struct{}),
+	}
+	p.members = append(p.members, m)
+	slices.SortStableFunc(p.members, func(a, b *member) int { return a.slot - b.slot })
+	return m
+}

@@ -1,0 +1,76 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+)
+
+// Roll replaces every worker by one from the launcher, without a moment in which
+// fewer answer. First one new worker is tried: if it does not become ready, Roll
+// returns why, and nothing has changed. Then new ones are added and old ones
+// drained in turn. Roll returns when the last old one has ended.
+func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
+	p.rolling.Lock()
+	defer p.rolling.Unlock()
+	r := p.begin(l, reason)
+	if err := p.tried(ctx, r); err != nil {
+		return err
+	}
+	return p.Settled(ctx)
+}
+
+// begin sets up the trial of a new generation; a sleeping site has nothing to try.
+func (p *Pool) begin(l Launcher, reason Reason) *release {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := &release{generation: p.current.generation + 1, launcher: l, reason: reason}
+	if p.desired == 0 && !p.stopped {
+		p.current = r
+	} else {
+		p.next = r
+	}
+	p.changedLocked()
+	return r
+}
+
+// tried returns when the trial has succeeded or failed.
+func (p *Pool) tried(ctx context.Context, r *release) error {
+	for {
+		p.mu.Lock()
+		current, failed, stopped, changed := p.current == r, r.failed, p.stopped, p.changed
+		if failed != nil || stopped {
+			p.next = nil
+		}
+		p.mu.Unlock()
+		switch {
+		case current:
+			return nil
+		case failed != nil:
+			return failed
+		case stopped:
+			return ErrStopped
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			p.abort(r)
+			return fmt.Errorf("wait for the first new worker: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// abort ends a trial that has not succeeded yet.
+func (p *Pool) abort(r *release) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next != r {
+		return
+	}
+	p.next = nil
+	for _, m := range p.members {
+		if m.release == r {
+			p.leaveLocked(m, r.reason)
+		}
+	}
+	p.changedLocked()
+}
