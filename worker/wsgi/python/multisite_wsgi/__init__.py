@@ -1,0 +1,22 @@
+"""The Python worker of multisite: one WSGI application served over FastCGI.
+
+The Go side writes this package to disk and runs the directory (__main__.py).
+It is pure standard library for CPython 3.9 and later, and it imports nothing
+of the application before load.py is asked to.
+
+  config.py      what the supervisor passed down
+  load.py        process setup (sys.path, home) and the application callable
+  django_site.py what the supervisor wants to know about a Django site
+  fastcgi.py     records: constants, packing, parameters
+  connection.py  one connection of the front door, one request at a time
+  handler.py     PEP 3333 for one request
+  headers.py     status and header rules
+  streams.py     stdout, stderr, wsgi.errors, wsgi.file_wrapper
+  report.py      tracebacks without our own frames
+  server.py      accept, serve, stop
+  lifecycle.py   signals, and how the process leaves
+  status.py      what the supervisor is told: ready, failed
+
+load() and serve() share nothing but their arguments, so a process may load
+once, fork, and serve in each child.
+"""

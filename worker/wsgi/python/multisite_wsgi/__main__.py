@@ -1,0 +1,42 @@
+"""Start one worker: `PYTHON .../multisite_wsgi`, descriptors as in config.py."""
+
+import importlib.util
+import os
+import sys
+
+
+def import_worker():
+    """Import this directory as the package multisite_wsgi, and nothing by a bare name.
+
+    Python puts a directory that it runs first on sys.path, where config.py or
+    server.py of this package would shadow modules of the application.
+    """
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [p for p in sys.path if os.path.abspath(p or os.curdir) != here]
+    spec = importlib.util.spec_from_file_location(
+        "multisite_wsgi", os.path.join(here, "__init__.py"), submodule_search_locations=[here])
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["multisite_wsgi"] = package
+    spec.loader.exec_module(package)
+
+
+def main():
+    import_worker()
+    from multisite_wsgi import config, lifecycle, load, server, status, streams
+
+    settings = config.read()
+    sys.argv = ["multisite"]
+    supervisor = status.Status()
+    streams.line_by_line()
+    lifecycle.dump_stacks_on_request()
+    try:
+        site = load.load(settings)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of a settings file too
+        supervisor.failed(error)
+        lifecycle.leave(1, settings.thread_join_seconds)
+    server.serve(site.application, settings, lambda: supervisor.ready(site))
+    lifecycle.leave(0, settings.thread_join_seconds)
+
+
+if __name__ == "__main__":
+    main()

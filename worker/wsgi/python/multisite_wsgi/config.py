@@ -1,0 +1,30 @@
+"""What the supervisor passed down: three descriptors and one JSON object."""
+
+import json
+import os
+
+STATUS_FD = 3  # write end of a pipe, see status.py
+LISTEN_FD = 4  # listening unix stream socket
+CONFIG_FD = 5  # read end of a pipe: one JSON object, then end of file
+
+
+class Config:
+    """The keys of the JSON object that the worker uses; it ignores the others."""
+
+    def __init__(self, values):
+        self.settings = values.get("settings") or ""
+        self.wsgi = values.get("wsgi") or ""
+        self.python_path = values.get("python_path") or []
+        self.home = values.get("home") or ""
+        self.mount = values.get("mount") or "/"
+        self.threads = int(values.get("threads") or 1)
+        self.processes = int(values.get("processes") or 1)
+        self.thread_join_seconds = float(values.get("thread_join_seconds") or 3)
+
+
+def read():
+    """Read the configuration and keep the descriptors away from child processes."""
+    for fd in (STATUS_FD, LISTEN_FD, CONFIG_FD):
+        os.set_inheritable(fd, False)
+    with open(CONFIG_FD, encoding="utf-8") as pipe:
+        return Config(json.load(pipe))

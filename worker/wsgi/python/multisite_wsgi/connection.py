@@ -1,0 +1,229 @@
+"""One connection of the front door: a sequence of FastCGI requests, one at a time."""
+
+import io
+
+from . import fastcgi
+from .fastcgi import HEADER, MAX_CONTENT, ProtocolError
+
+_RECEIVE = 65536
+_BATCH = 16 * MAX_CONTENT  # a larger chunk is sent in parts, which bounds the memory for its records
+
+
+class ClientGone(ConnectionError):
+    """The front door closed the connection or aborted the request: nobody waits for the answer."""
+
+
+class Connection:
+    """Reads records from a socket; knows nothing of WSGI."""
+
+    def __init__(self, sock, idle, limits):
+        """idle() waits for the next request; it is false when the worker shall leave instead.
+
+        limits are the values for FCGI_GET_VALUES, as {name: decimal text} in bytes.
+        """
+        self._sock = sock
+        self._idle = idle
+        self._limits = limits
+        self._data = b""
+        self._pos = 0
+
+    def next_request(self):
+        """Return the next Exchange, or None when there will be none.
+
+        Records between two requests are leftovers of the last one, such as a body
+        that the application did not read: FastCGI 3.3 has them ignored.
+        """
+        while self._pos < len(self._data) or self._wait():
+            kind, request_id, content = self.record()
+            if request_id == 0:
+                self._manage(kind, content)
+            elif kind == fastcgi.BEGIN_REQUEST:
+                exchange = self._begin(request_id, content)
+                if exchange is not None:
+                    return exchange
+        return None
+
+    def record(self):
+        """Return (type, request id, content) of the next record."""
+        data, pos = self._data, self._pos
+        if len(data) - pos < 8:
+            data, pos = self._receive(8)
+        version, kind, request_id, length, padding = HEADER.unpack_from(data, pos)
+        if version != fastcgi.VERSION:
+            raise ProtocolError("version %d" % version)
+        start = pos + 8
+        end = start + length
+        if len(data) < end + padding:
+            data, pos = self._receive(8 + length + padding)
+            start = 8
+            end = start + length
+        self._pos = end + padding
+        return kind, request_id, data[start:end]
+
+    def buffered(self):
+        """Return the next record if all of it has arrived, else None."""
+        data, pos = self._data, self._pos
+        if len(data) - pos < 8:
+            return None
+        _, _, _, length, padding = HEADER.unpack_from(data, pos)
+        return self.record() if len(data) - pos >= 8 + length + padding else None
+
+    def send(self, data):
+        try:
+            self._sock.sendall(data)
+        except OSError as error:
+            raise ClientGone("the front door is gone: %s" % error) from None
+
+    def stray(self, kind, request_id, content):
+        """Deal with a record that does not belong to the running request."""
+        if request_id == 0:
+            self._manage(kind, content)
+        elif kind == fastcgi.BEGIN_REQUEST:
+            self.send(fastcgi.end_request(request_id, fastcgi.CANT_MPX_CONN))
+
+    def _wait(self):
+        """Wait between requests: false at the end of the connection or of the worker."""
+        if not self._idle():
+            return False
+        self._data, self._pos = self._recv(), 0
+        return bool(self._data)
+
+    def _receive(self, need):
+        """Return (data, 0) with at least need bytes from the current position on."""
+        parts = [self._data[self._pos:]]
+        have = len(parts[0])
+        while have < need:
+            part = self._recv()
+            if not part:
+                raise ClientGone("the connection ended within a request")
+            parts.append(part)
+            have += len(part)
+        self._data, self._pos = b"".join(parts), 0
+        return self._data, 0
+
+    def _recv(self):
+        try:
+            return self._sock.recv(_RECEIVE)
+        except OSError as error:
+            raise ClientGone("the front door is gone: %s" % error) from None
+
+    def _begin(self, request_id, content):
+        """Read the parameters; None when the request ended before they did."""
+        if len(content) != 8:
+            raise ProtocolError("begin record of %d bytes" % len(content))
+        role, flags = fastcgi.BEGIN_BODY.unpack(content)
+        if role != fastcgi.RESPONDER:
+            self.send(fastcgi.end_request(request_id, fastcgi.UNKNOWN_ROLE))
+            return None
+        blocks = []
+        while True:
+            kind, its_id, content = self.record()
+            if its_id != request_id:
+                self.stray(kind, its_id, content)
+            elif kind == fastcgi.PARAMS:
+                if not content:
+                    break
+                blocks.append(content)
+            elif kind == fastcgi.ABORT_REQUEST:
+                self.send(fastcgi.end_request(request_id))
+                return None
+            else:
+                raise ProtocolError("record of type %d among the parameters" % kind)
+        block = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, block)
+
+    def _manage(self, kind, content):
+        """Answer a management record (FastCGI 4)."""
+        if kind == fastcgi.GET_VALUES:
+            asked = {}
+            fastcgi.decode_params(content, asked)
+            known = {name.encode("latin-1"): self._limits[name] for name in asked if name in self._limits}
+            self.send(fastcgi.record(fastcgi.GET_VALUES_RESULT, 0, fastcgi.encode_params(known)))
+        else:
+            self.send(fastcgi.record(fastcgi.UNKNOWN_TYPE, 0, bytes((kind,)) + bytes(7)))
+
+
+class Exchange:
+    """One request and the way back for its response."""
+
+    __slots__ = ("_connection", "_id", "keep", "params", "_aborted")
+
+    def __init__(self, connection, request_id, keep, params):
+        self._connection = connection
+        self._id = request_id
+        self.keep = keep
+        self.params = params
+        self._aborted = False
+
+    def input(self):
+        """Return wsgi.input: in memory if the whole body is here already, else a stream."""
+        arrived = []
+        while True:
+            record = self._connection.buffered()
+            if record is None:
+                return io.BufferedReader(_Stdin(self, b"".join(arrived)), _RECEIVE)
+            content = self._stdin(record)
+            if content is not None:
+                arrived.append(content)
+                if not content:
+                    return io.BytesIO(b"".join(arrived))
+
+    def receive(self):
+        """Return the next piece of the body, b"" at its end."""
+        if self._aborted:
+            raise ClientGone("the request was aborted")
+        while True:
+            content = self._stdin(self._connection.record())
+            if content is not None:
+                return content
+
+    def send(self, data):
+        """Send a part of the response."""
+        if self._aborted:
+            return
+        for start in range(0, len(data), _BATCH):
+            self._connection.send(fastcgi.stdout(self._id, data[start:start + _BATCH]))
+
+    def finish(self, data=b""):
+        """Send the last part of the response and end the request."""
+        if self._aborted:
+            self._connection.send(fastcgi.end_request(self._id))
+            return
+        if len(data) > MAX_CONTENT:
+            self.send(data)
+            data = b""
+        self._connection.send(fastcgi.stdout(self._id, data) + fastcgi.end_of_response(self._id))
+
+    def _stdin(self, record):
+        """Return the content of a STDIN record of this request, None for any other record."""
+        kind, request_id, content = record
+        if request_id != self._id:
+            self._connection.stray(kind, request_id, content)
+            return None
+        if kind == fastcgi.STDIN:
+            return content
+        if kind == fastcgi.ABORT_REQUEST:
+            self._aborted = True
+            raise ClientGone("the request was aborted")
+        raise ProtocolError("record of type %d in the body" % kind)
+
+
+class _Stdin(io.RawIOBase):
+    """The body of a request as it arrives; io.BufferedReader makes wsgi.input of it."""
+
+    def __init__(self, exchange, arrived):
+        self._exchange = exchange
+        self._rest = memoryview(arrived)
+        self._ended = False
+
+    def readable(self):
+        return True
+
+    def readinto(self, target):
+        if not self._rest and not self._ended:
+            self._rest = memoryview(self._exchange.receive())
+            self._ended = not self._rest
+        size = min(len(target), len(self._rest))
+        target[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

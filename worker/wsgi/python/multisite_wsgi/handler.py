@@ -1,0 +1,142 @@
+"""PEP 3333 for one request: start_response, write, and the rules of the iterable."""
+
+from urllib.parse import quote
+
+from .connection import ClientGone
+from .headers import response_head
+from .report import log_error, log_line
+
+_SORRY = b"Internal Server Error\n"
+_FAILED = (b"Status: 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
+           b"Content-Length: %d\r\n\r\n" % len(_SORRY))
+
+
+class Handler:
+    """Runs the application once and sends what it answers."""
+
+    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_left", "_single", "_sent", "_complete", "_last")
+
+    def __init__(self, environ, exchange):
+        self._environ = environ
+        self._exchange = exchange
+        self._is_head = environ["REQUEST_METHOD"] == "HEAD"  # middleware may change the environ
+        self._head = None  # header block, from start_response on
+        self._left = None  # body bytes that Content-Length still allows
+        self._single = False  # the iterable has one element, so the first chunk is the body
+        self._sent = False
+        self._complete = False
+        self._last = b""  # what goes out together with the end of the request
+
+    def run(self, application):
+        """Serve the request; false when the connection must be cut to tell the client."""
+        try:
+            result = application(self._environ, self.start_response)
+            try:
+                self._respond(result)
+            finally:
+                if hasattr(result, "close"):
+                    result.close()
+        except BaseException as error:  # SystemExit too: an error of this request alone
+            return self._failed(error)
+        # Only now, after close(): the end of the request tells the front door that the worker is free.
+        self._exchange.finish(self._last)
+        return True
+
+    def start_response(self, status, headers, exc_info=None):
+        if exc_info:
+            try:
+                if self._sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # no reference cycle through the traceback
+        elif self._head is not None:
+            raise AssertionError("start_response() was called again without exc_info")
+        self._head, self._left = response_head(status, headers)
+        return self.write
+
+    def write(self, data):
+        if not isinstance(data, bytes):
+            raise TypeError("a response body is made of bytes, not %s" % type(data).__name__)
+        if self._head is None:
+            raise AssertionError("body sent before start_response() was called")
+        if not data:
+            return
+        if not self._sent:
+            data = self._take_head(len(data) if self._single else None) + self._body(data)
+        else:
+            data = self._body(data)
+        if data:
+            self._exchange.send(data)
+
+    def _respond(self, result):
+        if type(result) is bytes:
+            result = (result,)  # iterating it would yield numbers
+        if type(result) in (list, tuple):
+            self._respond_whole(result)
+            return
+        self._single = hasattr(result, "__len__") and len(result) == 1
+        for chunk in result:
+            self.write(chunk)  # before the next chunk is asked for
+        if not self._sent:
+            self._exchange.send(self._take_head(None))
+        self._finished()
+
+    def _respond_whole(self, chunks):
+        """Answer with a body that is here already, in one send."""
+        body = b"".join(chunks)
+        head = b"" if self._sent else self._take_head(len(body))
+        self._last = head + self._body(body)
+        self._finished()
+
+    def _take_head(self, length):
+        """Return the header block for sending; length is that of the whole body, if known."""
+        if self._head is None:
+            raise AssertionError("the application ended without calling start_response()")
+        self._sent = True
+        if length is None or self._left is not None or self._bodiless() and (length == 0 or not self._is_head):
+            return self._head + b"\r\n\r\n"
+        self._left = length
+        return b"%b\r\nContent-Length: %d\r\n\r\n" % (self._head, length)
+
+    def _body(self, data):
+        """Return as much of data as the method, the status and Content-Length allow."""
+        if self._left is None:
+            return b"" if self._bodiless() else data
+        if len(data) > self._left:
+            self._log("response body is longer than its Content-Length: the rest is dropped")
+            data = data[:self._left]
+        self._left -= len(data)
+        return b"" if self._bodiless() else data
+
+    def _bodiless(self):
+        return self._is_head or self._head.startswith((b"Status: 204", b"Status: 304"))
+
+    def _finished(self):
+        if self._left and not self._bodiless():
+            self._log("response body is %d bytes shorter than its Content-Length" % self._left)
+        self._complete = True
+
+    def _failed(self, error):
+        """Answer for an uncaught exception; false when it is too late for an answer."""
+        if isinstance(error, ClientGone):
+            self._exchange.finish()
+            return True
+        log_error("uncaught exception in " + self._request_line(), error)
+        if self._complete:  # close() failed
+            self._exchange.finish(self._last)
+            return True
+        if self._sent:
+            return False
+        self._exchange.finish(_FAILED if self._is_head else _FAILED + _SORRY)
+        return True
+
+    def _log(self, text):
+        log_line("%s: %s" % (self._request_line(), text))
+
+    def _request_line(self):
+        get = self._environ.get
+        url = get("REQUEST_URI")
+        if not url:
+            url = quote(get("SCRIPT_NAME", "") + get("PATH_INFO", ""), encoding="latin-1")
+            url += "?" + get("QUERY_STRING") if get("QUERY_STRING") else ""
+        return "%s %s" % (get("REQUEST_METHOD"), url)

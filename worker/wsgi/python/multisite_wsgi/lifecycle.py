@@ -1,0 +1,85 @@
+"""Signals, and how the process leaves. Nothing here raises into application code."""
+
+import atexit
+import faulthandler
+import os
+import select
+import signal
+import sys
+import threading
+
+from .report import log_line
+
+_STDERR_FD = 2
+
+
+class Stop:
+    """SIGTERM as a readable descriptor: it is looked at between requests only."""
+
+    def __init__(self):
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+
+    def listen_to_signals(self):
+        """Take over SIGTERM; leave Ctrl-C and hangups, sent to the whole terminal, to the supervisor."""
+        signal.signal(signal.SIGTERM, self.request)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def waiter(self, sock):
+        """Return a function that waits until sock is readable, or is false at the stop.
+
+        A socket that is readable wins: a request that has arrived is answered.
+        """
+        fd = sock.fileno()
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.register(self._reader, select.POLLIN)
+
+        def wait():
+            return any(ready == fd for ready, _ in poll.poll())
+
+        return wait
+
+    def forget(self):
+        """Undo all this in a forked process: SIGTERM to a child is not one to the worker."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def request(self, *_signal):
+        """Let every waiter know; safe in a signal handler."""
+        try:
+            os.write(self._writer, b"x")
+        except BlockingIOError:
+            pass  # 65,536 requests: one would have been enough
+
+
+def dump_stacks_on_request():
+    """Write the stack of every thread to stderr at SIGUSR1, and at a crash."""
+    faulthandler.enable(_STDERR_FD)
+    faulthandler.register(signal.SIGUSR1, file=_STDERR_FD, all_threads=True, chain=False)
+
+
+def leave(code, join_seconds):
+    """Exit as Python does: join threads, run atexit, flush. But never wait long for a thread."""
+    signal.signal(signal.SIGALRM, _threads_overdue)
+    signal.setitimer(signal.ITIMER_REAL, join_seconds)
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # the last registered, so the first to run
+    sys.exit(code)
+
+
+class _ThreadsOverdue(Exception):
+    """Ends the interpreter's wait for threads, which then goes on with atexit."""
+
+
+def _threads_overdue(_number, _frame):
+    names = [t.name for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+    log_line("leaving without the threads that do not end: " + ", ".join(names))
+    report = sys.unraisablehook
+
+    def silent_once(_unraisable):
+        sys.unraisablehook = report
+
+    sys.unraisablehook = silent_once
+    raise _ThreadsOverdue

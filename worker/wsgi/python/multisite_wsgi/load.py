@@ -1,0 +1,116 @@
+"""Set the process up for a site and load its WSGI callable."""
+
+import importlib
+import os
+import site
+import sys
+import types
+
+from . import django_site
+from .report import SiteError
+
+SCRIPT_MODULE = "multisite_site_script"
+
+
+class Site:
+    """A loaded application, and what the supervisor wants to know about it."""
+
+    def __init__(self, application, mount):
+        self.application = application
+        self.django = django_site.version()
+        self.static = django_site.static_dirs(mount)
+
+
+def load(config):
+    """Prepare working directory, sys.path and environment, then import the application."""
+    if config.home:
+        os.chdir(config.home)
+    _set_path(config.python_path, config.home)
+    if config.settings:
+        os.environ["DJANGO_SETTINGS_MODULE"] = config.settings
+    return Site(_application(config), config.mount)
+
+
+def _set_path(python_path, home):
+    """Put python_path first, then home, before everything else on sys.path.
+
+    Each python_path entry is a site directory, as in mod_wsgi: its .pth files
+    count, and what they add comes right behind it.
+    """
+    first = []
+    before = list(sys.path)
+    for entry in python_path:
+        known = set(sys.path)
+        site.addsitedir(entry)
+        first += [entry] + [p for p in sys.path if p not in known and p != entry]
+    if home:
+        first.append(home)
+    first = list(dict.fromkeys(first))
+    sys.path[:] = first + [p for p in before if p not in first]
+    importlib.invalidate_caches()
+
+
+def _application(config):
+    if not config.wsgi:
+        return _django_application(config)
+    if "/" in config.wsgi or os.path.isfile(config.wsgi):
+        return _script_application(config.wsgi)
+    return _module_application(config.wsgi)
+
+
+def _django_application(config):
+    if not config.settings:
+        raise SiteError("the site names no application: set settings or wsgi")
+    try:
+        import django.core.wsgi
+    except ModuleNotFoundError as error:
+        if error.name != "django":
+            raise
+        raise SiteError("Django is not installed for %s: install it there, or set python_home"
+                        % sys.executable) from None
+    return django.core.wsgi.get_wsgi_application()
+
+
+def _script_application(path):
+    """Execute a WSGI script, whatever its extension, as its own module."""
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        raise SiteError("cannot read the WSGI script %s: %s" % (path, error.strerror)) from None
+    module = types.ModuleType(SCRIPT_MODULE)
+    module.__file__ = path
+    sys.modules[SCRIPT_MODULE] = module
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    if not hasattr(module, "application"):
+        raise SiteError(
+            "the WSGI script %s defines no 'application': write `application = ...` in it%s"
+            % (path, _seen(module)))
+    return _callable(module.application, "'application' in %s" % path)
+
+
+def _module_application(name):
+    """Import "pkg.mod:callable" (dots allowed in the callable) or "pkg.mod"."""
+    module_name, _, attribute = name.partition(":")
+    attribute = attribute or "application"
+    target = module = importlib.import_module(module_name)
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            raise SiteError("module '%s' has no '%s': write wsgi = \"%s:CALLABLE\"%s"
+                            % (module_name, attribute, module_name, _seen(module)))
+        target = getattr(target, part)
+    return _callable(target, "'%s' of module '%s'" % (attribute, module_name))
+
+
+def _seen(module):
+    """Name what the author may have meant."""
+    likely = [n for n in ("application", "app", "wsgi_app", "wsgi", "api")
+              if callable(getattr(module, n, None))]
+    return " (it does define '%s')" % likely[0] if likely else ""
+
+
+def _callable(target, where):
+    if callable(target):
+        return target
+    raise SiteError("%s is not callable but %s: name a WSGI application, a callable(environ, start_response)"
+                    % (where, type(target).__name__))

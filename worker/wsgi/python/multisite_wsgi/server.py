@@ -1,0 +1,131 @@
+"""Accept the front door's connections and serve their requests until told to leave."""
+
+import os
+import socket
+import sys
+import threading
+
+from . import fastcgi
+from .config import LISTEN_FD
+from .connection import ClientGone, Connection
+from .handler import Handler
+from .lifecycle import Stop
+from .report import log_line
+from .streams import FileWrapper
+
+
+def serve(application, config, ready):
+    """Serve until SIGTERM; call ready() once requests are really answered from now on."""
+    stop = Stop()
+    server = Server(application, config, socket.socket(fileno=LISTEN_FD), stop)
+    stop.listen_to_signals()
+    os.register_at_fork(after_in_child=server.forget)
+    ready()
+    server.run()
+
+
+class Server:
+    """`threads` threads, each serving one connection at a time."""
+
+    def __init__(self, application, config, listener, stop):
+        self._application = application
+        self._threads = config.threads
+        self._listener = listener
+        self._listener.setblocking(False)  # several threads may wake up for one connection
+        self._stop = stop
+        self._connections = set()
+        self._in_child = False
+        self._base = _base_environ(config)
+        self._limits = {
+            "FCGI_MAX_CONNS": b"%d" % config.threads,
+            "FCGI_MAX_REQS": b"%d" % config.threads,
+            "FCGI_MPXS_CONNS": b"0",
+        }
+
+    def run(self):
+        """Serve in this thread and in the others; return when all have left."""
+        others = [threading.Thread(target=self._accept, name="request-%d" % n)
+                  for n in range(2, self._threads + 1)]
+        for thread in others:
+            thread.start()
+        try:
+            self._accept()
+        finally:
+            for thread in others:
+                thread.join()
+
+    def forget(self):
+        """Let a process that the application forked have nothing of the worker."""
+        self._in_child = True
+        self._stop.forget()
+        self._listener.close()
+        for sock in self._connections:
+            sock.close()
+
+    def _accept(self):
+        try:
+            self._accept_until_stop()
+        finally:
+            self._stop.request()  # one thread that failed would leave a worker that serves too little
+
+    def _accept_until_stop(self):
+        waiting = self._stop.waiter(self._listener)
+        while waiting():
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue
+            sock.settimeout(None)  # the application may have called socket.setdefaulttimeout
+            self._connections.add(sock)
+            try:
+                self._serve(Connection(sock, self._stop.waiter(sock), self._limits))
+            except ClientGone:
+                pass
+            except fastcgi.ProtocolError as error:
+                log_line("closing a connection of the front door: malformed FastCGI: %s" % error)
+            finally:
+                sock.close()
+                self._connections.discard(sock)
+
+    def _serve(self, connection):
+        while True:
+            exchange = connection.next_request()
+            if exchange is None or not self._answer(exchange) or not exchange.keep:
+                return
+
+    def _answer(self, exchange):
+        environ = self._base.copy()
+        fastcgi.decode_params(exchange.params, environ)
+        if environ.get("REQUEST_SCHEME") == "https" or environ.get("HTTPS", "off") in ("on", "1"):
+            environ["wsgi.url_scheme"] = "https"
+        try:
+            environ["wsgi.input"] = exchange.input()
+        except ClientGone:
+            exchange.finish()
+            return True
+        goes_on = Handler(environ, exchange).run(self._application)
+        if self._in_child:  # the application forked, and the child came back here
+            sys.stdout.flush()
+            os._exit(0)
+        return goes_on
+
+
+def _base_environ(config):
+    """Return what every environ has in common; CGI values are defaults for a sparse front door."""
+    return {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "",
+        "QUERY_STRING": "",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": config.threads > 1,
+        "wsgi.multiprocess": config.processes > 1,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": FileWrapper,
+    }

@@ -1,0 +1,32 @@
+"""Tell the supervisor how the start went: one JSON object per line."""
+
+import json
+import os
+import platform
+
+from .config import STATUS_FD
+from .report import error_line, traceback_text
+
+
+class Status:
+    """The status pipe. It closes after the one event that it carries."""
+
+    def ready(self, site):
+        self._send({
+            "event": "ready",
+            "python": platform.python_version(),
+            "django": site.django,
+            "static": site.static,
+        })
+
+    def failed(self, error):
+        self._send({
+            "event": "failed",
+            "error": error_line(error),
+            "traceback": traceback_text(error),
+        })
+
+    def _send(self, event):
+        line = json.dumps(event).encode() + b"\n"
+        with open(STATUS_FD, "wb") as pipe:
+            pipe.write(line)

@@ -1,0 +1,63 @@
+"""Text streams that reach the supervisor line by line, and wsgi.file_wrapper."""
+
+import io
+import sys
+import threading
+
+
+class LineStream(io.TextIOWrapper):
+    """Writes whole lines, each with one write, so that lines of threads never mix.
+
+    Text without a newline waits, per thread, until its line ends or is flushed.
+    """
+
+    def __init__(self, binary):
+        super().__init__(binary, encoding="utf-8", errors="backslashreplace", newline="\n")
+        self._thread = threading.local()
+
+    def write(self, text):
+        lines, newline, rest = text.rpartition("\n")
+        if newline:
+            self._send(self._take() + lines + newline)
+        if rest:
+            self._thread.pending = self._take() + rest
+        return len(text)
+
+    def flush(self):
+        if not self.closed:
+            self._send(self._take())
+
+    def _take(self):
+        pending = getattr(self._thread, "pending", "")
+        self._thread.pending = ""
+        return pending
+
+    def _send(self, text):
+        if text:
+            self.buffer.write(text.encode(self.encoding, self.errors))
+        self.buffer.flush()
+
+
+def line_by_line():
+    """Make sys.stdout and sys.stderr, and what logging does with them, LineStreams."""
+    sys.stdout = sys.__stdout__ = LineStream(sys.stdout.detach())
+    sys.stderr = sys.__stderr__ = LineStream(sys.stderr.detach())
+
+
+class FileWrapper:
+    """wsgi.file_wrapper: an iterable over the blocks of a file (PEP 3333)."""
+
+    def __init__(self, filelike, block_size=8192):
+        self.filelike = filelike
+        self.block_size = block_size
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        block = self.filelike.read(self.block_size)
+        if block:
+            return block
+        raise StopIteration
