@@ -18,7 +18,6 @@ package tomlfile
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,7 +58,7 @@ func Parse(path string, data []byte) (*File, error) {
 	}
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return nil, fmt.Errorf("find directory of %s: %w", path, err)
+		return nil, Problems{{Position: Position{File: path}, Message: err.Error()}}
 	}
 	f := &File{name: path, dir: dir, lines: scanLines(string(data)),
 		tables: map[string]*Table{}, broken: map[string]bool{}}
@@ -70,6 +69,9 @@ func Parse(path string, data []byte) (*File, error) {
 
 // Root returns the table of the top-level keys.
 func (f *File) Root() *Table { return f.root }
+
+// Dir returns the absolute directory that the file's relative paths start from.
+func (f *File) Dir() string { return f.dir }
 
 // Add reports a problem that the reader of the file found. What comes of a
 // variable that is not set was reported already and is left out.
