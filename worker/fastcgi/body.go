@@ -36,7 +36,7 @@ func (b *Body) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if b.err == nil && b.left == 0 && !b.ended {
-		b.err = inTime(b.nextContent())
+		b.advance()
 	}
 	switch {
 	case b.err != nil:
@@ -46,7 +46,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	}
 	n, err := b.conn.br.Read(p[:min(len(p), b.left)])
 	b.left -= n
-	b.err = inTime(err)
+	b.err = connError(err)
 	return n, b.err
 }
 
@@ -72,6 +72,15 @@ func (b *Body) Close() error {
 	return b.conn.client.reopen(b.deadline)
 }
 
+// advance goes on to the next content of the body, or frees the connection at
+// the end.
+func (b *Body) advance() {
+	b.err = connError(b.nextContent())
+	if b.ended {
+		b.free()
+	}
+}
+
 // nextContent reads records up to the next one that has STDOUT content, or the
 // end of the request.
 func (b *Body) nextContent() error {
@@ -81,7 +90,7 @@ func (b *Body) nextContent() error {
 			return err
 		}
 		b.padding = 0
-		rec, err := next(br)
+		rec, err := next(br, b.conn.id)
 		if err != nil {
 			return err
 		}
@@ -116,7 +125,7 @@ func (b *Body) stderr(n int) error {
 	return nil
 }
 
-// end reads the content of END_REQUEST (section 5.5) and frees the connection.
+// end reads the content of END_REQUEST (section 5.5).
 func (b *Body) end(rec record) error {
 	if rec.content != endSize {
 		return malformed("END_REQUEST of %d bytes", rec.content)
@@ -134,7 +143,6 @@ func (b *Body) end(rec record) error {
 		return malformed("%d bytes after END_REQUEST", b.conn.br.Buffered())
 	}
 	b.ended = true
-	b.free()
 	return nil
 }
 
@@ -229,7 +237,7 @@ func (b *Body) takeBuffered() {
 		part, _ := b.conn.br.Peek(b.left) // in the buffer, says scanBuffered
 		body = append(body, part...)
 		b.discard(len(part))
-		b.err = inTime(b.nextContent())
+		b.advance()
 	}
 	b.buffered = body
 }
@@ -245,7 +253,7 @@ func (b *Body) scanBuffered() (size int, ok bool) {
 	size = b.left
 	buf = buf[b.left+b.padding:]
 	for len(buf) >= headerSize {
-		rec, err := parseRecord(buf)
+		rec, err := parseRecord(buf, b.conn.id)
 		if err != nil {
 			return 0, false
 		}

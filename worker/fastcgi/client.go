@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/multisite/multisite/worker/unixsock"
@@ -55,10 +56,14 @@ func (c *Client) Probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	deadline, _ := ctx.Deadline()
-	if err := cn.probe(deadline); err != nil {
+	stop := context.AfterFunc(ctx, cn.close)
+	err = cn.probe()
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	if err != nil {
 		cn.close()
-		return err
+		return connError(err)
 	}
 	c.put(cn)
 	return nil
@@ -70,6 +75,7 @@ func (c *Client) Probe(ctx context.Context) error {
 // a client, and is not closed.
 //
 // The caller must close the Body. When Close returns nil, the worker is free.
+// After an error, and after Close, r.Body is the caller's again.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	cn, err := c.get(r.Context())
 	if err != nil {
@@ -79,7 +85,7 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := cn.roundTrip(r, deadline)
 	if err != nil {
 		cn.close()
-		return nil, inTime(err)
+		return nil, connError(err)
 	}
 	return resp, nil
 }
@@ -137,17 +143,20 @@ func (c *Client) reopen(deadline time.Time) error {
 		defer cancel()
 	}
 	if err := c.Probe(ctx); err != nil {
-		return fmt.Errorf("wait for the worker to leave an abandoned request: %w", inTime(err))
+		return fmt.Errorf("wait for the worker to leave an abandoned request: %w", connError(err))
 	}
 	return nil
 }
 
-// inTime names a passed deadline as contexts do.
-func inTime(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+// connError names a passed deadline as contexts do, and both ways in which the
+// kernel tells that the worker is gone as io.ErrUnexpectedEOF.
+func connError(err error) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return context.DeadlineExceeded
-	}
-	if errors.Is(err, io.EOF) {
+	case errors.Is(err, ErrNotSent):
+		return err
+	case err == io.EOF, errors.Is(err, syscall.ECONNRESET):
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -17,12 +17,14 @@ const (
 	keepBuffer = 128 << 10 // a larger write buffer is not kept
 )
 
-// conn is one connection to a worker.
+// conn is one connection to a worker. Every request has another id than the one
+// before: a late record of that one is seen to be wrong.
 type conn struct {
 	client *Client
 	nc     net.Conn
 	br     *bufio.Reader
 	out    []byte
+	id     byte       // of the last request
 	sent   chan error // of the goroutine that sends a large body; nil: all is sent
 }
 
@@ -30,26 +32,37 @@ func newConn(c *Client, nc net.Conn) *conn {
 	return &conn{client: c, nc: nc, br: bufio.NewReaderSize(nc, readBuffer)}
 }
 
-func (c *conn) close() { c.nc.Close() }
+// close ends the connection and the goroutine that still sends on it: the
+// request body belongs to the caller again.
+func (c *conn) close() {
+	c.nc.Close()
+	if c.sent != nil {
+		<-c.sent
+		c.sent = nil
+	}
+}
 
 // probe asks for FCGI_MAX_REQS; any well-formed answer will do.
-func (c *conn) probe(deadline time.Time) error {
+func (c *conn) probe() error {
 	content := appendPair(nil, "FCGI_MAX_REQS", "")
-	b := append(appendHeader(nil, typeGetValues, len(content)), content...)
-	b[3] = 0 // a management record
-	_ = c.nc.SetDeadline(deadline)
+	b := append(appendHeader(nil, typeGetValues, managementID, len(content)), content...)
 	if _, err := c.nc.Write(b); err != nil {
 		return err
 	}
-	rec, err := next(c.br)
+	rec, err := next(c.br, managementID)
 	if err != nil {
 		return err
 	}
 	if rec.typ != typeGetValuesResult {
 		return malformed("record type %d in answer to FCGI_GET_VALUES", rec.typ)
 	}
-	_, err = c.br.Discard(rec.content + rec.padding)
-	return err
+	if _, err := c.br.Discard(rec.content + rec.padding); err != nil {
+		return err
+	}
+	if n := c.br.Buffered(); n > 0 {
+		return malformed("%d bytes after FCGI_GET_VALUES_RESULT", n)
+	}
+	return nil
 }
 
 func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, error) {
@@ -74,18 +87,19 @@ func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, e
 // the rest, so that a worker that answers before it has read everything, and
 // the front door that waits for it, can not block each other.
 func (c *conn) send(r *http.Request) error {
-	b := appendBegin(c.out[:0])
+	c.id = c.id%255 + 1
+	b := appendBegin(c.out[:0], c.id)
 	b = c.appendParamRecords(b, r)
 	rest := r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 	if rest && r.ContentLength > 0 && int64(len(b))+r.ContentLength+2*headerSize <= firstWrite {
 		var err error
-		if b, err = appendBody(b, r.Body, int(r.ContentLength)); err != nil {
+		if b, err = c.appendBody(b, r.Body, int(r.ContentLength)); err != nil {
 			return fmt.Errorf("%w: read request body: %w", ErrNotSent, err)
 		}
 		rest = false
 	}
 	if !rest {
-		b = appendHeader(b, typeStdin, 0)
+		b = appendHeader(b, typeStdin, c.id, 0)
 	}
 	n, err := c.nc.Write(b)
 	if err != nil && n == 0 {
@@ -107,21 +121,21 @@ func (c *conn) send(r *http.Request) error {
 // appendParamRecords appends the PARAMS stream: nearly always one record.
 func (c *conn) appendParamRecords(b []byte, r *http.Request) []byte {
 	start := len(b)
-	b = appendHeader(b, typeParams, 0)
+	b = appendHeader(b, typeParams, c.id, 0)
 	b = append(b, c.client.params...)
 	b = appendParams(b, r, c.client.opts.ScriptName, r.ContentLength)
 	n := len(b) - start - headerSize
 	if n <= maxContent {
 		b[start+4], b[start+5] = byte(n>>8), byte(n)
-		return appendHeader(b, typeParams, 0)
+		return appendHeader(b, typeParams, c.id, 0)
 	}
 	content := append([]byte(nil), b[start+headerSize:]...)
-	return appendHeader(appendStream(b[:start], typeParams, content), typeParams, 0)
+	return appendHeader(appendStream(b[:start], typeParams, c.id, content), typeParams, c.id, 0)
 }
 
 // appendBody appends a body of n bytes as one STDIN record.
-func appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
-	b = appendHeader(b, typeStdin, n)
+func (c *conn) appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
+	b = appendHeader(b, typeStdin, c.id, n)
 	start := len(b)
 	b = append(b, make([]byte, n)...)
 	_, err := io.ReadFull(body, b[start:])
@@ -135,7 +149,7 @@ func (c *conn) sendBody(body io.Reader, sent chan<- error) {
 	for {
 		n, err := io.ReadFull(body, buf[headerSize:])
 		if n > 0 {
-			appendHeader(buf[:0], typeStdin, n)
+			appendHeader(buf[:0], typeStdin, c.id, n)
 			if _, err := c.nc.Write(buf[:headerSize+n]); err != nil {
 				sent <- err
 				return
@@ -145,9 +159,9 @@ func (c *conn) sendBody(body io.Reader, sent chan<- error) {
 		case nil:
 			continue
 		case io.EOF, io.ErrUnexpectedEOF:
-			_, err = c.nc.Write(appendHeader(buf[:0], typeStdin, 0))
+			_, err = c.nc.Write(appendHeader(buf[:0], typeStdin, c.id, 0))
 		default:
-			_, _ = c.nc.Write(appendHeader(buf[:0], typeAbortRequest, 0)) // the connection is closed anyway
+			_, _ = c.nc.Write(appendHeader(buf[:0], typeAbortRequest, c.id, 0)) // the connection is closed anyway
 		}
 		sent <- err
 		return

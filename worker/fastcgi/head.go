@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,22 +52,29 @@ func setStatus(resp *http.Response, status string) error {
 	}
 	code, _, _ := strings.Cut(status, " ")
 	n, err := strconv.Atoi(code)
-	if err != nil || n < 200 || n > 999 {
+	if err != nil || len(code) != 3 || n < 200 {
 		return malformed("status %q", cut([]byte(status)))
 	}
 	resp.StatusCode, resp.Status = n, status
-	// A Content-Length that is no number is dropped: the length is known from
-	// the stream.
-	if v, ok := resp.Header["Content-Length"]; ok {
-		length, err := strconv.ParseInt(v[0], 10, 64)
-		if err != nil || length < 0 || len(v) > 1 && v[0] != v[1] {
-			resp.Header.Del("Content-Length")
-			return nil
-		}
-		resp.Header["Content-Length"] = v[:1]
-		resp.ContentLength = length
-	}
+	setLength(resp)
 	return nil
+}
+
+// setLength drops a Content-Length that is no number or said twice: the length
+// is known from the stream.
+func setLength(resp *http.Response) {
+	v, ok := resp.Header["Content-Length"]
+	if !ok {
+		return
+	}
+	v = slices.Compact(v)
+	length, err := strconv.ParseUint(v[0], 10, 63)
+	if err != nil || len(v) > 1 {
+		delete(resp.Header, "Content-Length")
+		return
+	}
+	resp.Header["Content-Length"] = v
+	resp.ContentLength = int64(length)
 }
 
 // cut keeps an error message short.

@@ -18,15 +18,17 @@ func appendParams(b []byte, r *http.Request, script string, length int64) []byte
 	b = appendPair(b, "REQUEST_URI", r.RequestURI)
 	b = appendPair(b, "SERVER_PROTOCOL", r.Proto)
 	b = appendServer(b, r)
-	if host, port, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		b = appendPair(b, "REMOTE_ADDR", host)
-		b = appendPair(b, "REMOTE_PORT", port)
-	}
-	if length > 0 || r.Header["Content-Length"] != nil {
+	b = appendRemote(b, r.RemoteAddr)
+	if length > 0 || length == 0 && r.Header["Content-Length"] != nil {
 		b = appendPair(b, "CONTENT_LENGTH", strconv.FormatInt(length, 10))
 	}
-	b = appendPair(b, "HTTP_HOST", r.Host)
+	if r.Host != "" {
+		b = appendPair(b, "HTTP_HOST", r.Host)
+	}
 	for name, values := range r.Header {
+		if len(values) == 0 {
+			continue
+		}
 		switch name {
 		case "Content-Length", "Proxy", "Host": // Proxy: CVE-2016-5385
 		case "Content-Type":
@@ -51,12 +53,30 @@ func appendServer(b []byte, r *http.Request) []byte {
 		b = appendPair(b, "HTTPS", "on")
 	}
 	host := r.Host
-	if h, p, err := net.SplitHostPort(host); err == nil {
-		host, port = h, p
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && host == "" {
+		host = local.String() // HTTP/1.0: neither may be empty, says PEP 3333
+	}
+	// The brackets of an IPv6 address stay, says RFC 3875, section 4.1.14.
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		if i+1 < len(host) {
+			port = host[i+1:]
+		}
+		host = host[:i]
 	}
 	b = appendPair(b, "REQUEST_SCHEME", scheme)
 	b = appendPair(b, "SERVER_NAME", host)
 	return appendPair(b, "SERVER_PORT", port)
+}
+
+// appendRemote appends the address of the client; one that a trusted proxy told
+// has no port.
+func appendRemote(b []byte, addr string) []byte {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return appendPair(b, "REMOTE_ADDR", addr)
+	}
+	b = appendPair(b, "REMOTE_ADDR", host)
+	return appendPair(b, "REMOTE_PORT", port)
 }
 
 // appendHTTPHeader appends one header as HTTP_NAME, repeated ones joined as

@@ -26,9 +26,10 @@ const (
 	headerSize = 8
 	endSize    = 8     // content of an END_REQUEST record
 	maxContent = 65528 // of one record; a multiple of 8, so it needs no padding
-	requestID  = 1     // one request at a time per connection
 	roleResp   = 1
 	keepConn   = 1
+
+	managementID = 0 // of records that belong to no request
 )
 
 // ErrMalformed says that a worker did not speak FastCGI, or broke its rules.
@@ -45,25 +46,20 @@ type record struct {
 	padding int
 }
 
-// parseRecord reads a header of headerSize bytes.
-func parseRecord(h []byte) (record, error) {
+// parseRecord reads a header of headerSize bytes. It must be for request id.
+func parseRecord(h []byte, id byte) (record, error) {
 	if h[0] != version {
 		return record{}, malformed("version %d", h[0])
 	}
 	r := record{typ: h[1], content: int(binary.BigEndian.Uint16(h[4:])), padding: int(h[6])}
-	id := binary.BigEndian.Uint16(h[2:])
-	want := uint16(requestID)
-	if r.typ == typeGetValuesResult {
-		want = 0 // a management record
-	}
-	if id != want {
-		return record{}, malformed("record type %d for request %d", r.typ, id)
+	if got := binary.BigEndian.Uint16(h[2:]); got != uint16(id) {
+		return record{}, malformed("record type %d for request %d, not %d", r.typ, got, id)
 	}
 	return r, nil
 }
 
-// next reads the header of the next record.
-func next(br *bufio.Reader) (record, error) {
+// next reads the header of the next record, which must be for request id.
+func next(br *bufio.Reader, id byte) (record, error) {
 	h, err := br.Peek(headerSize)
 	if err != nil {
 		if err == io.EOF && len(h) > 0 {
@@ -71,7 +67,7 @@ func next(br *bufio.Reader) (record, error) {
 		}
 		return record{}, err
 	}
-	r, err := parseRecord(h)
+	r, err := parseRecord(h, id)
 	if err == nil {
 		_, err = br.Discard(headerSize)
 	}
@@ -79,22 +75,22 @@ func next(br *bufio.Reader) (record, error) {
 }
 
 // appendHeader appends a record header without padding.
-func appendHeader(b []byte, typ byte, content int) []byte {
-	return append(b, version, typ, 0, requestID, byte(content>>8), byte(content), 0, 0)
+func appendHeader(b []byte, typ, id byte, content int) []byte {
+	return append(b, version, typ, 0, id, byte(content>>8), byte(content), 0, 0)
 }
 
 // appendStream appends content as records of a stream, without its end.
-func appendStream(b []byte, typ byte, content []byte) []byte {
+func appendStream(b []byte, typ, id byte, content []byte) []byte {
 	for len(content) > 0 {
 		n := min(len(content), maxContent)
-		b = append(appendHeader(b, typ, n), content[:n]...)
+		b = append(appendHeader(b, typ, id, n), content[:n]...)
 		content = content[n:]
 	}
 	return b
 }
 
-func appendBegin(b []byte) []byte {
-	return append(appendHeader(b, typeBeginRequest, 8), 0, roleResp, keepConn, 0, 0, 0, 0, 0)
+func appendBegin(b []byte, id byte) []byte {
+	return append(appendHeader(b, typeBeginRequest, id, 8), 0, roleResp, keepConn, 0, 0, 0, 0, 0)
 }
 
 // appendPair appends a name-value pair, section 3.4.
