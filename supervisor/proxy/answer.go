@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// wholeBody is a response body that can tell whether it has arrived completely:
+// then its worker is free already.
+type wholeBody interface{ Complete() bool }
+
+// answer passes the worker's answer on to the client.
+func (e *exchange) answer(claim Claim, resp *http.Response) {
+	h := e.w.Header()
+	for name, values := range resp.Header {
+		h[name] = values
+	}
+	stripHop(h)
+	e.status = resp.StatusCode
+	if whole, ok := resp.Body.(wholeBody); ok && whole.Complete() {
+		claim.Release()
+		e.writeWhole(resp)
+		return
+	}
+	e.writeSpooled(claim, resp)
+}
+
+// writeWhole writes an answer that is in memory.
+func (e *exchange) writeWhole(resp *http.Response) {
+	defer resp.Body.Close()
+	e.setWriteDeadline()
+	e.w.WriteHeader(resp.StatusCode)
+	n, err := io.Copy(e.w, resp.Body)
+	e.sent = n
+	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
+		panic(http.ErrAbortHandler) // the client has left, or the answer is not whole
+	}
+}
+
+// writeSpooled writes an answer while it comes. A goroutine takes it from the
+// worker as fast as it comes, whatever the client does.
+func (e *exchange) writeSpooled(claim Claim, resp *http.Response) {
+	s := newSpool(e.proxy.dir)
+	defer s.close()
+	pumped := make(chan struct{})
+	go func() {
+		defer close(pumped)
+		e.pump(claim, resp.Body, s)
+	}()
+	defer func() { <-pumped }()
+	defer s.cancel()
+	stop := context.AfterFunc(e.r.Context(), s.cancel)
+	defer stop()
+
+	e.setWriteDeadline()
+	e.w.WriteHeader(resp.StatusCode)
+	if err := e.copySpool(s); err != nil && err != errCancelled {
+		panic(http.ErrAbortHandler) // never a clean end for what is not whole
+	}
+}
+
+// copySpool writes what the spool holds, flushing whenever it has to wait.
+func (e *exchange) copySpool(s *spool) error {
+	rc := http.NewResponseController(e.w)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := s.read(buf, func() { _ = rc.Flush() }) // a failed flush fails the next write
+		if n > 0 {
+			e.setWriteDeadline()
+			w, werr := e.w.Write(buf[:n])
+			e.sent += int64(w)
+			if werr == http.ErrBodyNotAllowed { // HEAD, 204, 304: nobody wants it
+				return nil
+			}
+			if werr != nil {
+				return errCancelled
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// pump moves the answer from the worker to the spool, then frees the worker.
+func (e *exchange) pump(claim Claim, body io.ReadCloser, s *spool) {
+	_, err := io.Copy(s, body)
+	if err == nil || errors.Is(err, errCancelled) {
+		if closeErr := body.Close(); err == nil || closeErr != nil {
+			err = closeErr
+		}
+	} else {
+		_ = body.Close() // err says more
+	}
+	switch {
+	case err == nil || errors.Is(err, errCancelled):
+		claim.Release()
+	case errors.Is(err, context.DeadlineExceeded):
+		e.site.Log.Warn("answer cut", "limit", "request_timeout", "worker", e.worker, "request", e.what())
+		claim.Abandon()
+		claim.Release()
+	default:
+		e.site.Log.Warn("answer cut", "worker", e.worker, "request", e.what(), "error", err)
+		claim.Broken()
+	}
+	s.finish(err)
+}
+
+// setWriteDeadline gives the client its time for the next write.
+func (e *exchange) setWriteDeadline() {
+	// An error means a connection without deadlines, in tests.
+	_ = http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(clientTimeout))
+}
+
+// diedEarly tells whether err means that the worker's end of the connection is gone.
+func diedEarly(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

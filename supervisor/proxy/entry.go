@@ -1,0 +1,56 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Entry is one line of an access log.
+type Entry struct {
+	Request *http.Request
+	Time    time.Time // when the request's header was read
+	Took    time.Duration
+	Status  int
+	Bytes   int64  // of body, sent to the client
+	Worker  string // who answered; "": the front door itself
+}
+
+// AppendCombined appends the entry in the combined log format of Apache and
+// nginx, followed by the seconds it took and the worker.
+func (e *Entry) AppendCombined(b []byte) []byte {
+	r := e.Request
+	addr := r.RemoteAddr
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		addr = host
+	}
+	b = append(b, addr...)
+	b = append(b, " - - ["...)
+	b = e.Time.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
+	b = append(b, "] "...)
+	b = strconv.AppendQuoteToASCII(b, r.Method+" "+r.RequestURI+" "+r.Proto)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(e.Status), 10)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, e.Bytes, 10)
+	b = append(b, ' ')
+	b = appendQuoted(b, r.Referer())
+	b = append(b, ' ')
+	b = appendQuoted(b, r.UserAgent())
+	b = append(b, ' ')
+	b = strconv.AppendFloat(b, e.Took.Seconds(), 'f', 4, 64)
+	b = append(b, ' ')
+	if e.Worker == "" {
+		return append(b, "-\n"...)
+	}
+	b = append(b, e.Worker...)
+	return append(b, '\n')
+}
+
+func appendQuoted(b []byte, s string) []byte {
+	if s == "" {
+		s = "-"
+	}
+	return strconv.AppendQuoteToASCII(b, s)
+}

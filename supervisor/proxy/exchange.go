@@ -1,0 +1,116 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// clientTimeout is how long a client may neither send nor take a byte of a body.
+const clientTimeout = 60 * time.Second
+
+// exchange is one request and its answer.
+type exchange struct {
+	proxy  *Proxy
+	w      http.ResponseWriter
+	r      *http.Request
+	site   *Site // nil: unknown
+	scheme string
+	start  time.Time
+	worker string // who answered
+	status int
+	sent   int64 // bytes of body
+}
+
+// serve answers a request of a known site.
+func (e *exchange) serve() {
+	defer e.done()
+	if e.serveStatic() {
+		return
+	}
+	body, err := readBody(e.w, e.r, e.site.MaxBody, e.proxy.dir)
+	if err != nil {
+		e.failBody(err)
+		return
+	}
+	defer body.close()
+	if !e.try(body, true) {
+		return
+	}
+	e.site.Log.Warn("request repeated on another worker", "worker", e.worker, "request", e.what())
+	e.try(body, false)
+}
+
+// try claims a worker, sends the request and answers the client. It returns true
+// when nothing was answered and the request can be sent once more.
+func (e *exchange) try(body *body, mayRepeat bool) (again bool) {
+	claim, err := e.site.Backend.Claim(e.r.Context(), e.what())
+	if err != nil {
+		e.failClaim(err)
+		return false
+	}
+	e.worker = claim.Worker()
+	ctx, cancel := e.deadline()
+	defer cancel()
+	resp, err := claim.RoundTrip(e.outgoing(ctx, body))
+	if err == nil {
+		e.answer(claim, resp)
+		return false
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		claim.Abandon()
+		claim.Release()
+		e.fail(http.StatusGatewayTimeout, "request_timeout", nil)
+		return false
+	}
+	claim.Broken()
+	if mayRepeat && (errors.Is(err, ErrNotSent) || idempotent(e.r.Method) && diedEarly(err)) {
+		return true
+	}
+	e.fail(http.StatusBadGateway, "the worker gave no answer", err)
+	return false
+}
+
+// deadline returns the context that bounds the worker's time. It does not end
+// when the client leaves: work that has begun is not undone by that.
+func (e *exchange) deadline() (context.Context, context.CancelFunc) {
+	ctx := context.WithoutCancel(e.r.Context())
+	if e.site.RequestTimeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, e.site.RequestTimeout)
+}
+
+// outgoing is the request as the worker gets it.
+func (e *exchange) outgoing(ctx context.Context, b *body) *http.Request {
+	r := e.r.WithContext(ctx)
+	u := *r.URL
+	u.Scheme = e.scheme
+	r.URL = &u
+	r.Body, r.ContentLength = b.rewind(), b.size
+	return r
+}
+
+func (e *exchange) what() string { return e.r.Method + " " + e.r.RequestURI }
+
+// done counts and logs the exchange.
+func (e *exchange) done() {
+	if e.status == 0 { // the connection is being cut before anything was said
+		e.status = statusClientGone
+	}
+	took := time.Since(e.start)
+	e.site.Stats.record(took, e.status)
+	if e.site.Access != nil {
+		e.site.Access(Entry{Request: e.r, Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker})
+	}
+}
+
+// idempotent tells whether a request may be sent twice (RFC 9110, section 9.2.2).
+func idempotent(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+)
+
+// statusClientGone is what the log says when the client left before the answer.
+const statusClientGone = 499
+
+// page is what the proxy itself says to a visitor: never anything of the inside.
+const page = `<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>%[1]d %[2]s</title>
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:18vh auto;padding:0 1.5rem}h1{font-size:1.5rem}</style>
+</head><body><h1>%[1]d %[2]s</h1><p>%[3]s</p></body></html>
+`
+
+// said is the sentence for each status that the proxy makes itself.
+var said = map[int]string{
+	http.StatusBadRequest:            "The request could not be understood.",
+	http.StatusForbidden:             "This page may not be seen.",
+	http.StatusNotFound:              "There is no such page.",
+	http.StatusMethodNotAllowed:      "This page does not answer to that method.",
+	http.StatusRequestTimeout:        "The request took too long to arrive.",
+	http.StatusRequestEntityTooLarge: "What was sent is larger than this site accepts.",
+	http.StatusMisdirectedRequest:    "No site of this name is served here.",
+	http.StatusInternalServerError:   "The server could not answer this request.",
+	http.StatusBadGateway:            "The site broke off while it answered. Please try again.",
+	http.StatusServiceUnavailable:    "The site can not answer just now. Please try again in a moment.",
+	http.StatusGatewayTimeout:        "The site took too long to answer.",
+}
+
+// fail answers with a page of our own. limit names in the log what caused it.
+func (e *exchange) fail(status int, limit string, err error) {
+	e.status = status
+	log := e.proxy.log
+	if e.site != nil {
+		log = e.site.Log
+	}
+	args := []any{"status", status, "limit", limit, "host", e.r.Host, "request", e.what()}
+	if e.worker != "" {
+		args = append(args, "worker", e.worker)
+	}
+	if err != nil {
+		args = append(args, "error", err)
+	}
+	if e.site != nil {
+		log.Warn("request failed", args...)
+	} else {
+		log.Debug("request refused", args...)
+	}
+	e.writePage(status)
+}
+
+func (e *exchange) writePage(status int) {
+	e.setWriteDeadline()
+	h := e.w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "5")
+	}
+	e.w.WriteHeader(status)
+	n, _ := fmt.Fprintf(e.w, page, status, http.StatusText(status), said[status]) // the client may have left
+	e.sent = int64(n)
+}
+
+// failBody answers a request whose body did not arrive.
+func (e *exchange) failBody(err error) {
+	if e.r.ProtoAtLeast(1, 1) {
+		e.w.Header().Set("Connection", "close") // the rest of the body is not read
+	}
+	switch {
+	case errors.Is(err, errBodyTooLarge):
+		e.fail(http.StatusRequestEntityTooLarge, "max_body", nil)
+	case e.r.Context().Err() != nil:
+		e.status = statusClientGone
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		e.fail(http.StatusRequestTimeout, "client body", err)
+	case errors.Is(err, errClientBody):
+		e.fail(http.StatusBadRequest, "request body", err)
+	default:
+		e.fail(http.StatusInternalServerError, "spool", err)
+	}
+}
+
+// failClaim answers a request that got no worker.
+func (e *exchange) failClaim(err error) {
+	if errors.Is(err, context.Canceled) && e.r.Context().Err() != nil {
+		e.status = statusClientGone
+		return
+	}
+	e.fail(http.StatusServiceUnavailable, "no worker", err)
+}

@@ -1,0 +1,114 @@
+// Package proxy is the front door: it reads HTTP/1.1 requests, picks the site by
+// server name, and carries each request to one of the site's workers and the
+// answer back.
+//
+// A worker is claimed when the whole request is here, and let go when its whole
+// answer is: a slow client, in either direction, never holds a worker. What does
+// not fit in memory waits in a temporary file. A request is sent a second time
+// only where that can not do anything twice. An answer that a worker broke off
+// never ends as if it were whole.
+//
+// The proxy knows no pool, no process and no protocol: a Backend does.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Backend gives requests to the workers of one site.
+type Backend interface {
+	// Claim takes a worker for one request and may wait for it. what names the
+	// request in logs.
+	Claim(ctx context.Context, what string) (Claim, error)
+}
+
+// Claim is a worker held for one request. One of Release and Broken must be called.
+type Claim interface {
+	// RoundTrip sends the request. r.Host, r.RemoteAddr and r.URL.Scheme are the
+	// client's. When Body.Close has returned nil, the worker is free again.
+	RoundTrip(r *http.Request) (*http.Response, error)
+	Worker() string // "subdomain1/1"
+	Release()
+	Broken()  // instead of Release: the worker did not answer as it should
+	Abandon() // before Release: the request overran its time; replace the worker
+}
+
+// ErrNotSent says, from RoundTrip, that nothing of the request reached a worker.
+var ErrNotSent = errors.New("not sent")
+
+// Site is what the proxy needs to know of a site. It does not change; a reload
+// makes a new one.
+type Site struct {
+	Name           string
+	Backend        Backend
+	RequestTimeout time.Duration // from claim to the end of the answer; 0: none
+	MaxBody        int64         // bytes of a request body; 0: no limit
+	Static         []Static
+	Stats          *Stats
+	Log            *slog.Logger
+	Access         func(Entry) // told of every answered request; may be nil
+}
+
+// Proxy is an http.Handler for all sites.
+type Proxy struct {
+	table   atomic.Pointer[Table]
+	trusted []netip.Prefix
+	log     *slog.Logger
+	dir     string
+}
+
+// Options are what a Proxy is made of.
+type Options struct {
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For and -Proto are believed
+	SpoolDir       string         // for bodies too large for memory; "": the system's
+	Log            *slog.Logger
+}
+
+// New returns a Proxy that knows no site yet.
+func New(o Options) *Proxy {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Proxy{trusted: o.TrustedProxies, log: o.Log, dir: o.SpoolDir}
+	p.table.Store(NewTable(nil))
+	return p
+}
+
+// SetTable replaces the sites for all requests that begin from now on.
+func (p *Proxy) SetTable(t *Table) { p.table.Store(t) }
+
+// ServeHTTP answers one request.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := exchange{proxy: p, w: w, r: r, start: time.Now()}
+	host, err := NormalizeHost(r.Host)
+	if err != nil {
+		e.fail(http.StatusBadRequest, "bad Host header", err)
+		return
+	}
+	e.site = p.table.Load().Lookup(host, r.URL.Path)
+	if e.site == nil {
+		e.fail(http.StatusMisdirectedRequest, "no site has this name", nil)
+		return
+	}
+	e.scheme, r.RemoteAddr = clientOf(r, p.trusted)
+	stripRequest(r.Header)
+	e.serve()
+}
+
+// NewServer returns an http.Server for the proxy with the limits that every
+// client meets.
+func (p *Proxy) NewServer() *http.Server {
+	return &http.Server{
+		Handler:           p,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       75 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+}

@@ -1,0 +1,98 @@
+package proxy
+
+import (
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+)
+
+// Static maps a URL prefix to directories. The first that has a file wins.
+type Static struct {
+	Prefix string // "/static/"
+	Dirs   []string
+	// Only says that what is not found here is not asked of a worker.
+	Only bool
+}
+
+// serveStatic answers from the site's static directories. False: not a file of theirs.
+func (e *exchange) serveStatic() bool {
+	for _, s := range e.site.Static {
+		rest, ok := strings.CutPrefix(e.r.URL.Path, s.Prefix)
+		if !ok {
+			continue
+		}
+		if e.serveFrom(s, rest) {
+			return true
+		}
+		if s.Only {
+			e.fail(http.StatusNotFound, "static", nil)
+			return true
+		}
+	}
+	return false
+}
+
+func (e *exchange) serveFrom(s Static, name string) bool {
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	if name == "" || hidden(name) || e.r.Method != http.MethodGet && e.r.Method != http.MethodHead {
+		return false
+	}
+	for _, dir := range s.Dirs {
+		if e.serveFile(dir, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// serveFile serves a regular file below dir; a symbolic link that leads out of
+// it is not followed.
+func (e *exchange) serveFile(dir, name string) bool {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	f, err := root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	e.setWriteDeadline()
+	counted := &countingWriter{ResponseWriter: e.w, e: e}
+	counted.Header().Set("X-Content-Type-Options", "nosniff")
+	http.ServeContent(counted, e.r, name, info.ModTime(), f)
+	return true
+}
+
+// hidden tells whether a path has an element that begins with a dot.
+func hidden(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.") || !fs.ValidPath(name)
+}
+
+// countingWriter notes status and bytes of what net/http answers for us.
+type countingWriter struct {
+	http.ResponseWriter
+	e *exchange
+}
+
+func (c *countingWriter) WriteHeader(status int) {
+	c.e.status = status
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	c.e.setWriteDeadline()
+	n, err := c.ResponseWriter.Write(p)
+	c.e.sent += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (c *countingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
