@@ -1,0 +1,49 @@
+package apps
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/multisite/multisite/apps/app"
+	"github.com/multisite/multisite/apps/auth"
+	"github.com/multisite/multisite/apps/messages"
+	"github.com/multisite/multisite/apps/page"
+)
+
+// chrome says what stands around every page of the site: its name, its apps,
+// who is logged in, and what the visitor has not been told yet.
+func chrome(env *app.Env) func(*http.Request) page.Chrome {
+	return func(r *http.Request) page.Chrome {
+		site := app.CurrentSite(r.Context())
+		if site.ID == 0 { // the request was refused before its site was known
+			return page.Chrome{SiteName: env.Domain, Home: "/"}
+		}
+		c := page.Chrome{
+			SiteName: site.Name, Home: "/",
+			Messages: messages.Pop(r.Context()),
+			Login:    env.Path("auth", "login"),
+			Logout:   env.Path("auth", "logout"),
+			Account:  env.Path("auth", "password"),
+		}
+		user, known := auth.Current(r.Context())
+		c.User = user.Name
+		for _, a := range env.Installed {
+			path := env.Path(a.Name, "")
+			if path == "" || a.Label == "" || (a.Staff && !(known && user.Staff)) {
+				continue
+			}
+			c.Links = append(c.Links, page.Link{Label: a.Label, Path: path, Current: within(r, path)})
+		}
+		return c
+	}
+}
+
+// within reports whether the request is for a page below path. The root is
+// above every page, so it counts only for itself.
+func within(r *http.Request, path string) bool {
+	asked, _, _ := strings.Cut(r.RequestURI, "?")
+	if path == "/" {
+		return asked == "/"
+	}
+	return strings.HasPrefix(asked, path)
+}

@@ -1,0 +1,2 @@
+// Package apps is what a Go site is made of.
+package apps

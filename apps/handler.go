@@ -1,0 +1,128 @@
+package apps
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/multisite/multisite/apps/app"
+	"github.com/multisite/multisite/apps/page"
+	"github.com/multisite/multisite/apps/settings"
+)
+
+// maxForm bounds what a request may carry. These apps take forms, not files.
+const maxForm = 2 << 20
+
+// policy lets pages load our style sheet and nothing else: no script at all.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// newHandler joins the apps: from the outside in, what protects every
+// request, then each app's Wrap, then the app whose path is the longest that
+// fits.
+func newHandler(ctx context.Context, env *app.Env, s settings.Settings) (http.Handler, error) {
+	pages, err := page.New(page.Options{Chrome: chrome(env), Zone: env.Zone, Log: env.Log, Debug: s.Debug})
+	if err != nil {
+		return nil, err
+	}
+	env.Pages = pages
+
+	mux := http.NewServeMux() // the longest path wins, and "/admin" leads to "/admin/"
+	for path, name := range s.URLs {
+		routes := env.Installed[slices.IndexFunc(env.Installed, func(a app.App) bool { return a.Name == name })].Routes
+		own, err := routes(env)
+		if err != nil {
+			return nil, fmt.Errorf("build the pages of app %s: %w", name, err)
+		}
+		mux.Handle(path, http.StripPrefix(strings.TrimSuffix(path, "/"), own))
+	}
+	handler := dressErrors(pages, mux)
+	for _, a := range slices.Backward(env.Installed) {
+		if a.Wrap != nil {
+			handler = a.Wrap(env, handler)
+		}
+	}
+	return recovered(env, protected(pages, s, page.Static(handler))), nil
+}
+
+// protected refuses what no app should see.
+func protected(pages *page.Pages, s settings.Settings, next http.Handler) http.Handler {
+	refuse := func(status int, text string) http.Handler {
+		return pages.Handle(func(http.ResponseWriter, *http.Request) error {
+			return page.Problem{Status: status, Text: text}
+		})
+	}
+	unknownHost := refuse(http.StatusMisdirectedRequest, "No site of that name is served here.")
+	origin := http.NewCrossOriginProtection()
+	origin.SetDenyHandler(refuse(http.StatusForbidden, "That form was sent from another site."))
+	inner := origin.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", policy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "same-origin")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if !s.Allows(r.Host) {
+			unknownHost.ServeHTTP(w, r)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		inner.ServeHTTP(w, r)
+	})
+}
+
+// recovered turns a panic into an error page, and the log has the stack.
+func recovered(env *app.Env, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			reason := recover()
+			if reason == nil {
+				return
+			}
+			if reason == http.ErrAbortHandler {
+				panic(reason)
+			}
+			env.Log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "error", reason, "stack", string(debug.Stack()))
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// dressErrors gives the plain 404 and 405 of http.ServeMux the site's look.
+func dressErrors(pages *page.Pages, mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mux.ServeHTTP(&dressed{ResponseWriter: w, pages: pages, request: r}, r)
+	})
+}
+
+// dressed swaps a plain text error for a page.
+type dressed struct {
+	http.ResponseWriter
+	pages   *page.Pages
+	request *http.Request
+	swapped bool
+}
+
+func (d *dressed) WriteHeader(status int) {
+	plain := strings.HasPrefix(d.Header().Get("Content-Type"), "text/plain")
+	if plain && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) {
+		d.swapped = true
+		d.pages.Fail(d.ResponseWriter, d.request, page.Problem{Status: status, Text: "There is no such page on this site."})
+		return
+	}
+	d.ResponseWriter.WriteHeader(status)
+}
+
+func (d *dressed) Write(b []byte) (int, error) {
+	if d.swapped {
+		return len(b), nil
+	}
+	return d.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (d *dressed) Unwrap() http.ResponseWriter { return d.ResponseWriter }

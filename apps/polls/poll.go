@@ -1,0 +1,114 @@
+package polls
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/multisite/multisite/apps/db"
+	"github.com/multisite/multisite/apps/page"
+)
+
+// Poll is one question as visitors see it.
+type Poll struct {
+	ID       int64
+	Question string
+	Slug     string
+	Closes   db.Time
+	Votes    int64
+	Choices  []Choice
+}
+
+// Choice is one answer, with its votes.
+type Choice struct {
+	ID    int64
+	Text  string
+	Votes int64
+	Mine  bool // this visitor chose it
+}
+
+// Open reports whether one may still vote.
+func (p Poll) Open() bool { return p.Closes.IsZero() || db.Now().Before(p.Closes.Time) }
+
+// Voted reports whether this visitor did.
+func (p Poll) Voted() bool {
+	for _, c := range p.Choices {
+		if c.Mine {
+			return true
+		}
+	}
+	return false
+}
+
+// Percent is a choice's share of all votes.
+func (p Poll) Percent(c Choice) int64 {
+	if p.Votes == 0 {
+		return 0
+	}
+	return (c.Votes*100 + p.Votes/2) / p.Votes
+}
+
+// visible selects the polls of a site that have opened. Its parameters are
+// the site and the time.
+const visible = `
+	SELECT p.id, p.question, p.slug, p.closes_at, (SELECT count(*) FROM polls_vote v WHERE v.poll_id = p.id)
+	FROM polls_poll p
+	JOIN polls_poll_sites s ON s.poll_id = p.id AND s.site_id = ?
+	WHERE p.opens_at <= ?`
+
+func scanPoll(row func(...any) error) (Poll, error) {
+	var p Poll
+	err := row(&p.ID, &p.Question, &p.Slug, &p.Closes, &p.Votes)
+	return p, err
+}
+
+// list returns the polls of a site without their choices, newest first.
+func list(ctx context.Context, d *db.DB, site int64) ([]Poll, error) {
+	polls, err := db.Collect(ctx, d, scanPoll, visible+" ORDER BY p.opens_at DESC, p.id DESC LIMIT 100", site, db.Now())
+	if err != nil {
+		return nil, fmt.Errorf("list polls: %w", err)
+	}
+	return polls, nil
+}
+
+// bySlug returns a poll with its choices, as voter sees them.
+func bySlug(ctx context.Context, d *db.DB, site int64, slug, voter string) (Poll, error) {
+	poll, err := scanPoll(d.QueryRowContext(ctx, visible+" AND p.slug = ?", site, db.Now(), slug).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return poll, page.ErrNotFound
+	}
+	if err != nil {
+		return poll, fmt.Errorf("read poll: %w", err)
+	}
+	poll.Choices, err = db.Collect(ctx, d, func(row func(...any) error) (Choice, error) {
+		var c Choice
+		err := row(&c.ID, &c.Text, &c.Votes, &c.Mine)
+		return c, err
+	}, `SELECT c.id, c.text, count(v.id), coalesce(max(v.voter = ?), 0)
+		FROM polls_choice c LEFT JOIN polls_vote v ON v.choice_id = c.id
+		WHERE c.poll_id = ? GROUP BY c.id ORDER BY c.position, c.id`, voter, poll.ID)
+	if err != nil {
+		return poll, fmt.Errorf("read choices: %w", err)
+	}
+	return poll, nil
+}
+
+// errNoChoice says that a vote was for no choice of its poll.
+var errNoChoice = errors.New("no such choice")
+
+// cast counts a vote, in place of the one the voter gave before.
+func cast(ctx context.Context, d *db.DB, site, poll int64, choice, voter string) error {
+	_, err := d.ExecContext(ctx, `INSERT INTO polls_vote (poll_id, choice_id, site_id, voter, voted_at)
+		VALUES (?, CAST(? AS INTEGER), ?, ?, ?)
+		ON CONFLICT (poll_id, voter) DO UPDATE SET
+			choice_id = excluded.choice_id, site_id = excluded.site_id, voted_at = excluded.voted_at, version = version + 1`,
+		poll, choice, site, voter, db.Now())
+	if db.IsForeignKey(err) {
+		return errNoChoice
+	}
+	if err != nil {
+		return fmt.Errorf("count vote: %w", err)
+	}
+	return nil
+}

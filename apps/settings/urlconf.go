@@ -1,0 +1,107 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+)
+
+// urlconf reads root_urlconf: the name of a file with one table, or that
+// table itself. It replaces an inherited one as a whole.
+func (l *loader) urlconf(name string, file *tomlfile.File, top *tomlfile.Table) {
+	table := top
+	switch {
+	case !top.Has("root_urlconf"):
+		return
+	case top.IsTable("root_urlconf"):
+		table = top.Table("root_urlconf")
+	default:
+		var path string
+		if !top.String("root_urlconf", &path) {
+			return
+		}
+		own := l.read(relative(name, file, path))
+		if own == nil {
+			return
+		}
+		table = own.Root()
+	}
+	l.urls = table
+	l.settings.URLs = map[string]string{}
+	for _, path := range table.Names() {
+		var app string
+		if table.String(path, &app) {
+			l.settings.URLs[path] = app
+		}
+	}
+}
+
+// check finds what is wrong with the settings as a whole.
+func (l *loader) check(leaf *tomlfile.Table) {
+	s := l.settings
+	for key, missing := range map[string]bool{
+		"site_id":         s.SiteID == 0,
+		"installed_apps":  len(s.InstalledApps) == 0,
+		"database":        s.Database == "",
+		"secret_key_file": s.SecretKeyFile == "",
+		"allowed_hosts":   len(s.AllowedHosts) == 0,
+		"root_urlconf":    len(s.URLs) == 0,
+	} {
+		if missing && !leaf.Has(key) {
+			leaf.Problem(key, "is missing", "say it here or in a file that this one extends")
+		} else if missing {
+			leaf.Problem(key, "must not be empty", "")
+		}
+	}
+	l.checkApps()
+	l.checkURLs()
+}
+
+func (l *loader) checkApps() {
+	if l.apps == nil {
+		return
+	}
+	for i, app := range l.settings.InstalledApps {
+		if !slices.Contains(l.opts.Apps, app) {
+			l.apps.Problem("installed_apps", fmt.Sprintf("there is no app %q", app), meant(app, l.opts.Apps))
+		}
+		if slices.Contains(l.settings.InstalledApps[:i], app) {
+			l.apps.Problem("installed_apps", fmt.Sprintf("names %q twice", app), "")
+		}
+	}
+}
+
+func (l *loader) checkURLs() {
+	mounted := map[string]string{}
+	for _, path := range sortedKeys(l.settings.URLs) {
+		app := l.settings.URLs[path]
+		if !strings.HasPrefix(path, "/") || !strings.HasSuffix(path, "/") || strings.ContainsAny(path, "{}?# ") || strings.Contains(path, "//") {
+			l.urls.Problem(path, "is not a path", `a path begins and ends with a slash: "/admin/"`)
+		}
+		if !slices.Contains(l.settings.InstalledApps, app) {
+			l.urls.Problem(path, fmt.Sprintf("the app %q is not installed", app), meant(app, l.settings.InstalledApps))
+		}
+		if other, twice := mounted[app]; twice {
+			l.urls.Problem(path, fmt.Sprintf("the app %q has the path %q already", app, other), "")
+		}
+		mounted[app] = path
+	}
+}
+
+func meant(word string, choices []string) string {
+	if near := tomlfile.Nearest(word, choices); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "there are: " + strings.Join(choices, ", ")
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,6 @@
+CREATE TABLE sites_site (
+	id      INTEGER PRIMARY KEY,
+	domain  TEXT NOT NULL UNIQUE,
+	name    TEXT NOT NULL,
+	version INTEGER NOT NULL DEFAULT 1
+) STRICT;
