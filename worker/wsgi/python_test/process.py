@@ -111,9 +111,12 @@ class WorkerCase(unittest.TestCase):
     """Tests with a temporary site directory."""
 
     def setUp(self):
+        self.dir = self.directory()
+
+    def directory(self):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
-        self.dir = os.path.realpath(directory.name)
+        return os.path.realpath(directory.name)
 
     def write(self, name, source):
         path = os.path.join(self.dir, name)
@@ -125,9 +128,7 @@ class WorkerCase(unittest.TestCase):
     def start(self, env=None, **config):
         """Start a worker that may fail."""
         config.setdefault("python_path", [self.dir])
-        sockets = tempfile.TemporaryDirectory()
-        self.addCleanup(sockets.cleanup)
-        worker = Worker(sockets.name, config, env)
+        worker = Worker(self.directory(), config, env)
         self.addCleanup(worker.close)
         return worker
 
@@ -138,3 +139,11 @@ class WorkerCase(unittest.TestCase):
         event = worker.event()
         self.assertEqual(event.get("event"), "ready", event)
         return worker
+
+    def failure(self, **config):
+        """Start a worker that must fail; return (error line, traceback)."""
+        worker = self.start(**config)
+        event = worker.event()
+        self.assertEqual(event.get("event"), "failed", event)
+        self.assertEqual(worker.wait(), 1)
+        return event["error"], event["traceback"]

@@ -74,6 +74,8 @@ class Handler:
         if type(result) in (list, tuple):
             self._respond_whole(result)
             return
+        if result is None:
+            raise TypeError("the application returned None, not an iterable of bytes")
         self._single = hasattr(result, "__len__") and len(result) == 1
         for chunk in result:
             self.write(chunk)  # before the next chunk is asked for

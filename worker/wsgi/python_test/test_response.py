@@ -1,0 +1,393 @@
+"""PEP 3333, what the application gives: status, headers, body, errors."""
+
+import os
+import textwrap
+
+from front import Cut, body, environ, head
+from process import WorkerCase
+
+# The path picks the application: /name runs the function of that name.
+ROUTER = """
+    import sys
+
+    def application(environ, start_response):
+        return globals()[environ["PATH_INFO"].split("/")[1]](environ, start_response)
+
+    def ok(start_response, *headers):
+        return start_response("200 OK", [("Content-Type", "text/plain")] + list(headers))
+"""
+
+
+class Response(WorkerCase):
+    def serve(self, source, **config):
+        return super().serve(textwrap.dedent(ROUTER) + textwrap.dedent(source), **config)
+
+    def answer(self, worker, path, **more):
+        with worker.front() as front:
+            return front.request(path=path, **more)
+
+    def test_headers_arrive_in_order_and_repeated(self):
+        worker = self.serve("""
+            def cookies(environ, start_response):
+                start_response("418 I'm a teapot", [("Set-Cookie", "a=1"), ("X-Umlaut", "\\xe4"), ("Set-Cookie", "b=2")])
+                return [b""]
+        """)
+        response = self.answer(worker, "/cookies")
+        self.assertEqual(response.status, "418 I'm a teapot")
+        self.assertEqual(response.headers, [
+            ("Set-Cookie", "a=1"), ("X-Umlaut", "\xe4"), ("Set-Cookie", "b=2"), ("Content-Length", "0")])
+
+    def test_status_without_reason(self):
+        worker = self.serve("""
+            def short(environ, start_response):
+                start_response("200", [])
+                return [b"x"]
+        """)
+        self.assertEqual(self.answer(worker, "/short").status, "200")
+
+    def test_content_length_is_added_only_where_it_is_known(self):
+        worker = self.serve("""
+            def one(environ, start_response):
+                ok(start_response)
+                return [b"12345"]
+
+            def several(environ, start_response):
+                ok(start_response)
+                return (b"123", b"", b"45")
+
+            def bare(environ, start_response):
+                ok(start_response)
+                return b"12345"
+
+            class Sized:
+                def __len__(self):
+                    return 1
+
+                def __iter__(self):
+                    yield b"12345"
+
+            def sized(environ, start_response):
+                ok(start_response)
+                return Sized()
+
+            def given(environ, start_response):
+                ok(start_response, ("content-length", "5"))
+                return [b"12345"]
+
+            def generated(environ, start_response):
+                ok(start_response)
+                yield b"12345"
+
+            def wrong(environ, start_response):
+                ok(start_response, ("Content-Length", "abc"))
+                yield b"12345"
+        """)
+        for name, length in (("one", ["5"]), ("several", ["5"]), ("bare", ["5"]), ("sized", ["5"]),
+                             ("given", ["5"]), ("generated", []), ("wrong", [])):
+            with self.subTest(name):
+                response = self.answer(worker, "/" + name)
+                self.assertEqual(response.body, b"12345")
+                self.assertEqual(response["Content-Length"], length)
+
+    def test_body_follows_content_length(self):
+        worker = self.serve("""
+            def long(environ, start_response):
+                ok(start_response, ("Content-Length", "3"))
+                yield b"12"
+                yield b"345"
+                print("still asked", file=environ["wsgi.errors"])
+
+            def short(environ, start_response):
+                ok(start_response, ("Content-Length", "9"))
+                return [b"12345"]
+        """)
+        self.assertEqual(self.answer(worker, "/long").body, b"123")
+        self.assertEqual(self.answer(worker, "/short").body, b"12345")
+        errors = worker.err.wait("shorter")
+        self.assertIn("GET /long: response body is longer than its Content-Length", errors)
+        self.assertIn("still asked\n", errors)
+        self.assertIn("GET /short: response body is 4 bytes shorter than its Content-Length", errors)
+
+    def test_no_body_for_head_204_and_304(self):
+        worker = self.serve("""
+            class Body:
+                def __init__(self, name):
+                    self.name = name
+
+                def __iter__(self):
+                    yield b"body"
+                    print(self.name, "iterated", file=sys.stderr)
+
+                def close(self):
+                    print(self.name, "closed", file=sys.stderr)
+
+            def listed(environ, start_response):
+                ok(start_response)
+                return [b"body"]
+
+            def empty(environ, start_response):
+                ok(start_response)
+                return [b""]
+
+            def generated(environ, start_response):
+                ok(start_response)
+                return Body("generated")
+
+            def none(environ, start_response):
+                start_response("204 No Content", [])
+                return Body("none")
+
+            def same(environ, start_response):
+                start_response("304 Not Modified", [])
+                return [b"body"]
+        """)
+        for method, name, length in (("HEAD", "listed", ["4"]), ("HEAD", "empty", []), ("HEAD", "generated", []),
+                                     ("GET", "none", []), ("GET", "same", [])):
+            with self.subTest(name):
+                response = self.answer(worker, "/" + name, method=method)
+                self.assertEqual(response.body, b"")
+                self.assertEqual(response["Content-Length"], length)
+        self.assertEqual(worker.err.wait("none closed"),
+                         "generated iterated\ngenerated closed\nnone iterated\nnone closed\n")
+
+    def test_each_chunk_is_sent_before_the_next_is_asked_for(self):
+        worker = self.serve("""
+            def chunks(environ, start_response):
+                ok(start_response)
+                yield b""
+                for number in range(3):
+                    yield b"chunk %d" % number
+                    with open(environ["QUERY_STRING"]) as gate:
+                        gate.read()
+        """)
+        gate = os.path.join(self.dir, "gate")
+        os.mkfifo(gate)
+        with worker.front() as front:
+            front.send(head(environ(path="/chunks", query=gate)) + body(b""))
+            stream = front.stream()
+            self.assertTrue(next(stream).endswith(b"\r\n\r\nchunk 0"))
+            open(gate, "w").close()  # returns when the application stands at the gate
+            self.assertEqual(next(stream), b"chunk 1")
+            open(gate, "w").close()
+            self.assertEqual(next(stream), b"chunk 2")
+            open(gate, "w").close()
+            self.assertEqual(list(stream), [])
+
+    def test_write_callable(self):
+        worker = self.serve("""
+            def written(environ, start_response):
+                write = ok(start_response)
+                write(b"")
+                write(b"one ")
+                write(b"two ")
+                return [b"three"]
+
+            def only(environ, start_response):
+                ok(start_response)(b"all")
+                return []
+        """)
+        response = self.answer(worker, "/written")
+        self.assertEqual(response.body, b"one two three")
+        self.assertEqual(response["Content-Length"], [])
+        self.assertEqual(self.answer(worker, "/only").body, b"all")
+
+    def test_large_bodies_are_split_into_records(self):
+        worker = self.serve("""
+            DATA = bytes(range(256)) * 8192
+
+            def listed(environ, start_response):
+                ok(start_response)
+                return [DATA]
+
+            def generated(environ, start_response):
+                ok(start_response)
+                yield DATA
+                yield b"odd"
+        """)
+        data = bytes(range(256)) * 8192
+        with worker.front() as front:
+            self.assertEqual(front.request(path="/listed").body, data)
+            self.assertEqual(front.request(path="/generated").body, data + b"odd")
+
+    def test_file_wrapper(self):
+        self.write("page.txt", "line\n" * 10000)
+        worker = self.serve("""
+            class File:
+                def __init__(self, path):
+                    self.file = open(path, "rb")
+
+                def read(self, size):
+                    return self.file.read(size)
+
+                def close(self):
+                    self.file.close()
+                    print("file closed", file=sys.stderr)
+
+            def file(environ, start_response):
+                ok(start_response)
+                return environ["wsgi.file_wrapper"](File(environ["QUERY_STRING"]), 4096)
+        """)
+        response = self.answer(worker, "/file", query=self.dir + "/page.txt")
+        self.assertEqual(response.body, b"line\n" * 10000)
+        worker.err.wait("file closed\n")
+
+    def test_close_runs_once_and_before_the_end_of_the_request(self):
+        worker = self.serve("""
+            class Body:
+                closed = 0
+
+                def __init__(self, *chunks):
+                    self.chunks = chunks
+
+                def __iter__(self):
+                    for chunk in self.chunks:
+                        if chunk is None:
+                            raise ValueError("in the middle")
+                        yield chunk
+
+                def close(self):
+                    Body.closed += 1
+
+            def good(environ, start_response):
+                ok(start_response)
+                return Body(b"x")
+
+            def bad(environ, start_response):
+                ok(start_response)
+                return Body(None)
+
+            def closing(environ, start_response):
+                ok(start_response)
+                class Last(Body):
+                    def close(self):
+                        raise ValueError("in close")
+                return Last(b"x")
+
+            def count(environ, start_response):
+                ok(start_response)
+                return [b"%d" % Body.closed]
+        """)
+        with worker.front() as front:
+            self.assertEqual(front.request(path="/good").body, b"x")
+            self.assertEqual(front.request(path="/count").body, b"1")
+            self.assertEqual(front.request(path="/bad").status, "500 Internal Server Error")
+            self.assertEqual(front.request(path="/count").body, b"2")
+            self.assertEqual(front.request(path="/closing").body, b"x")
+            self.assertEqual(front.request(path="/count").body, b"2")
+        self.assertIn("ValueError: in close", worker.err.wait("in close"))
+
+    def test_start_response_again(self):
+        worker = self.serve("""
+            def twice(environ, start_response):
+                ok(start_response)
+                ok(start_response)
+                return [b"never"]
+
+            def corrected(environ, start_response):
+                ok(start_response)
+                try:
+                    raise ValueError
+                except ValueError:
+                    start_response("503 Later", [("Retry-After", "1")], sys.exc_info())
+                return [b"sorry"]
+
+            def late(environ, start_response):
+                ok(start_response)(b"begun")
+                try:
+                    raise ValueError("too late")
+                except ValueError:
+                    start_response("503 Later", [], sys.exc_info())
+                return [b"never"]
+        """)
+        self.assertEqual(self.answer(worker, "/twice").status, "500 Internal Server Error")
+        worker.err.wait("AssertionError: start_response() was called again without exc_info")
+        response = self.answer(worker, "/corrected")
+        self.assertEqual((response.status, response.body), ("503 Later", b"sorry"))
+        self.assertEqual(response["Content-Type"], [])
+        with self.assertRaises(Cut):
+            self.answer(worker, "/late")
+        worker.err.wait("ValueError: too late")
+
+    def test_uncaught_exceptions_are_errors_of_one_request(self):
+        worker = self.serve("""
+            def raises(environ, start_response):
+                raise {"v": ValueError, "s": SystemExit, "k": KeyboardInterrupt, "g": GeneratorExit}[
+                    environ["QUERY_STRING"]]("from the application")
+
+            def generated(environ, start_response):
+                ok(start_response)
+                raise ValueError("before the first chunk")
+                yield b""
+
+            def cut(environ, start_response):
+                ok(start_response)
+                yield b"begun"
+                raise ValueError("after the first chunk")
+        """)
+        with worker.front() as front:
+            for query in "vskg":
+                with self.subTest(query):
+                    response = front.request(path="/raises", query=query)
+                    self.assertEqual(response.status, "500 Internal Server Error")
+                    self.assertEqual(response["Content-Type"], ["text/plain; charset=utf-8"])
+                    self.assertEqual(response.body, b"Internal Server Error\n")
+            self.assertEqual(front.request(path="/raises", query="v", method="HEAD").body, b"")
+            self.assertEqual(front.request(path="/generated").status, "500 Internal Server Error")
+            with self.assertRaises(Cut):
+                front.request(path="/cut")
+        errors = worker.err.wait("after the first chunk")
+        first = errors[:errors.index("SystemExit")].splitlines()
+        self.assertEqual(first[0], "uncaught exception in GET /raises?v")
+        self.assertEqual(first[1], "Traceback (most recent call last):")
+        self.assertIn("site_app.py", first[2])
+        self.assertNotIn("multisite_wsgi", errors)
+        self.assertEqual(errors.count("ValueError: from the application"), 2)
+
+    def test_wrong_use_is_named(self):
+        worker = self.serve("""
+            def text(environ, start_response):
+                ok(start_response)
+                return ["text"]
+
+            def later_text(environ, start_response):
+                ok(start_response)
+                yield "text"
+
+            def silent(environ, start_response):
+                return [b"x"]
+
+            def nothing(environ, start_response):
+                ok(start_response)
+
+            def status(environ, start_response):
+                start_response({"number": 200, "short": "20 OK", "break": "200 OK\\r\\nX: y"}[environ["QUERY_STRING"]], [])
+                return []
+
+            def header(environ, start_response):
+                ok(start_response, {
+                    "int": ("X-Count", 5), "bytes": (b"X", "y"), "name": ("X Y", "z"), "break": ("X-Y", "a\\r\\nSet-Cookie: b"),
+                    "newline": ("X-Y", "a\\nb"), "nul": ("X-Y", "a\\0"), "wide": ("X-Y", "\\u20ac"), "pair": ("X-Y",),
+                    "hop": ("Transfer-Encoding", "chunked"), "length": ("Content-Length", 5)}[environ["QUERY_STRING"]])
+                return []
+        """)
+        for path, query, message in (
+                ("text", "", "expected a bytes-like object, str found"),
+                ("later_text", "", "TypeError: a response body is made of bytes, not str"),
+                ("silent", "", "AssertionError: the application ended without calling start_response()"),
+                ("nothing", "", "TypeError: the application returned None"),
+                ("status", "number", "TypeError: status must be a str such as '200 OK', not int"),
+                ("status", "short", "ValueError: status must be three digits and a reason"),
+                ("status", "break", "ValueError: status must be three digits and a reason"),
+                ("header", "int", "TypeError: the value of response header X-Count must be a str, not int"),
+                ("header", "bytes", "TypeError: the name of a response header must be a str, not b'X'"),
+                ("header", "name", "ValueError: 'X Y' is not the name of a header"),
+                ("header", "break", "ValueError: control character in response header X-Y: 'a\\r\\nSet-Cookie: b'"),
+                ("header", "newline", "ValueError: control character in response header X-Y"),
+                ("header", "nul", "ValueError: control character in response header X-Y"),
+                ("header", "wide", "ValueError: response header X-Y is not Latin-1: '\u20ac'"),
+                ("header", "pair", "TypeError: a response header must be a (name, value) tuple, not ('X-Y',)"),
+                ("header", "hop", "AssertionError: hop-by-hop header 'Transfer-Encoding'"),
+                ("header", "length", "TypeError: the value of response header Content-Length must be a str, not int")):
+            with self.subTest(path + " " + query):
+                self.assertEqual(self.answer(worker, "/" + path, query=query).status, "500 Internal Server Error")
+                worker.err.wait(message)
