@@ -1,0 +1,49 @@
+// Command goapp is a site in Go: build it and name the program in sites.toml,
+// app = "testdata/goapp/goapp".
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/multisite/multisite/worker"
+)
+
+func main() {
+	fmt.Println("goapp: starting")
+	http.HandleFunc("/", hello)
+	http.HandleFunc("/sleep", sleep)
+	http.HandleFunc("/stream", stream)
+	http.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
+	http.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("as asked") })
+	worker.Serve(http.DefaultServeMux)
+	fmt.Println("goapp: bye")
+}
+
+func hello(w http.ResponseWriter, r *http.Request) {
+	fmt.Fprintf(w, "Hello from %s, process %d, for %s\n", r.Host, os.Getpid(), r.RequestURI)
+}
+
+// sleep answers after ?ms= milliseconds.
+func sleep(w http.ResponseWriter, r *http.Request) {
+	ms, _ := strconv.Atoi(r.FormValue("ms")) // 0: at once
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	hello(w, r)
+}
+
+// stream sends a line ten times a second until ?n= were sent.
+func stream(w http.ResponseWriter, r *http.Request) {
+	n, _ := strconv.Atoi(r.FormValue("n"))
+	for i := range max(n, 10) {
+		fmt.Fprintln(w, "line", i)
+		http.NewResponseController(w).Flush()
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-r.Context().Done():
+			return
+		}
+	}
+}

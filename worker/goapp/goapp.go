@@ -1,0 +1,127 @@
+// Package goapp starts the workers of a Go site: programs that call worker.Serve.
+//
+// A program is launched, greeted and controlled through hashicorp/go-plugin, but
+// its process belongs to package process, which sees its death at once and ties
+// its life to ours. Requests go as HTTP/1.1 over a unix socket that is made here
+// and inherited by the program, so that nobody waits for it to appear.
+//
+// A Worker never outlives the supervisor, and after Close nothing of it is left:
+// no process, no socket file, no goroutine, no descriptor.
+package goapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/unixsock"
+)
+
+// Options says what the workers of a site are.
+type Options struct {
+	Site      string
+	Path      string   // the program, absolute
+	Args      []string // its arguments, without its name
+	Env       []string // its whole environment
+	Dir       string   // its working directory
+	SocketDir string   // where the sockets are made; must exist
+
+	StartupTimeout time.Duration // until a worker must be ready; default 30 s
+
+	Log    *slog.Logger              // default: discard
+	Output func(worker, line string) // gets each line of stdout and stderr; may be nil
+}
+
+// backlog holds connections for the moment between launch and the first accept.
+const backlog = 128
+
+var errTooSlow = errors.New("startup timeout")
+
+// Runtime starts the workers of one site.
+type Runtime struct{ options Options }
+
+// New returns the runtime of a site. It starts nothing.
+func New(o Options) *Runtime {
+	if o.StartupTimeout == 0 {
+		o.StartupTimeout = 30 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Output == nil {
+		o.Output = func(string, string) {}
+	}
+	return &Runtime{options: o}
+}
+
+// Launch starts a worker and returns when it accepts requests. The worker is the
+// caller's, to be closed. When it does not become ready, nothing of it is left and
+// the error is a *process.LaunchError, unless ctx ended.
+func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
+	begin := time.Now()
+	w := &Worker{id: id, path: filepath.Join(r.options.SocketDir, strings.ReplaceAll(id, "/", "-")+".sock")}
+	listener, err := unixsock.Listen(w.path, backlog)
+	if err != nil {
+		return nil, &process.LaunchError{Problem: err.Error()}
+	}
+	defer listener.Close() // the worker has its own
+	w.remember()
+	w.transport = newTransport(w.path)
+
+	starting, cancel := context.WithTimeoutCause(ctx, r.options.StartupTimeout, errTooSlow)
+	defer cancel()
+	if err := w.start(starting, r.options, listener); err != nil {
+		problem := r.explain(starting, w, err)
+		w.Close()
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("launch worker %s: %w", id, context.Cause(ctx))
+		}
+		return nil, problem
+	}
+	r.options.Log.Debug("worker ready", "worker", id, "pid", w.PID(), "duration", time.Since(begin))
+	return w, nil
+}
+
+// explain puts a failed start in the program's own words where it spoke.
+func (r *Runtime) explain(ctx context.Context, w *Worker, err error) error {
+	path := r.options.Path
+	if w.Process == nil {
+		return &process.LaunchError{Problem: err.Error()}
+	}
+	if ended := w.endsByItself(ctx); !ended && errors.Is(context.Cause(ctx), errTooSlow) {
+		return process.NewLaunchError(fmt.Sprintf("%s was not ready within %v%s", path, r.options.StartupTimeout, hint(w)), w.Process)
+	} else if !ended {
+		return process.NewLaunchError(fmt.Sprintf("%s does not fit this multisite: %v", path, err), w.Process)
+	}
+	problem := fmt.Sprintf("%s ended before it was ready: %v", path, w.Exit())
+	if said := lastWords(w.Tail()); said != "" {
+		return process.NewLaunchError(problem+": "+said, w.Process)
+	}
+	return process.NewLaunchError(problem+hint(w), w.Process)
+}
+
+func hint(w *Worker) string {
+	if len(w.Tail()) > 0 {
+		return ""
+	}
+	return " and said nothing; a Go site's program must call worker.Serve"
+}
+
+// lastWords finds the line that says why a Go program ended.
+func lastWords(tail []string) string {
+	last := ""
+	for _, line := range tail {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return line
+		}
+		if strings.TrimSpace(line) != "" {
+			last = line
+		}
+	}
+	return last
+}

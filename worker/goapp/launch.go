@@ -1,0 +1,63 @@
+package goapp
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"github.com/multisite/multisite/worker"
+	"github.com/multisite/multisite/worker/unixsock"
+)
+
+// start runs the program through go-plugin until it says that it is ready. The
+// end of ctx kills it, which is what ends every wait in here. The client needs no
+// Kill, which would wait two seconds for nothing: it ends with the process.
+func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error {
+	var run *app
+	disarm := func() bool { return true }
+	client := plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:  worker.Handshake,
+		Plugins:          worker.Plugins(),
+		SkipHostEnv:      true,
+		StartTimeout:     o.StartupTimeout + time.Second, // ctx comes first and has a better reason
+		Logger:           hclog.NewNullLogger(),          // all that it would say is in our errors
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: o.SocketDir},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
+			var err error
+			if run, err = startApp(o, w.id, cmd.Env, dir, listener); err != nil {
+				return nil, err
+			}
+			w.Process = run.Process
+			disarm = context.AfterFunc(ctx, run.Process.Kill)
+			return run, nil
+		},
+	})
+	err := w.greet(ctx, client)
+	if run != nil {
+		run.close()
+	}
+	if !disarm() && err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+func (w *Worker) greet(ctx context.Context, client *plugin.Client) error {
+	address, err := client.Start() // launch and handshake
+	if err != nil {
+		return err
+	}
+	conn, err := unixsock.Dial(ctx, address.String())
+	if err != nil {
+		return fmt.Errorf("dial control socket: %w", err)
+	}
+	if w.control, err = worker.NewControl(conn); err != nil {
+		return err
+	}
+	return w.control.Ready(ctx)
+}

@@ -1,0 +1,55 @@
+package goapp
+
+import (
+	"context"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/multisite/multisite/worker/unixsock"
+)
+
+// maxIdle is more connections than a worker has threads.
+const maxIdle = 1024
+
+func newTransport(path string) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return unixsock.Dial(ctx, path)
+		},
+		Proxy:               nil,
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: maxIdle,
+	}
+}
+
+// RoundTrip sends one request to the worker. It adds no header and changes neither
+// Host nor the request line: what came from the visitor in RequestURI goes out as
+// it came. An error means that no answer began.
+func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) {
+	return w.transport.RoundTrip(outgoing(r))
+}
+
+// outgoing returns a copy of r with a URL that net/http writes out byte for byte.
+func outgoing(r *http.Request) *http.Request {
+	out := *r
+	u := *r.URL
+	u.Scheme, u.Host, u.User = "http", "worker", nil // the dialer knows where; the Host header is r.Host
+	if out.Host == "" {
+		out.Host = r.URL.Host
+	}
+	// Two leading slashes would read as a host; net/http escapes such a path itself.
+	if path, query, ok := strings.Cut(r.RequestURI, "?"); strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
+		u.Opaque, u.RawQuery, u.ForceQuery = path, query, ok && query == ""
+	}
+	out.URL = &u
+	if _, ok := r.Header["User-Agent"]; !ok {
+		out.Header = maps.Clone(r.Header)
+		if out.Header == nil {
+			out.Header = http.Header{}
+		}
+		out.Header["User-Agent"] = nil // keeps net/http from inventing one
+	}
+	return &out
+}

@@ -1,0 +1,81 @@
+package goapp
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/multisite/multisite/worker"
+	"github.com/multisite/multisite/worker/process"
+)
+
+// Worker is one running process of a Go site. Its Done is closed as soon as the
+// process is gone, however it went.
+type Worker struct {
+	*process.Process
+
+	id        string
+	path      string
+	made      os.FileInfo // the socket file as we made it
+	control   *worker.Control
+	transport *http.Transport
+}
+
+// ID is the name that the worker was launched under.
+func (w *Worker) ID() string { return w.id }
+
+// Socket is the path of the unix socket that answers requests.
+func (w *Worker) Socket() string { return w.path }
+
+// Stats asks the worker about itself.
+func (w *Worker) Stats(ctx context.Context) (worker.Stats, error) {
+	return w.control.Stats(ctx)
+}
+
+// Stop lets the worker finish the requests it has begun and end, kills it after
+// grace, and returns when it is gone.
+func (w *Worker) Stop(grace time.Duration) {
+	ctx, cancel := context.WithCancel(context.Background())
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		_ = w.control.Drain(ctx) // SIGTERM says the same to a worker that does not answer
+	}()
+	w.Process.Stop(grace)
+	cancel()
+	<-asked
+}
+
+// Close kills the worker if it still runs and removes what it used. It may be
+// called more than once.
+func (w *Worker) Close() {
+	if w.Process != nil {
+		w.Kill()
+		<-w.Done()
+	}
+	w.transport.CloseIdleConnections()
+	// The name may belong to a newer worker by now, and so may the inode's number.
+	if now, err := os.Lstat(w.path); err == nil && os.SameFile(now, w.made) && now.ModTime().Equal(w.made.ModTime()) {
+		_ = os.Remove(w.path) // a stale socket is removed by the next Listen
+	}
+}
+
+func (w *Worker) remember() { w.made, _ = os.Lstat(w.path) }
+
+// endsByItself gives a process that broke off the handshake the time to die of
+// what ails it, and tells whether it did.
+func (w *Worker) endsByItself(ctx context.Context) bool {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	if ctx.Err() != nil {
+		return false // it was killed for that
+	}
+	select {
+	case <-w.Done():
+		return ctx.Err() == nil
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
+}

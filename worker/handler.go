@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"bufio"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// handler counts requests and answers 500 for a handler that panics. Left to
+// net/http, a panic cuts the connection, which reads as a worker that died.
+type handler struct {
+	app              http.Handler
+	requests, active atomic.Int64
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.requests.Add(1)
+	h.active.Add(1)
+	defer h.active.Add(-1)
+	t := &tracked{ResponseWriter: w}
+	defer t.recover(r)
+	h.app.ServeHTTP(t, r)
+}
+
+func (h *handler) stats() Stats {
+	return Stats{Requests: h.requests.Load(), Active: h.active.Load(), Goroutines: runtime.NumGoroutine()}
+}
+
+// tracked knows whether the answer has begun. It has every method of net/http's
+// own HTTP/1 writer that apps look for.
+type tracked struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// recover turns a panic into a 500, or, when it is too late for one, cuts the
+// connection so that nobody takes half an answer for a whole one.
+func (t *tracked) recover(r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v != http.ErrAbortHandler {
+		log.Printf("panic serving %s %s: %v\n%s", r.Method, r.URL.Path, v, debug.Stack())
+	}
+	if t.begun || v == http.ErrAbortHandler {
+		panic(http.ErrAbortHandler)
+	}
+	clear(t.Header())
+	http.Error(t.ResponseWriter, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+}
+
+func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+func (t *tracked) WriteHeader(status int) {
+	t.begun = t.begun || status >= 200 || status == http.StatusSwitchingProtocols
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *tracked) Write(p []byte) (int, error) {
+	t.begun = true
+	return t.ResponseWriter.Write(p)
+}
+
+func (t *tracked) WriteString(s string) (int, error) {
+	t.begun = true
+	return io.WriteString(t.ResponseWriter, s)
+}
+
+func (t *tracked) ReadFrom(src io.Reader) (int64, error) {
+	t.begun = true
+	return io.Copy(t.ResponseWriter, src)
+}
+
+func (t *tracked) Flush() {
+	t.begun = true
+	_ = http.NewResponseController(t.ResponseWriter).Flush() // Flusher has no error
+}
+
+func (t *tracked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	t.begun = true
+	return http.NewResponseController(t.ResponseWriter).Hijack()
+}
