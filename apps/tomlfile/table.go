@@ -87,6 +87,7 @@ func (t *Table) Problem(name, message, hint string) {
 
 // ProblemAt is Problem for a mistake in one Item of name.
 func (t *Table) ProblemAt(at Position, name, message, hint string) {
+	t.value(name) // it is not unknown as well
 	t.file.Add(Problem{Position: at, Key: t.Key(name), Message: message, Hint: hint})
 }
 

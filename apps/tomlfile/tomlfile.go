@@ -77,6 +77,7 @@ func (f *File) Dir() string { return f.dir }
 // variable that is not set was reported already and is left out.
 func (f *File) Add(p Problem) {
 	if !f.broken[p.Key] {
+		p.Message, p.Hint = printable(p.Message), printable(p.Hint)
 		f.problems = append(f.problems, p)
 	}
 }
@@ -119,17 +120,26 @@ func syntaxProblem(path string, err error) Problem {
 	p := Problem{Position: Position{File: path}, Message: err.Error()}
 	if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 		p.Line = syntax.Position.Line
-		p.Message = oneLine(syntax.Message) // its column is often wrong
+		p.Message = sentence(syntax.Message) // its column is often wrong
 	}
 	return p
 }
 
-// oneLine makes the library's sentences look like ours.
-func oneLine(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	s = strings.TrimSuffix(s, ".")
+// sentence makes the library's messages look like ours.
+func sentence(s string) string {
+	s = printable(strings.TrimSuffix(s, "."))
 	if r, n := utf8.DecodeRuneInString(s); !strings.HasPrefix(s, "TOML") {
 		s = string(unicode.ToLower(r)) + s[n:]
 	}
 	return s
+}
+
+// printable keeps a message that quotes a value to one line of plain text.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }

@@ -225,6 +225,13 @@ func TestParse_SyntaxErrorsHaveAPosition(t *testing.T) {
 	}
 }
 
+func TestFile_AddKeepsAProblemToOneLine(t *testing.T) {
+	t.Parallel()
+	f := mustParse(t, "a = 'x'\n")
+	f.Root().Problem("a", "no such file: a\nb", "\x1b[31mhint")
+	wantReport(t, f.Problems().Err(), "conf/app.toml:1: a: no such file: a\uFFFDb [\uFFFD[31mhint]")
+}
+
 func TestExpand(t *testing.T) {
 	t.Parallel()
 	lookup := func(name string) (string, bool) {
