@@ -8,6 +8,7 @@ package config
 
 import (
 	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
@@ -37,13 +38,13 @@ const (
 type Site struct {
 	Name       string
 	Position   tomlfile.Position // of the [site.NAME] header
-	ServerName string
+	ServerName string            // lower case, no port, no dot at its end; "" only if Default
 	Aliases    []string
-	Default    bool // answers for hosts that no site names
-	Mount      string
+	Default    bool   // answers for hosts that no site names
+	Mount      string // URL prefix without a slash at its end: "/shop"; the whole host is ""
 
 	Kind     Kind
-	Settings string // dotted module (WSGI), or absolute path of a .toml file (Apps)
+	Settings string // dotted module (WSGI); "builtin:NAME" (Apps), or absolute path of a .toml file (Apps, App)
 	WSGI     string // absolute script path or "module:callable"; empty: from Settings
 	App      string // absolute path of a Go plugin binary
 
@@ -65,7 +66,15 @@ type Site struct {
 	InactivityTimeout time.Duration
 	MaxBody           int64
 
-	Static map[string]string // URL prefix to absolute directory
+	Static map[string]string // URL prefix below Mount, "/static/", to absolute directory
+}
+
+// Same tells whether s and other, from two readings of sites.toml, are the same
+// site in every respect but the line they stand on.
+func (s *Site) Same(other *Site) bool {
+	moved := *other
+	moved.Position = s.Position
+	return reflect.DeepEqual(s, &moved)
 }
 
 // Range is how many worker processes a site may have. Min == Max is a fixed count.

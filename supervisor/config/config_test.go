@@ -1,0 +1,338 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+)
+
+// project makes a directory with one of everything a site can refer to.
+func project(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{
+		"venv/bin/python3": 0o755, "prefix/bin/python": 0o755, "broken/bin/python3": 0o644, "python3.99": 0o755,
+		"bin/app": 0o755, "bin/data": 0o644, "blog.toml": 0o644, "blog.wsgi": 0o644,
+		"src/shop.wsgi": 0o644, "run/home.wsgi": 0o644, "static/x.css": 0o644, "media/y.png": 0o644,
+	} {
+		write(t, filepath.Join(dir, name), "", mode)
+	}
+	return dir
+}
+
+func write(t testing.TB, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustLoad(t testing.TB, dir, text string) *Config {
+	t.Helper()
+	path := filepath.Join(dir, "sites.toml")
+	write(t, path, text, 0o644)
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// report is what a user would read, with DIR for the project's directory.
+func report(dir string, err error) []string {
+	problems, _ := errors.AsType[tomlfile.Problems](err)
+	var lines []string
+	for _, p := range problems {
+		line := p.Error()
+		if p.Hint != "" {
+			line += " [" + p.Hint + "]"
+		}
+		line = strings.TrimPrefix(line, dir+"/")
+		lines = append(lines, strings.ReplaceAll(line, dir, "DIR"))
+	}
+	return lines
+}
+
+func wantReport(t *testing.T, dir string, err error, want ...string) {
+	t.Helper()
+	if got := report(dir, err); !slices.Equal(got, want) {
+		t.Errorf("got:\n  %s\nwant:\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+func TestLoad_FillsInDefaults(t *testing.T) {
+	t.Parallel()
+	dir := project(t)
+	c := mustLoad(t, dir, "[site.blog]\nserver_name = 'Blog.Example.COM.:80'\nsettings = 'project.blog'\n")
+	want := &Config{
+		Path: dir + "/sites.toml", Dir: dir, Listen: []string{"127.0.0.1:8080"}, StateDir: dir + "/.multisite",
+		Sites: []*Site{{
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 1},
+			ServerName: "blog.example.com", Aliases: []string{},
+			Kind: WSGI, Settings: "project.blog",
+			Python: dir + "/venv/bin/python3", PythonPath: []string{}, Home: dir, Env: map[string]string{},
+			Processes: Range{1, 1}, Threads: 1, ListenBacklog: 100,
+			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
+			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second,
+			MaxBody: 64_000_000, Static: map[string]string{},
+		}},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v\ngot site  %+v\nwant site %+v", c, want, c.Sites[0], want.Sites[0])
+	}
+}
+
+func TestLoad_ReadsEveryKey(t *testing.T) {
+	t.Parallel()
+	dir := project(t)
+	c := mustLoad(t, dir, `
+listen = ["127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"]
+state_dir = "var"
+trusted_proxies = ["10.0.0.0/8", "192.168.0.1", "::1", "10.1.2.3/16"]
+[site.blog]
+server_name = "blog.example.com"
+server_alias = ["*.blog.example.com", "10.0.0.1", "[::1]:8080", "XN--bcher-kva.example"]
+default = true
+mount = "/b/"
+settings = "project.blog"
+wsgi = "project.wsgi:application"
+python_home = "prefix"
+python_path = ["src", "/"]
+home = "run"
+env = { LANG = "C", EMPTY = "" }
+processes = { min = 0, max = 5 }
+threads = 3
+listen_backlog = 0
+queue_timeout = "1s"
+request_timeout = "2s"
+startup_timeout = "3s"
+graceful_timeout = "4s"
+shutdown_timeout = "500ms"
+inactivity_timeout = "1h"
+max_body = "1GiB"
+static = { "/static" = "static", "/a/media/" = "media" }
+`)
+	want := &Config{
+		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var",
+		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
+		TrustedProxies: []netip.Prefix{
+			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.0.1/32"),
+			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
+		},
+		Sites: []*Site{{
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 5},
+			ServerName: "blog.example.com", Default: true, Mount: "/b",
+			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
+			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",
+			Python: dir + "/prefix/bin/python", PythonPath: []string{dir + "/src", "/"}, Home: dir + "/run",
+			Env:       map[string]string{"LANG": "C", "EMPTY": ""},
+			Processes: Range{0, 5}, Threads: 3, ListenBacklog: 0,
+			QueueTimeout: time.Second, RequestTimeout: 2 * time.Second, StartupTimeout: 3 * time.Second,
+			GracefulTimeout: 4 * time.Second, ShutdownTimeout: time.Second / 2, InactivityTimeout: time.Hour,
+			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media"},
+		}},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v\ngot site  %+v\nwant site %+v", c, want, c.Sites[0], want.Sites[0])
+	}
+}
+
+func TestLoad_SitesInheritDefaults(t *testing.T) {
+	t.Parallel()
+	dir := project(t)
+	c := mustLoad(t, dir, `
+[site.b]
+server_name = "b"
+processes = 2
+env = { B = "own" }
+python_path = []
+[site.a]
+server_name = "a"
+[defaults]
+settings = "project.settings"
+processes = { min = 1, max = 7 }
+threads = 4
+env = { A = "shared", B = "shared" }
+python_path = "src"
+static = { "/s" = "static" }
+`)
+	a, b := c.Sites[0], c.Sites[1]
+	if a.Name != "a" || a.Settings != "project.settings" || a.Processes != (Range{1, 7}) || a.Threads != 4 ||
+		!reflect.DeepEqual(a.Env, map[string]string{"A": "shared", "B": "shared"}) || a.PythonPath[0] != dir+"/src" {
+		t.Errorf("got %+v, want all defaults", a)
+	}
+	if b.Processes != (Range{2, 2}) || b.Threads != 4 || len(b.PythonPath) != 0 || b.Static["/s/"] != dir+"/static" ||
+		!reflect.DeepEqual(b.Env, map[string]string{"A": "shared", "B": "own"}) {
+		t.Errorf("got %+v, want its own values over defaults", b)
+	}
+}
+
+// Each pair is [defaults] and [site.x]; the site's kind of program wins.
+func TestLoad_EntryOfASiteReplacesAnInheritedOne(t *testing.T) {
+	t.Parallel()
+	dir := project(t)
+	for _, tt := range []struct {
+		defaults, site string
+		kind           Kind
+		want           []string // settings, wsgi, app
+	}{
+		{"", `settings = "a.b"`, WSGI, []string{"a.b", "", ""}},
+		{"", `settings = "blog.toml"`, Apps, []string{"DIR/blog.toml", "", ""}},
+		{"", `settings = "builtin:subdomain1"`, Apps, []string{"builtin:subdomain1", "", ""}},
+		{"", `app = "bin/app"`, App, []string{"", "", "DIR/bin/app"}},
+		{"", "app = 'bin/app'\nsettings = 'blog.toml'", App, []string{"DIR/blog.toml", "", "DIR/bin/app"}},
+		{"", `wsgi = "blog.wsgi"`, WSGI, []string{"", "DIR/blog.wsgi", ""}},
+		{"", `wsgi = "src/shop.wsgi"`, WSGI, []string{"", "DIR/src/shop.wsgi", ""}},
+		{"", "wsgi = 'shop.wsgi'\npython_path = 'src'", WSGI, []string{"", "DIR/src/shop.wsgi", ""}},
+		{"", "wsgi = 'home.wsgi'\nhome = 'run'", WSGI, []string{"", "DIR/run/home.wsgi", ""}},
+		{"", `wsgi = "pkg.module:callable"`, WSGI, []string{"", "pkg.module:callable", ""}},
+		{`settings = "a.b"`, `wsgi = "m:c"`, WSGI, []string{"a.b", "m:c", ""}},
+		{`wsgi = "m:c"`, `settings = "a.b"`, WSGI, []string{"a.b", "m:c", ""}},
+		{`settings = "a.b"`, `app = "bin/app"`, App, []string{"", "", "DIR/bin/app"}},
+		{"wsgi = 'm:c'\nsettings = 'a.b'", `settings = "blog.toml"`, Apps, []string{"DIR/blog.toml", "", ""}},
+		{`app = "bin/app"`, `settings = "blog.toml"`, App, []string{"DIR/blog.toml", "", "DIR/bin/app"}},
+		{`app = "bin/app"`, `settings = "builtin:a"`, Apps, []string{"builtin:a", "", ""}},
+		{`app = "bin/app"`, `settings = "a.b"`, WSGI, []string{"a.b", "", ""}},
+		{`app = "bin/app"`, `wsgi = "m:c"`, WSGI, []string{"", "m:c", ""}},
+		{`settings = "blog.toml"`, `wsgi = "m:c"`, WSGI, []string{"", "m:c", ""}},
+		{`settings = "blog.toml"`, `app = "bin/app"`, App, []string{"DIR/blog.toml", "", "DIR/bin/app"}},
+		{`settings = "builtin:a"`, `app = "bin/app"`, App, []string{"", "", "DIR/bin/app"}},
+		{"settings = 'a.b'\npython_home = 'prefix'", `settings = "blog.toml"`, Apps, []string{"DIR/blog.toml", "", ""}},
+	} {
+		c := mustLoad(t, dir, "[defaults]\n"+tt.defaults+"\n[site.x]\nserver_name = 'x'\n"+tt.site+"\n")
+		s := c.Sites[0]
+		got := []string{s.Settings, s.WSGI, s.App}
+		for i := range got {
+			got[i] = strings.ReplaceAll(got[i], dir, "DIR")
+		}
+		threads := map[Kind]int{WSGI: 1, Apps: 100, App: 100}[tt.kind]
+		if s.Kind != tt.kind || !slices.Equal(got, tt.want) || s.Threads != threads {
+			t.Errorf("%q and %q: got %s %q with %d threads, want %s %q with %d",
+				tt.defaults, tt.site, s.Kind, got, s.Threads, tt.kind, tt.want, threads)
+		}
+	}
+}
+
+func TestLoad_FindsPython(t *testing.T) {
+	dir := project(t)
+	bare := t.TempDir() // no virtual environment beside sites.toml
+	t.Setenv("PATH", "bin:"+dir+"/broken/bin:"+dir+"/venv/bin")
+	for _, tt := range []struct{ dir, home, want string }{
+		{dir, "", "DIR/venv/bin/python3"},
+		{dir, "prefix", "DIR/prefix/bin/python"},
+		{dir, "python3.99", "DIR/python3.99"},
+		{bare, dir + "/venv", "DIR/venv/bin/python3"},
+		{bare, "", "DIR/venv/bin/python3"}, // from PATH
+	} {
+		text := "[site.x]\nserver_name = 'x'\nsettings = 'a.b'\n"
+		if tt.home != "" {
+			text += "python_home = '" + tt.home + "'\n"
+		}
+		c := mustLoad(t, tt.dir, text)
+		if got := strings.ReplaceAll(c.Sites[0].Python, dir, "DIR"); got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.home, got, tt.want)
+		}
+	}
+
+	t.Setenv("PATH", "")
+	path := filepath.Join(bare, "sites.toml")
+	write(t, path, "[site.x]\nserver_name = 'x'\nsettings = 'a.b'\n", 0o644)
+	_, err := Load(path)
+	wantReport(t, bare, err, "sites.toml:1: site.x.python_home: no Python: looked for DIR/.venv, DIR/venv and python3 in PATH"+
+		" [name a virtual environment, a prefix with bin/python3, or an interpreter]")
+	write(t, filepath.Join(bare, ".venv/bin/python3"), "", 0o644)
+	_, err = Load(path)
+	wantReport(t, bare, err, "sites.toml:1: site.x.python_home: no interpreter: looked for DIR/.venv/bin/python3 and DIR/.venv/bin/python"+
+		" [make it again: python3 -m venv --clear DIR/.venv]")
+}
+
+func TestLoad_Include(t *testing.T) {
+	t.Parallel()
+	dir := project(t)
+	write(t, dir+"/sites.d/b.toml", "[site.b]\nserver_name = 'b'\nhome = 'sub'\n", 0o644)
+	write(t, dir+"/sites.d/sub/x", "", 0o644)
+	write(t, dir+"/one.toml", "[site.one]\nserver_name = 'one'\n", 0o644)
+	c := mustLoad(t, dir, "include = ['sites.d/*.toml', 'one.toml', 'o*.toml', 'none.d/*']\n[defaults]\nsettings = 'blog.toml'\n")
+	if len(c.Sites) != 2 || c.Sites[0].Name != "b" || c.Sites[1].Name != "one" {
+		t.Fatalf("got %d sites, want b and one", len(c.Sites))
+	}
+	b := c.Sites[0]
+	if b.Home != dir+"/sites.d/sub" || b.Settings != dir+"/blog.toml" || b.Position.File != dir+"/sites.d/b.toml" {
+		t.Errorf("got %+v, want paths relative to the file that says them", b)
+	}
+}
+
+func TestLoad_IncludeProblems(t *testing.T) {
+	t.Parallel()
+	dir := project(t)
+	write(t, dir+"/a.toml", "listen = ':1'\ninclude = 'a.toml'\n[defaults]\n[site.x]\nserver_name = 'x'\nsettings = 'a.b'\n", 0o644)
+	write(t, dir+"/bad.toml", "[site.y]\n[site.y]\n", 0o644)
+	path := filepath.Join(dir, "sites.toml")
+	write(t, path, "include = ['a.toml', 'bad.toml', 'none.toml', 's*s.toml', '[', 'src']\n[site.x]\nserver_name = 'X'\nsettings = 'a.b'\n", 0o644)
+	_, err := Load(path)
+	wantReport(t, dir, err,
+		`a.toml:1: listen: an included file may only hold [site.NAME]`,
+		`a.toml:2: include: an included file may only hold [site.NAME]`,
+		`a.toml:3: defaults: an included file may only hold [site.NAME]`,
+		`a.toml:4: site.x: there is a site of this name at DIR/sites.toml:2`,
+		`a.toml:5: site.x.server_name: "x" is a name of site x already (DIR/sites.toml:3)`,
+		`bad.toml:2: key 'site.y' has already been defined`,
+		`sites.toml:1: include: "[" is not a valid pattern`,
+		`sites.toml:1: include: a file cannot include itself`,
+		`sites.toml:1: include: no such file: DIR/none.toml`,
+		`sites.toml:1: include: not a file: DIR/src`,
+	)
+}
+
+func TestLoad_NoFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, err := Load(dir + "/sites.toml")
+	wantReport(t, dir, err, "sites.toml: no such file [name another one with -c FILE]")
+	_, err = Load(dir)
+	wantReport(t, dir, err, "DIR: is a directory")
+}
+
+func TestSite_SameIgnoresWhereItStands(t *testing.T) {
+	t.Parallel()
+	dir := project(t)
+	text := "[site.x]\nserver_name = 'x'\nsettings = 'a.b'\n"
+	a := mustLoad(t, dir, text).Sites[0]
+	b := mustLoad(t, dir, "# a comment\n\n"+text+"env = {}\nserver_alias = []\n").Sites[0]
+	c := mustLoad(t, dir, text+"env = {A = ''}\n").Sites[0]
+	if !a.Same(b) || a.Same(c) {
+		t.Errorf("got %v and %v, want true and false", a.Same(b), a.Same(c))
+	}
+	if b.Position.Line != 3 {
+		t.Errorf("got line %d, want 3: Same must not change its argument", b.Position.Line)
+	}
+}
+
+func TestDefault_IsTheFileAtTheTop(t *testing.T) {
+	t.Parallel()
+	top, err := os.ReadFile("../../sites.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(top) != string(Default()) {
+		t.Error("sites.toml and supervisor/config/default.toml differ")
+	}
+	c, err := Parse("sites.toml", Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Sites) != 2 || c.Sites[1].Kind != Apps || c.Sites[1].Settings != "builtin:subdomain2" || c.Sites[1].Processes.Max != 2 {
+		t.Errorf("got %+v", c.Sites)
+	}
+}

@@ -1,0 +1,196 @@
+package config
+
+import (
+	"cmp"
+	_ "embed"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+)
+
+//go:embed default.toml
+var builtin string
+
+// Default returns the sites.toml that needs nothing but this program: two sites
+// made of the built-in Go apps. It is the one at the top of the source.
+func Default() []byte { return []byte(builtin) }
+
+// Load reads the sites.toml at path and all it includes. The error is
+// tomlfile.Problems: every mistake there is.
+func Load(path string) (*Config, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, tomlfile.Problems{{
+			Position: tomlfile.Position{File: path},
+			Message:  "no such file",
+			Hint:     "name another one with -c FILE",
+		}}
+	}
+	file, err := tomlfile.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	return load(path, file)
+}
+
+// Parse is Load for a file whose content is data. Relative paths in it start at
+// path's directory.
+func Parse(path string, data []byte) (*Config, error) {
+	file, err := tomlfile.Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	return load(path, file)
+}
+
+// loader is one reading of sites.toml.
+type loader struct {
+	config   *Config
+	path     string // as the user wrote it: messages show it
+	files    []*tomlfile.File
+	problems tomlfile.Problems // those of no file that could be read
+	defaults *draft
+	drafts   []*draft // in the order they stand in the files
+	search   []string // the directories of PATH
+}
+
+func load(path string, file *tomlfile.File) (*Config, error) {
+	l := &loader{
+		config: &Config{Path: filepath.Join(file.Dir(), filepath.Base(path)), Dir: file.Dir()},
+		path:   path,
+		files:  []*tomlfile.File{file},
+		search: filepath.SplitList(os.Getenv("PATH")),
+	}
+	top := file.Root()
+	l.defaults = newDraft(l.config.Dir)
+	l.defaults.readDefaults(top.Table("defaults"))
+	l.topLevel(top)
+	l.sites(top.Table("site"))
+	l.include(top)
+	l.finish()
+
+	if err := l.allProblems().Err(); err != nil {
+		return nil, err
+	}
+	return l.config, nil
+}
+
+// allProblems is called last: only then is it known which keys nobody read.
+func (l *loader) allProblems() tomlfile.Problems {
+	all := l.problems
+	for _, file := range l.files {
+		all = append(all, file.Problems()...)
+	}
+	if len(all) == 0 && len(l.drafts) == 0 {
+		all = append(all, tomlfile.Problem{
+			Position: tomlfile.Position{File: l.path},
+			Message:  "no site",
+			Hint:     `write a [site.NAME] with a server_name, and settings = "project.settings"`,
+		})
+	}
+	return all
+}
+
+// include reads the files that include names, each once, whatever globs match it.
+func (l *loader) include(top *tomlfile.Table) {
+	patterns, _ := top.Items("include")
+	seen := map[string]bool{}
+	for _, pattern := range patterns {
+		for _, path := range l.matches(top, pattern) {
+			if !seen[path] {
+				seen[path] = true
+				l.includeFile(top, pattern.Position, path)
+			}
+		}
+	}
+}
+
+// matches returns the files that one pattern means. A pattern without a wildcard
+// names a file that must be there.
+func (l *loader) matches(top *tomlfile.Table, pattern tomlfile.Item) []string {
+	glob := pattern.Value
+	if !filepath.IsAbs(glob) {
+		glob = filepath.Join(quoteGlob(filepath.Dir(l.path)), glob)
+	}
+	paths, err := filepath.Glob(glob)
+	if err != nil {
+		top.ProblemAt(pattern.Position, "include", `"`+pattern.Value+`" is not a valid pattern`, "")
+		return nil
+	}
+	if len(paths) == 0 && !strings.ContainsAny(pattern.Value, `*?[\`) {
+		top.ProblemAt(pattern.Position, "include", "no such file: "+glob, "")
+	}
+	return paths
+}
+
+func (l *loader) includeFile(top *tomlfile.Table, at tomlfile.Position, path string) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() { // reading a pipe could take for ever
+		top.ProblemAt(at, "include", "not a file: "+path, "")
+		return
+	}
+	if main, err := os.Stat(l.path); err == nil && os.SameFile(main, info) {
+		top.ProblemAt(at, "include", "a file cannot include itself", "")
+		return
+	}
+	file, err := tomlfile.Read(path)
+	if err != nil {
+		problems, _ := errors.AsType[tomlfile.Problems](err)
+		l.problems = append(l.problems, problems...)
+		return
+	}
+	l.files = append(l.files, file)
+	root := file.Root()
+	for _, name := range root.Names() {
+		if name != "site" {
+			root.Problem(name, "an included file may only hold [site.NAME]", "")
+		}
+	}
+	l.sites(root.Table("site"))
+}
+
+var siteName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
+// sites reads each [site.NAME] of one file.
+func (l *loader) sites(table *tomlfile.Table) {
+	first := len(l.drafts)
+	for _, name := range table.Names() {
+		if _, ok := table.Value(name).(map[string]any); !ok {
+			table.Problem(name, "stands in no site", "write it under [site.NAME]")
+			continue
+		}
+		d := l.defaults.inherit(name, table.Table(name))
+		if !siteName.MatchString(name) {
+			table.Problem(name, "not a name for a site", `use letters, digits, "-", "_" and "."; start with none of "-" and "."`)
+		}
+		for _, other := range l.drafts[:first] {
+			if other.Name == name {
+				table.Problem(name, "there is a site of this name at "+other.Position.String(), "")
+			}
+		}
+		d.readSite()
+		l.drafts = append(l.drafts, d)
+	}
+	slices.SortStableFunc(l.drafts[first:], func(a, b *draft) int {
+		return cmp.Compare(a.Position.Line, b.Position.Line)
+	})
+}
+
+// finish completes what needs all of a site, or all sites, to be known.
+func (l *loader) finish() {
+	l.checkNames()
+	for _, d := range l.drafts {
+		l.finishSite(d)
+		l.config.Sites = append(l.config.Sites, &d.Site)
+	}
+	slices.SortFunc(l.config.Sites, func(a, b *Site) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func quoteGlob(dir string) string {
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(dir)
+}

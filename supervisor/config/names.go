@@ -1,0 +1,126 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+)
+
+// readNames reads the server names of a site.
+func (d *draft) readNames() {
+	t := d.table
+	if items, ok := oneName(t); ok {
+		d.ServerName = d.name("server_name", items)
+	}
+	items, _ := t.Items("server_alias")
+	for _, item := range items {
+		d.Aliases = append(d.Aliases, d.name("server_alias", item))
+	}
+	t.Bool("default", &d.Default)
+	if !t.Has("server_name") && !d.Default {
+		t.Problem("server_name", "missing", "write the host name that the site answers to")
+	}
+}
+
+func oneName(t *tomlfile.Table) (tomlfile.Item, bool) {
+	var name string
+	ok := t.String("server_name", &name)
+	return tomlfile.Item{Value: name, Position: t.Position("server_name")}, ok
+}
+
+// name normalises one name and remembers where it stands.
+func (d *draft) name(key string, item tomlfile.Item) string {
+	name, hint := normalizeName(item.Value)
+	if hint != "" {
+		d.table.ProblemAt(item.Position, key, fmt.Sprintf("%q is not a host name", item.Value), hint)
+		return ""
+	}
+	d.names = append(d.names, nameAt{name, key, item.Position})
+	return name
+}
+
+// nameAt is a server name or alias and where it stands.
+type nameAt struct {
+	name, key string
+	position  tomlfile.Position
+}
+
+// checkNames reports every name that two sites want, and every second default.
+// Two sites may share a host if they are mounted at different prefixes.
+func (l *loader) checkNames() {
+	type place struct{ host, mount string }
+	type owner struct {
+		site string
+		at   tomlfile.Position
+	}
+	owners := map[place]owner{}
+	var fallback *draft
+	for _, d := range l.drafts {
+		for _, n := range d.names {
+			first, taken := owners[place{n.name, d.Mount}]
+			if taken {
+				d.table.ProblemAt(n.position, n.key, fmt.Sprintf("%q is a name of site %s already (%s)", n.name, first.site, first.at), "")
+				continue
+			}
+			owners[place{n.name, d.Mount}] = owner{d.Name, n.position}
+		}
+		if d.Default && fallback != nil {
+			d.table.Problem("default", fmt.Sprintf("site %s is the default already (%s)", fallback.Name, fallback.table.Position("default")), "")
+		} else if d.Default {
+			fallback = d
+		}
+	}
+}
+
+// normalizeName returns name in lower case without a port or a dot at its end,
+// or a hint if it is no host name. "*.example.com" is one.
+func normalizeName(name string) (normal, hint string) {
+	host := strings.ToLower(name)
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.Trim(host[i+1:], "0123456789") == "" && !isIPv6(host) {
+		host = host[:i]
+	}
+	host = strings.TrimSuffix(host, ".")
+	if isIPv6(host) {
+		addr, _ := netip.ParseAddr(strings.Trim(host, "[]"))
+		return "[" + addr.String() + "]", ""
+	}
+	if !isHostName(strings.TrimPrefix(host, "*.")) {
+		if !isASCII(host) {
+			return "", `write it as browsers send it, in its "xn--" form`
+		}
+		return "", `use letters, digits, "-", "_" and dots; "*." may come first`
+	}
+	return host, ""
+}
+
+func isIPv6(host string) bool {
+	inner := host
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		inner = host[1 : len(host)-1]
+	}
+	addr, err := netip.ParseAddr(inner)
+	return err == nil && addr.Is6() && addr.Zone() == ""
+}
+
+// isHostName also takes an IPv4 address: digits and dots.
+func isHostName(host string) bool {
+	if len(host) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > 63 || strings.ContainsFunc(label, notInLabel) {
+			return false
+		}
+	}
+	return true
+}
+
+func notInLabel(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > 127 })
+}

@@ -1,0 +1,77 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// readPython reads the keys of Python sites only.
+func (d *draft) readPython() {
+	if home := say(d.table, "python_home"); home != nil {
+		d.python = home
+	}
+	items, ok := d.table.Items("python_path")
+	if !ok {
+		return
+	}
+	d.PythonPath = make([]string, len(items))
+	for i, item := range items {
+		d.PythonPath[i] = d.table.Abs(item.Value)
+		if _, err := os.Stat(d.PythonPath[i]); err != nil { // a .zip is fine too
+			d.table.ProblemAt(item.Position, "python_path", "no such directory: "+d.PythonPath[i], "")
+		}
+	}
+}
+
+// findPython returns the interpreter of a site, as it is written: a virtual
+// environment is found through the path of its bin/python3, not its target.
+func (l *loader) findPython(d *draft) string {
+	if d.python != nil {
+		path, message := interpreter(d.python.path())
+		if message != "" {
+			d.python.table.Problem("python_home", message, "name a virtual environment, a prefix with bin/python3, or an interpreter")
+		}
+		return path
+	}
+	venvs := []string{filepath.Join(l.config.Dir, ".venv"), filepath.Join(l.config.Dir, "venv")}
+	for _, home := range venvs {
+		if _, err := os.Stat(home); err != nil {
+			continue
+		}
+		// A broken one is not passed over: the next Python would lack what is in it.
+		path, message := interpreter(home)
+		if message != "" {
+			d.table.Problem("python_home", message, "make it again: python3 -m venv --clear "+home)
+		}
+		return path
+	}
+	for _, dir := range l.search {
+		if path := filepath.Join(dir, "python3"); filepath.IsAbs(path) && isProgram(path) {
+			return path
+		}
+	}
+	d.table.Problem("python_home", "no Python: looked for "+strings.Join(venvs, ", ")+" and python3 in PATH",
+		"name a virtual environment, a prefix with bin/python3, or an interpreter")
+	return ""
+}
+
+// interpreter returns the program that home stands for, or what is wrong.
+func interpreter(home string) (path, message string) {
+	info, err := os.Stat(home)
+	if err != nil {
+		return "", "no such directory or interpreter: " + home
+	}
+	if !info.IsDir() {
+		if !isProgram(home) {
+			return "", "not a program: " + home
+		}
+		return home, ""
+	}
+	candidates := []string{filepath.Join(home, "bin/python3"), filepath.Join(home, "bin/python")}
+	if i := slices.IndexFunc(candidates, isProgram); i >= 0 {
+		return candidates[i], ""
+	}
+	return "", "no interpreter: looked for " + strings.Join(candidates, " and ")
+}

@@ -1,0 +1,79 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+)
+
+// topLevel reads the keys above the first table, but not include.
+func (l *loader) topLevel(top *tomlfile.Table) {
+	l.config.Listen = []string{"127.0.0.1:8080"}
+	if items, ok := top.Items("listen"); ok {
+		l.config.Listen = listen(top, items)
+	}
+	l.config.StateDir = filepath.Join(l.config.Dir, ".multisite")
+	if top.Path("state_dir", &l.config.StateDir) {
+		if info, err := os.Stat(l.config.StateDir); err == nil && !info.IsDir() {
+			top.Problem("state_dir", "not a directory: "+l.config.StateDir, "")
+		}
+	}
+	items, _ := top.Items("trusted_proxies")
+	for _, item := range items {
+		prefix, err := parsePrefix(item.Value)
+		if err != nil {
+			top.ProblemAt(item.Position, "trusted_proxies", fmt.Sprintf("%q is not an IP address or network", item.Value),
+				`write one such as "10.0.0.1" or "10.0.0.0/8"`)
+		}
+		l.config.TrustedProxies = append(l.config.TrustedProxies, prefix)
+	}
+}
+
+func listen(top *tomlfile.Table, items []tomlfile.Item) []string {
+	var addresses []string
+	for _, item := range items {
+		address, ok := parseAddress(item.Value)
+		if !ok {
+			top.ProblemAt(item.Position, "listen", fmt.Sprintf("%q is not host:port", item.Value),
+				`write one such as "127.0.0.1:8080" or ":8080"`)
+			continue
+		}
+		if slices.Contains(addresses, address) {
+			top.ProblemAt(item.Position, "listen", fmt.Sprintf("%q is there twice", item.Value), "")
+		}
+		addresses = append(addresses, address)
+	}
+	if len(items) == 0 {
+		top.Problem("listen", "must name at least one address", "")
+	}
+	return addresses
+}
+
+func parseAddress(s string) (string, bool) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", false
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", false
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isHostName(host) {
+		return "", false
+	}
+	return net.JoinHostPort(host, port), true
+}
+
+// parsePrefix takes one address as a network of one.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Unmap().Prefix(addr.Unmap().BitLen())
+	}
+	prefix, err := netip.ParsePrefix(s)
+	return prefix.Masked(), err
+}
