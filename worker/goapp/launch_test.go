@@ -70,9 +70,13 @@ func TestLaunch_CancelLeavesNoProcess(t *testing.T) {
 	o := options(t, "hang")
 	o.Args = append(o.Args, "marker="+o.SocketDir)
 	o.Output = func(string, string) { cancel(why) }
+	begin := time.Now()
 	_, err := New(o).Launch(ctx, "blog/1")
 	if !errors.Is(err, why) {
 		t.Fatalf("got %v, want %v", err, why)
+	}
+	if d := time.Since(begin); d > 10*time.Second {
+		t.Errorf("gave up after %v, want at once", d)
 	}
 	if pids := running(t, "marker="+o.SocketDir); len(pids) != 0 {
 		t.Errorf("processes %v are alive", pids)
