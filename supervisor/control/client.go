@@ -1,0 +1,113 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/multisite/multisite/worker/unixsock"
+)
+
+// ErrNotRunning says that no supervisor listens in the state directory.
+var ErrNotRunning = errors.New("no supervisor is running")
+
+// Client calls the supervisor of one state directory.
+type Client struct{ http *http.Client }
+
+// NewClient returns a Client. It connects with the first call.
+func NewClient(stateDir string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		conn, err := unixsock.Dial(ctx, SocketPath(stateDir))
+		if err != nil {
+			return nil, errors.Join(ErrNotRunning, err)
+		}
+		return conn, nil
+	}
+	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// Status returns what the supervisor and its sites are doing.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+	return s, err
+}
+
+// Ready returns when every site has settled, or with what keeps one from it.
+func (c *Client) Ready(ctx context.Context) error {
+	return c.call(ctx, http.MethodGet, "/v1/ready", nil, nil)
+}
+
+// Scale sets numbers of workers and returns when they are reached.
+func (c *Client) Scale(ctx context.Context, scales []Scale) error {
+	return c.call(ctx, http.MethodPost, "/v1/scale", scales, nil)
+}
+
+// Restart replaces the workers of a site and returns when the last old one has ended.
+func (c *Client) Restart(ctx context.Context, site string) error {
+	return c.call(ctx, http.MethodPost, "/v1/restart?"+url.Values{"site": {site}}.Encode(), nil, nil)
+}
+
+// Down ends the supervisor and returns when the last worker has ended.
+func (c *Client) Down(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/down", nil, nil)
+}
+
+// Logs copies log lines to w.
+func (c *Client) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
+	values := url.Values{"site": {q.Site}, "lines": {strconv.Itoa(q.Lines)}, "follow": {strconv.FormatBool(q.Follow)}}
+	resp, err := c.do(ctx, http.MethodGet, "/v1/logs?"+values.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(w, resp.Body)
+	return err
+}
+
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.do(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// do returns the answer of a call that succeeded.
+func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://multisite"+path, bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if errors.Is(err, ErrNotRunning) {
+		return nil, ErrNotRunning
+	}
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	e := &Error{}
+	if err := json.NewDecoder(resp.Body).Decode(e); err != nil || e.Message == "" {
+		e.Message = "the supervisor answered " + resp.Status
+	}
+	return nil, e
+}

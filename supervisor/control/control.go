@@ -1,0 +1,128 @@
+// Package control is how the command line speaks to a running supervisor: HTTP
+// with JSON over a unix socket in the state directory, which only the owner can
+// open. `curl --unix-socket .multisite/control.sock http://multisite/v1/status`
+// works too.
+//
+// A call returns when what it asked for is true, or with the reason why not.
+// The package carries words; what they mean is decided by a Supervisor.
+package control
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"time"
+)
+
+// Supervisor is what answers the calls.
+type Supervisor interface {
+	Status(ctx context.Context) Status
+	Ready(ctx context.Context) error // every site has settled
+	Scale(ctx context.Context, scales []Scale) error
+	Restart(ctx context.Context, site string) error
+	Logs(ctx context.Context, q LogQuery, w io.Writer) error
+	Down(ctx context.Context) error
+}
+
+// Scale is the number of worker processes that a site shall have.
+type Scale struct {
+	Site      string `json:"site"`
+	Processes int    `json:"processes"`
+}
+
+// LogQuery says which log lines to send.
+type LogQuery struct {
+	Site   string // "": all
+	Lines  int    // from the end
+	Follow bool   // go on with new ones
+}
+
+// Error is why a call failed, as a person should read it.
+type Error struct {
+	Message string `json:"error"`
+	Hint    string `json:"hint,omitempty"`
+	Detail  string `json:"detail,omitempty"` // a traceback of the site's own code
+	Usage   bool   `json:"usage,omitempty"`  // the call itself was wrong
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// SocketPath is where the supervisor of a state directory listens.
+func SocketPath(stateDir string) string { return filepath.Join(stateDir, "control.sock") }
+
+// Status is `multisite status --json`: sizes in bytes, durations in seconds.
+type Status struct {
+	Supervisor SupervisorStatus `json:"supervisor"`
+	Sites      []SiteStatus     `json:"sites"`
+}
+
+// SupervisorStatus describes the supervisor itself.
+type SupervisorStatus struct {
+	PID     int       `json:"pid"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Listen  []string  `json:"listen"`
+	Memory  Memory    `json:"memory"`
+}
+
+// SiteStatus describes one site.
+type SiteStatus struct {
+	Name       string         `json:"name"`
+	ServerName string         `json:"server_name"`
+	Aliases    []string       `json:"aliases"`
+	Kind       string         `json:"kind"`
+	State      string         `json:"state"`
+	Generation int            `json:"generation"`
+	Settings   string         `json:"settings"`
+	Processes  Processes      `json:"processes"`
+	Threads    int            `json:"threads"`
+	Memory     SiteMemory     `json:"memory"`
+	Requests   Requests       `json:"requests"`
+	Restarts   int            `json:"restarts"`
+	LastExit   string         `json:"last_exit"`
+	LastError  string         `json:"last_error"`
+	Workers    []WorkerStatus `json:"workers"`
+}
+
+// Processes compares what should be with what is.
+type Processes struct {
+	Desired int `json:"desired"`
+	Ready   int `json:"ready"`
+}
+
+// Memory is what processes hold. PSS counts a shared page once over all
+// processes; USS is what ending one gives back; RSS counts shared pages in full.
+type Memory struct {
+	PSS int64 `json:"pss"`
+	USS int64 `json:"uss"`
+	RSS int64 `json:"rss"`
+}
+
+// SiteMemory is the sum over a site's workers and what its zygote holds.
+type SiteMemory struct {
+	Memory
+	ZygotePSS int64 `json:"zygote_pss"`
+}
+
+// Requests are a site's counters.
+type Requests struct {
+	Total     int64   `json:"total"`
+	Active    int     `json:"active"`
+	Queued    int     `json:"queued"`
+	Errors    int64   `json:"errors"` // answered with 500 or above
+	PerSecond float64 `json:"per_second"`
+	P50       float64 `json:"p50_seconds"`
+	P99       float64 `json:"p99_seconds"`
+}
+
+// WorkerStatus describes one worker process.
+type WorkerStatus struct {
+	ID       string    `json:"id"`
+	PID      int       `json:"pid"`
+	State    string    `json:"state"`
+	Socket   string    `json:"socket"`
+	Started  time.Time `json:"started"`
+	Requests int64     `json:"requests"`
+	Active   int       `json:"active"`
+	Memory   Memory    `json:"memory"`
+}

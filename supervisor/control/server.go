@@ -1,0 +1,107 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/multisite/multisite/worker/unixsock"
+)
+
+// Server answers calls on the control socket.
+type Server struct {
+	http *http.Server
+	l    net.Listener
+}
+
+// Listen makes the control socket of a state directory.
+func Listen(stateDir string, s Supervisor) (*Server, error) {
+	f, err := unixsock.Listen(SocketPath(stateDir), 16)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{l: l, http: &http.Server{Handler: handler(s), ReadHeaderTimeout: 10 * time.Second}}, nil
+}
+
+// Serve answers calls until Close.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close lets open calls end until ctx does, and stops.
+func (s *Server) Close(ctx context.Context) {
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+	}
+}
+
+func handler(s Supervisor) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { reply(w, s.Status(r.Context()), nil) })
+	mux.HandleFunc("GET /v1/ready", func(w http.ResponseWriter, r *http.Request) { reply(w, struct{}{}, s.Ready(r.Context())) })
+	mux.HandleFunc("POST /v1/scale", func(w http.ResponseWriter, r *http.Request) {
+		var scales []Scale
+		if err := json.NewDecoder(r.Body).Decode(&scales); err != nil {
+			reply(w, nil, &Error{Message: "scale: " + err.Error(), Usage: true})
+			return
+		}
+		reply(w, struct{}{}, s.Scale(r.Context(), scales))
+	})
+	mux.HandleFunc("POST /v1/restart", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, struct{}{}, s.Restart(r.Context(), r.FormValue("site")))
+	})
+	mux.HandleFunc("POST /v1/down", func(w http.ResponseWriter, r *http.Request) { reply(w, struct{}{}, s.Down(r.Context())) })
+	mux.HandleFunc("GET /v1/logs", func(w http.ResponseWriter, r *http.Request) { serveLogs(s, w, r) })
+	return mux
+}
+
+func serveLogs(s Supervisor, w http.ResponseWriter, r *http.Request) {
+	lines, _ := strconv.Atoi(r.FormValue("lines")) // our own client sends a number
+	q := LogQuery{Site: r.FormValue("site"), Lines: lines, Follow: r.FormValue("follow") == "true"}
+	out := &flusher{w: w, rc: http.NewResponseController(w)}
+	if err := s.Logs(r.Context(), q, out); err != nil && !out.began {
+		reply(w, nil, err)
+	}
+}
+
+// flusher sends every write at once.
+type flusher struct {
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	began bool
+}
+
+func (f *flusher) Write(p []byte) (int, error) {
+	f.began = true
+	n, err := f.w.Write(p)
+	if err == nil {
+		err = f.rc.Flush()
+	}
+	return n, err
+}
+
+// reply sends v, or err as an Error.
+func reply(w http.ResponseWriter, v any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			e = &Error{Message: err.Error()}
+		}
+		v = e
+		w.WriteHeader(http.StatusUnprocessableEntity)
+	}
+	_ = json.NewEncoder(w).Encode(v) // the caller may have left
+}

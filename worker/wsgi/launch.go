@@ -1,0 +1,118 @@
+package wsgi
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/unixsock"
+)
+
+// event is what a worker says once on its status pipe.
+type event struct {
+	Event     string   `json:"event"` // "ready" or "failed"
+	Python    string   `json:"python"`
+	Django    string   `json:"django"`
+	Static    []Static `json:"static"`
+	Error     string   `json:"error"`
+	Traceback string   `json:"traceback"`
+}
+
+// Static is a URL prefix and the directories in which a Django site has its
+// static files.
+type Static struct {
+	URL  string   `json:"url"`
+	Dirs []string `json:"dirs"`
+}
+
+// Launch starts a worker in a fresh interpreter and returns it when it answers.
+// A site whose code does not load is a *process.LaunchError with its traceback.
+func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
+	path := r.socketPath(id)
+	listener, err := unixsock.Listen(path, r.opts.Threads+1)
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	w, err := r.start(ctx, id, path, listener)
+	if err != nil {
+		_ = os.Remove(path) // nobody listens any more
+		return nil, err
+	}
+	return w, nil
+}
+
+func (r *Runtime) start(ctx context.Context, id, path string, listener *os.File) (*Worker, error) {
+	p, status, err := r.spawn(id, listener)
+	if err != nil {
+		return nil, err
+	}
+	defer status.Close()
+	stop := context.AfterFunc(ctx, p.Kill)
+	defer stop()
+	w := &Worker{Process: p, socket: path, client: r.client(path)}
+	if w.info, err = waitReady(p, status); err == nil {
+		err = w.client.Probe(ctx)
+	}
+	if err != nil {
+		w.Kill()
+		<-w.Done()
+		if ctx.Err() != nil {
+			return nil, process.NewLaunchError(context.Cause(ctx).Error(), p)
+		}
+		return nil, err
+	}
+	return w, nil
+}
+
+// spawn starts the interpreter and hands it its configuration.
+func (r *Runtime) spawn(id string, listener *os.File) (p *process.Process, status *os.File, err error) {
+	statusR, statusW, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer statusW.Close()
+	configR, configW, err := os.Pipe()
+	if err != nil {
+		statusR.Close()
+		return nil, nil, err
+	}
+	defer configR.Close()
+	defer configW.Close()
+	output, err := process.NewOutput(func(line string) { r.opts.Output(id, line) })
+	if err == nil {
+		p, err = process.Start(r.command(output, statusW, listener, configR))
+	}
+	if err != nil {
+		statusR.Close()
+		return nil, nil, err
+	}
+	if err := json.NewEncoder(configW).Encode(r.config(id)); err != nil {
+		r.opts.Log.Debug("worker ended before it read its configuration", "worker", id, "error", err)
+	}
+	return p, statusR, nil
+}
+
+// waitReady reads the one event of a starting worker.
+func waitReady(p *process.Process, status io.Reader) (event, error) {
+	var e event
+	line, err := bufio.NewReader(status).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &e)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		<-p.Done()
+		return e, process.NewLaunchError(fmt.Sprintf("the worker ended before it was ready: %v", p.Exit()), p)
+	case err != nil:
+		return e, fmt.Errorf("read the worker's first word: %w", err)
+	case e.Event != "ready":
+		return e, &process.LaunchError{Problem: e.Error, Detail: e.Traceback}
+	}
+	return e, nil
+}

@@ -1,0 +1,47 @@
+package wsgi
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/multisite/multisite/worker/fastcgi"
+	"github.com/multisite/multisite/worker/process"
+)
+
+// Worker is a Python process that serves the site on its own socket.
+type Worker struct {
+	*process.Process
+	client *fastcgi.Client
+	socket string
+	info   event
+}
+
+// client returns a FastCGI client for a worker's socket.
+func (r *Runtime) client(socket string) *fastcgi.Client {
+	return fastcgi.NewClient(fastcgi.Options{
+		Socket:     socket,
+		ScriptName: strings.TrimSuffix(r.opts.Mount, "/"),
+		Params:     map[string]string{"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_SOFTWARE": "multisite"},
+	})
+}
+
+// RoundTrip sends a request to the worker; see fastcgi.Client.RoundTrip.
+func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) { return w.client.RoundTrip(r) }
+
+// Socket is the path of the worker's socket.
+func (w *Worker) Socket() string { return w.socket }
+
+// Static returns where the site's Django has its static files.
+func (w *Worker) Static() []Static { return w.info.Static }
+
+// DumpStack makes the worker write the stack of each of its threads to its log
+// (Python's faulthandler).
+func (w *Worker) DumpStack() { _ = w.Signal(syscall.SIGUSR1) } // it may have ended
+
+// Close frees what the worker held in this process. It must have ended.
+func (w *Worker) Close() {
+	w.client.Close()
+	_ = os.Remove(w.socket) // its directory may be gone already
+}

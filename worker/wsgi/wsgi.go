@@ -1,0 +1,95 @@
+// Package wsgi is the Python runtime: it starts WSGI workers and speaks FastCGI
+// to them. The worker itself is pure Python (PEP 3333), embedded in the binary
+// and written to disk once; it needs nothing installed beside the application.
+//
+// A worker is given everything it needs as descriptors: its listening socket,
+// its configuration, and a pipe on which it says once that it is ready, or why
+// it is not. Its environment is the site's and nothing of the supervisor's.
+package wsgi
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// Options describe one generation of a site.
+type Options struct {
+	Site       string
+	Python     string   // interpreter to execute
+	Settings   string   // DJANGO_SETTINGS_MODULE, or ""
+	Entry      string   // script path or "module:callable"; "": from Settings
+	PythonPath []string // goes first on sys.path
+	Home       string   // working directory
+	Mount      string   // "/" or "/sub"
+	Env        []string // the whole environment
+	Threads    int
+	Processes  int
+
+	SocketDir string                    // where workers' sockets are made
+	CodeDir   string                    // where the embedded Python code is written
+	Output    func(worker, line string) // what workers write to stdout and stderr
+	Log       *slog.Logger
+}
+
+// Runtime starts the workers of one generation of a site.
+type Runtime struct {
+	opts Options
+	code string // directory of the package multisite_wsgi
+}
+
+// New returns a Runtime. It starts nothing.
+func New(o Options) (*Runtime, error) {
+	code, err := installCode(o.CodeDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.SocketDir, 0o700); err != nil {
+		return nil, err
+	}
+	return &Runtime{opts: o, code: code}, nil
+}
+
+// Close removes the directory of the sockets. Every worker must have ended.
+func (r *Runtime) Close() { _ = os.RemoveAll(r.opts.SocketDir) } // only sockets of dead processes are in it
+
+// socketPath is the socket of the worker with an id like "subdomain1/1".
+func (r *Runtime) socketPath(id string) string {
+	return filepath.Join(r.opts.SocketDir, filepath.Base(id)+".sock")
+}
+
+// config is what a worker reads from its configuration pipe.
+type config struct {
+	Site       string   `json:"site"`
+	Worker     string   `json:"worker"`
+	Settings   string   `json:"settings"`
+	WSGI       string   `json:"wsgi"`
+	PythonPath []string `json:"python_path"`
+	Home       string   `json:"home"`
+	Mount      string   `json:"mount"`
+	Threads    int      `json:"threads"`
+	Processes  int      `json:"processes"`
+}
+
+func (r *Runtime) config(id string) config {
+	o := r.opts
+	return config{
+		Site: o.Site, Worker: id, Settings: o.Settings, WSGI: o.Entry, PythonPath: o.PythonPath,
+		Home: o.Home, Mount: o.Mount, Threads: o.Threads, Processes: o.Processes,
+	}
+}
+
+// command is how a worker's interpreter is started. files become its descriptors
+// 3, 4 and 5.
+func (r *Runtime) command(output *process.Output, files ...*os.File) process.Command {
+	return process.Command{
+		Path:   r.opts.Python,
+		Args:   []string{r.opts.Python, r.code},
+		Env:    r.opts.Env,
+		Dir:    r.opts.Home,
+		Files:  files,
+		Output: output,
+	}
+}
