@@ -74,8 +74,8 @@ class Front:
 
     def __init__(self, path, timeout=20):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(timeout)
         self.sock.connect(path)
+        self.sock.settimeout(timeout)
         self._data = b""
 
     def __enter__(self):

@@ -19,12 +19,14 @@ class Stop:
     def __init__(self):
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
+        self._forking = threading.local()
 
     def listen_to_signals(self):
         """Take over SIGTERM; leave Ctrl-C and hangups, sent to the whole terminal, to the supervisor."""
         signal.signal(signal.SIGTERM, self.request)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._in_child)
 
     def waiter(self, sock):
         """Return a function that waits until sock is readable, or is false at the stop.
@@ -41,18 +43,27 @@ class Stop:
 
         return wait
 
-    def forget(self):
-        """Undo all this in a forked process: SIGTERM to a child is not one to the worker."""
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.close(self._reader)
-        os.close(self._writer)
-
     def request(self, *_signal):
         """Let every waiter know; safe in a signal handler."""
         try:
             os.write(self._writer, b"x")
         except BlockingIOError:
             pass  # 65,536 requests: one would have been enough
+
+    # A SIGTERM to a child of the application is not one to the worker. Python drops signals that reach
+    # the child while its fork is not finished: they have to wait until the child has the default action.
+
+    def _before_fork(self):
+        self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def _after_fork(self):
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._forking.mask)
+
+    def _in_child(self):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.close(self._reader)
+        os.close(self._writer)
+        self._after_fork()
 
 
 def dump_stacks_on_request():

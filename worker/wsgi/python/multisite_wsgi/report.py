@@ -1,5 +1,6 @@
 """Errors as the author of the site wants to read them: without the worker's own frames."""
 
+import importlib
 import os
 import sys
 import traceback
@@ -42,4 +43,5 @@ def _first_foreign(frame):
 
 
 def _is_ours(filename):
-    return filename.startswith(_HERE) or filename.startswith("<frozen importlib")
+    return (filename.startswith("<frozen importlib") or filename == importlib.__file__
+            or os.path.abspath(filename).startswith(_HERE))

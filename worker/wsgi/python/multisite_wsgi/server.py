@@ -57,7 +57,6 @@ class Server:
     def forget(self):
         """Let a process that the application forked have nothing of the worker."""
         self._in_child = True
-        self._stop.forget()
         self._listener.close()
         for sock in self._connections:
             sock.close()
