@@ -111,6 +111,11 @@ func answerTests() []answerTest {
 			}(),
 			status: 200, header: text, length: -1, body: "hello",
 		}, {
+			name: "late end of the answer to a probe",
+			wire: rec(typeGetValuesResult, 0, "", 8) + stdout(1, "\nhel") + rec(typeGetValuesResult, 0, "", 0) +
+				stdout(1, "lo") + end(1),
+			status: 200, header: http.Header{}, length: -1, body: "hello",
+		}, {
 			name:   "a header of 200 KB",
 			wire:   strings.Repeat(stdout(1, "X-Long: "+strings.Repeat("v", 49991)+"\n"), 4) + stdout(1, "\nhello") + end(1),
 			status: 200, length: -1, body: "hello",

@@ -105,6 +105,12 @@ func (b *Body) nextContent() error {
 			err = b.stderr(rec.content)
 		case typeEndRequest:
 			return b.end(rec)
+		case typeGetValuesResult:
+			// Some workers, as net/http/fcgi, end the answer to a probe with an
+			// empty record, like a stream. It may come late.
+			if rec.content > 0 {
+				err = malformed("an answer to FCGI_GET_VALUES within a request")
+			}
 		default:
 			err = malformed("record type %d", rec.typ)
 		}

@@ -49,20 +49,21 @@ func (c *conn) probe() error {
 	if _, err := c.nc.Write(b); err != nil {
 		return err
 	}
-	rec, err := next(c.br, managementID)
-	if err != nil {
-		return err
+	for {
+		rec, err := next(c.br, managementID)
+		if err != nil {
+			return err
+		}
+		if rec.typ != typeGetValuesResult {
+			return malformed("record type %d in answer to FCGI_GET_VALUES", rec.typ)
+		}
+		if _, err := c.br.Discard(rec.content + rec.padding); err != nil {
+			return err
+		}
+		if c.br.Buffered() == 0 {
+			return nil
+		}
 	}
-	if rec.typ != typeGetValuesResult {
-		return malformed("record type %d in answer to FCGI_GET_VALUES", rec.typ)
-	}
-	if _, err := c.br.Discard(rec.content + rec.padding); err != nil {
-		return err
-	}
-	if n := c.br.Buffered(); n > 0 {
-		return malformed("%d bytes after FCGI_GET_VALUES_RESULT", n)
-	}
-	return nil
 }
 
 func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, error) {

@@ -20,7 +20,7 @@ func malformedAnswers() map[string]string {
 		"type of the front door":       rec(typeStdin, 1, head, 0),
 		"type 0":                       rec(0, 1, head, 0),
 		"unknown type":                 rec(11, 1, "12345678", 0),
-		"management record":            rec(typeGetValuesResult, 0, "", 0),
+		"management record":            rec(typeGetValuesResult, 0, "\x01\x01ab", 0),
 		"management type for request":  rec(typeGetValuesResult, 1, "", 0),
 		"end at once":                  end(1),
 		"end within the header":        stdout(1, "Content-Type: text/plain\n") + end(1),

@@ -18,7 +18,10 @@ func appendParams(b []byte, r *http.Request, script string, length int64) []byte
 	b = appendPair(b, "REQUEST_URI", r.RequestURI)
 	b = appendPair(b, "SERVER_PROTOCOL", r.Proto)
 	b = appendServer(b, r)
-	b = appendRemote(b, r.RemoteAddr)
+	if host, port, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		b = appendPair(b, "REMOTE_ADDR", host)
+		b = appendPair(b, "REMOTE_PORT", port)
+	}
 	if length > 0 || length == 0 && r.Header["Content-Length"] != nil {
 		b = appendPair(b, "CONTENT_LENGTH", strconv.FormatInt(length, 10))
 	}
@@ -66,17 +69,6 @@ func appendServer(b []byte, r *http.Request) []byte {
 	b = appendPair(b, "REQUEST_SCHEME", scheme)
 	b = appendPair(b, "SERVER_NAME", host)
 	return appendPair(b, "SERVER_PORT", port)
-}
-
-// appendRemote appends the address of the client; one that a trusted proxy told
-// has no port.
-func appendRemote(b []byte, addr string) []byte {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return appendPair(b, "REMOTE_ADDR", addr)
-	}
-	b = appendPair(b, "REMOTE_ADDR", host)
-	return appendPair(b, "REMOTE_PORT", port)
 }
 
 // appendHTTPHeader appends one header as HTTP_NAME, repeated ones joined as

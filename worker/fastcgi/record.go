@@ -46,19 +46,23 @@ type record struct {
 	padding int
 }
 
-// parseRecord reads a header of headerSize bytes. It must be for request id.
+// parseRecord reads a header of headerSize bytes. It must be for request id, or
+// belong to the answer to a probe.
 func parseRecord(h []byte, id byte) (record, error) {
 	if h[0] != version {
 		return record{}, malformed("version %d", h[0])
 	}
 	r := record{typ: h[1], content: int(binary.BigEndian.Uint16(h[4:])), padding: int(h[6])}
+	if r.typ == typeGetValuesResult {
+		id = managementID
+	}
 	if got := binary.BigEndian.Uint16(h[2:]); got != uint16(id) {
 		return record{}, malformed("record type %d for request %d, not %d", r.typ, got, id)
 	}
 	return r, nil
 }
 
-// next reads the header of the next record, which must be for request id.
+// next reads the header of the next record, see parseRecord.
 func next(br *bufio.Reader, id byte) (record, error) {
 	h, err := br.Peek(headerSize)
 	if err != nil {

@@ -1,0 +1,323 @@
+package fastcgi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestClient_KeepsConnection(t *testing.T) {
+	t.Parallel()
+	c := startWorker(t, Options{}, answerAll)
+	for range 600 { // more than there are request ids
+		resp, body, err := fetch(c, newRequest(t, "GET", "/page", ""))
+		if err != nil || body != "/page" || resp.Header.Get("Connection-Number") != "1" {
+			t.Fatalf("got %+v %q (%v), want the answer from the first connection", resp, body, err)
+		}
+	}
+}
+
+// TestClient_FreesConnectionEarly has the next request sent on the one
+// connection while the first, small answer is not read yet.
+func TestClient_FreesConnectionEarly(t *testing.T) {
+	t.Parallel()
+	c := startWorker(t, Options{}, answerAll)
+	first, err := c.RoundTrip(newRequest(t, "GET", "/first", ""))
+	if err != nil || !first.Body.(*Body).Complete() || !first.Body.(*Body).Buffered() {
+		t.Fatalf("got %+v (%v), want a complete answer", first, err)
+	}
+	second, body, err := fetch(c, newRequest(t, "GET", "/second", ""))
+	if err != nil || body != "/second" || second.Header.Get("Connection-Number") != "1" {
+		t.Errorf("got %+v %q (%v), want the second answer from the same connection", second, body, err)
+	}
+	if body, err := io.ReadAll(first.Body); err != nil || string(body) != "/first" {
+		t.Errorf("got %q (%v), want the first answer still", body, err)
+	}
+	if err := errors.Join(first.Body.Close(), first.Body.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClient_TwoRequestsTwoConnections(t *testing.T) {
+	t.Parallel()
+	var both sync.WaitGroup
+	both.Add(2)
+	c := startWorker(t, Options{}, func(p *peer) {
+		r, _ := p.request()
+		both.Done()
+		both.Wait() // neither is answered before both are here
+		p.send(answer(r.id, "\n"))
+		p.waitGone()
+	})
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			if _, _, err := fetch(c, newRequest(t, "GET", "/", "")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := idle(c); n != 2 {
+		t.Errorf("got %d idle connections, want 2", n)
+	}
+}
+
+// TestClient_StreamsBody reads each part before the worker sends the next.
+func TestClient_StreamsBody(t *testing.T) {
+	t.Parallel()
+	next := make(chan struct{})
+	c := startWorker(t, Options{}, func(p *peer) {
+		r, _ := p.request()
+		p.send(stdout(r.id, "\n"))
+		for _, part := range []string{"one", "two"} {
+			<-next
+			p.send(stdout(r.id, part))
+		}
+		<-next
+		p.send(stdout(r.id, ""), end(r.id))
+		p.waitGone()
+	})
+	resp, err := c.RoundTrip(newRequest(t, "GET", "/", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := resp.Body.(*Body)
+	if body.Complete() || body.Buffered() {
+		t.Error("got a body before the worker sent one")
+	}
+	for _, want := range []string{"one", "two"} {
+		next <- struct{}{}
+		part := make([]byte, 3)
+		if _, err := io.ReadFull(body, part); err != nil || string(part) != want {
+			t.Fatalf("got %q (%v), want %q", part, err, want)
+		}
+	}
+	next <- struct{}{}
+	if n, err := body.Read(make([]byte, 1)); n != 0 || err != io.EOF || !body.Complete() {
+		t.Errorf("got %d, %v, want the end", n, err)
+	}
+}
+
+func TestClient_NotSent(t *testing.T) {
+	t.Parallel()
+	t.Run("no socket", func(t *testing.T) {
+		t.Parallel()
+		c := NewClient(Options{Socket: filepath.Join(t.TempDir(), "w.sock")})
+		_, err := c.RoundTrip(newRequest(t, "POST", "/", "hello"))
+		if !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "w.sock") {
+			t.Errorf("got error %v, want %v with the socket's name", err, ErrNotSent)
+		}
+	})
+	t.Run("idle connection closed", func(t *testing.T) {
+		t.Parallel()
+		closed := make(chan struct{})
+		c := startWorker(t, Options{}, func(p *peer) {
+			if p.n > 1 {
+				answerAll(p)
+				return
+			}
+			r, _ := p.request()
+			p.send(answer(r.id, "\n"))
+			p.Close()
+			close(closed)
+		})
+		if _, _, err := fetch(c, newRequest(t, "GET", "/", "")); err != nil {
+			t.Fatal(err)
+		}
+		<-closed
+		_, err := c.RoundTrip(newRequest(t, "POST", "/", "hello"))
+		if !errors.Is(err, ErrNotSent) {
+			t.Errorf("got error %v, want %v", err, ErrNotSent)
+		}
+		if _, body, err := fetch(c, newRequest(t, "POST", "/again", "hello")); err != nil || body != "/again" {
+			t.Errorf("got %q (%v), want an answer from a new connection", body, err)
+		}
+	})
+	t.Run("request body fails", func(t *testing.T) {
+		t.Parallel()
+		c := startWorker(t, Options{}, func(p *peer) { p.waitGone() })
+		r := newRequest(t, "POST", "/", "hello")
+		r.Body = io.NopCloser(errorReader{})
+		if _, err := c.RoundTrip(r); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "disk gone") {
+			t.Errorf("got error %v, want %v with its cause", err, ErrNotSent)
+		}
+	})
+	t.Run("worker dies after it", func(t *testing.T) {
+		t.Parallel()
+		c := startWorker(t, Options{}, func(p *peer) { _, _ = p.request() })
+		_, err := c.RoundTrip(newRequest(t, "GET", "/", ""))
+		if errors.Is(err, ErrNotSent) || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("got error %v, want %v", err, io.ErrUnexpectedEOF)
+		}
+	})
+}
+
+func TestClient_Close(t *testing.T) {
+	t.Parallel()
+	gone, answerNow := make(chan int, 2), make(chan struct{})
+	c := startWorker(t, Options{}, func(p *peer) {
+		r, _ := p.request()
+		if r.params["REQUEST_URI"] == "/slow" {
+			p.send(stdout(r.id, "\n"))
+			<-answerNow
+			p.send(end(r.id))
+		} else {
+			p.send(answer(r.id, "\n"))
+		}
+		p.waitGone()
+		gone <- p.n
+	})
+	slow, err := c.RoundTrip(newRequest(t, "GET", "/slow", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := fetch(c, newRequest(t, "GET", "/", "")); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if n := <-gone; n != 2 {
+		t.Errorf("connection %d was closed, want the idle one", n)
+	}
+	close(answerNow)
+	if _, err := io.ReadAll(slow.Body); err != nil {
+		t.Errorf("got %v of the running request, want its answer", err)
+	}
+	if n := <-gone; n != 1 {
+		t.Errorf("connection %d was closed, want the one whose request ended", n)
+	}
+}
+
+// TestBody_CloseWaitsForWorker abandons an answer: Close returns when the worker
+// serves a new connection.
+func TestBody_CloseWaitsForWorker(t *testing.T) {
+	t.Parallel()
+	var left atomic.Bool
+	c := startWorker(t, Options{}, func(p *peer) {
+		if p.n == 1 {
+			r, _ := p.request()
+			p.send(stdout(r.id, "\nhello"))
+			p.waitGone()
+			return
+		}
+		if typ, _, _, err := p.record(); err != nil || typ != typeGetValues {
+			t.Errorf("got record type %d (%v), want FCGI_GET_VALUES", typ, err)
+		}
+		left.Store(true)
+		p.send(rec(typeGetValuesResult, 0, "", 0))
+		answerAll(p)
+	})
+	resp, err := c.RoundTrip(newRequest(t, "GET", "/", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || !left.Load() {
+		t.Errorf("got %v, worker left %v, want nil after the worker left the request", err, left.Load())
+	}
+	resp, body, err := fetch(c, newRequest(t, "GET", "/next", ""))
+	if err != nil || body != "/next" || resp.Header.Get("Connection-Number") != "2" {
+		t.Errorf("got %+v %q (%v), want the next answer from the probed connection", resp, body, err)
+	}
+}
+
+func TestBody_CloseTellsOfBusyWorker(t *testing.T) {
+	t.Parallel()
+	c := startWorker(t, Options{}, func(p *peer) {
+		if p.n == 1 {
+			r, _ := p.request()
+			p.send(stdout(r.id, "\nhello"))
+		}
+		<-t.Context().Done() // never reads the new connection
+	})
+	r := newRequest(t, "GET", "/", "")
+	ctx, cancel := context.WithTimeout(r.Context(), 50*time.Millisecond)
+	defer cancel()
+	resp, err := c.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); !errors.Is(err, context.DeadlineExceeded) || idle(c) != 0 {
+		t.Errorf("got %v and %d idle connections, want %v and none", err, idle(c), context.DeadlineExceeded)
+	}
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	c := startWorker(t, Options{}, func(p *peer) {
+		if p.answerProbe() {
+			answerAll(p)
+		}
+	})
+	if err := c.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	resp, _, err := fetch(c, newRequest(t, "GET", "/", ""))
+	if err != nil || resp.Header.Get("Connection-Number") != "1" {
+		t.Errorf("got %+v (%v), want an answer from the probed connection", resp, err)
+	}
+}
+
+func TestProbe_Fails(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, wire string
+		want       error
+	}{
+		{"closed", "", io.ErrUnexpectedEOF},
+		{"cut short", rec(typeGetValuesResult, 0, "hello", 0)[:10], io.ErrUnexpectedEOF},
+		{"another type", rec(typeStdout, 0, "", 0), ErrMalformed},
+		{"for a request", rec(typeGetValuesResult, 1, "", 0), ErrMalformed},
+		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", ErrMalformed},
+		{"more than the answer", rec(typeGetValuesResult, 0, "", 5) + stdout(1, ""), ErrMalformed},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := startWorker(t, Options{}, func(p *peer) {
+				_, _, _, _ = p.record()
+				p.send(test.wire)
+			})
+			if err := c.Probe(t.Context()); !errors.Is(err, test.want) || idle(c) != 0 {
+				t.Errorf("got %v and %d idle connections, want %v and none", err, idle(c), test.want)
+			}
+		})
+	}
+	t.Run("no socket", func(t *testing.T) {
+		t.Parallel()
+		c := NewClient(Options{Socket: filepath.Join(t.TempDir(), "w.sock")})
+		if err := c.Probe(t.Context()); err == nil {
+			t.Error("got no error")
+		}
+	})
+}
+
+// TestProbe_EndsWithContext has a worker that never answers.
+func TestProbe_EndsWithContext(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 2)
+	c := startWorker(t, Options{}, func(p *peer) {
+		_, _, _, _ = p.record()
+		asked <- struct{}{}
+		p.waitGone()
+	})
+	stopped := errors.New("stopped")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-asked
+		cancel(stopped)
+	}()
+	if err := c.Probe(ctx); !errors.Is(err, stopped) {
+		t.Errorf("got %v, want the cause", err)
+	}
+	late, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer stop()
+	if err := c.Probe(late); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+	}
+}
