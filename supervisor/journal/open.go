@@ -1,0 +1,133 @@
+package journal
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// version is that of the schema below, kept in the file as user_version.
+const version = 1
+
+const schema = `
+CREATE TABLE event (
+	id      INTEGER PRIMARY KEY,
+	time_us INTEGER NOT NULL,
+	site    TEXT NOT NULL,
+	worker  TEXT NOT NULL,
+	pid     INTEGER NOT NULL,
+	kind    TEXT NOT NULL,
+	reason  TEXT NOT NULL,
+	detail  TEXT NOT NULL
+);
+CREATE INDEX event_site ON event (site, id);
+CREATE TABLE sample (
+	id         INTEGER PRIMARY KEY,
+	time_us    INTEGER NOT NULL,
+	site       TEXT NOT NULL,
+	workers    INTEGER NOT NULL,
+	pss        INTEGER NOT NULL,
+	uss        INTEGER NOT NULL,
+	rss        INTEGER NOT NULL,
+	zygote_pss INTEGER NOT NULL
+);
+CREATE INDEX sample_site ON sample (site, time_us);
+CREATE TABLE scale (
+	site      TEXT PRIMARY KEY,
+	processes INTEGER NOT NULL
+);
+PRAGMA user_version = 1;
+`
+
+// errUnusable marks a file that another program made, or a newer multisite, or
+// that is damaged.
+var errUnusable = errors.New("not a journal of this version")
+
+func openOrReplace(path string, log *slog.Logger) (*sql.DB, error) {
+	db, err := openFile(path)
+	if errors.Is(err, errUnusable) {
+		aside := path + ".unusable-" + time.Now().UTC().Format("20060102T150405.000000")
+		log.Warn("journal moved aside", "path", path, "to", aside, "error", err)
+		if err = moveAside(path, aside); err == nil {
+			db, err = openFile(path)
+		}
+	}
+	if err == nil {
+		return db, nil
+	}
+	log.Warn("journal is kept in memory and lost with this run", "path", path, "error", err)
+	return openDB("file::memory:?")
+}
+
+// openFile makes the file private before SQLite, which copies its mode, sees it.
+func openFile(path string) (*sql.DB, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	f.Close()
+	return openDB("file:" + (&url.URL{Path: path}).EscapedPath() + "?_journal_mode=WAL&_synchronous=NORMAL&")
+}
+
+func openDB(dsn string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite3", dsn+"_busy_timeout=2000&_txlock=immediate")
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	db.SetMaxOpenConns(1) // one writer, rare readers, and nobody to be locked out by
+	if err := prepare(db); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	return db, nil
+}
+
+// prepare checks the file and makes the tables in an empty one.
+func prepare(db *sql.DB) error {
+	var found, tables int
+	var health string
+	if err := db.QueryRow("PRAGMA user_version").Scan(&found); err != nil {
+		return classify(err)
+	}
+	if err := db.QueryRow("PRAGMA quick_check(1)").Scan(&health); err != nil {
+		return classify(err)
+	}
+	if err := db.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return classify(err)
+	}
+	switch {
+	case health != "ok":
+		return fmt.Errorf("%w: %s", errUnusable, health)
+	case found == version:
+		return nil
+	case found != 0 || tables != 0:
+		return fmt.Errorf("%w: version %d, this multisite has %d", errUnusable, found, version)
+	}
+	_, err := db.Exec("BEGIN IMMEDIATE;" + schema + "COMMIT;")
+	return classify(err)
+}
+
+func classify(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && (e.Code == sqlite3.ErrNotADB || e.Code == sqlite3.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	return err
+}
+
+// moveAside renames the file with what SQLite keeps beside it.
+func moveAside(path, aside string) error {
+	for _, suffix := range []string{"-wal", "-shm", ""} {
+		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("move journal aside: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package journal
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	maxBatch = 512
+	// pruneEvery bounds how far a table grows over its limit, in rows; the age is
+	// looked at as often.
+	pruneEvery = 1000
+)
+
+// entry is one row to write, or a mark in the queue.
+type entry struct {
+	query string
+	args  []any
+	done  chan struct{} // of a mark: closed when all before it is dealt with
+}
+
+// write owns the writing until stop is closed and the queue is empty.
+func (j *Journal) write() {
+	defer close(j.stopped)
+	sincePrune := pruneEvery // the first batch prunes what an earlier run left
+	for {
+		batch := j.nextBatch()
+		if len(batch) == 0 {
+			return
+		}
+		if j.commit(batch) {
+			sincePrune += len(batch)
+		}
+		if sincePrune >= pruneEvery {
+			sincePrune = 0
+			j.prune()
+		}
+		for _, e := range batch {
+			if e.done != nil {
+				close(e.done)
+			}
+		}
+	}
+}
+
+// nextBatch waits for one entry and takes what else is there. It returns nothing
+// when the journal closes and all is written.
+func (j *Journal) nextBatch() []entry {
+	var batch []entry
+	select {
+	case e := <-j.queue:
+		batch = append(batch, e)
+	case <-j.stop:
+	}
+	for len(batch) < maxBatch {
+		select {
+		case e := <-j.queue:
+			batch = append(batch, e)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit writes the batch in one transaction and reports whether it is on disk.
+func (j *Journal) commit(batch []entry) bool {
+	rows, err := j.insert(batch)
+	if err != nil {
+		j.drop(rows, err)
+		return false
+	}
+	if rows == 0 {
+		return true
+	}
+	if n := j.dropped.Swap(0); n > 0 {
+		j.options.Log.Info("journal writes again", "dropped", n)
+	}
+	return true
+}
+
+func (j *Journal) insert(batch []entry) (rows int, err error) {
+	for _, e := range batch {
+		if e.query != "" {
+			rows++
+		}
+	}
+	if rows == 0 {
+		return 0, nil
+	}
+	tx, err := j.db.Begin()
+	if err != nil {
+		return rows, fmt.Errorf("write journal: %w", err)
+	}
+	defer tx.Rollback() // does nothing after Commit
+	for _, e := range batch {
+		if e.query == "" {
+			continue
+		}
+		if _, err := tx.Exec(e.query, e.args...); err != nil {
+			return rows, fmt.Errorf("write journal: %w", err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return rows, fmt.Errorf("write journal: %w", err)
+	}
+	return rows, nil
+}
+
+// prune removes what is too old or too much. Ids grow with time.
+func (j *Journal) prune() {
+	oldest := time.Now().Add(-j.options.Keep).UnixMicro()
+	for _, table := range []string{"event", "sample"} {
+		_, err := j.db.Exec("DELETE FROM "+table+" WHERE time_us < ?1 OR id <= (SELECT max(id) FROM "+table+") - ?2", oldest, j.options.MaxRows)
+		if err != nil {
+			j.options.Log.Warn("prune journal", "table", table, "error", err)
+		}
+	}
+}
