@@ -24,15 +24,15 @@ func (e *FailedError) Error() string { return "the site does not start: " + e.Ca
 func (e *FailedError) Unwrap() error { return e.Cause }
 
 const (
-	deathSeen = 100 * time.Millisecond
-	maxBroken = 8 // requests that broke on one worker, kept for its end
+	deathSeen = 100 * time.Millisecond // how long a broken request waits for its worker's end
+	deathLate = time.Second            // after which a broken request is not what the worker died of
+	maxBroken = 8                      // requests that broke on one worker, kept for its end
 )
 
 // Claim is one request's hold on one worker.
 type Claim struct {
 	pool     *Pool
-	what     string // "GET /path", for logs
-	since    time.Time
+	what     string        // "GET /path", for logs
 	assigned chan struct{} // closed when a waiting claim got a worker or an error; nil: never waited
 	waiting  *list.Element // its place in the queue
 
@@ -46,7 +46,7 @@ type Claim struct {
 // Claim takes a worker for one request, waiting in the queue while all are busy.
 // what names the request in logs. The caller must call Release exactly once.
 func (p *Pool) Claim(ctx context.Context, what string) (*Claim, error) {
-	c := &Claim{pool: p, what: what, since: time.Now()}
+	c := &Claim{pool: p, what: what}
 	p.mu.Lock()
 	if m := p.freeLocked(); m != nil && p.queue.len() == 0 {
 		m.takeLocked(c)
@@ -54,6 +54,9 @@ func (p *Pool) Claim(ctx context.Context, what string) (*Claim, error) {
 		return c, nil
 	}
 	err := p.enqueueLocked(c)
+	if err != nil {
+		p.totals.refused++
+	}
 	timeout := p.set.QueueTimeout
 	p.mu.Unlock()
 	if err != nil {
@@ -70,7 +73,6 @@ func (p *Pool) enqueueLocked(c *Claim) error {
 	case p.hopelessLocked():
 		return &FailedError{Cause: p.trouble.broken}
 	case p.queue.len() >= p.set.Backlog:
-		p.totals.refused++
 		return ErrBacklog
 	}
 	c.assigned = make(chan struct{})
@@ -128,7 +130,7 @@ func (c *Claim) ID() string { return c.member.id }
 func (c *Claim) Release() {
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
-	c.releaseLocked()
+	c.releaseLocked(c.abandoned)
 }
 
 // Broken is Release for a request that the worker did not answer as it should.
@@ -143,14 +145,15 @@ func (c *Claim) Broken() {
 	}
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
-	c.member.broken = append(c.member.broken, c.what)
-	c.releaseLocked()
-	c.member.broken = c.member.broken[max(0, len(c.member.broken)-maxBroken):]
+	c.releaseLocked(true)
 }
 
-func (c *Claim) releaseLocked() {
+func (c *Claim) releaseLocked(broke bool) {
 	m := c.member
 	m.dropLocked(c)
+	if broke {
+		m.brokeLocked(c)
+	}
 	m.requests++
 	m.used = time.Now()
 	c.pool.totals.served++
@@ -168,12 +171,10 @@ func (c *Claim) Abandon(reason Reason) {
 	p, m := c.pool, c.member
 	p.mu.Lock()
 	c.abandoned = true
-	first := m.live()
-	if first {
-		m.leaveLocked(Stuck, reason)
-	} else {
-		m.emptyLocked()
-	}
+	first := m.state != Stuck
+	m.leaveLocked(Stuck, reason)
+	m.state = Stuck // even if it was to end for another reason
+	m.emptyLocked()
 	worker := m.worker
 	p.changedLocked()
 	p.mu.Unlock()
@@ -210,6 +211,16 @@ func (p *Pool) dispatchLocked() {
 	}
 }
 
+// refuseWaitingLocked ends the wait of all with err.
+func (p *Pool) refuseWaitingLocked(err error) {
+	for p.queue.len() > 0 {
+		c := p.queue.pop()
+		c.err = err
+		p.totals.refused++
+		close(c.assigned)
+	}
+}
+
 func (m *member) takeLocked(c *Claim) {
 	c.member, c.index = m, len(m.claims)
 	m.claims = append(m.claims, c)
@@ -239,13 +250,4 @@ func (q *queue) pop() *Claim {
 func (q *queue) remove(c *Claim) {
 	q.list.Remove(c.waiting)
 	c.waiting = nil
-}
-
-// failAll ends the wait of all with err.
-func (q *queue) failAll(err error) {
-	for q.len() > 0 {
-		c := q.pop()
-		c.err = err
-		close(c.assigned)
-	}
 }

@@ -13,18 +13,16 @@ var errLeave = errors.New("no longer needed")
 // keep owns one worker from its launch to its end.
 func (p *Pool) keep(ctx context.Context, m *member) {
 	w, err := p.launch(ctx, m)
+	if err == nil {
+		p.becomeReady(m, w)
+		p.attend(ctx, m, w)
+	}
+	if ctx.Err() != nil {
+		p.Stop() // Run may not have seen it yet; what ctx ended did not fail
+	}
 	if err != nil {
 		p.notReady(m, err)
 		return
-	}
-	p.becomeReady(m, w)
-	select {
-	case <-w.Done():
-	case <-m.leave:
-		p.finish(ctx, m, w)
-	case <-ctx.Done():
-		w.Kill()
-		<-w.Done()
 	}
 	p.gone(m, w)
 }
@@ -34,18 +32,29 @@ func (p *Pool) launch(ctx context.Context, m *member) (Worker, error) {
 	defer cancel(nil)
 	launched := make(chan struct{})
 	defer close(launched)
-	go func() {
+	p.keepers.Go(func() {
 		select {
 		case <-m.leave:
 			cancel(errLeave)
 		case <-launched:
 		}
-	}()
+	})
 	return m.release.launcher.Launch(ctx, m.id)
 }
 
+// attend returns when the worker has ended.
+func (p *Pool) attend(ctx context.Context, m *member, w Worker) {
+	spare := context.AfterFunc(ctx, w.Kill)
+	defer spare()
+	select {
+	case <-w.Done():
+	case <-m.leave:
+		p.finish(m, w)
+	}
+}
+
 // finish lets a leaving worker answer what it has, then ends it.
-func (p *Pool) finish(ctx context.Context, m *member, w Worker) {
+func (p *Pool) finish(m *member, w Worker) {
 	p.mu.Lock()
 	graceful, shutdown := p.set.GracefulTimeout, p.set.ShutdownTimeout
 	p.mu.Unlock()
@@ -55,8 +64,6 @@ func (p *Pool) finish(ctx context.Context, m *member, w Worker) {
 	case <-m.empty:
 	case <-timer.C:
 	case <-w.Done():
-	case <-ctx.Done():
-		shutdown = 0
 	}
 	w.Stop(shutdown)
 }
@@ -67,21 +74,33 @@ func (p *Pool) becomeReady(m *member, w Worker) {
 	now := time.Now()
 	p.mu.Lock()
 	m.worker = w
-	m.ready, m.used = now, now
+	m.ready = now
 	if m.state == Starting {
 		m.state = Ready
+		p.provedLocked(m.release)
+		p.dispatchLocked()
 	}
-	if m.release == p.next {
-		p.current, p.next = p.next, nil
-	}
-	if m.release == p.current {
-		p.trouble.recovered()
-	}
-	p.dispatchLocked()
 	p.changedLocked()
 	e := m.eventLocked(WorkerReady, now)
 	p.mu.Unlock()
 	p.observe(e)
+}
+
+// provedLocked records that a release starts.
+func (p *Pool) provedLocked(r *release) {
+	switch r {
+	case p.next:
+		p.switchLocked(r)
+	case p.current:
+		p.trouble.recovered()
+	}
+}
+
+// switchLocked makes r what new workers are launched from. The failures of the
+// one before say nothing about it.
+func (p *Pool) switchLocked(r *release) {
+	p.current, p.next = r, nil
+	p.trouble = trouble{}
 }
 
 // notReady records a launch that failed.
@@ -97,9 +116,9 @@ func (p *Pool) notReady(m *member, err error) {
 	case m.release == p.next:
 		p.next.failed = err
 	case m.release == p.current:
-		p.trouble.launchFailed(err, now)
+		p.trouble.launchFailed(err, m.started, now)
 		if p.hopelessLocked() {
-			p.queue.failAll(&FailedError{Cause: err})
+			p.refuseWaitingLocked(&FailedError{Cause: err})
 		}
 	}
 	p.changedLocked()
@@ -117,7 +136,7 @@ func (p *Pool) gone(m *member, w Worker) {
 	if crashed {
 		m.leaveLocked(Draining, ReasonCrash)
 		p.totals.restarts++
-		p.trouble.crashed(now.Sub(m.ready), now)
+		p.trouble.crashed(m.started, m.ready, now)
 	}
 	if m.reason == ReasonRequestTimeout {
 		p.totals.restarts++
@@ -135,9 +154,10 @@ func (p *Pool) removeLocked(m *member) {
 	p.members = slices.DeleteFunc(p.members, func(o *member) bool { return o == m })
 }
 
-// hopelessLocked tells that no worker answers, and that the last launch failed.
+// hopelessLocked tells that no worker answers, though some should, and that the
+// last launch failed.
 func (p *Pool) hopelessLocked() bool {
-	if p.trouble.broken == nil {
+	if p.trouble.broken == nil || p.desired == 0 {
 		return false
 	}
 	return !slices.ContainsFunc(p.members, func(m *member) bool { return m.state == Ready })

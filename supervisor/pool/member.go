@@ -51,8 +51,14 @@ type member struct {
 	ready    time.Time
 	used     time.Time // end of its last request
 	claims   []*Claim
-	requests int64    // finished
-	broken   []string // the last requests that it did not answer as it should
+	requests int64           // finished
+	broken   []brokenRequest // the last requests that it did not answer as it should
+}
+
+// brokenRequest is a request that a worker did not answer as it should.
+type brokenRequest struct {
+	what string
+	at   time.Time
 }
 
 // live tells whether it counts as one of the workers that should be.
@@ -93,6 +99,11 @@ func (m *member) emptyLocked() {
 	default:
 		close(m.empty)
 	}
+}
+
+func (m *member) brokeLocked(c *Claim) {
+	m.broken = append(m.broken, brokenRequest{c.what, time.Now()})
+	m.broken = m.broken[max(0, len(m.broken)-maxBroken):]
 }
 
 // idleSince is when it last had something to do.

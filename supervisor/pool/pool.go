@@ -59,7 +59,7 @@ type Pool struct {
 	log     *slog.Logger
 	observe func(Event)
 	wake    chan struct{} // tells Run to look again
-	rolling sync.Mutex    // one Roll at a time
+	rolling chan struct{} // holds one value while a Roll runs: one at a time
 	keepers sync.WaitGroup
 
 	mu sync.Mutex
@@ -97,6 +97,7 @@ func New(o Options) *Pool {
 		log:     o.Log,
 		observe: o.Observe,
 		wake:    make(chan struct{}, 1),
+		rolling: make(chan struct{}, 1),
 		set:     o.Settings,
 		desired: o.Settings.Min,
 		current: &release{generation: 1, launcher: o.Launcher},
@@ -109,6 +110,7 @@ func New(o Options) *Pool {
 func (p *Pool) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	cancelled := ctx.Done()
 	for {
 		starts, wait, finished := p.reconcile(time.Now())
 		if finished {
@@ -121,7 +123,8 @@ func (p *Pool) Run(ctx context.Context) {
 		select {
 		case <-p.wake:
 		case <-timer.C:
-		case <-ctx.Done():
+		case <-cancelled:
+			cancelled = nil
 			p.Stop()
 		}
 	}
@@ -137,15 +140,20 @@ func (p *Pool) Stop() {
 	}
 	p.stopped = true
 	p.desired = 0
-	p.queue.failAll(ErrStopped)
+	p.next = nil
+	p.refuseWaitingLocked(ErrStopped)
+	for _, m := range p.members {
+		m.leaveLocked(Draining, ReasonStop)
+	}
 	p.changedLocked()
 }
 
 // Scale sets a fixed number of workers and returns when it is reached.
 func (p *Pool) Scale(ctx context.Context, n int) error {
 	p.mu.Lock()
-	p.set.Min, p.set.Max, p.desired = n, n, n
-	p.changedLocked()
+	s := p.set
+	s.Min, s.Max = n, n
+	p.applyLocked(s)
 	p.mu.Unlock()
 	return p.Settled(ctx)
 }
@@ -154,6 +162,10 @@ func (p *Pool) Scale(ctx context.Context, n int) error {
 func (p *Pool) Apply(s Settings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.applyLocked(s)
+}
+
+func (p *Pool) applyLocked(s Settings) {
 	p.set = s
 	if !p.stopped {
 		p.desired = min(max(p.desired, s.Min), s.Max)
@@ -171,12 +183,12 @@ func (p *Pool) Settled(ctx context.Context) error {
 		stopped, changed := p.stopped, p.changed
 		p.mu.Unlock()
 		switch {
-		case err != nil:
-			return err
-		case settled:
-			return nil
 		case stopped:
 			return ErrStopped
+		case settled:
+			return nil
+		case err != nil:
+			return err
 		}
 		select {
 		case <-changed:

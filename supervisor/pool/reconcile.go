@@ -70,20 +70,23 @@ func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
 }
 
 // drainSurplusLocked drains what is too much: workers of an old generation that
-// have a successor, and after a scale down the last ones, idle ones first.
+// have a successor or do not answer yet, and after a scale down the last ones,
+// idle ones first.
 func (p *Pool) drainSurplusLocked() {
 	var ready, live int
 	var outdated []*member
 	for _, m := range p.members {
 		switch {
 		case !m.live() || m.release == p.next:
-		case m.release != p.current:
-			outdated = append(outdated, m)
-		default:
+		case m.release == p.current:
 			live++
 			if m.state == Ready {
 				ready++
 			}
+		case m.state == Starting:
+			p.leaveLocked(m, p.current.reason)
+		default:
+			outdated = append(outdated, m)
 		}
 	}
 	for len(outdated) > max(0, p.desired-ready) {
@@ -91,15 +94,8 @@ func (p *Pool) drainSurplusLocked() {
 		outdated = outdated[1:]
 	}
 	for ; live > p.desired; live-- {
-		p.leaveLocked(p.surplusLocked(), p.shrinkReason())
+		p.leaveLocked(p.surplusLocked(), ReasonScale)
 	}
-}
-
-func (p *Pool) shrinkReason() Reason {
-	if p.stopped {
-		return ReasonStop
-	}
-	return ReasonScale
 }
 
 // surplusLocked chooses the worker to end: a starting one, else the idle one with
@@ -127,22 +123,28 @@ func (p *Pool) surplusLocked() *member {
 }
 
 // shrinkIdleLocked ends workers above Min that had nothing to do for
-// InactivityTimeout, and returns when the next one is due.
+// InactivityTimeout, and returns when to look again: the end of a request wakes nobody.
 func (p *Pool) shrinkIdleLocked(now time.Time) time.Duration {
-	wait := forever
 	if p.set.InactivityTimeout == 0 {
-		return wait
+		return forever
 	}
-	for _, m := range p.members {
-		if p.desired <= p.set.Min || m.state != Ready || len(m.claims) > 0 {
+	wait := forever
+	for _, m := range slices.Backward(p.members) {
+		if p.desired <= p.set.Min || m.state != Ready || m.release != p.current {
 			continue
 		}
-		if rest := p.set.InactivityTimeout - now.Sub(m.idleSince()); rest > 0 {
+		rest := p.set.InactivityTimeout
+		if len(m.claims) == 0 {
+			rest -= now.Sub(m.idleSince())
+		}
+		if rest > 0 {
 			wait = min(wait, rest)
 			continue
 		}
 		p.desired--
-		p.leaveLocked(m, ReasonInactivity)
+		if p.liveLocked() > p.desired { // else the ones that fail to start are given up
+			p.leaveLocked(m, ReasonInactivity)
+		}
 	}
 	return wait
 }

@@ -10,8 +10,12 @@ import (
 // returns why, and nothing has changed. Then new ones are added and old ones
 // drained in turn. Roll returns when the last old one has ended.
 func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
-	p.rolling.Lock()
-	defer p.rolling.Unlock()
+	select {
+	case p.rolling <- struct{}{}:
+		defer func() { <-p.rolling }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another roll: %w", context.Cause(ctx))
+	}
 	r := p.begin(l, reason)
 	if err := p.tried(ctx, r); err != nil {
 		return err
@@ -24,9 +28,11 @@ func (p *Pool) begin(l Launcher, reason Reason) *release {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &release{generation: p.current.generation + 1, launcher: l, reason: reason}
-	if p.desired == 0 && !p.stopped {
-		p.current = r
-	} else {
+	switch {
+	case p.stopped:
+	case p.desired == 0:
+		p.switchLocked(r)
+	default:
 		p.next = r
 	}
 	p.changedLocked()
@@ -38,7 +44,7 @@ func (p *Pool) tried(ctx context.Context, r *release) error {
 	for {
 		p.mu.Lock()
 		current, failed, stopped, changed := p.current == r, r.failed, p.stopped, p.changed
-		if failed != nil || stopped {
+		if failed != nil {
 			p.next = nil
 		}
 		p.mu.Unlock()

@@ -65,7 +65,7 @@ type Event struct {
 	Reason     Reason
 	Age        time.Duration
 	Requests   int64
-	Running    []string // requests that it had: "GET /path"
+	Running    []string // requests that it had, or broke off as it ended: "GET /path"
 	Err        error
 }
 
@@ -140,8 +140,10 @@ func (m *member) eventLocked(kind EventKind, now time.Time) Event {
 		Kind: kind, Time: now, ID: m.id, Generation: m.release.generation, Worker: m.worker,
 		Reason: m.reason, Age: now.Sub(m.started), Requests: m.requests,
 	}
-	if kind == WorkerExited {
-		e.Running = append(e.Running, m.broken...)
+	for _, b := range m.broken {
+		if m.state == Stuck || now.Sub(b.at) <= deathLate {
+			e.Running = append(e.Running, b.what)
+		}
 	}
 	for _, c := range m.claims {
 		e.Running = append(e.Running, c.what)

@@ -5,8 +5,8 @@ import "time"
 const (
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 30 * time.Second
-	// stable is how long a worker must live, and how long a site must be without
-	// a failure, for the next failure to count as the first.
+	// stable is how long a worker must live, or a site go without a failure before
+	// it starts one, for the next failure to count as the first.
 	stable = 10 * time.Second
 )
 
@@ -19,15 +19,15 @@ type trouble struct {
 	broken   error     // why the last launch failed; nil once one succeeded
 }
 
-func (t *trouble) launchFailed(err error, now time.Time) {
+func (t *trouble) launchFailed(err error, started, now time.Time) {
 	t.broken = err
-	t.count(now)
+	t.count(started, now)
 }
 
-// crashed records the death of a worker that was ready for the given time.
-func (t *trouble) crashed(lived time.Duration, now time.Time) {
-	if lived < stable {
-		t.count(now)
+// crashed records the death of a worker.
+func (t *trouble) crashed(started, ready, now time.Time) {
+	if now.Sub(ready) < stable {
+		t.count(started, now)
 	}
 }
 
@@ -36,8 +36,13 @@ func (t *trouble) recovered() {
 	t.retry = time.Time{}
 }
 
-func (t *trouble) count(now time.Time) {
-	if backoff := t.backoff(); t.failures > 0 && now.Sub(t.last) > max(stable, 2*backoff) {
+// count records the failure of a worker that was started at the given time.
+// Those that were started together and fail together failed once.
+func (t *trouble) count(started, now time.Time) {
+	if t.failures > 0 && !started.After(t.last) {
+		return
+	}
+	if started.Sub(t.last) > max(stable, 2*t.backoff()) {
 		t.failures = 0
 	}
 	t.failures++
