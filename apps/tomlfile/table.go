@@ -100,14 +100,11 @@ func (t *Table) WrongType(name, want string) {
 // belong elsewhere.
 func (t *Table) Reject(message, hint string, names ...string) {
 	for _, name := range names {
-		if t.Has(name) {
+		// Has would make it known, and so the nearest to a mistyped key.
+		if _, found := t.values[name]; found {
 			t.Problem(name, message, hint)
 		}
 	}
-	// A rejected key must not be offered as the nearest to a mistyped one.
-	t.known = slices.DeleteFunc(t.known, func(k string) bool {
-		return slices.Contains(names, k) && t.values[k] == nil
-	})
 }
 
 // value looks name up and makes it known.

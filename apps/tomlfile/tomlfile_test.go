@@ -188,6 +188,14 @@ func TestTable_UnknownTableIsOneProblem(t *testing.T) {
 		`conf/app.toml:4: unknown key "menu[0].txt" [did you mean "text"?]`)
 }
 
+func TestTable_MayBeAskedForTwice(t *testing.T) {
+	t.Parallel()
+	f := mustParse(t, "[a]\nb = 1\nc = 2\n")
+	f.Root().Table("a").Has("b")
+	f.Root().Table("a").Has("c")
+	wantReport(t, f.Problems().Err())
+}
+
 func TestProblems_ErrSortsAndSaysEachOnce(t *testing.T) {
 	t.Parallel()
 	at := func(file string, line int) Problem { return Problem{Position: Position{file, line}, Message: "m"} }

@@ -156,6 +156,7 @@ func TestLoad_SitesInheritDefaults(t *testing.T) {
 server_name = "b"
 processes = 2
 env = { B = "own" }
+static = { "/own" = "media" }
 python_path = []
 [site.a]
 server_name = "a"
@@ -169,10 +170,11 @@ static = { "/s" = "static" }
 `)
 	a, b := c.Sites[0], c.Sites[1]
 	if a.Name != "a" || a.Settings != "project.settings" || a.Processes != (Range{1, 7}) || a.Threads != 4 ||
-		!reflect.DeepEqual(a.Env, map[string]string{"A": "shared", "B": "shared"}) || a.PythonPath[0] != dir+"/src" {
+		!reflect.DeepEqual(a.Env, map[string]string{"A": "shared", "B": "shared"}) ||
+		!reflect.DeepEqual(a.Static, map[string]string{"/s/": dir + "/static"}) || a.PythonPath[0] != dir+"/src" {
 		t.Errorf("got %+v, want all defaults", a)
 	}
-	if b.Processes != (Range{2, 2}) || b.Threads != 4 || len(b.PythonPath) != 0 || b.Static["/s/"] != dir+"/static" ||
+	if b.Processes != (Range{2, 2}) || b.Threads != 4 || len(b.PythonPath) != 0 || len(b.Static) != 2 || b.Static["/own/"] != dir+"/media" ||
 		!reflect.DeepEqual(b.Env, map[string]string{"A": "shared", "B": "own"}) {
 		t.Errorf("got %+v, want its own values over defaults", b)
 	}
@@ -226,7 +228,9 @@ func TestLoad_EntryOfASiteReplacesAnInheritedOne(t *testing.T) {
 
 func TestLoad_FindsPython(t *testing.T) {
 	dir := project(t)
-	bare := t.TempDir() // no virtual environment beside sites.toml
+	bare := t.TempDir()                      // no virtual environment beside sites.toml
+	write(t, bare+"/bin/python3", "", 0o755) // PATH may name it, but not from here
+	t.Chdir(bare)
 	t.Setenv("PATH", "bin:"+dir+"/broken/bin:"+dir+"/venv/bin")
 	for _, tt := range []struct{ dir, home, want string }{
 		{dir, "", "DIR/venv/bin/python3"},
@@ -259,7 +263,9 @@ func TestLoad_FindsPython(t *testing.T) {
 
 func TestLoad_Include(t *testing.T) {
 	t.Parallel()
-	dir := project(t)
+	dir := filepath.Join(project(t), "a[b]*") // none of it is a wildcard
+	write(t, dir+"/blog.toml", "", 0o644)
+	write(t, dir+"/venv/bin/python3", "", 0o755)
 	write(t, dir+"/sites.d/b.toml", "[site.b]\nserver_name = 'b'\nhome = 'sub'\n", 0o644)
 	write(t, dir+"/sites.d/sub/x", "", 0o644)
 	write(t, dir+"/one.toml", "[site.one]\nserver_name = 'one'\n", 0o644)

@@ -45,7 +45,6 @@ func newDraft(dir string) *draft {
 func (d *draft) inherit(name string, table *tomlfile.Table) *draft {
 	site := *d
 	site.Name, site.table, site.Position = name, table, table.Position()
-	site.Aliases = []string{}
 	site.Env = maps.Clone(d.Env)
 	site.Static = maps.Clone(d.Static)
 	return &site

@@ -103,6 +103,10 @@ settings = "a.b"
 server_name = "y"
 settings = "a.b"
 listen = ":80"
+[site.z]
+server_name = "z"
+settings = "a.b"
+lisen = ":80"
 `, []string{
 			`sites.toml:2: defaults.server_name: a default cannot be the name of every site [write it under [site.NAME]]`,
 			`sites.toml:3: defaults.server_alias: a default cannot be the name of every site [write it under [site.NAME]]`,
@@ -111,6 +115,7 @@ listen = ":80"
 			`sites.toml:6: unknown key "defaults.thread" [did you mean "threads"?]`,
 			`sites.toml:7: defaults.home: no such directory: DIR/none`,
 			`sites.toml:14: site.y.listen: a key of the whole file [write it above the first [table]]`,
+			`sites.toml:18: unknown key "site.z.lisen"`,
 		}},
 		{"names of sites", `
 site.".x" = { server_name = "a", settings = "a.b" }
