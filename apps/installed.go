@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"github.com/multisite/multisite/apps/admin"
 	"github.com/multisite/multisite/apps/app"
 	"github.com/multisite/multisite/apps/auth"
 	"github.com/multisite/multisite/apps/blog"
@@ -19,6 +20,7 @@ func all() []app.App {
 		messages.App(),
 		auth.App(),
 		sites.App(),
+		admin.App(),
 		blog.App(),
 		polls.App(),
 	}

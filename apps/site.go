@@ -97,17 +97,24 @@ func openDatabase(ctx context.Context, s settings.Settings, installed []app.App,
 	if err != nil {
 		return nil, err
 	}
-	applied, err := d.Migrate(ctx, migrations(installed))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate %s: %w", s.Database, err), d.Close())
-	}
+	applied, err := bringUpToDate(ctx, d, s, installed)
 	if len(applied) > 0 {
 		log.Info("database migrated", "database", s.Database, "applied", applied)
 	}
-	if err := sites.Ensure(ctx, d, s.SiteID, s.Domain()); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// bringUpToDate applies the migrations that a database lacks and makes sure
+// that it knows the site. It returns what it applied.
+func bringUpToDate(ctx context.Context, d *db.DB, s settings.Settings, installed []app.App) ([]string, error) {
+	applied, err := d.Migrate(ctx, migrations(installed))
+	if err != nil {
+		return nil, fmt.Errorf("migrate %s: %w", s.Database, err)
+	}
+	return applied, sites.Ensure(ctx, d, s.SiteID, s.Domain())
 }
 
 func migrations(installed []app.App) []db.Migrations {

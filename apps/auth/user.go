@@ -30,6 +30,11 @@ func ByName(ctx context.Context, from db.Queryer, name string) (User, error) {
 	return find(ctx, from, "username = ?", name)
 }
 
+// ByID finds a user.
+func ByID(ctx context.Context, from db.Queryer, id int64) (User, error) {
+	return find(ctx, from, "id = ?", id)
+}
+
 func find(ctx context.Context, from db.Queryer, where string, arg any) (User, error) {
 	var u User
 	err := from.QueryRowContext(ctx,
@@ -65,7 +70,7 @@ func CreateSuperuser(ctx context.Context, d *db.DB, name, email, password string
 	}
 	_, err = d.ExecContext(ctx,
 		"INSERT INTO auth_user (username, email, password, is_staff, is_superuser) VALUES (?, ?, ?, 1, 1)", name, email, hash)
-	if db.IsUnique(err) {
+	if len(db.Unique(err)) > 0 {
 		return fmt.Errorf("there is a user %q already", name)
 	}
 	if err != nil {

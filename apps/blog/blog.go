@@ -43,7 +43,7 @@ var post = model.Model{
 			Choices: []model.Option{{Value: "draft", Label: "Draft"}, {Value: "published", Label: "Published"}}},
 		{Name: "published_at", Label: "Published at", Kind: model.Moment, Required: true, Default: "now",
 			Help: "A post appears when this time has come."},
-		{Name: "author_id", Label: "Author", Kind: model.One, Refers: auth.Refers()},
+		{Name: "author_id", Label: "Author", Kind: model.One, Refers: auth.Refers(), Default: "me"},
 	},
 	List:   []string{"title", "sites", "status", "published_at", "author_id"},
 	Search: []string{"title", "body"},

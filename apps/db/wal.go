@@ -3,11 +3,8 @@ package db
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // enableWAL switches the file to write-ahead logging; it stays so. While
@@ -31,24 +28,4 @@ func enableWAL(ctx context.Context, conn *sql.DB) error {
 			return fmt.Errorf("switch to write-ahead logging: %w", err)
 		}
 	}
-}
-
-func isBusy(err error) bool {
-	var sqlite sqlite3.Error
-	return errors.As(err, &sqlite) && sqlite.Code == sqlite3.ErrBusy
-}
-
-// IsUnique reports whether a write failed because the value is taken already.
-func IsUnique(err error) bool {
-	var sqlite sqlite3.Error
-	return errors.As(err, &sqlite) &&
-		(sqlite.ExtendedCode == sqlite3.ErrConstraintUnique || sqlite.ExtendedCode == sqlite3.ErrConstraintPrimaryKey)
-}
-
-// IsForeignKey reports whether a write failed because a row it refers to is
-// missing, or because other rows still refer to it.
-func IsForeignKey(err error) bool {
-	var sqlite sqlite3.Error
-	return errors.As(err, &sqlite) &&
-		(sqlite.ExtendedCode == sqlite3.ErrConstraintForeignKey || sqlite.ExtendedCode == sqlite3.ErrConstraintTrigger)
 }

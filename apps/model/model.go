@@ -27,6 +27,7 @@ type Model struct {
 	Order  string   // SQL after ORDER BY, when the visitor chose none
 
 	ReadOnly  bool // nothing can be added, changed or deleted
+	Keep      bool // nothing can be deleted
 	Superuser bool // only superusers see it
 
 	// Check runs after a change and before it is committed. What it returns
@@ -60,7 +61,7 @@ type Field struct {
 	Kind     Kind
 	Required bool
 	Max      int    // characters; 0 means 200 for one line, 100,000 for many
-	Default  string // as it would be typed into the form
+	Default  string // as it would be typed into the form; "now", "me" for a Moment, a user
 	Choices  []Option
 	Refers   Ref
 	Through  Through

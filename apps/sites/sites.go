@@ -31,7 +31,7 @@ func App() app.App {
 		Migrations: migrations,
 		Wrap:       wrap,
 		Models: []model.Model{{
-			Name: "site", Label: "site", Plural: "sites", Table: "sites_site", Title: "name", Superuser: true,
+			Name: "site", Label: "site", Plural: "sites", Table: "sites_site", Title: "name", Superuser: true, Keep: true,
 			Fields: []model.Field{
 				{Name: "id", Label: "Site ID", Kind: model.Integer, ReadOnly: true},
 				{Name: "domain", Label: "Domain", Required: true, Encode: encodeDomain, Help: "Without http:// and without a path."},

@@ -1,0 +1,168 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/multisite/multisite/apps/auth"
+	"github.com/multisite/multisite/apps/db"
+	"github.com/multisite/multisite/apps/model"
+)
+
+// mostOptions bounds how many rows a reference offers to choose from.
+const mostOptions = 1000
+
+// formField is one field of a form, as the template draws it.
+type formField struct {
+	model.Field
+	Value   string
+	Options []formOption
+	Error   string
+	Stored  string // what is stored now, when it is not what the editor saw
+	Input   string // the type attribute
+	Limit   int    // the maxlength attribute
+	Focus   bool
+}
+
+type formOption struct {
+	Value, Label string
+	Selected     bool
+}
+
+// ID is the field's id attribute; its help, error and stored value have it as
+// the beginning of theirs.
+func (f formField) ID() string { return "field-" + f.Name }
+
+// Described lists the elements that say more about the field.
+func (f formField) Described() string {
+	var ids []string
+	for part, there := range map[string]bool{"-error": f.Error != "", "-stored": f.Stored != "", "-help": f.Help != ""} {
+		if there {
+			ids = append(ids, f.ID()+part)
+		}
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+// Is reports whether the field is of a kind, by its name in templates.
+func (f formField) Is(kind string) bool {
+	return kind == map[model.Kind]string{model.Long: "long", model.Bool: "bool", model.Choice: "select", model.One: "select", model.Many: "many"}[f.Kind]
+}
+
+// formFields draws every editable field of a model with what was entered.
+func (v views) formFields(ctx context.Context, m model.Model, form url.Values, wrong map[string]string) ([]formField, error) {
+	var fields []formField
+	for _, f := range m.Fields {
+		if !f.Editable() {
+			continue
+		}
+		drawn := formField{Field: f, Value: form.Get(f.Name), Error: wrong[f.Name], Input: inputType(f.Kind), Limit: f.Max}
+		if drawn.Limit == 0 && f.Kind != model.Long {
+			drawn.Limit = 200
+		}
+		if f.Kind == model.Secret {
+			drawn.Value = ""
+		}
+		var err error
+		if drawn.Options, err = v.options(ctx, f, form[f.Name]); err != nil {
+			return nil, err
+		}
+		fields = append(fields, drawn)
+	}
+	focus := max(slices.IndexFunc(fields, func(f formField) bool { return f.Error != "" }), 0)
+	if len(fields) > 0 {
+		fields[focus].Focus = true
+	}
+	return fields, nil
+}
+
+func inputType(kind model.Kind) string {
+	switch kind {
+	case model.Email:
+		return "email"
+	case model.Integer:
+		return "number"
+	case model.Moment:
+		return "datetime-local"
+	case model.Secret:
+		return "password"
+	}
+	return "text"
+}
+
+// options are what a field may be chosen from; the chosen ones come first, so
+// that they are there however many there are.
+func (v views) options(ctx context.Context, f model.Field, chosen []string) ([]formOption, error) {
+	var all []formOption
+	switch f.Kind {
+	case model.Choice:
+		for _, option := range f.Choices {
+			all = append(all, formOption{option.Value, option.Label, slices.Contains(chosen, option.Value)})
+		}
+		return all, nil
+	case model.One, model.Many:
+		ids := []string{"0"}
+		for _, value := range chosen {
+			if id, err := strconv.ParseInt(value, 10, 64); err == nil {
+				ids = append(ids, strconv.FormatInt(id, 10))
+			}
+		}
+		scan := func(row func(...any) error) (formOption, error) {
+			var o formOption
+			err := row(&o.Value, &o.Label)
+			o.Selected = slices.Contains(chosen, o.Value)
+			return o, err
+		}
+		all, err := db.Collect(ctx, v.env.DB, scan, fmt.Sprintf(
+			"SELECT * FROM (SELECT id, %s AS label FROM %s ORDER BY id IN (%s) DESC, 2 LIMIT ?) ORDER BY label COLLATE NOCASE",
+			f.Refers.Title, f.Refers.Table, strings.Join(ids, ",")), mostOptions)
+		if err != nil {
+			return nil, fmt.Errorf("list what %s may be: %w", f.Name, err)
+		}
+		return all, nil
+	}
+	return nil, nil
+}
+
+// blank is the form to add with: defaults, and what the link asked for.
+func (v views) blank(r *http.Request, m model.Model) url.Values {
+	form := url.Values{}
+	for _, f := range m.Fields {
+		value := f.Default
+		switch {
+		case f.Kind == model.Moment && value == "now":
+			value = time.Now().In(v.env.Zone).Truncate(time.Minute).Format(formTime)
+		case f.Kind == model.One && value == "me":
+			user, _ := auth.Current(r.Context())
+			value = strconv.FormatInt(user.ID, 10)
+		}
+		if asked := r.URL.Query().Get(f.Name); asked != "" {
+			value = asked
+		}
+		form.Set(f.Name, value)
+	}
+	return form
+}
+
+// filled is the form of a row as it is stored.
+func (v views) filled(m model.Model, rec record) url.Values {
+	form := url.Values{}
+	for _, f := range m.Fields {
+		if f.Kind == model.Many {
+			form[f.Name] = strings.Split(rec.Chosen[f.Name], ",")
+			continue
+		}
+		form.Set(f.Name, entered(f, rec.Raw[f.Name], v.env.Zone))
+		if f.Kind == model.Bool && text(rec.Raw[f.Name]) == "0" {
+			form.Del(f.Name)
+		}
+	}
+	return form
+}

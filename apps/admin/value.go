@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/multisite/multisite/apps/db"
+	"github.com/multisite/multisite/apps/model"
+)
+
+// formTime is how browsers write a date and time. Some leave out the seconds.
+const formTime = "2006-01-02T15:04:05"
+
+// entered writes a stored value as it stands in a form.
+func entered(f model.Field, stored any, zone *time.Location) string {
+	switch {
+	case stored == nil, f.Kind == model.Secret:
+		return ""
+	case f.Kind == model.Moment:
+		var t db.Time
+		if t.Scan(stored) != nil {
+			return fmt.Sprint(stored)
+		}
+		return t.In(zone).Format(formTime)
+	}
+	return text(stored)
+}
+
+// shown writes a stored value for reading.
+func shown(f model.Field, stored any, zone *time.Location) string {
+	if stored == nil || stored == "" {
+		return "–"
+	}
+	switch f.Kind {
+	case model.Bool:
+		if text(stored) == "1" {
+			return "Yes"
+		}
+		return "No"
+	case model.Secret:
+		return "••••••"
+	case model.Choice:
+		for _, option := range f.Choices {
+			if option.Value == stored {
+				return option.Label
+			}
+		}
+	case model.Moment:
+		var t db.Time
+		if t.Scan(stored) == nil {
+			return t.In(zone).Format("2 Jan 2006, 15:04")
+		}
+	}
+	return text(stored)
+}
+
+func text(stored any) string {
+	switch stored := stored.(type) {
+	case string:
+		return stored
+	case []byte:
+		return string(stored)
+	case int64:
+		return strconv.FormatInt(stored, 10)
+	case nil:
+		return ""
+	}
+	return fmt.Sprint(stored)
+}

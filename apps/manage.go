@@ -1,0 +1,149 @@
+package apps
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/multisite/multisite/apps/app"
+	"github.com/multisite/multisite/apps/db"
+	"github.com/multisite/multisite/apps/settings"
+	"github.com/multisite/multisite/apps/tomlfile"
+)
+
+// The exit codes of Manage.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// command is one run of Manage.
+type command struct {
+	settings  settings.Settings
+	installed []app.App
+	db        *db.DB
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+}
+
+// action is something Manage can do. Its flags and arguments are checked
+// before anything is opened.
+type action struct {
+	usage string
+	run   func(ctx context.Context, c *command, flags *flag.FlagSet) error
+	flags func(*flag.FlagSet) // may be nil
+	args  func(n int) bool    // how many arguments there may be
+}
+
+func actions() map[string]action {
+	none := func(n int) bool { return n == 0 }
+	one := func(n int) bool { return n == 1 }
+	return map[string]action{
+		"migrate":         {"migrate", migrate, nil, none},
+		"createsuperuser": {"createsuperuser --username NAME [--email ADDRESS]", createSuperuser, superuserFlags, none},
+		"changepassword":  {"changepassword NAME", changePassword, nil, one},
+		"dumpdata":        {"dumpdata [APP...] > FILE", dumpData, nil, func(int) bool { return true }},
+		"loaddata":        {"loaddata FILE (or - for standard input)", loadData, nil, one},
+		"dbshell":         {"dbshell", dbShell, nil, none},
+		"backup":          {"backup FILE", backup, nil, one},
+	}
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ text, hint string }
+
+func (u usageError) Error() string { return u.text }
+
+// Manage runs one management command for a site, as Django's manage.py does,
+// and returns the exit code. It brings the database up to date first.
+func Manage(ctx context.Context, settingsPath string, opts Options, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	err := manage(ctx, settingsPath, opts.withDefaults(), args, &command{stdin: stdin, stdout: stdout, stderr: stderr})
+	var usage usageError
+	var problems tomlfile.Problems
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		say(stderr, usage.text, usage.hint)
+		return exitUsage
+	case errors.As(err, &problems):
+		for _, p := range problems {
+			say(stderr, p.Error(), p.Hint)
+		}
+		return exitUsage
+	}
+	say(stderr, err.Error(), "")
+	return exitFailed
+}
+
+func manage(ctx context.Context, settingsPath string, opts Options, args []string, c *command) (err error) {
+	do, flags, err := parseCommand(args)
+	if err != nil {
+		return err
+	}
+	if c.settings, c.installed, err = load(settingsPath, opts); err != nil {
+		return err
+	}
+	if c.db, err = db.Open(ctx, c.settings.Database); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.db.Close()) }()
+	applied, err := bringUpToDate(ctx, c.db, c.settings, c.installed)
+	for _, name := range applied {
+		_, _ = fmt.Fprintln(c.stderr, "applied", name)
+	}
+	if err != nil {
+		return err
+	}
+	return do.run(ctx, c, flags)
+}
+
+// parseCommand finds the command and checks all that was said to it.
+func parseCommand(args []string) (action, *flag.FlagSet, error) {
+	const known = "there are migrate, createsuperuser, changepassword, dumpdata, loaddata, dbshell, backup"
+	if len(args) == 0 {
+		return action{}, nil, usageError{"manage what?", known}
+	}
+	do, ok := actions()[args[0]]
+	if !ok {
+		return action{}, nil, usageError{fmt.Sprintf("unknown management command %q", args[0]), known}
+	}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	if do.flags != nil {
+		do.flags(flags)
+	}
+	if err := flags.Parse(args[1:]); err != nil {
+		return action{}, nil, usageError{args[0] + ": " + err.Error(), "usage: " + do.usage}
+	}
+	if !do.args(flags.NArg()) {
+		return action{}, nil, usageError{args[0] + ": wrong arguments: " + strings.Join(flags.Args(), " "), "usage: " + do.usage}
+	}
+	return do, flags, nil
+}
+
+func say(stderr io.Writer, text, hint string) {
+	_, _ = fmt.Fprintln(stderr, "multisite: error:", text)
+	if hint != "" {
+		_, _ = fmt.Fprintln(stderr, "multisite: hint:", hint)
+	}
+}
+
+// migrate has nothing left to do: Manage brought the database up to date.
+func migrate(_ context.Context, c *command, _ *flag.FlagSet) error {
+	_, err := fmt.Fprintln(c.stdout, "The database is up to date:", c.settings.Database)
+	return err
+}
+
+func backup(ctx context.Context, c *command, flags *flag.FlagSet) error {
+	if err := c.db.Backup(ctx, flags.Arg(0)); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(c.stdout, "Backed up to", flags.Arg(0))
+	return err
+}
