@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multisite/multisite/apps"
+	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/supervisor"
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+func (c *cli) checkCommand() *cobra.Command {
+	var noImport bool
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check sites.toml and that every site's code loads",
+		Long: "Check sites.toml, the settings files it names, and that the code of every Python\n" +
+			"site loads in its own interpreter and environment. Nothing that runs is touched.",
+		Args: atMost(1, "check [FILE] [--no-import]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				c.configPath = args[0]
+			}
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			if err := checkSettings(cfg); err != nil {
+				return err
+			}
+			if !noImport {
+				if err := checkImports(cmd.Context(), cfg); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d sites, no mistakes\n", c.path(), len(cfg.Sites))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&noImport, "no-import", false, "do not load the code of Python sites")
+	return cmd
+}
+
+// checkSettings checks the settings files of Go sites, all of them.
+func checkSettings(cfg *config.Config) error {
+	var all tomlfile.Problems
+	for _, site := range cfg.Sites {
+		if site.Kind != config.Apps {
+			continue
+		}
+		err := apps.Check(site.Settings)
+		var problems tomlfile.Problems
+		if errors.As(err, &problems) {
+			all = append(all, problems...)
+		} else if err != nil {
+			return err
+		}
+	}
+	return all.Err()
+}
+
+// checkImports loads every Python site once and tells of each that does not.
+func checkImports(ctx context.Context, cfg *config.Config) error {
+	code := 0
+	for _, err := range supervisor.Check(ctx, cfg) {
+		var e *control.Error
+		if errors.As(err, &e) {
+			e.Hint, e.Usage = "", true
+		}
+		code = max(code, report(os.Stderr, err))
+	}
+	if code != 0 {
+		return &exitError{code}
+	}
+	return nil
+}

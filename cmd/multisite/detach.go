@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// outcome is what the background process reports to the `up -d` that started it.
+type outcome struct {
+	Code   int    `json:"code"`
+	Stdout string `json:"stdout"`
+	Stderr string `json:"stderr"`
+}
+
+// upDetached starts `multisite up` in a session of its own and returns when that
+// says how it went.
+func (c *cli) upDetached(stdout io.Writer) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err // said here, where the hint is read
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	logs := filepath.Join(cfg.StateDir, "logs")
+	if err := os.MkdirAll(logs, 0o700); err != nil {
+		return err
+	}
+	out, err := os.OpenFile(filepath.Join(logs, "multisite.out"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	cmd := exec.Command(program, "up", "--config", c.path(), "--report-fd", "3")
+	cmd.Stdout, cmd.Stderr = out, out // only a crash of the supervisor itself writes there
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return err
+	}
+	var o outcome
+	if err := json.NewDecoder(r).Decode(&o); err != nil {
+		err = cmd.Wait()
+		return &hintedError{err: fmt.Errorf("the supervisor ended: %v", err), hint: "see " + out.Name()}
+	}
+	fmt.Fprint(stdout, o.Stdout)
+	fmt.Fprint(os.Stderr, o.Stderr)
+	if o.Code != 0 {
+		return &exitError{o.Code}
+	}
+	return nil
+}
+
+// upReporting is the background half of `up -d`.
+func (c *cli) upReporting(ctx context.Context, to *os.File) error {
+	said := false
+	tell := func(summary string, err error) {
+		var text strings.Builder
+		o := outcome{Code: report(&text, err), Stdout: summary}
+		o.Stderr = text.String()
+		_ = json.NewEncoder(to).Encode(o) // whoever started us may have left
+		to.Close()
+		said = true
+	}
+	err := c.up(ctx, nil, tell)
+	if !said {
+		tell("", err)
+	}
+	return err
+}

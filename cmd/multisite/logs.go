@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multisite/multisite/supervisor"
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+func (c *cli) logsCommand() *cobra.Command {
+	q := control.LogQuery{}
+	cmd := &cobra.Command{
+		Use:   "logs [SITE]",
+		Short: "Show what a site's workers wrote, and what happened to them",
+		Args:  atMost(1, "logs [SITE] [-f] [-n LINES]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				q.Site = args[0]
+			}
+			client, cfg, err := c.client()
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			err = client.Logs(ctx, q, cmd.OutOrStdout())
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case errors.Is(err, control.ErrNotRunning):
+				return tailFiles(cmd, cfg, q)
+			}
+			return err
+		},
+	}
+	cmd.Flags().IntVarP(&q.Lines, "lines", "n", 100, "how many of the last lines")
+	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on with new lines as they come")
+	return cmd
+}
+
+// tailFiles shows the logs of a supervisor that does not run any more.
+func tailFiles(cmd *cobra.Command, cfg *config.Config, q control.LogQuery) error {
+	names := []string{"multisite"}
+	for _, site := range cfg.Sites {
+		names = append(names, site.Name)
+	}
+	if q.Site != "" {
+		names = []string{q.Site}
+	}
+	lines, err := supervisor.TailLogs(filepath.Join(cfg.StateDir, "logs"), names, q.Lines)
+	fmt.Fprint(cmd.OutOrStdout(), strings.Join(lines, ""))
+	return err
+}

@@ -1,0 +1,20 @@
+// Command multisite runs many websites from one code base on one machine.
+//
+// main only parses and delegates: one file per command, which holds its flags,
+// its wording and nothing else. Package supervisor does the work.
+package main
+
+import (
+	"context"
+	"os"
+)
+
+func main() { os.Exit(run(context.Background(), os.Args[1:])) }
+
+// run executes the command line and returns the exit code: 0 done, 1 failed,
+// 2 wrong usage or bad config.
+func run(ctx context.Context, args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	return report(os.Stderr, root.ExecuteContext(ctx))
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/supervisor"
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+// usageError is a command line that makes no sense.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+
+// hintedError is a failure with what to do about it.
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() }
+
+// exitError is a failure that was told already.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+// report tells err to a person and returns the exit code for it.
+func report(w io.Writer, err error) int {
+	var (
+		usage    *usageError
+		hinted   *hintedError
+		exit     *exitError
+		call     *control.Error
+		running  *supervisor.RunningError
+		problems tomlfile.Problems
+	)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, &problems):
+		for _, p := range problems {
+			say(w, p.Error(), p.Hint, "")
+		}
+		return 2
+	case errors.As(err, &usage):
+		say(w, usage.Error(), usage.hint, "")
+		return 2
+	case errors.As(err, &call):
+		say(w, call.Message, call.Hint, call.Detail)
+		if call.Usage {
+			return 2
+		}
+		return 1
+	case errors.As(err, &hinted):
+		say(w, hinted.Error(), hinted.hint, "")
+		return 1
+	case errors.As(err, &running):
+		say(w, running.Error(), "multisite status shows it, multisite down ends it", "")
+		return 1
+	case strings.HasPrefix(err.Error(), "unknown command"):
+		say(w, strings.SplitN(err.Error(), "\n", 2)[0], "see multisite help", "")
+		return 2
+	}
+	say(w, err.Error(), "", "")
+	return 1
+}
+
+func say(w io.Writer, message, hint, detail string) {
+	fmt.Fprintf(w, "multisite: error: %s\n", message)
+	if detail = strings.TrimRight(detail, "\n"); detail != "" {
+		fmt.Fprintln(w, detail)
+	}
+	if hint != "" {
+		fmt.Fprintf(w, "multisite: hint: %s\n", hint)
+	}
+}

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+func (c *cli) restartCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restart SITE",
+		Short: "Replace the worker processes of a site",
+		Long: "Start new workers for a site and end the old ones as the new become ready. No\n" +
+			"request is lost. When the new code does not start, the old workers stay and the\n" +
+			"command fails with the reason.",
+		Args: exactly(1, "restart SITE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.call(func(client *control.Client) error { return client.Restart(cmd.Context(), args[0]) })
+		},
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/apps"
+	"github.com/multisite/multisite/supervisor"
+	"github.com/multisite/multisite/supervisor/config"
+)
+
+func (c *cli) upCommand() *cobra.Command {
+	var detach bool
+	var reportFD int
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start every site and serve",
+		Long: "Start every site of sites.toml and serve, in the foreground.\n" +
+			"With -d it goes on in the background; the command returns once every site is\n" +
+			"ready (exit 0), or says which is not (exit 1; the others are served).",
+		Args: exactly(0, "up [-d]"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case detach:
+				return c.upDetached(cmd.OutOrStdout())
+			case reportFD > 0:
+				return c.upReporting(cmd.Context(), os.NewFile(uintptr(reportFD), "report"))
+			}
+			return c.up(cmd.Context(), os.Stderr, func(summary string, err error) {
+				fmt.Fprint(cmd.OutOrStdout(), summary)
+				report(os.Stderr, err)
+			})
+		},
+	}
+	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once every site is ready, and go on in the background")
+	cmd.Flags().IntVar(&reportFD, "report-fd", 0, "descriptor on which the background process reports to up -d")
+	_ = cmd.Flags().MarkHidden("report-fd") // it exists
+	return cmd
+}
+
+// up runs the supervisor until it is told to end: by one SIGTERM, SIGINT or
+// `multisite down` when the requests in flight are answered, by a second at once.
+// settled is called when every site is ready, or with the error of those that are not.
+func (c *cli) up(ctx context.Context, console io.Writer, settled func(summary string, err error)) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	s, err := supervisor.New(supervisor.Options{Config: cfg, Version: version(), Program: program, Console: console})
+	if err != nil {
+		return explainListen(err)
+	}
+	ctx, force, cancel := untilSignals(ctx)
+	defer cancel()
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		err := s.Ready(ctx)
+		if ctx.Err() == nil {
+			settled(summary(ctx, cfg, s), err)
+		}
+	}()
+	err = s.Run(ctx, force)
+	cancel()
+	<-waited
+	return err
+}
+
+// untilSignals returns a context that ends with the first SIGTERM or SIGINT, and
+// one that ends with the second.
+func untilSignals(parent context.Context) (ctx, force context.Context, cancel func()) {
+	ctx, stop := context.WithCancel(parent)
+	force, kill := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Ignore(syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for _, end := range []func(){stop, kill} {
+			select {
+			case <-signals:
+				end()
+			case <-done:
+				return
+			}
+		}
+	}()
+	var ended bool
+	return ctx, force, func() {
+		if !ended {
+			ended = true
+			signal.Stop(signals)
+			close(done)
+			stop()
+		}
+	}
+}
+
+// summary is what `up` prints once the sites have settled.
+func summary(ctx context.Context, cfg *config.Config, s *supervisor.Supervisor) string {
+	var b bytes.Buffer
+	states := s.Status(ctx)
+	for i, site := range cfg.Sites {
+		st := states.Sites[i]
+		fmt.Fprintf(&b, "%-20s %-40s %s, %d of %d workers\n",
+			site.Name, siteURL(site, s.Addrs()), st.State, st.Processes.Ready, st.Processes.Desired)
+	}
+	for _, site := range cfg.Sites {
+		if site.Kind != config.Apps {
+			continue
+		}
+		has, err := apps.HasSuperuser(ctx, site.Settings, apps.Options{StateDir: cfg.StateDir})
+		if err == nil && !has {
+			fmt.Fprintf(&b, "nobody can log in to /admin/ yet: multisite manage %s createsuperuser\n", site.Name)
+			break // the sites share their users
+		}
+	}
+	return b.String()
+}
+
+func explainListen(err error) error {
+	if errors.Is(err, unix.EADDRINUSE) {
+		return &hintedError{err: err, hint: `another program listens there; "listen" in sites.toml sets the address`}
+	}
+	if errors.Is(err, unix.EACCES) {
+		return &hintedError{err: err, hint: "ports below 1024 need root or CAP_NET_BIND_SERVICE"}
+	}
+	return err
+}

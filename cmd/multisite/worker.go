@@ -1,0 +1,30 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/multisite/multisite/apps"
+	"github.com/multisite/multisite/worker"
+)
+
+// workerCommand is what the supervisor starts for a site of the built-in apps.
+func workerCommand() *cobra.Command {
+	var settings, stateDir string
+	cmd := &cobra.Command{
+		Use:    "worker",
+		Short:  "Serve one site of the built-in Go apps (started by the supervisor)",
+		Hidden: true,
+		Args:   exactly(0, "worker"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			site, err := apps.Open(cmd.Context(), settings, apps.Options{StateDir: stateDir})
+			if err != nil {
+				return err
+			}
+			worker.Serve(site)
+			return site.Close()
+		},
+	}
+	cmd.Flags().StringVar(&settings, "settings", "", "settings file")
+	cmd.Flags().StringVar(&stateDir, "state-dir", "", "state directory")
+	return cmd
+}

@@ -1,0 +1,109 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/worker/process"
+)
+
+// Ready returns when every site has all its workers, or with what keeps the
+// first one from it.
+func (s *Supervisor) Ready(ctx context.Context) error {
+	errs := make([]error, len(s.sites))
+	var wg sync.WaitGroup
+	for i, site := range s.sites {
+		wg.Go(func() { errs[i] = site.explain(site.pool.Settled(ctx)) })
+	}
+	wg.Wait()
+	failed := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(failed) < 2 {
+		return errors.Join(failed...)
+	}
+	all := &control.Error{Message: fmt.Sprintf("%d of %d sites do not start", len(failed), len(s.sites))}
+	for _, err := range failed {
+		var e *control.Error
+		errors.As(err, &e)
+		all.Detail += e.Message + "\n" + e.Detail + "\n"
+	}
+	return all
+}
+
+// Scale sets the number of workers of sites and returns when it is reached.
+func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
+	sites := make([]*site, len(scales))
+	for i, scale := range scales {
+		var err error
+		if sites[i], err = s.site(scale.Site); err != nil {
+			return err
+		}
+		if scale.Processes < 0 {
+			return &control.Error{Message: fmt.Sprintf("scale %s: %d is not a number of processes", scale.Site, scale.Processes), Usage: true}
+		}
+	}
+	errs := make([]error, len(scales))
+	var wg sync.WaitGroup
+	for i, site := range sites {
+		wg.Go(func() { errs[i] = site.explain(site.pool.Scale(ctx, scales[i].Processes)) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Restart replaces all workers of a site by new ones.
+func (s *Supervisor) Restart(ctx context.Context, name string) error {
+	site, err := s.site(name)
+	if err != nil {
+		return err
+	}
+	return site.explain(site.restart(ctx))
+}
+
+// Down ends Run and returns when the last worker has ended.
+func (s *Supervisor) Down(ctx context.Context) error {
+	s.stopOnce.Do(func() { close(s.stop) })
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *Supervisor) site(name string) (*site, error) {
+	var names []string
+	for _, site := range s.sites {
+		if site.cfg.Name == name {
+			return site, nil
+		}
+		names = append(names, site.cfg.Name)
+	}
+	e := &control.Error{Message: fmt.Sprintf("no site %q", name), Usage: true}
+	if near := tomlfile.Nearest(name, names); near != "" {
+		e.Hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return nil, e
+}
+
+// explain puts an error into words for the person at the command line, with the
+// traceback of the site's own code.
+func (t *site) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &control.Error{Message: fmt.Sprintf("site %s: %v", t.cfg.Name, err), Hint: fmt.Sprintf("multisite logs %s", t.cfg.Name)}
+	var launch *process.LaunchError
+	if errors.As(err, &launch) {
+		e.Detail = launch.Detail
+	}
+	if errors.Is(err, pool.ErrStopped) {
+		e.Hint = ""
+	}
+	return e
+}

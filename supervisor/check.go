@@ -1,0 +1,59 @@
+package supervisor
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/multisite/multisite/supervisor/config"
+)
+
+// Check loads the code of every Python site once, as a worker of it would, and
+// returns why it does not load where it does not. It uses a directory of its
+// own: nothing that runs is touched.
+func Check(ctx context.Context, cfg *config.Config) []error {
+	dir, err := os.MkdirTemp("", "multisite-check-")
+	if err != nil {
+		return []error{err}
+	}
+	defer os.RemoveAll(dir)
+	own := *cfg
+	own.StateDir = dir
+	s := &Supervisor{cfg: &own, launches: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	if s.logs, err = openLogs(filepath.Join(dir, "logs"), nil); err != nil {
+		return []error{err}
+	}
+	defer s.logs.close()
+	errs := make([]error, len(cfg.Sites))
+	var wg sync.WaitGroup
+	for i, c := range cfg.Sites {
+		if c.Kind == config.WSGI {
+			wg.Go(func() { errs[i] = s.tryLoad(ctx, c) })
+		}
+	}
+	wg.Wait()
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// tryLoad starts one worker of a site and ends it when it is ready.
+func (s *Supervisor) tryLoad(ctx context.Context, c *config.Site) error {
+	t, err := s.newSite(c, "")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	l, err := t.newLauncher()
+	if err != nil {
+		return err
+	}
+	w, err := l.Launch(ctx, c.Name+"/1")
+	if err != nil {
+		return t.explain(err)
+	}
+	w.Stop(c.ShutdownTimeout)
+	w.(worker).Close()
+	return nil
+}

@@ -1,0 +1,139 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/worker/goapp"
+	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/wsgi"
+)
+
+// worker is a worker process of either runtime.
+type worker interface {
+	pool.Worker
+	http.RoundTripper
+	Socket() string
+	Exit() process.Exit
+	Close() // frees what it held here, after it has ended
+}
+
+var errStartupTimeout = errors.New("not ready in time (startup_timeout)")
+
+// launcher starts workers of one generation of a site. It bounds how many start
+// at once on this machine, and gives each its time from then on.
+type launcher struct {
+	launch  func(ctx context.Context, id string) (worker, error)
+	slots   chan struct{}
+	timeout time.Duration
+}
+
+// Launch starts a worker and returns it when it answers.
+func (l *launcher) Launch(ctx context.Context, id string) (pool.Worker, error) {
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, errStartupTimeout)
+	defer cancel()
+	w, err := l.launch(ctx, id)
+	if err != nil {
+		return nil, err // a nil worker in the interface would not be nil
+	}
+	return w, nil
+}
+
+// newLauncher returns the launcher of the next generation. Each generation has
+// a directory of its own for its sockets, so that two can run side by side.
+func (t *site) newLauncher() (*launcher, error) {
+	t.mu.Lock()
+	t.generation++
+	sockets := filepath.Join(t.super.cfg.StateDir, "run", fmt.Sprintf("%s.%d", t.cfg.Name, t.generation))
+	t.mu.Unlock()
+	if err := os.MkdirAll(sockets, 0o700); err != nil {
+		return nil, err
+	}
+	l := &launcher{slots: t.super.launches, timeout: t.cfg.StartupTimeout}
+	if t.cfg.Kind == config.WSGI {
+		r, err := wsgi.New(t.wsgiOptions(sockets))
+		if err != nil {
+			return nil, err
+		}
+		l.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
+		return l, nil
+	}
+	r := goapp.New(t.goOptions(sockets))
+	l.launch = func(ctx context.Context, id string) (worker, error) {
+		w, err := r.Launch(ctx, id)
+		return asWorker(goWorker{w}, err)
+	}
+	return l, nil
+}
+
+func asWorker(w worker, err error) (worker, error) {
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (t *site) wsgiOptions(sockets string) wsgi.Options {
+	c := t.cfg
+	return wsgi.Options{
+		Site:       c.Name,
+		Python:     c.Python,
+		Settings:   c.Settings,
+		Entry:      c.WSGI,
+		PythonPath: c.PythonPath,
+		Home:       homeOf(c, t.super.cfg),
+		Mount:      c.Mount,
+		Env:        environment(c),
+		Threads:    c.Threads,
+		Processes:  c.Processes.Max,
+		SocketDir:  sockets,
+		CodeDir:    filepath.Join(t.super.cfg.StateDir, "python"),
+		Output:     t.output,
+		Log:        t.log,
+	}
+}
+
+func (t *site) goOptions(sockets string) goapp.Options {
+	c := t.cfg
+	o := goapp.Options{
+		Site:           c.Name,
+		Path:           c.App,
+		Env:            environment(c),
+		Dir:            homeOf(c, t.super.cfg),
+		SocketDir:      sockets,
+		StartupTimeout: c.StartupTimeout,
+		Log:            t.log,
+		Output:         t.output,
+	}
+	if c.Kind == config.Apps {
+		o.Path = t.program
+		o.Args = []string{"worker", "--settings", c.Settings, "--state-dir", t.super.cfg.StateDir}
+	}
+	return o
+}
+
+func homeOf(c *config.Site, cfg *config.Config) string {
+	if c.Home != "" {
+		return c.Home
+	}
+	return cfg.Dir
+}
+
+// goWorker is a Go worker as the pool needs it.
+type goWorker struct{ *goapp.Worker }
+
+// DumpStack does nothing: a Go program would end.
+func (goWorker) DumpStack() {}

@@ -1,0 +1,79 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// RunningError says that a supervisor runs for this state directory already.
+type RunningError struct {
+	PID      string
+	StateDir string
+}
+
+func (e *RunningError) Error() string {
+	return fmt.Sprintf("multisite already runs for %s (pid %s)", e.StateDir, e.PID)
+}
+
+// lock is the pid file. The kernel drops the lock with its process, however that
+// ends, so a file that a dead supervisor left behind never stands in the way.
+type lock struct{ file *os.File }
+
+func pidFile(stateDir string) string { return filepath.Join(stateDir, "multisite.pid") }
+
+func takeLock(stateDir string) (*lock, error) {
+	if err := os.MkdirAll(stateDir, 0o711); err != nil {
+		return nil, fmt.Errorf("make the state directory: %w", err)
+	}
+	f, err := os.OpenFile(pidFile(stateDir), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+		pid, _ := os.ReadFile(f.Name()) // only for the message
+		return nil, &RunningError{PID: strings.TrimSpace(string(pid)), StateDir: stateDir}
+	}
+	if err := f.Truncate(0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &lock{file: f}, nil
+}
+
+// release empties the file and drops the lock. The file stays: removing a locked
+// file would let two processes hold two locks of one name.
+func (l *lock) release() {
+	_ = l.file.Truncate(0) // the lock is what counts
+	l.file.Close()
+}
+
+// WaitDown returns when no supervisor runs for the state directory.
+func WaitDown(stateDir string) error {
+	f, err := os.Open(pidFile(stateDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_SH); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package supervisor
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/worker/process"
+)
+
+const logTime = "2006-01-02T15:04:05.000Z07:00"
+
+// logs writes one file per site, and multisite.log for the supervisor's own
+// words. Every line begins with the time and who said it.
+type logs struct {
+	dir     string
+	console io.Writer
+
+	mu sync.Mutex
+	// mu protects files, followers and the order of lines
+	files     map[string]*os.File
+	followers map[*follower]bool
+	closed    bool
+}
+
+// follower gets new lines of one site, or of all.
+type follower struct {
+	site  string
+	lines chan string // a follower too slow for it loses lines
+}
+
+func openLogs(dir string, console io.Writer) (*logs, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if console == nil {
+		console = io.Discard
+	}
+	return &logs{dir: dir, console: console, files: map[string]*os.File{}, followers: map[*follower]bool{}}, nil
+}
+
+func (l *logs) path(site string) string { return filepath.Join(l.dir, site+".log") }
+
+// write adds one line that who said about a site. A disk that is full costs log
+// lines, never a request.
+func (l *logs) write(site, who, text string) {
+	line := time.Now().Format(logTime) + " " + who + " " + text + "\n"
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	if f, err := l.fileLocked(site); err == nil {
+		_, _ = io.WriteString(f, line)
+	}
+	_, _ = io.WriteString(l.console, line)
+	for f := range l.followers {
+		if f.site != "" && f.site != site {
+			continue
+		}
+		select {
+		case f.lines <- line:
+		default:
+		}
+	}
+}
+
+func (l *logs) fileLocked(site string) (*os.File, error) {
+	if f := l.files[site]; f != nil {
+		return f, nil
+	}
+	f, err := os.OpenFile(l.path(site), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err == nil {
+		l.files[site] = f
+	}
+	return f, err
+}
+
+// logger returns a logger whose records are lines of the site's log.
+func (l *logs) logger(site string) *slog.Logger {
+	return slog.New(slog.NewTextHandler(&logWriter{l, site}, &slog.HandlerOptions{ReplaceAttr: plain}))
+}
+
+// plain drops what the line says already, and writes durations as people read them.
+func plain(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().Round(time.Millisecond).String())
+	}
+	return a
+}
+
+type logWriter struct {
+	logs *logs
+	site string
+}
+
+func (w *logWriter) Write(p []byte) (int, error) {
+	w.logs.write(w.site, "multisite", strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
+}
+
+func (l *logs) follow(site string) *follower {
+	f := &follower{site: site, lines: make(chan string, 1000)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.followers[f] = true
+	if l.closed {
+		close(f.lines)
+	}
+	return f
+}
+
+func (l *logs) unfollow(f *follower) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.followers, f)
+}
+
+func (l *logs) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, f := range l.files {
+		f.Close()
+	}
+	for f := range l.followers {
+		close(f.lines)
+	}
+}
+
+// output takes a line that a worker wrote.
+func (t *site) output(worker, line string) { t.super.logs.write(t.cfg.Name, worker, line) }
+
+// logDetail writes the traceback of a worker that did not start.
+func (t *site) logDetail(err error) {
+	var launch *process.LaunchError
+	if errors.As(err, &launch) {
+		for line := range strings.Lines(launch.Detail) {
+			t.super.logs.write(t.cfg.Name, "multisite", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+// describeError is an error with the traceback that it brought.
+func describeError(err error) string {
+	var launch *process.LaunchError
+	if errors.As(err, &launch) && launch.Detail != "" {
+		return fmt.Sprintf("%v\n%s", err, strings.TrimRight(launch.Detail, "\n"))
+	}
+	return err.Error()
+}
+
+// accessLog is a site's access log, written in blocks.
+type accessLog struct {
+	mu sync.Mutex
+	// mu protects all below
+	file  *os.File
+	out   *bufio.Writer
+	line  []byte
+	flush *time.Timer // writes what is buffered, soon after the first line
+	idle  bool
+}
+
+const accessDelay = time.Second
+
+func (l *logs) openAccess(site string) (*accessLog, error) {
+	f, err := os.OpenFile(filepath.Join(l.dir, site+".access.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	a := &accessLog{file: f, out: bufio.NewWriterSize(f, 32<<10), idle: true}
+	a.flush = time.AfterFunc(accessDelay, a.flushNow)
+	return a, nil
+}
+
+func (a *accessLog) write(e proxy.Entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.line = e.AppendCombined(a.line[:0])
+	_, _ = a.out.Write(a.line) // a full disk costs log lines, never a request
+	if a.idle {
+		a.idle = false
+		a.flush.Reset(accessDelay)
+	}
+}
+
+func (a *accessLog) flushNow() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.idle = true
+	if a.out.Flush() != nil {
+		a.out.Reset(a.file) // a bufio.Writer that failed once never writes again
+	}
+}
+
+func (a *accessLog) close() {
+	a.flush.Stop()
+	a.flushNow()
+	a.file.Close()
+}

@@ -1,0 +1,183 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/worker/wsgi"
+)
+
+// site joins what belongs to one site: its settings, its workers, its log and
+// its counters.
+type site struct {
+	cfg     *config.Site
+	super   *Supervisor
+	program string
+	pool    *pool.Pool
+	stats   *proxy.Stats
+	log     *slog.Logger
+	access  *accessLog
+
+	mu sync.Mutex
+	// mu protects generation, static
+	generation int
+	static     []wsgi.Static // where the site's Django has its static files
+}
+
+func (s *Supervisor) newSite(cfg *config.Site, program string) (*site, error) {
+	access, err := s.logs.openAccess(cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	t := &site{cfg: cfg, super: s, program: program, stats: &proxy.Stats{}, log: s.logs.logger(cfg.Name), access: access}
+	launcher, err := t.newLauncher()
+	if err != nil {
+		access.close()
+		return nil, err
+	}
+	t.pool = pool.New(pool.Options{
+		Site:     cfg.Name,
+		Settings: settingsOf(cfg),
+		Launcher: launcher,
+		Log:      t.log,
+		Observe:  t.observe,
+	})
+	return t, nil
+}
+
+func settingsOf(c *config.Site) pool.Settings {
+	return pool.Settings{
+		Min:               c.Processes.Min,
+		Max:               c.Processes.Max,
+		Threads:           c.Threads,
+		Backlog:           c.ListenBacklog,
+		QueueTimeout:      c.QueueTimeout,
+		GracefulTimeout:   c.GracefulTimeout,
+		ShutdownTimeout:   c.ShutdownTimeout,
+		InactivityTimeout: c.InactivityTimeout,
+	}
+}
+
+// route is the site as the front door sees it now.
+func (t *site) route() proxy.Route {
+	c := t.cfg
+	return proxy.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &proxy.Site{
+		Name:           c.Name,
+		Backend:        t,
+		RequestTimeout: c.RequestTimeout,
+		MaxBody:        c.MaxBody,
+		Static:         t.staticRoutes(),
+		Stats:          t.stats,
+		Log:            t.log,
+		Access:         t.access.write,
+	}}
+}
+
+// hostsOf returns the names that lead to a site as the front door compares them.
+func hostsOf(c *config.Site) []string {
+	var hosts []string
+	for _, name := range append([]string{c.ServerName}, c.Aliases...) {
+		if normal, err := proxy.NormalizeHost(name); err == nil {
+			name = normal // a wildcard stays as it is
+		}
+		if name != "" {
+			hosts = append(hosts, name)
+		}
+	}
+	return hosts
+}
+
+// staticRoutes are the directories that sites.toml names, then those that a
+// Django site told of itself; a file that is not in the latter is asked of Django.
+func (t *site) staticRoutes() []proxy.Static {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var routes []proxy.Static
+	for _, prefix := range slices.Backward(slices.Sorted(maps.Keys(t.cfg.Static))) { // the longer of two first
+		routes = append(routes, proxy.Static{Prefix: t.cfg.Mount + prefix, Dirs: []string{t.cfg.Static[prefix]}, Only: true})
+	}
+	for _, s := range t.static {
+		if _, named := t.cfg.Static[strings.TrimPrefix(s.URL, t.cfg.Mount)]; !named && len(s.Dirs) > 0 {
+			routes = append(routes, proxy.Static{Prefix: s.URL, Dirs: s.Dirs})
+		}
+	}
+	return routes
+}
+
+// setStatic takes note of where a new worker says the static files are.
+func (t *site) setStatic(static []wsgi.Static) {
+	t.mu.Lock()
+	same := slices.EqualFunc(t.static, static, func(a, b wsgi.Static) bool {
+		return a.URL == b.URL && slices.Equal(a.Dirs, b.Dirs)
+	})
+	t.static = static
+	t.mu.Unlock()
+	if !same {
+		t.super.publish()
+	}
+}
+
+// restart replaces all workers by new ones.
+func (t *site) restart(ctx context.Context) error {
+	l, err := t.newLauncher()
+	if err != nil {
+		return err
+	}
+	return t.pool.Roll(ctx, l, pool.ReasonRestart)
+}
+
+// observe logs the start and the end of workers.
+func (t *site) observe(e pool.Event) {
+	w, _ := e.Worker.(worker)
+	switch e.Kind {
+	case pool.WorkerReady:
+		t.log.Info("worker ready", "worker", e.ID, "pid", w.PID(), "generation", e.Generation, "duration", e.Age)
+		if p, ok := w.(*wsgi.Worker); ok {
+			t.setStatic(p.Static())
+		}
+	case pool.WorkerFailed:
+		t.log.Error("worker failed to start", "worker", e.ID, "generation", e.Generation, "error", e.Err)
+		t.logDetail(e.Err)
+	case pool.WorkerExited:
+		w.Close()
+		level := slog.LevelInfo
+		if e.Reason == pool.ReasonCrash {
+			level = slog.LevelError
+		}
+		t.log.Log(context.Background(), level, "worker ended", exitAttrs(e, w)...)
+	}
+}
+
+func exitAttrs(e pool.Event, w worker) []any {
+	attrs := []any{
+		"worker", e.ID, "pid", w.PID(), "reason", string(e.Reason), "exit", w.Exit().String(),
+		"age", e.Age, "requests", e.Requests,
+	}
+	if len(e.Running) > 0 {
+		attrs = append(attrs, "running", strings.Join(e.Running, ", "))
+	}
+	return attrs
+}
+
+// describeExit is one line about the last worker that ended.
+func describeExit(e pool.Event) string {
+	w, ok := e.Worker.(worker)
+	if !ok {
+		return ""
+	}
+	s := fmt.Sprintf("%s pid %d: %s, %s", e.ID, w.PID(), e.Reason, w.Exit())
+	if len(e.Running) > 0 {
+		s += ", while it ran " + strings.Join(e.Running, ", ")
+	}
+	return s
+}
+
+func (t *site) close() { t.access.close() }

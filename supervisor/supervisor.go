@@ -1,0 +1,213 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/proxy"
+)
+
+// Options are what a Supervisor is made of.
+type Options struct {
+	Config  *config.Config
+	Version string
+	Program string    // this binary, which runs the built-in Go apps as `multisite worker`
+	Console io.Writer // gets every log line; nil: only the files do
+}
+
+// Supervisor runs the sites of one sites.toml.
+type Supervisor struct {
+	cfg      *config.Config
+	version  string
+	started  time.Time
+	logs     *logs
+	log      *slog.Logger
+	proxy    *proxy.Proxy
+	sites    []*site // in order of name; fixed after New
+	launches chan struct{}
+	lock     *lock
+	stop     chan struct{} // closed by Down
+	stopOnce sync.Once
+	ended    chan struct{} // closed when the last worker has ended
+
+	listeners []net.Listener
+	control   *control.Server
+	servers   []*http.Server
+}
+
+// New takes the state directory and the listening addresses, and starts nothing.
+// After an error nothing of it is left.
+func New(o Options) (*Supervisor, error) {
+	s := &Supervisor{
+		cfg: o.Config, version: o.Version, started: time.Now(),
+		launches: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
+		stop:     make(chan struct{}), ended: make(chan struct{}),
+	}
+	if err := s.open(o); err != nil {
+		s.close(context.Background())
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Supervisor) open(o Options) (err error) {
+	if s.lock, err = takeLock(s.cfg.StateDir); err != nil {
+		return err
+	}
+	if s.logs, err = openLogs(filepath.Join(s.cfg.StateDir, "logs"), o.Console); err != nil {
+		return err
+	}
+	s.log = s.logs.logger("multisite")
+	spool := filepath.Join(s.cfg.StateDir, "spool")
+	if err := os.MkdirAll(spool, 0o700); err != nil {
+		return err
+	}
+	s.proxy = proxy.New(proxy.Options{TrustedProxies: s.cfg.TrustedProxies, SpoolDir: spool, Log: s.log})
+	for _, cfg := range s.cfg.Sites {
+		site, err := s.newSite(cfg, o.Program)
+		if err != nil {
+			return fmt.Errorf("site %s: %w", cfg.Name, err)
+		}
+		s.sites = append(s.sites, site)
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	s.control, err = control.Listen(s.cfg.StateDir, s)
+	return err
+}
+
+// listen takes the addresses of the front door.
+func (s *Supervisor) listen() error {
+	for _, addr := range s.cfg.Listen {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// Addrs returns the addresses that the front door listens on.
+func (s *Supervisor) Addrs() []string {
+	var addrs []string
+	for _, l := range s.listeners {
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs
+}
+
+// Run starts every site, serves until ctx ends or Down is called, lets requests
+// in flight finish, and returns when the last worker has ended. When force ends,
+// what still runs is killed.
+func (s *Supervisor) Run(ctx, force context.Context) error {
+	var running sync.WaitGroup
+	for _, site := range s.sites {
+		running.Go(func() { site.pool.Run(force) })
+	}
+	s.publish()
+	failed := make(chan error, len(s.listeners)+1)
+	var serving sync.WaitGroup
+	for _, l := range s.listeners {
+		server := s.proxy.NewServer()
+		s.servers = append(s.servers, server)
+		serving.Go(func() {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	serving.Go(func() {
+		if err := s.control.Serve(); err != nil {
+			failed <- err
+		}
+	})
+	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.sites))
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-s.stop:
+	case err = <-failed:
+	}
+	s.drain(force)
+	running.Wait()
+	close(s.ended)
+	s.close(force)
+	serving.Wait()
+	return err
+}
+
+// drain refuses new connections, lets requests in flight finish for at most the
+// longest graceful_timeout, and stops the pools.
+func (s *Supervisor) drain(force context.Context) {
+	var graceful time.Duration
+	for _, site := range s.sites {
+		graceful = max(graceful, site.cfg.GracefulTimeout)
+	}
+	ctx, cancel := context.WithTimeout(force, graceful)
+	defer cancel()
+	var servers sync.WaitGroup
+	for _, server := range s.servers {
+		servers.Go(func() {
+			if err := server.Shutdown(ctx); err != nil {
+				s.log.Warn("requests in flight are cut", "limit", "graceful_timeout", "error", err)
+				server.Close()
+			}
+		})
+	}
+	servers.Wait()
+	for _, site := range s.sites {
+		if ctx.Err() != nil { // they had their time
+			set := settingsOf(site.cfg)
+			set.GracefulTimeout = 0
+			site.pool.Apply(set)
+		}
+		site.pool.Stop()
+	}
+}
+
+// close gives back what open took.
+func (s *Supervisor) close(ctx context.Context) {
+	if s.control != nil {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		s.control.Close(ctx)
+		_ = os.Remove(control.SocketPath(s.cfg.StateDir)) // the next up would remove it
+	}
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	for _, site := range s.sites {
+		site.close()
+	}
+	if s.logs != nil {
+		s.log.Info("supervisor stopped", "pid", os.Getpid())
+		s.logs.close()
+	}
+	if s.lock != nil {
+		s.lock.release()
+	}
+}
+
+// publish tells the front door which sites there are.
+func (s *Supervisor) publish() {
+	var routes []proxy.Route
+	for _, site := range s.sites {
+		routes = append(routes, site.route())
+	}
+	s.proxy.SetTable(proxy.NewTable(routes))
+}
