@@ -259,6 +259,30 @@ func TestJournal_CloseWhileRecording(t *testing.T) {
 	}
 }
 
+func TestJournal_CloseWritesWhatWaits(t *testing.T) {
+	t.Parallel()
+	const n = 20 * maxBatch
+	path := filepath.Join(t.TempDir(), "j.db")
+	j := open(t, path, Options{Buffer: n})
+	conn, err := j.db.Conn(t.Context()) // the writer stands still
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		j.Record(Event{Kind: "x"})
+	}
+	j.once.Do(func() { close(j.stop) }) // what Close does first
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := events(t, open(t, path, Options{}), Filter{Limit: 2 * n}); len(got) != n {
+		t.Errorf("got %d events, want %d", len(got), n)
+	}
+}
+
 func BenchmarkRecord(b *testing.B) {
 	j, err := Open(filepath.Join(b.TempDir(), "j.db"), Options{})
 	if err != nil {
