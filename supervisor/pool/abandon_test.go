@@ -1,0 +1,191 @@
+package pool_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/pool"
+)
+
+func TestPool_AbandonedWorkerIsReplacedAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := fixed(1)
+		s.Threads = 3
+		c := &crew{linger: 2 * time.Second}
+		p := settled(t, s, c)
+		stuck, too, other := p.claim("GET /stuck"), p.claim("GET /too"), p.claim("GET /other")
+		w := c.last()
+		time.Sleep(3 * time.Second)
+		stuck.Abandon(pool.ReasonRequestTimeout)
+		too.Abandon(pool.ReasonRequestTimeout)
+		stuck.Release()
+		synctest.Wait()
+		if next := p.claim("GET /"); next.Worker() == pool.Worker(w) || next.Worker().PID() != 2 {
+			t.Errorf("got the stuck worker again")
+		}
+		if w.dumps != 1 {
+			t.Errorf("got %d stacks, want 1", w.dumps)
+		}
+		if st := p.Status().Workers; len(st) != 2 || !slices.ContainsFunc(st, func(w pool.WorkerStatus) bool { return w.State == "stuck" }) {
+			t.Errorf("got %+v, want one of two stuck", st)
+		}
+		time.Sleep(4 * time.Second)
+		if stops, _, _ := w.told(); stops != 0 {
+			t.Fatal("stopped while another request was running")
+		}
+		other.Release()
+		synctest.Wait()
+		if _, at, grace := w.told(); at.Sub(p.began) != 7*time.Second || grace != 5*time.Second {
+			t.Errorf("stopped at %v with grace %v, want 7s with 5s", at.Sub(p.began), grace)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		e := p.told(pool.WorkerExited)
+		if len(e) != 1 || e[0].Reason != pool.ReasonRequestTimeout || !slices.Equal(slices.Sorted(slices.Values(e[0].Running)), []string{"GET /stuck", "GET /too"}) {
+			t.Errorf("got %+v, want one end for request_timeout with both requests", e)
+		}
+		too.Release()
+		if got := p.Status(); got.Restarts != 1 || got.Active != 1 {
+			t.Errorf("got %d restarts, %d active", got.Restarts, got.Active)
+		}
+	})
+}
+
+// A worker that drains for another reason can get stuck too: it is not waited for.
+func TestPool_AbandonEndsADrainingWorker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{}
+		p := settled(t, fixed(1), c)
+		w := c.last()
+		stuck := p.claim("GET /stuck")
+		p.Stop()
+		time.Sleep(time.Second)
+		stuck.Abandon(pool.ReasonRequestTimeout)
+		stuck.Release()
+		<-p.ended
+		if _, at, _ := w.told(); at.Sub(p.began) != time.Second || w.dumps != 1 {
+			t.Errorf("stopped at %v after %d stacks, want 1s, 1", at.Sub(p.began), w.dumps)
+		}
+		e := p.told(pool.WorkerExited)
+		if len(e) != 1 || e[0].Reason != pool.ReasonStop || !slices.Equal(e[0].Running, []string{"GET /stuck"}) {
+			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+// The connection breaks a moment before the end of the worker is known.
+func TestPool_BrokenWorkerGetsNoOtherClaim(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := fixed(1)
+		s.Threads = 2
+		c := &crew{}
+		p := settled(t, s, c)
+		time.Sleep(time.Minute)
+		poison, bystander := p.claim("GET /poison"), p.claim("GET /bystander")
+		w := c.last()
+		waiting := p.wait(t.Context(), "GET /")
+		time.AfterFunc(50*time.Millisecond, w.crash)
+		poison.Broken()
+		if got := p.elapsed(); got != time.Minute+50*time.Millisecond {
+			t.Errorf("returned after %v", got)
+		}
+		if got := p.served(waiting).Worker(); got == pool.Worker(w) {
+			t.Error("the dead worker got another request")
+		}
+		bystander.Broken()
+		synctest.Wait()
+		e := p.told(pool.WorkerExited)
+		if len(e) != 1 || e[0].Reason != pool.ReasonCrash {
+			t.Fatalf("got %+v, want one crash", e)
+		}
+		running := slices.Sorted(slices.Values(e[0].Running))
+		if !slices.Equal(running, []string{"GET /bystander", "GET /poison"}) {
+			t.Errorf("got %q running when it died", running)
+		}
+	})
+}
+
+// A worker is dead, and its keeper has not been told yet.
+func TestPool_DeadWorkerIsNotClaimed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(2), &crew{})
+		time.Sleep(time.Minute)
+		for range 100 {
+			held := p.claim("GET /")
+			held.Release()
+			dead := held.Worker().(*fake)
+			dead.crash()
+			if c := p.claim("GET /"); c.Worker() == pool.Worker(dead) {
+				t.Fatal("got a dead worker")
+			} else {
+				c.Release()
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+func TestPool_BrokenConnectionOfALiveWorker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{}
+		p := settled(t, fixed(1), c)
+		for i := range 20 {
+			p.claim(fmt.Sprintf("GET /%d", i)).Broken()
+		}
+		if got := p.elapsed(); got != 2*time.Second {
+			t.Errorf("took %v, want 2s: 100 ms for each", got)
+		}
+		held := p.claim("GET /")
+		if held.Worker() != pool.Worker(c.last()) || c.launched() != 1 {
+			t.Error("the live worker was replaced")
+		}
+		held.Release()
+		time.Sleep(time.Minute)
+		c.last().crash()
+		synctest.Wait()
+		if e := p.told(pool.WorkerExited); len(e) != 1 || len(e[0].Running) > 0 {
+			t.Errorf("got %+v, want an end with nothing running: that was a minute ago", e)
+		}
+	})
+}
+
+func TestPool_EventsTellTheWholeLife(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{delay: time.Second, fail: failing(2)}
+		p := start(t, fixed(1), c)
+		time.Sleep(5 * time.Second)
+		for range 3 {
+			p.claim("GET /").Release()
+		}
+		p.claim("GET /last")
+		c.last().crash()
+		synctest.Wait()
+		p.Stop()
+		synctest.Wait()
+		if len(p.events) != 3 {
+			t.Fatalf("got %d events, want 3: %+v", len(p.events), p.events)
+		}
+		failed, ready, exited := p.events[0], p.events[1], p.events[2]
+		if failed.Kind != pool.WorkerFailed || failed.Err == nil || failed.Reason != pool.ReasonStartup || failed.Worker != nil || failed.Age != time.Second {
+			t.Errorf("got %+v", failed)
+		}
+		if ready.Kind != pool.WorkerReady || ready.Worker != pool.Worker(c.last()) || ready.Age != time.Second || ready.Generation != 1 {
+			t.Errorf("got %+v", ready)
+		}
+		if exited.Kind != pool.WorkerExited || exited.Worker != pool.Worker(c.last()) || exited.Age != 3900*time.Millisecond ||
+			exited.Requests != 3 || exited.Reason != pool.ReasonCrash || !slices.Equal(exited.Running, []string{"GET /last"}) {
+			t.Errorf("got %+v", exited)
+		}
+		for _, e := range p.events {
+			if e.ID != "shop/1" || e.Time.IsZero() {
+				t.Errorf("got %+v", e)
+			}
+		}
+		if got := p.Status(); got.Restarts != 1 || got.Served != 3 {
+			t.Errorf("got %d restarts, %d served", got.Restarts, got.Served)
+		}
+	})
+}

@@ -1,0 +1,180 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/pool"
+)
+
+func TestPool_DrainWaitsForInflight(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{}
+		s := fixed(1)
+		s.Threads = 2
+		p := settled(t, s, c)
+		first, second := p.claim("GET /1"), p.claim("GET /2")
+		p.Stop()
+		time.Sleep(4 * time.Second)
+		first.Release()
+		time.Sleep(3 * time.Second)
+		if stops, _, _ := c.last().told(); stops != 0 {
+			t.Fatal("the worker was stopped while it had a request")
+		}
+		second.Release()
+		<-p.ended
+		stops, at, grace := c.last().told()
+		if stops != 1 || at.Sub(p.began) != 7*time.Second || grace != 5*time.Second {
+			t.Errorf("got %d stops, at %v with grace %v, want 1 at 7s with 5s", stops, at.Sub(p.began), grace)
+		}
+		if got := p.Status(); got.State != pool.SiteStopped || got.LastExit.Reason != pool.ReasonStop || got.Restarts != 0 {
+			t.Errorf("got %s, reason %q, %d restarts", got.State, got.LastExit.Reason, got.Restarts)
+		}
+	})
+}
+
+func TestPool_GracefulTimeoutEndsTheWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{}
+		p := settled(t, fixed(1), c)
+		p.claim("GET /endless")
+		p.Stop()
+		<-p.ended
+		if _, at, _ := c.last().told(); at.Sub(p.began) != 15*time.Second {
+			t.Errorf("stopped at %v, want 15s", at.Sub(p.began))
+		}
+		if e := p.told(pool.WorkerExited); len(e) != 1 || !slices.Equal(e[0].Running, []string{"GET /endless"}) {
+			t.Errorf("got %+v, want one end while GET /endless was running", e)
+		}
+	})
+}
+
+func TestPool_StopRefusesOldAndNewClaims(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(2), &crew{})
+		held := p.claim("GET /")
+		p.claim("GET /").Release()
+		busy := p.claim("GET /")
+		waiting := p.wait(t.Context(), "GET /")
+		p.Stop()
+		if o := <-waiting; !errors.Is(o.err, pool.ErrStopped) || o.after != 0 {
+			t.Errorf("waiting: got %v after %v, want ErrStopped at once", o.err, o.after)
+		}
+		busy.Release()
+		if _, err := p.Claim(t.Context(), "GET /"); !errors.Is(err, pool.ErrStopped) {
+			t.Errorf("new: got %v, want ErrStopped", err)
+		}
+		if got := p.Status().Refused; got != 2 {
+			t.Errorf("got %d refused, want 2", got)
+		}
+		held.Release()
+		<-p.ended
+	})
+}
+
+// Stop and a claim right after it, before Run has looked.
+func TestPool_NoClaimIsTakenAfterStop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(1), &crew{})
+		p.Stop()
+		if c, err := p.Claim(t.Context(), "GET /"); !errors.Is(err, pool.ErrStopped) {
+			t.Errorf("got %v, %v, want ErrStopped", c, err)
+		}
+	})
+}
+
+func TestPool_StopWhileStarting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{delay: time.Hour}
+		p := start(t, fixed(3), c)
+		waiting := p.wait(t.Context(), "GET /")
+		p.Stop()
+		<-p.ended
+		if got := p.elapsed(); got != 0 {
+			t.Errorf("stopped after %v, want at once", got)
+		}
+		if o := <-waiting; !errors.Is(o.err, pool.ErrStopped) {
+			t.Errorf("got %v, want ErrStopped", o.err)
+		}
+		if len(p.events) > 0 {
+			t.Errorf("got %+v, want no event of a launch that was called off", p.events)
+		}
+	})
+}
+
+func TestPool_StopEndsAWorkerThatStartedAllTheSame(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{delay: time.Minute, deaf: true}
+		p := start(t, fixed(1), c)
+		synctest.Wait()
+		p.Stop()
+		<-p.ended
+		if stops, at, _ := c.last().told(); stops != 1 || at.Sub(p.began) != time.Minute {
+			t.Errorf("got %d stops at %v, want 1 at 1m", stops, at.Sub(p.began))
+		}
+	})
+}
+
+// When the context ends, all workers are killed: idle, busy, draining, and those
+// that are being stopped.
+func TestPool_CancelKillsAllWorkers(t *testing.T) {
+	tests := []struct {
+		name   string
+		before func(p *site)
+	}{
+		{"idle", func(*site) {}},
+		{"busy", func(p *site) { p.claim("GET /") }},
+		{"draining", func(p *site) { p.claim("GET /"); p.Stop() }},
+		{"stopping", func(p *site) { p.Stop() }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := &crew{linger: time.Hour}
+				s := fixed(1)
+				s.GracefulTimeout, s.ShutdownTimeout = time.Hour, time.Hour
+				p := settled(t, s, c)
+				tt.before(p)
+				synctest.Wait()
+				p.cancel()
+				<-p.ended
+				if got := p.elapsed(); got != time.Second {
+					t.Errorf("ended after %v, want 1s, the time a kill takes", got)
+				}
+				if c.last().kills != 1 {
+					t.Errorf("got %d kills, want 1", c.last().kills)
+				}
+				if got := p.Status(); got.LastExit.Reason != pool.ReasonStop || got.Restarts != 0 || c.launched() != 1 {
+					t.Errorf("got reason %q, %d restarts, %d launches", got.LastExit.Reason, got.Restarts, c.launched())
+				}
+			})
+		})
+	}
+}
+
+func TestPool_CancelWhileStartingIsNoFailure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := start(t, fixed(3), &crew{delay: time.Hour})
+		synctest.Wait()
+		p.cancel()
+		<-p.ended
+		if got := p.Status(); p.elapsed() != 0 || got.LastError != nil || len(p.events) > 0 {
+			t.Errorf("after %v: last error %v, events %v", p.elapsed(), got.LastError, p.events)
+		}
+	})
+}
+
+func TestPool_SettledHeedsItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := start(t, fixed(1), &crew{delay: time.Hour})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := p.Settled(ctx); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Minute {
+			t.Errorf("got %v after %v, want the deadline after 1m", err, p.elapsed())
+		}
+	})
+}

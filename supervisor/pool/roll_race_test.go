@@ -1,0 +1,139 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/pool"
+)
+
+// roll rolls in the background and returns when the trial is under way.
+func roll(ctx context.Context, p *site, l pool.Launcher) <-chan outcome {
+	out := make(chan outcome, 1)
+	began := time.Now()
+	go func() {
+		err := p.Roll(ctx, l, pool.ReasonReload)
+		out <- outcome{err: err, after: time.Since(began)}
+	}()
+	synctest.Wait()
+	return out
+}
+
+func TestPool_RollsTakeTurns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(2), &crew{})
+		second, third := &crew{delay: time.Second}, &crew{delay: time.Second}
+		first := roll(t.Context(), p, second)
+		next := roll(t.Context(), p, third)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := p.Roll(ctx, &crew{}, pool.ReasonReload); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want the deadline while others roll", err)
+		}
+		if o := <-first; o.err != nil || o.after != 2*time.Second {
+			t.Errorf("first: got %v after %v, want done after 2s", o.err, o.after)
+		}
+		if o := <-next; o.err != nil || o.after != 4*time.Second {
+			t.Errorf("second: got %v after %v, want done after 4s", o.err, o.after)
+		}
+		if got := third.times(p.began)[0]; got != 2*time.Second {
+			t.Errorf("the second roll began after %v, want 2s", got)
+		}
+		if got := p.Status(); got.Generation != 3 || got.Ready != 2 || third.launched() != 2 {
+			t.Errorf("got generation %d, %d ready, %d launches", got.Generation, got.Ready, third.launched())
+		}
+	})
+}
+
+func TestPool_ScaleDuringRoll(t *testing.T) {
+	for name, n := range map[string]int{"up": 7, "down": 2, "to nothing": 0} {
+		for _, after := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond} {
+			t.Run(name+" after "+after.String(), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					old, young := &crew{}, &crew{delay: time.Second}
+					p := settled(t, fixed(4), old)
+					rolled := roll(t.Context(), p, young)
+					time.Sleep(after)
+					if err := p.Scale(t.Context(), n); err != nil {
+						t.Fatal(err)
+					}
+					if o := <-rolled; o.err != nil {
+						t.Fatalf("roll: %v", o.err)
+					}
+					got := p.Status()
+					if got.Generation != 2 || got.Ready != n || len(got.Workers) != n {
+						t.Errorf("got generation %d, %d ready of %d", got.Generation, got.Ready, len(got.Workers))
+					}
+					if len(old.workers) > 7 {
+						t.Errorf("got %d old workers", len(old.workers))
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestPool_StopDuringRoll(t *testing.T) {
+	for name, after := range map[string]time.Duration{"trial": 500 * time.Millisecond, "later": 1500 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := settled(t, fixed(4), &crew{})
+				rolled := roll(t.Context(), p, &crew{delay: time.Second})
+				time.Sleep(after)
+				p.Stop()
+				if o := <-rolled; !errors.Is(o.err, pool.ErrStopped) || o.after != after {
+					t.Errorf("got %v after %v, want ErrStopped after %v", o.err, o.after, after)
+				}
+				<-p.ended
+				if p.elapsed() != after {
+					t.Errorf("ended after %v, want %v", p.elapsed(), after)
+				}
+				for _, e := range p.told(pool.WorkerExited) {
+					if e.Reason != pool.ReasonStop && (name == "trial" || e.Reason != pool.ReasonReload) {
+						t.Errorf("%s of generation %d ended because of %q", e.ID, e.Generation, e.Reason)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestPool_RollAfterStopStartsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		young := &crew{}
+		p := settled(t, fixed(1), &crew{linger: time.Second})
+		p.Stop()
+		if err := p.Roll(t.Context(), young, pool.ReasonReload); !errors.Is(err, pool.ErrStopped) {
+			t.Errorf("got %v, want ErrStopped", err)
+		}
+		<-p.ended
+		if young.launched() != 0 {
+			t.Errorf("got %d launches", young.launched())
+		}
+	})
+}
+
+// The trial's success and the end of the caller's patience fall together: the
+// old ones go on or the new ones do, and none is lost.
+func TestPool_TrialSucceedsInTheMomentItIsCancelled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(2), &crew{})
+		for range 100 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			err := p.Roll(ctx, &crew{delay: time.Second}, pool.ReasonReload)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("got %v, want the deadline", err)
+			}
+			if err := p.Settled(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := p.Status(); got.Ready != 2 || got.State != pool.SiteRunning {
+				t.Fatalf("got %d ready, %s", got.Ready, got.State)
+			}
+		}
+	})
+}

@@ -1,0 +1,232 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/pool"
+)
+
+// count returns how many workers serve and how many start.
+func count(p *site) (serving, starting int) {
+	for _, w := range p.Status().Workers {
+		switch w.State {
+		case "ready", "busy":
+			serving++
+		case "starting":
+			starting++
+		}
+	}
+	return serving, starting
+}
+
+func TestPool_RollReplacesAllWithoutAGap(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old, young := &crew{linger: time.Second}, &crew{delay: 2 * time.Second}
+		p := settled(t, fixed(5), old)
+		p.onEvent(func(e pool.Event) {
+			serving, starting := count(p)
+			if serving < 5 || starting > 2 {
+				t.Errorf("at %v (%s %s): %d serve, %d start; want 5 or more, 2 or fewer", p.elapsed(), e.ID, e.Kind, serving, starting)
+			}
+		})
+		done := make(chan struct{})
+		go requests(p, done)
+		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
+			t.Fatal(err)
+		}
+		p.onEvent(nil)
+		close(done)
+		if got := p.elapsed(); got != 7*time.Second {
+			t.Errorf("rolled after %v, want 7s: the trial, twice two workers, the last stop", got)
+		}
+		if got := p.Status(); got.Generation != 2 || got.Ready != 5 || got.Refused != 0 || got.Restarts != 0 {
+			t.Errorf("got generation %d, %d ready, %d refused, %d restarts", got.Generation, got.Ready, got.Refused, got.Restarts)
+		}
+		for _, w := range old.workers {
+			if stops, _, _ := w.told(); stops != 1 || !w.ended() {
+				t.Errorf("%s was stopped %d times", w.id, stops)
+			}
+		}
+		if young.launched() != 5 || young.most != 2 {
+			t.Errorf("got %d launches, %d at once, want 5, 2", young.launched(), young.most)
+		}
+	})
+}
+
+// requests claims one worker after the other, and none may have to wait.
+func requests(p *site, done <-chan struct{}) {
+	for {
+		c, err := p.Claim(context.Background(), "GET /")
+		if err != nil {
+			p.t.Errorf("claim during a roll: %v", err)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+		c.Release()
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}
+
+func TestPool_RollWaitsForInflight(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old := &crew{}
+		p := settled(t, fixed(2), old)
+		long := p.claim("GET /long")
+		time.AfterFunc(12*time.Second, long.Release)
+		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonRestart); err != nil {
+			t.Fatal(err)
+		}
+		if p.elapsed() != 12*time.Second {
+			t.Errorf("rolled after %v, want 12s", p.elapsed())
+		}
+		for _, e := range p.told(pool.WorkerExited) {
+			if e.Reason != pool.ReasonRestart || e.Generation != 1 {
+				t.Errorf("%s of generation %d ended because of %q", e.ID, e.Generation, e.Reason)
+			}
+		}
+	})
+}
+
+func TestPool_FailedTrialLeavesTheOldWorkers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old := &crew{}
+		p := settled(t, fixed(3), old)
+		before := p.workers()
+		bad := &crew{delay: time.Second, fail: failing(never)}
+		if err := p.Roll(t.Context(), bad, pool.ReasonReload); !errors.Is(err, errImport) {
+			t.Fatalf("got %v, want %v", err, errImport)
+		}
+		time.Sleep(time.Minute)
+		if !maps.Equal(before, p.workers()) || bad.launched() != 1 || old.launched() != 3 {
+			t.Errorf("got %v, %d new and %d old launches", p.ids(), bad.launched(), old.launched())
+		}
+		if got := p.Status(); got.State != pool.SiteRunning || got.Generation != 1 || got.LastError != nil {
+			t.Errorf("got %s, generation %d, last error %v", got.State, got.Generation, got.LastError)
+		}
+		if err := p.Roll(t.Context(), &crew{}, pool.ReasonReload); err != nil {
+			t.Errorf("the next roll: %v", err)
+		}
+	})
+}
+
+func TestPool_CancelledTrialLeavesTheOldWorkers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(3), &crew{})
+		before := p.workers()
+		young := &crew{delay: time.Hour}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := p.Roll(ctx, young, pool.ReasonReload); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Minute {
+			t.Fatalf("got %v after %v, want the deadline after 1m", err, p.elapsed())
+		}
+		synctest.Wait()
+		if young.starting != 0 {
+			t.Error("the trial still starts")
+		}
+		if !maps.Equal(before, p.workers()) || len(p.ids()) != 3 || len(p.told(pool.WorkerFailed)) > 0 {
+			t.Errorf("got %v, failures %v", p.ids(), p.told(pool.WorkerFailed))
+		}
+		if err := p.Roll(t.Context(), &crew{}, pool.ReasonReload); err != nil {
+			t.Errorf("the next roll: %v", err)
+		}
+	})
+}
+
+func TestPool_RollMendsAFailedSite(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old, young := &crew{fail: failing(never)}, &crew{delay: time.Second}
+		p := start(t, fixed(3), old)
+		time.Sleep(time.Minute)
+		tries := old.launched()
+		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Status(); got.State != pool.SiteRunning || got.LastError != nil || p.elapsed() != 62*time.Second {
+			t.Errorf("got %s, last error %v after %v, want running after 62s", got.State, got.LastError, p.elapsed())
+		}
+		time.Sleep(time.Second)
+		young.last().crash()
+		died := time.Now()
+		if err := awaitReady(p); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Since(died); got != 1100*time.Millisecond {
+			t.Errorf("replaced after %v, want 1.1s: the old code's failures are not the new one's", got)
+		}
+		if got := old.launched(); got > tries+1 {
+			t.Errorf("the old code was tried %d times more", got-tries)
+		}
+	})
+}
+
+func TestPool_FailedTrialOfAFailedSite(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old := &crew{fail: failing(never)}
+		p := start(t, fixed(3), old)
+		time.Sleep(time.Second)
+		worse := errors.New("SyntaxError")
+		if err := p.Roll(t.Context(), &crew{fail: func(int) error { return worse }}, pool.ReasonReload); !errors.Is(err, worse) {
+			t.Fatalf("got %v, want %v", err, worse)
+		}
+		tries := old.launched()
+		time.Sleep(time.Minute)
+		if got := p.Status(); !errors.Is(got.LastError, errImport) || got.State != pool.SiteFailed || old.launched() <= tries {
+			t.Errorf("got %s, last error %v, %d tries since", got.State, got.LastError, old.launched()-tries)
+		}
+	})
+}
+
+func TestPool_RollOfASleepingSiteStartsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old, young := &crew{}, &crew{delay: time.Second}
+		p := settled(t, between(0, 2), old)
+		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
+			t.Fatal(err)
+		}
+		if young.launched() != 0 || p.Status().State != pool.SiteSleeping {
+			t.Fatalf("got %d launches, state %s", young.launched(), p.Status().State)
+		}
+		p.served(p.wait(t.Context(), "GET /")).Release()
+		if old.launched() != 0 || young.launched() != 1 {
+			t.Errorf("woken by %d old and %d new launches, want 0, 1", old.launched(), young.launched())
+		}
+	})
+}
+
+// A worker of the old code that does not answer yet counts for nothing.
+func TestPool_RollWhileAnOldWorkerStarts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old, young := &crew{}, &crew{delay: time.Second}
+		p := settled(t, fixed(2), old)
+		time.Sleep(time.Minute)
+		old.delay = time.Hour
+		before := p.workers()
+		first := before["shop/1"].(*fake)
+		before["shop/2"].(*fake).crash()
+		synctest.Wait()
+		p.onEvent(func(e pool.Event) {
+			if serving, _ := count(p); serving < 1 {
+				t.Errorf("%s %s: %d serve", e.ID, e.Kind, serving)
+			}
+			if first.ended() && p.Status().Ready < 2 {
+				t.Error("the last old worker was ended for a single new one")
+			}
+		})
+		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
+			t.Fatal(err)
+		}
+		p.onEvent(nil)
+		if got := p.elapsed(); got != time.Minute+2*time.Second {
+			t.Errorf("rolled after %v, want 1m2s", got)
+		}
+	})
+}
