@@ -168,32 +168,40 @@ func (b *Body) free() {
 
 // readHead reads STDOUT up to and with the empty line that ends the header.
 // What follows it stays to be read.
-func (b *Body) readHead() ([]byte, error) {
-	var head []byte
+func (b *Body) readHead() (string, error) {
+	head := make([]byte, 0, 1024) // on the stack, as long as it is enough
 	for {
 		if err := b.nextContent(); err != nil {
-			return nil, err
+			return "", err
 		}
 		if b.ended {
-			return nil, malformed("the answer ended within its header")
+			return "", malformed("the answer ended within its header")
 		}
 		for b.left > 0 {
 			part, err := b.peek()
 			if err != nil {
-				return nil, err
+				return "", err
 			}
-			seen := len(head)
+			if i := bytes.IndexByte(part, '\n'); i >= 0 {
+				part = part[:i+1]
+			}
 			head = append(head, part...)
-			if n := headEnd(head, seen); n >= 0 {
-				b.discard(n - seen)
-				return head[:n], nil
+			b.discard(len(part))
+			if endsHead(head) {
+				return string(head), nil
 			}
 			if len(head) > maxHead {
-				return nil, malformed("a header of more than %d bytes", maxHead)
+				return "", malformed("a header of more than %d bytes", maxHead)
 			}
-			b.discard(len(part))
 		}
 	}
+}
+
+// endsHead tells whether the last line of head is empty.
+func endsHead(head []byte) bool {
+	line, ok := bytes.CutSuffix(head, []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	return ok && (len(line) == 0 || line[len(line)-1] == '\n')
 }
 
 // peek returns what of the current record is in the buffer, at least one byte.
@@ -207,27 +215,6 @@ func (b *Body) peek() ([]byte, error) {
 func (b *Body) discard(n int) {
 	_, _ = b.conn.br.Discard(n) // only what was peeked
 	b.left -= n
-}
-
-// headEnd returns the length of the header block in head, with its empty line,
-// or -1. The first seen bytes were looked at before.
-func headEnd(head []byte, seen int) int {
-	for i := max(0, seen-3); ; {
-		j := bytes.IndexByte(head[i:], '\n')
-		if j < 0 {
-			return -1
-		}
-		i += j + 1
-		rest := head[i:]
-		switch {
-		case i == 1, i == 2 && head[0] == '\r': // no header at all
-			return i
-		case len(rest) > 0 && rest[0] == '\n':
-			return i + 1
-		case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
-			return i + 2
-		}
-	}
 }
 
 // takeBuffered copies a body that has arrived as a whole and frees the

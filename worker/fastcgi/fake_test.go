@@ -159,6 +159,8 @@ func answer(id int, content string) string {
 	return stdout(id, content) + stdout(id, "") + end(id)
 }
 
+var errTwice = errors.New("a variable was sent twice")
+
 // decodePairs is a slow and simple reader of name-value pairs.
 func decodePairs(s string) (map[string]string, error) {
 	pairs := map[string]string{}
@@ -184,7 +186,7 @@ func decodePairs(s string) (map[string]string, error) {
 			return nil, errors.New("a pair longer than its record")
 		}
 		if _, twice := pairs[s[:name]]; twice {
-			return nil, fmt.Errorf("%s was sent twice", s[:name])
+			return nil, fmt.Errorf("%w: %s", errTwice, s[:name])
 		}
 		pairs[s[:name]] = s[name : name+value]
 		s = s[name+value:]

@@ -163,8 +163,11 @@ func FuzzParams(f *testing.F) {
 		r.URL.Path, r.RequestURI, r.Host = path, path, host
 		r.Header = http.Header{name: {value, value}}
 		params, err := decodePairs(string(appendParams(nil, r, script, 5)))
+		if errors.Is(err, errTwice) {
+			t.Skip(err) // a name with an underscore; the front door drops it
+		}
 		if err != nil {
-			t.Skip(err) // a name that clashes; the front door drops it
+			t.Fatal(err)
 		}
 		if params["REQUEST_URI"] != path || params["SCRIPT_NAME"] != script || params["CONTENT_LENGTH"] != "5" {
 			t.Errorf("got %q, want URI %q, script %q", params, path, script)

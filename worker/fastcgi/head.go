@@ -1,7 +1,6 @@
 package fastcgi
 
 import (
-	"bytes"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -14,17 +13,17 @@ import (
 // parseHead fills resp from the header lines of a CGI answer (RFC 3875,
 // section 6.3): lines end with LF or CRLF, Status is 200 when absent and 302
 // when there is only a Location.
-func parseHead(resp *http.Response, head []byte) error {
-	h := make(http.Header, 8)
+func parseHead(resp *http.Response, head string) error {
+	lines := strings.Count(head, "\n")
+	resp.Header = make(http.Header, lines)
+	values := make([]string, 0, lines) // of all headers: nearly every one has one value
 	status := ""
-	for len(head) > 0 {
-		line, rest, _ := bytes.Cut(head, []byte("\n"))
-		head = rest
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		if len(line) == 0 {
-			continue
+	for line := range strings.Lines(head) {
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		if line == "" {
+			break // the last one
 		}
-		name, value, ok := strings.Cut(string(line), ":")
+		name, value, ok := strings.Cut(line, ":")
 		if !ok || !httpguts.ValidHeaderFieldName(name) {
 			return malformed("header line %q", cut(line))
 		}
@@ -33,13 +32,20 @@ func parseHead(resp *http.Response, head []byte) error {
 			return malformed("value of header %s", name)
 		}
 		if strings.EqualFold(name, "Status") {
-			status = value
+			if status = value; status == "" {
+				return malformed("an empty status")
+			}
 			continue
 		}
 		name = textproto.CanonicalMIMEHeaderKey(name)
-		h[name] = append(h[name], value)
+		if before := resp.Header[name]; before != nil {
+			resp.Header[name] = append(before, value)
+			continue
+		}
+		n := len(values)
+		values = append(values, value)
+		resp.Header[name] = values[n : n+1 : n+1]
 	}
-	resp.Header = h
 	return setStatus(resp, status)
 }
 
@@ -53,7 +59,7 @@ func setStatus(resp *http.Response, status string) error {
 	code, _, _ := strings.Cut(status, " ")
 	n, err := strconv.Atoi(code)
 	if err != nil || len(code) != 3 || n < 200 {
-		return malformed("status %q", cut([]byte(status)))
+		return malformed("status %q", cut(status))
 	}
 	resp.StatusCode, resp.Status = n, status
 	setLength(resp)
@@ -78,4 +84,4 @@ func setLength(resp *http.Response) {
 }
 
 // cut keeps an error message short.
-func cut(b []byte) []byte { return b[:min(len(b), 60)] }
+func cut(s string) string { return s[:min(len(s), 60)] }

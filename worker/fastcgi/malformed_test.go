@@ -57,6 +57,7 @@ func malformedAnswers() map[string]string {
 		"status of two digits":         answer(1, "Status: 99\n\n"),
 		"status of four digits":        answer(1, "Status: 2000\n\n"),
 		"signed status":                answer(1, "Status: +20\n\n"),
+		"empty status":                 answer(1, "Status:\n\n"),
 		"interim status":               answer(1, "Status: 100 Continue\n\n"),
 		"status without a code":        answer(1, "Status:  OK\n\n"),
 	}
