@@ -39,6 +39,8 @@ class Lines:
     def all(self):
         """Return the whole text, after the end of the process."""
         self._thread.join(TIMEOUT)
+        if self._thread.is_alive():
+            raise AssertionError("the pipe stays open after %r" % self.text)
         return self.text
 
     def _read(self, fd):

@@ -1,10 +1,13 @@
-"""What the supervisor wants to know about a Django site.
+"""What the worker does for a Django site beyond serving it.
 
-Nothing here imports Django: a site that did not import it is not a Django site.
+A site that did not import Django is not a Django site: nothing here imports it first.
 """
 
+import logging
 import os
 import sys
+
+from .report import log_error
 
 
 def version():
@@ -17,17 +20,55 @@ def static_dirs(mount):
 
     collectstatic's target comes first, then where staticfiles would look.
     """
-    conf = sys.modules.get("django.conf")
-    if conf is None or not conf.settings.configured:
+    settings = _settings()
+    if settings is None:
         return []
     try:
-        url = _static_url(conf.settings, mount)
-        dirs = _root(conf.settings) + _finder_dirs(conf.settings)
+        url = _static_url(settings, mount)
+        dirs = _root(settings) + _finder_dirs(settings)
     except Exception as error:  # the site's own settings: a mistake in them must not stop the site
         print("static files are left to the application: %s: %s" % (type(error).__name__, error),
               file=sys.stderr)
         return []
     return [{"url": url, "dirs": list(dict.fromkeys(dirs))}] if url and dirs else []
+
+
+def log_exceptions():
+    """Log what views raise where Django's own logging does not: without DEBUG it only mails it to ADMINS."""
+    if _settings() is None:
+        return
+    from django.core.signals import got_request_exception
+
+    got_request_exception.connect(_log_exception, weak=False)
+
+
+def _log_exception(request=None, **_):
+    if not _is_logged(logging.getLogger("django.request")):
+        log_error("uncaught exception in %s %s" % (request.method, request.get_full_path()), sys.exc_info()[1])
+
+
+def _is_logged(logger):
+    """Whether an error given to this logger reaches a handler that writes it down."""
+    if logger.disabled:  # by a dictConfig that has not heard of disable_existing_loggers
+        return False
+    handlers = list(logger.handlers)
+    while logger.propagate and logger.parent:
+        logger = logger.parent
+        handlers += logger.handlers
+    return not handlers or any(_writes(handler) for handler in handlers)  # without any, logging has a last resort
+
+
+def _writes(handler):
+    from django.utils.log import AdminEmailHandler, RequireDebugTrue
+
+    if isinstance(handler, (AdminEmailHandler, logging.NullHandler)):
+        return False
+    return _settings().DEBUG or not any(isinstance(f, RequireDebugTrue) for f in handler.filters)
+
+
+def _settings():
+    conf = sys.modules.get("django.conf")
+    return conf.settings if conf is not None and conf.settings.configured else None
 
 
 def _static_url(settings, mount):

@@ -31,15 +31,23 @@ class Stop:
     def waiter(self, sock):
         """Return a function that waits until sock is readable, or is false at the stop.
 
-        A socket that is readable wins: a request that has arrived is answered.
+        A request that has arrived is still answered, but only one: a front door
+        that never pauses must not keep the worker alive.
         """
         fd = sock.fileno()
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         poll.register(self._reader, select.POLLIN)
 
+        last = False
+
         def wait():
-            return any(ready == fd for ready, _ in poll.poll())
+            nonlocal last
+            if last:
+                return False
+            ready = poll.poll()
+            last = len(ready) > 1
+            return ready[0][0] == fd or last
 
         return wait
 

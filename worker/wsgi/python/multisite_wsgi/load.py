@@ -28,7 +28,9 @@ def load(config):
     _set_path(config.python_path, config.home)
     if config.settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = config.settings
-    return Site(_application(config), config.mount)
+    application = _application(config)
+    django_site.log_exceptions()
+    return Site(application, config.mount)
 
 
 def _set_path(python_path, home):
