@@ -1,0 +1,153 @@
+package dashboard
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestHandler_ShowsTheView(t *testing.T) {
+	t.Parallel()
+	rec := visit(example, "GET", "localhost:8081", "/")
+	if rec.Code != 200 || rec.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Fatalf("got %d %v", rec.Code, rec.Header())
+	}
+	page := rec.Body.String()
+	for _, want := range []string{
+		`<meta http-equiv="refresh" content="5">`,
+		"<title>shop failed · multisite</title>",
+		`<a href="http://blog.localhost:8080/" rel="noopener">blog</a>`,
+		`<th scope="row">blog/1<td data-name="state"><i></i>busy<td data-name="pid">4711<td data-name="PSS"><b>12.0 MB</b>`,
+		"2 of 3 <small>× 1 thread</small>",
+		"1,234,567 <small>12.5/s</small>",
+		"3 <small>last: signal killed (9)</small>",
+		"5.0 ms <small>1.2 s</small>",
+		"<dd>64.0 MB</dd>", // 12 + 32 of the site's, 20 of the supervisor's
+		"ModuleNotFoundError: No module named &#39;&lt;b&gt;shop&#39;",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if strings.Contains(page, "<script") || strings.Contains(page, "ZgotmplZ") || strings.Contains(page, " style=") {
+		t.Errorf("the page has what its policy forbids:\n%s", page)
+	}
+}
+
+// A browser applies a style sheet only when its hash is in the policy.
+func TestHandler_PolicyAllowsTheStyleAlone(t *testing.T) {
+	t.Parallel()
+	rec := visit(example, "GET", "127.0.0.1", "/")
+	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(rec.Body.String())
+	if style == nil {
+		t.Fatal("the page has no style")
+	}
+	sum := sha256.Sum256([]byte(style[1]))
+	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	if got := rec.Header().Get("Content-Security-Policy"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestHandler_AnswersLoopbackNamesOnly(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		host string
+		want int
+	}{
+		{"localhost", 200}, {"LocalHost:8081", 200}, {"localhost.", 200}, {"status.localhost:1", 200},
+		{"127.0.0.1:8081", 200}, {"127.9.9.9", 200}, {"[::1]:8081", 200}, {"[::1]", 200},
+		{"evil.example.com", 421}, {"localhost.example.com:80", 421}, {"notlocalhost", 421},
+		{"10.0.0.1", 421}, {"0.0.0.0:8081", 421}, {"", 421}, {"127.0.0.1.nip.io", 421}, {"[::ffff:10.0.0.1]", 421},
+	} {
+		t.Run(test.host, func(t *testing.T) {
+			t.Parallel()
+			rec := visit(example, "GET", test.host, "/")
+			if rec.Code != test.want {
+				t.Errorf("got %d, want %d", rec.Code, test.want)
+			}
+			if rec.Code != 200 && strings.Contains(rec.Body.String(), "blog") {
+				t.Error("a stranger sees a site")
+			}
+		})
+	}
+}
+
+func TestHandler_OnlyShows(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		method, path string
+		want         int
+	}{
+		{"HEAD", "/", 200}, {"POST", "/", 405}, {"DELETE", "/", 405}, {"GET", "/etc/passwd", 404}, {"GET", "/favicon.ico", 404},
+	} {
+		if got := visit(example, test.method, "localhost", test.path).Code; got != test.want {
+			t.Errorf("%s %s: got %d, want %d", test.method, test.path, got, test.want)
+		}
+	}
+}
+
+func TestHandler_SaysWhyThereIsNothing(t *testing.T) {
+	t.Parallel()
+	rec := visit(func(context.Context) (View, error) { return View{}, errors.New("shutting down") }, "GET", "localhost", "/")
+	if rec.Code != 503 || !strings.Contains(rec.Body.String(), "shutting down") {
+		t.Errorf("got %d %q", rec.Code, rec.Body)
+	}
+	rec = visit(func(context.Context) (View, error) { return View{}, nil }, "GET", "localhost", "/")
+	if rec.Code != 200 || !strings.Contains(rec.Body.String(), "No site runs.") || !strings.Contains(rec.Body.String(), "all well") {
+		t.Errorf("got %d %q", rec.Code, rec.Body)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, test := range []struct{ got, want string }{
+		{size(0), "0 kB"}, {size(900 << 10), "900 kB"}, {size(1 << 20), "1.0 MB"}, {size(123 << 20), "123 MB"}, {size(1000 << 20), "1.0 GB"},
+		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(-123456), "-123,456"}, {count(1234567), "1,234,567"},
+		{age(now, time.Time{}), ""}, {age(now, now.Add(time.Minute)), "0s"}, {age(now, now.Add(-61*time.Second)), "1m 1s"},
+		{age(now, now.Add(-25*time.Hour)), "1d 1h"}, {age(now, now.Add(-150*time.Minute)), "2h 30m"},
+		{short(0), "–"}, {short(1500 * time.Microsecond), "1.5 ms"}, {short(42 * time.Millisecond), "42 ms"}, {short(2 * time.Second), "2.0 s"},
+	} {
+		if test.got != test.want {
+			t.Errorf("got %q, want %q", test.got, test.want)
+		}
+	}
+}
+
+func visit(source func(context.Context) (View, error), method, host, path string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	r.Host = host
+	rec := httptest.NewRecorder()
+	Handler(source).ServeHTTP(rec, r)
+	return rec
+}
+
+func example(context.Context) (View, error) {
+	const mb = 1 << 20
+	started := time.Now().Add(-26 * time.Hour)
+	return View{Version: "v1.0.0", PID: 4700, Started: started, Memory: Memory{PSS: 20 * mb, USS: 18 * mb, RSS: 26 * mb}, Sites: []Site{
+		{
+			Name: "blog", State: "running", Kind: "wsgi", ServerName: "blog.example.com", URL: "http://blog.localhost:8080/", Settings: "project.blog_settings",
+			Generation: 2, Ready: 2, Desired: 3, Threads: 1, Restarts: 3, LastExit: "signal killed (9)", Zygote: 9 * mb,
+			Memory:   Memory{PSS: 44 * mb, USS: 12 * mb, RSS: 160 * mb},
+			Requests: Requests{Total: 1234567, Errors: 2, Active: 1, Queued: 4, PerSecond: 12.5, P50: 5 * time.Millisecond, P99: 1200 * time.Millisecond},
+			Workers: []Worker{
+				{ID: "blog/1", PID: 4711, State: "busy", Started: started, Requests: 600_000, Active: 1, Memory: Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
+				{ID: "blog/2", PID: 4712, State: "ready", Started: started, Requests: 634_567, Memory: Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
+				{ID: "blog/3", PID: 4790, State: "starting", Started: time.Now()},
+			},
+		},
+		{
+			Name: "shop", State: "failed", Kind: "wsgi", ServerName: "shop.example.com", Settings: "project.shop_settings", Desired: 5, Threads: 2,
+			LastError: "Traceback (most recent call last):\n  File \"wsgi.py\", line 4, in <module>\nModuleNotFoundError: No module named '<b>shop'",
+		},
+	}}, nil
+}
