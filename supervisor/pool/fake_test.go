@@ -111,6 +111,7 @@ type fake struct {
 	kills   int
 	stopped time.Time
 	grace   time.Duration
+	gone    time.Time
 }
 
 func (w *fake) PID() int              { return w.pid }
@@ -147,7 +148,21 @@ func (w *fake) Kill() {
 }
 
 // crash ends the worker.
-func (w *fake) crash() { w.ending.Do(func() { close(w.done) }) }
+func (w *fake) crash() {
+	w.ending.Do(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.gone = time.Now()
+		close(w.done)
+	})
+}
+
+// endedAt returns when the worker ended.
+func (w *fake) endedAt() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gone
+}
 
 func (w *fake) ended() bool {
 	select {
