@@ -1,5 +1,6 @@
 """FastCGI 1.0 records (specification sections 3.3, 3.4, 8)."""
 
+import functools
 import struct
 
 VERSION = 1
@@ -54,6 +55,7 @@ def end_request(request_id, status=REQUEST_COMPLETE):
     return record(END_REQUEST, request_id, END_BODY.pack(0, status))
 
 
+@functools.lru_cache(maxsize=8)  # the front door uses few ids
 def end_of_response(request_id):
     """Return the end of STDOUT and of the request."""
     return record(STDOUT, request_id, b"") + end_request(request_id)

@@ -1,7 +1,5 @@
 """PEP 3333 for one request: start_response, write, and the rules of the iterable."""
 
-from urllib.parse import quote
-
 from .connection import ClientGone
 from .headers import response_head
 from .report import log_error, log_line
@@ -139,6 +137,6 @@ class Handler:
         get = self._environ.get
         url = get("REQUEST_URI")
         if not url:
-            url = quote(get("SCRIPT_NAME", "") + get("PATH_INFO", ""), encoding="latin-1")
+            url = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
             url += "?" + get("QUERY_STRING") if get("QUERY_STRING") else ""
-        return "%s %s" % (get("REQUEST_METHOD"), url)
+        return ascii("%s %s" % (get("REQUEST_METHOD"), url))[1:-1]  # one line, whatever the client sent

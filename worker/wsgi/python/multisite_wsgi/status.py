@@ -2,7 +2,7 @@
 
 import json
 import os
-import platform
+import sys
 
 from .config import STATUS_FD
 from .report import error_line, traceback_text
@@ -14,7 +14,7 @@ class Status:
     def ready(self, site):
         self._send({
             "event": "ready",
-            "python": platform.python_version(),
+            "python": sys.version.split()[0],
             "django": site.django,
             "static": site.static,
         })
