@@ -48,7 +48,7 @@ func routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_, agent := r.Header["User-Agent"]
-		fmt.Fprintf(w, "%s %s %s agent=%v", r.Method, r.Host, r.RequestURI, agent)
+		fmt.Fprintf(w, "%s %s %s agent=%v length=%d encoding=%v", r.Method, r.Host, r.RequestURI, agent, r.ContentLength, r.TransferEncoding)
 	})
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, strings.Join(os.Environ(), "\n"))
@@ -67,6 +67,7 @@ func routes() http.Handler {
 		io.WriteString(w, "whole")
 	})
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("bad handler") })
+	mux.HandleFunc("/abort", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	mux.HandleFunc("/late", func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "half")
 		http.NewResponseController(w).Flush()

@@ -2,6 +2,7 @@ package goapp
 
 import (
 	"context"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -51,5 +52,26 @@ func outgoing(r *http.Request) *http.Request {
 		}
 		out.Header["User-Agent"] = nil // keeps net/http from inventing one
 	}
+	sendOnce(&out)
 	return &out
 }
+
+// sendOnce keeps net/http from repeating a request by itself when a connection
+// breaks: to try it again is the front door's decision.
+// A body that cannot be had again forbids it; "identity" keeps the empty body off
+// the wire.
+func sendOnce(r *http.Request) {
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		if r.Body == nil || r.Body == http.NoBody {
+			r.Body = emptyBody{}
+			r.ContentLength, r.TransferEncoding = -1, []string{"identity"}
+		}
+	}
+	r.GetBody = nil
+}
+
+type emptyBody struct{}
+
+func (emptyBody) Read([]byte) (int, error) { return 0, io.EOF }
+func (emptyBody) Close() error             { return nil }

@@ -2,6 +2,7 @@ package goapp
 
 import (
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,8 +34,52 @@ func TestRoundTrip_ChangesNothing(t *testing.T) {
 		if res.StatusCode/100 == 3 { // the mux of the app wants a clean path; we must not follow
 			continue
 		}
-		if want := "GET Sub.Example.COM:8080 " + uri + " agent=false"; got != want {
+		if want := "GET Sub.Example.COM:8080 " + uri + " agent=false length=0 encoding=[]"; got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestRoundTrip_SendsOnce(t *testing.T) {
+	t.Parallel()
+	w := launch(t, options(t, "app"))
+	for _, method := range []string{"GET", "HEAD", "OPTIONS", "TRACE", "POST"} {
+		before, err := w.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		get(t, w, "/") // leaves an idle connection, after which net/http would repeat
+		r := request(t, "/abort")
+		r.Method = method
+		if _, err := w.RoundTrip(r); err == nil {
+			t.Errorf("%s: an aborted request was answered", method)
+		}
+		if after, err := w.Stats(t.Context()); err != nil || after.Requests != before.Requests+2 {
+			t.Errorf("%s: got %d requests (%v), want 2", method, after.Requests-before.Requests, err)
+		}
+	}
+}
+
+func TestRoundTrip_Bodies(t *testing.T) {
+	t.Parallel()
+	w := launch(t, options(t, "app"))
+	for _, test := range []struct{ name, method, body, want string }{
+		{"post", "POST", "hello", "length=5 encoding=[]"},
+		{"empty post", "POST", "", "length=0 encoding=[]"},
+		{"get with a body", "GET", "hello", "length=5 encoding=[]"},
+	} {
+		r, err := http.NewRequest(test.method, "http://blog/", strings.NewReader(test.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := w.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if !strings.HasSuffix(string(got), test.want) {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}
 	}
 }
