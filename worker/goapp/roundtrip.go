@@ -73,5 +73,6 @@ func sendOnce(r *http.Request) {
 
 type emptyBody struct{}
 
-func (emptyBody) Read([]byte) (int, error) { return 0, io.EOF }
-func (emptyBody) Close() error             { return nil }
+func (emptyBody) Read([]byte) (int, error)         { return 0, io.EOF }
+func (emptyBody) WriteTo(io.Writer) (int64, error) { return 0, nil } // saves io.Copy its buffer
+func (emptyBody) Close() error                     { return nil }

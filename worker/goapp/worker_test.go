@@ -261,6 +261,14 @@ func waitUntilRefused(t *testing.T, w *Worker) {
 	}
 }
 
+func BenchmarkRoundTrip(b *testing.B) {
+	w := launch(b, options(b, "app"))
+	b.ReportAllocs()
+	for b.Loop() {
+		get(b, w, "/")
+	}
+}
+
 type held struct{ goroutines, descriptors int }
 
 func holdings(t *testing.T) held {
