@@ -14,19 +14,23 @@ import (
 type wholeBody interface{ Complete() bool }
 
 // answer passes the worker's answer on to the client.
-func (e *exchange) answer(claim Claim, resp *http.Response) {
+// cancel tells a worker that listens to it that the rest is not wanted.
+func (e *exchange) answer(claim Claim, resp *http.Response, cancel func()) {
 	h := e.w.Header()
 	for name, values := range resp.Header {
 		h[name] = values
 	}
 	stripHop(h)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // net/http would guess one
+	}
 	e.status = resp.StatusCode
 	if whole, ok := resp.Body.(wholeBody); ok && whole.Complete() {
 		claim.Release()
 		e.writeWhole(resp)
 		return
 	}
-	e.writeSpooled(claim, resp)
+	e.writeSpooled(claim, resp, cancel)
 }
 
 // writeWhole writes an answer that is in memory.
@@ -37,13 +41,13 @@ func (e *exchange) writeWhole(resp *http.Response) {
 	n, err := io.Copy(e.w, resp.Body)
 	e.sent = n
 	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
-		panic(http.ErrAbortHandler) // the client has left, or the answer is not whole
+		e.abort() // the client has left, or the answer is not whole
 	}
 }
 
 // writeSpooled writes an answer while it comes. A goroutine takes it from the
 // worker as fast as it comes, whatever the client does.
-func (e *exchange) writeSpooled(claim Claim, resp *http.Response) {
+func (e *exchange) writeSpooled(claim Claim, resp *http.Response, cancel func()) {
 	s := newSpool(e.proxy.dir)
 	defer s.close()
 	pumped := make(chan struct{})
@@ -52,14 +56,18 @@ func (e *exchange) writeSpooled(claim Claim, resp *http.Response) {
 		e.pump(claim, resp.Body, s)
 	}()
 	defer func() { <-pumped }()
-	defer s.cancel()
-	stop := context.AfterFunc(e.r.Context(), s.cancel)
+	leave := func() {
+		s.cancel()
+		cancel()
+	}
+	defer leave()
+	stop := context.AfterFunc(e.r.Context(), leave)
 	defer stop()
 
 	e.setWriteDeadline()
 	e.w.WriteHeader(resp.StatusCode)
-	if err := e.copySpool(s); err != nil && err != errCancelled {
-		panic(http.ErrAbortHandler) // never a clean end for what is not whole
+	if err := e.copySpool(s); err != nil {
+		e.abort()
 	}
 }
 
@@ -73,7 +81,7 @@ func (e *exchange) copySpool(s *spool) error {
 			e.setWriteDeadline()
 			w, werr := e.w.Write(buf[:n])
 			e.sent += int64(w)
-			if werr == http.ErrBodyNotAllowed { // HEAD, 204, 304: nobody wants it
+			if werr == http.ErrBodyNotAllowed { // 204, 304: nobody wants it
 				return nil
 			}
 			if werr != nil {
@@ -81,6 +89,7 @@ func (e *exchange) copySpool(s *spool) error {
 			}
 		}
 		if err == io.EOF {
+			e.setWriteDeadline() // for the end, which may come long after the last piece
 			return nil
 		}
 		if err != nil {
@@ -92,15 +101,12 @@ func (e *exchange) copySpool(s *spool) error {
 // pump moves the answer from the worker to the spool, then frees the worker.
 func (e *exchange) pump(claim Claim, body io.ReadCloser, s *spool) {
 	_, err := io.Copy(s, body)
-	if err == nil || errors.Is(err, errCancelled) {
-		if closeErr := body.Close(); err == nil || closeErr != nil {
-			err = closeErr
-		}
-	} else {
-		_ = body.Close() // err says more
+	unwanted := errors.Is(err, errCancelled) || errors.Is(err, context.Canceled)
+	if closeErr := body.Close(); err == nil || unwanted {
+		err = closeErr // of two errors the first says more
 	}
 	switch {
-	case err == nil || errors.Is(err, errCancelled):
+	case err == nil:
 		claim.Release()
 	case errors.Is(err, context.DeadlineExceeded):
 		e.site.Log.Warn("answer cut", "limit", "request_timeout", "worker", e.worker, "request", e.what())

@@ -27,19 +27,20 @@ type body struct {
 	size int64
 }
 
-// readBody reads the whole body of r, as slowly as the client likes to send it.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, dir string) (*body, error) {
+// readBody reads the whole request body, as slowly as the client likes to send it.
+func (e *exchange) readBody() (*body, error) {
 	b := &body{}
-	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+	if e.r.ContentLength == 0 {
 		return b, nil
 	}
-	if limit > 0 && r.ContentLength > limit {
+	limit := e.site.MaxBody
+	if limit > 0 && e.r.ContentLength > limit {
 		return nil, errBodyTooLarge
 	}
 	if limit == 0 {
 		limit = 1<<63 - 1
 	}
-	if err := b.fill(&patient{rc: http.NewResponseController(w), r: r.Body}, r.ContentLength, limit, dir); err != nil {
+	if err := b.fill(patient{e}, e.r.ContentLength, limit, e.proxy.dir); err != nil {
 		b.close()
 		return nil, err
 	}
@@ -113,16 +114,20 @@ func (b *body) close() {
 }
 
 // patient gives a client clientTimeout for every read of its body.
-type patient struct {
-	rc *http.ResponseController
-	r  io.Reader
-}
+type patient struct{ e *exchange }
 
-func (p *patient) Read(b []byte) (int, error) {
-	_ = p.rc.SetReadDeadline(time.Now().Add(clientTimeout)) // an error: no deadlines, in tests
-	n, err := p.r.Read(b)
-	if err != nil {
-		_ = p.rc.SetReadDeadline(time.Time{}) // the next request has its own limits
+func (p patient) Read(b []byte) (int, error) {
+	p.e.setReadDeadline()
+	n, err := p.e.r.Body.Read(b)
+	if err == io.EOF {
+		// From here on net/http watches whether the client leaves.
+		_ = http.NewResponseController(p.e.w).SetReadDeadline(time.Time{})
 	}
 	return n, err
+}
+
+// setReadDeadline gives the client its time for the next read.
+func (e *exchange) setReadDeadline() {
+	// An error means a connection without deadlines, in tests.
+	_ = http.NewResponseController(e.w).SetReadDeadline(time.Now().Add(clientTimeout))
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -29,7 +30,7 @@ func (e *exchange) serve() {
 	if e.serveStatic() {
 		return
 	}
-	body, err := readBody(e.w, e.r, e.site.MaxBody, e.proxy.dir)
+	body, err := e.readBody()
 	if err != nil {
 		e.failBody(err)
 		return
@@ -39,6 +40,7 @@ func (e *exchange) serve() {
 		return
 	}
 	e.site.Log.Warn("request repeated on another worker", "worker", e.worker, "request", e.what())
+	e.r.Header = e.r.Header.Clone() // the first attempt may still be reading it
 	e.try(body, false)
 }
 
@@ -53,9 +55,9 @@ func (e *exchange) try(body *body, mayRepeat bool) (again bool) {
 	e.worker = claim.Worker()
 	ctx, cancel := e.deadline()
 	defer cancel()
-	resp, err := claim.RoundTrip(e.outgoing(ctx, body))
+	resp, err := roundTrip(claim, e.outgoing(ctx, body))
 	if err == nil {
-		e.answer(claim, resp)
+		e.answer(claim, resp, cancel)
 		return false
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -72,12 +74,23 @@ func (e *exchange) try(body *body, mayRepeat bool) (again bool) {
 	return false
 }
 
+// roundTrip refuses statuses that can not be the end of an exchange.
+func roundTrip(claim Claim, r *http.Request) (*http.Response, error) {
+	resp, err := claim.RoundTrip(r)
+	if err == nil && (resp.StatusCode < 200 || resp.StatusCode > 999) {
+		_ = resp.Body.Close() // the worker is broken either way
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return resp, err
+}
+
 // deadline returns the context that bounds the worker's time. It does not end
-// when the client leaves: work that has begun is not undone by that.
+// when the client leaves: work that has begun is not undone by that, until its
+// answer begins.
 func (e *exchange) deadline() (context.Context, context.CancelFunc) {
 	ctx := context.WithoutCancel(e.r.Context())
 	if e.site.RequestTimeout == 0 {
-		return ctx, func() {}
+		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, e.site.RequestTimeout)
 }
@@ -89,6 +102,7 @@ func (e *exchange) outgoing(ctx context.Context, b *body) *http.Request {
 	u.Scheme = e.scheme
 	r.URL = &u
 	r.Body, r.ContentLength = b.rewind(), b.size
+	r.TransferEncoding, r.Trailer = nil, nil // however the body came, its size is known now
 	return r
 }
 
@@ -96,8 +110,8 @@ func (e *exchange) what() string { return e.r.Method + " " + e.r.RequestURI }
 
 // done counts and logs the exchange.
 func (e *exchange) done() {
-	if e.status == 0 { // the connection is being cut before anything was said
-		e.status = statusClientGone
+	if e.r.Method == http.MethodHead {
+		e.sent = 0 // net/http swallowed it
 	}
 	took := time.Since(e.start)
 	e.site.Stats.record(took, e.status)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 )
@@ -22,9 +23,7 @@ const page = `<!DOCTYPE html>
 // said is the sentence for each status that the proxy makes itself.
 var said = map[int]string{
 	http.StatusBadRequest:            "The request could not be understood.",
-	http.StatusForbidden:             "This page may not be seen.",
 	http.StatusNotFound:              "There is no such page.",
-	http.StatusMethodNotAllowed:      "This page does not answer to that method.",
 	http.StatusRequestTimeout:        "The request took too long to arrive.",
 	http.StatusRequestEntityTooLarge: "What was sent is larger than this site accepts.",
 	http.StatusMisdirectedRequest:    "No site of this name is served here.",
@@ -72,16 +71,14 @@ func (e *exchange) writePage(status int) {
 
 // failBody answers a request whose body did not arrive.
 func (e *exchange) failBody(err error) {
-	if e.r.ProtoAtLeast(1, 1) {
-		e.w.Header().Set("Connection", "close") // the rest of the body is not read
-	}
+	e.w.Header().Set("Connection", "close") // the rest of the body is not read
 	switch {
 	case errors.Is(err, errBodyTooLarge):
 		e.fail(http.StatusRequestEntityTooLarge, "max_body", nil)
-	case e.r.Context().Err() != nil:
-		e.status = statusClientGone
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded): // net/http ends the context for it, too
 		e.fail(http.StatusRequestTimeout, "client body", err)
+	case e.r.Context().Err() != nil:
+		e.clientGone()
 	case errors.Is(err, errClientBody):
 		e.fail(http.StatusBadRequest, "request body", err)
 	default:
@@ -92,8 +89,33 @@ func (e *exchange) failBody(err error) {
 // failClaim answers a request that got no worker.
 func (e *exchange) failClaim(err error) {
 	if errors.Is(err, context.Canceled) && e.r.Context().Err() != nil {
-		e.status = statusClientGone
-		return
+		e.clientGone()
 	}
 	e.fail(http.StatusServiceUnavailable, "no worker", err)
+}
+
+// clientGone ends an exchange that nobody waits for. Who only closed its sending
+// side must not take our silence for an empty answer.
+func (e *exchange) clientGone() {
+	e.status = statusClientGone
+	e.abort()
+}
+
+// abort cuts the connection: what was sent so far never ends as if it were whole.
+func (e *exchange) abort() {
+	if !e.r.ProtoAtLeast(1, 1) {
+		e.reset() // where the end of the connection may be the end of an answer
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (e *exchange) reset() {
+	conn, _, err := http.NewResponseController(e.w).Hijack()
+	if err != nil {
+		return
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // Close does what it can
+	}
+	conn.Close()
 }

@@ -86,18 +86,28 @@ func (p *Proxy) SetTable(t *Table) { p.table.Store(t) }
 // ServeHTTP answers one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := exchange{proxy: p, w: w, r: r, start: time.Now()}
+	if r.ContentLength != 0 {
+		e.setReadDeadline() // net/http reads what is left of a body when we are done
+	}
 	host, err := NormalizeHost(r.Host)
 	if err != nil {
 		e.fail(http.StatusBadRequest, "bad Host header", err)
 		return
 	}
-	e.site = p.table.Load().Lookup(host, r.URL.Path)
-	if e.site == nil {
+	site, known := p.table.Load().Lookup(host, r.URL.Path)
+	switch {
+	case site != nil:
+		e.site = site
+	case known:
+		e.fail(http.StatusNotFound, "no site of this host has this path", nil)
+		return
+	default:
 		e.fail(http.StatusMisdirectedRequest, "no site has this name", nil)
 		return
 	}
-	e.scheme, r.RemoteAddr = clientOf(r, p.trusted)
-	stripRequest(r.Header)
+	e.scheme = clientOf(r, p.trusted)
+	stripHop(r.Header)
+	delete(r.Header, "Expect") // we answer it ourselves
 	e.serve()
 }
 

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // Static maps a URL prefix to directories. The first that has a file wins.
@@ -35,6 +37,9 @@ func (e *exchange) serveStatic() bool {
 }
 
 func (e *exchange) serveFrom(s Static, name string) bool {
+	if strings.HasSuffix(name, "/") {
+		return false
+	}
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	if name == "" || hidden(name) || e.r.Method != http.MethodGet && e.r.Method != http.MethodHead {
 		return false
@@ -55,7 +60,7 @@ func (e *exchange) serveFile(dir, name string) bool {
 		return false
 	}
 	defer root.Close()
-	f, err := root.Open(name)
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // or a named pipe would hold us
 	if err != nil {
 		return false
 	}
@@ -67,6 +72,7 @@ func (e *exchange) serveFile(dir, name string) bool {
 	e.setWriteDeadline()
 	counted := &countingWriter{ResponseWriter: e.w, e: e}
 	counted.Header().Set("X-Content-Type-Options", "nosniff")
+	counted.Header().Set("Etag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 	http.ServeContent(counted, e.r, name, info.ModTime(), f)
 	return true
 }

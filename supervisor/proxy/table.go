@@ -1,10 +1,6 @@
 package proxy
 
 import (
-	"errors"
-	"fmt"
-	"net"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -57,18 +53,19 @@ func insert(mounts []mount, m mount) []mount {
 	return mounts
 }
 
-// Lookup returns the site of a normal host name and a path, or nil.
-func (t *Table) Lookup(host, path string) *Site {
+// Lookup returns the site of a normal host name and a path, or nil, and whether
+// any route has the name.
+func (t *Table) Lookup(host, path string) (site *Site, known bool) {
 	if mounts, ok := t.exact[host]; ok {
-		return pick(mounts, path)
+		return pick(mounts, path), true
 	}
 	for rest := host; ; {
 		dot := strings.IndexByte(rest, '.')
 		if dot < 0 {
-			return pick(t.fallback, path)
+			return pick(t.fallback, path), false
 		}
 		if mounts, ok := t.wildcards[rest[dot:]]; ok {
-			return pick(mounts, path)
+			return pick(mounts, path), true
 		}
 		rest = rest[dot+1:]
 	}
@@ -81,54 +78,4 @@ func pick(mounts []mount, path string) *Site {
 		}
 	}
 	return nil
-}
-
-var errHost = errors.New("not a host name")
-
-// NormalizeHost returns the name in a Host header in the form that tables hold:
-// lower case, without port and without one trailing dot. An address stays an
-// address, without the brackets of IPv6.
-func NormalizeHost(host string) (string, error) {
-	name := host
-	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
-		if h, port, err := net.SplitHostPort(host); err == nil {
-			if !isPort(port) {
-				return "", fmt.Errorf("%w: port %q", errHost, port)
-			}
-			name = h
-		}
-	}
-	if inner, ok := strings.CutPrefix(name, "["); ok {
-		name = strings.TrimSuffix(inner, "]")
-	}
-	if strings.Contains(name, ":") {
-		addr, err := netip.ParseAddr(name)
-		if err != nil || addr.Zone() != "" {
-			return "", fmt.Errorf("%w: %q", errHost, host)
-		}
-		return addr.String(), nil
-	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	if !validName(name) {
-		return "", fmt.Errorf("%w: %q", errHost, host)
-	}
-	return name, nil
-}
-
-func isPort(s string) bool {
-	return len(s) <= 5 && strings.Trim(s, "0123456789") == ""
-}
-
-// validName accepts what DNS and browsers do, and underscores, which are common.
-func validName(name string) bool {
-	if name == "" || len(name) > 253 || name[0] == '.' || strings.Contains(name, "..") || name[len(name)-1] == '.' {
-		return false
-	}
-	for i := range len(name) {
-		c := name[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {
-			return false
-		}
-	}
-	return true
 }
