@@ -89,6 +89,29 @@ class Leaving(WorkerCase):
             self.assertEqual(worker.wait(), 0)
             self.assertEqual((worker.out.all(), worker.err.all()), ("at exit\n", ""))
 
+    def test_system_calls_of_the_application_are_not_interrupted(self):
+        gate = self.fifo()
+        worker = self.serve("""
+            import ctypes, os
+
+            def application(environ, start_response):
+                fd = os.open(environ["QUERY_STRING"], os.O_RDONLY)
+                start_response("200 OK", [])(b"waiting")
+                buffer = ctypes.create_string_buffer(10)
+                return [b"%d" % ctypes.CDLL(None).read(fd, buffer, 10)]
+        """)
+        with worker.front() as front:
+            front.send(head(environ(query=gate)) + body(b""))
+            with open(gate, "w", buffering=1) as pen:
+                stream = front.stream()
+                next(stream)
+                for _ in range(20):
+                    worker.signal(signal.SIGTERM)
+                    os.sched_yield()
+                pen.write("abc\n")
+                self.assertEqual(b"".join(stream), b"4")
+        self.assertEqual(worker.wait(), 0)
+
     def test_interrupt_and_hangup_are_the_supervisors(self):
         worker = self.serve(GATED)
         for number in (signal.SIGINT, signal.SIGHUP):
@@ -295,6 +318,13 @@ class Forking(WorkerCase):
     APP = """
         import multiprocessing, os, signal, sys
 
+        def spawned(start_response):
+            process = multiprocessing.get_context("spawn").Process(target=sys.exit, args=(7,))
+            process.start()
+            process.join()
+            start_response("200 OK", [])
+            return [b"%d" % process.exitcode]
+
         def application(environ, start_response):
             return globals()[environ["PATH_INFO"][1:]](start_response)
 
@@ -331,6 +361,11 @@ class Forking(WorkerCase):
         with worker.front() as front:
             self.assertEqual(front.request(path="/term").body, b"-15")
             self.assertEqual(front.request(path="/term").body, b"-15")
+
+    def test_multiprocessing_spawn(self):
+        worker = self.serve(self.APP)
+        with worker.front() as front:
+            self.assertEqual(front.request(path="/spawned").body, b"7")
 
     def test_a_child_that_returns_from_the_application_ends(self):
         worker = self.serve(self.APP)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 import sys
 
 
@@ -24,18 +25,19 @@ def main():
     import_worker()
     from multisite_wsgi import config, lifecycle, load, server, status, streams
 
-    settings = config.read()
-    sys.argv = ["multisite"]
+    conf = config.read()
+    listener = socket.socket(fileno=config.LISTEN_FD)
     supervisor = status.Status()
+    sys.argv = ["multisite"]
     streams.line_by_line()
     lifecycle.dump_stacks_on_request()
     try:
-        site = load.load(settings)
+        site = load.load(conf)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a settings file too
         supervisor.failed(error)
-        lifecycle.leave(1, settings.thread_join_seconds)
-    server.serve(site.application, settings, lambda: supervisor.ready(site))
-    lifecycle.leave(0, settings.thread_join_seconds)
+        lifecycle.leave(1, conf.thread_join_seconds)
+    server.serve(site.application, conf, listener, lambda: supervisor.ready(site))
+    lifecycle.leave(0, conf.thread_join_seconds)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,9 @@ class Handler:
         if self._head is None:
             raise AssertionError("the application ended without calling start_response()")
         self._sent = True
-        if length is None or self._left is not None or self._bodiless() and (length == 0 or not self._is_head):
+        if length is None or self._left is not None or self._no_content():
+            return self._head + b"\r\n\r\n"
+        if self._is_head and not length:  # the application left the body out: GET may have one
             return self._head + b"\r\n\r\n"
         self._left = length
         return b"%b\r\nContent-Length: %d\r\n\r\n" % (self._head, length)
@@ -109,7 +111,10 @@ class Handler:
         return b"" if self._bodiless() else data
 
     def _bodiless(self):
-        return self._is_head or self._head.startswith((b"Status: 204", b"Status: 304"))
+        return self._is_head or self._no_content()
+
+    def _no_content(self):
+        return self._head.startswith((b"Status: 204", b"Status: 304"))
 
     def _finished(self):
         if self._left and not self._bodiless():

@@ -47,6 +47,8 @@ def _is_content_length(name):
         raise TypeError("the name of a response header must be a str, not %r" % (name,))
     if not _NAME.fullmatch(name):
         raise ValueError("%r is not the name of a header" % name)
+    if name.lower() == "status":
+        raise AssertionError("the status is an argument of start_response(), not the header 'Status'")
     if name.lower() in _HOP_BY_HOP:
         raise AssertionError("hop-by-hop header %r is not the application's to set (PEP 3333)" % name)
     return name.lower() == "content-length"

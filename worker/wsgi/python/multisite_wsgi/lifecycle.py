@@ -24,6 +24,7 @@ class Stop:
     def listen_to_signals(self):
         """Take over SIGTERM; leave Ctrl-C and hangups, sent to the whole terminal, to the supervisor."""
         signal.signal(signal.SIGTERM, self.request)
+        signal.siginterrupt(signal.SIGTERM, False)  # C libraries of the application do not expect EINTR; poll has it
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._in_child)

@@ -1,12 +1,10 @@
 """Accept the front door's connections and serve their requests until told to leave."""
 
 import os
-import socket
 import sys
 import threading
 
 from . import fastcgi
-from .config import LISTEN_FD
 from .connection import ClientGone, Connection
 from .handler import Handler
 from .lifecycle import Stop
@@ -14,10 +12,10 @@ from .report import log_line
 from .streams import FileWrapper
 
 
-def serve(application, config, ready):
+def serve(application, config, listener, ready):
     """Serve until SIGTERM; call ready() once requests are really answered from now on."""
     stop = Stop()
-    server = Server(application, config, socket.socket(fileno=LISTEN_FD), stop)
+    server = Server(application, config, listener, stop)
     stop.listen_to_signals()
     os.register_at_fork(after_in_child=server.forget)
     ready()
