@@ -27,13 +27,20 @@ func chrome(env *app.Env) func(*http.Request) page.Chrome {
 		}
 		user, known := auth.Current(r.Context())
 		c.User = user.Name
+		var staff []page.Link
 		for _, a := range env.Installed {
 			path := env.Path(a.Name, "")
 			if path == "" || a.Label == "" || (a.Staff && !(known && user.Staff)) {
 				continue
 			}
-			c.Links = append(c.Links, page.Link{Label: a.Label, Path: path, Current: within(r, path)})
+			link := page.Link{Label: a.Label, Path: path, Current: within(r, path)}
+			if a.Staff {
+				staff = append(staff, link)
+				continue
+			}
+			c.Links = append(c.Links, link)
 		}
+		c.Links = append(c.Links, staff...)
 		return c
 	}
 }

@@ -45,12 +45,16 @@ func dbShell(ctx context.Context, c *command, _ *flag.FlagSet) error {
 
 // nextStatement adds a line to the statement before it.
 func nextStatement(pending, line string) (statement string, complete bool) {
-	line = strings.TrimSpace(line)
+	if pending == "" {
+		line = strings.TrimSpace(line)
+	}
 	if pending == "" && line == ".tables" {
 		return "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name;", true
 	}
-	statement = strings.TrimSpace(pending + "\n" + line)
-	return statement, statement == "" || strings.HasSuffix(statement, ";")
+	if pending != "" {
+		line = pending + "\n" + line
+	}
+	return line, line == "" || strings.HasSuffix(strings.TrimSpace(line), ";")
 }
 
 // runSQL shows the rows a statement returns, or how many it changed.

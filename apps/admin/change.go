@@ -155,7 +155,7 @@ func (v views) showRefused(w http.ResponseWriter, r *http.Request, data formData
 // showForm draws the form with what was entered and what was wrong with it.
 func (v views) showForm(w http.ResponseWriter, r *http.Request, status int, data formData, form url.Values, wrong map[string]string) error {
 	var err error
-	if data.Fields, err = v.formFields(r.Context(), data.Model, form, wrong); err != nil {
+	if data.Fields, err = v.formFields(r.Context(), data.Model, form, wrong, data.ID == 0); err != nil {
 		return err
 	}
 	return v.render(w, r, status, data)

@@ -24,7 +24,7 @@ func (v views) showConflict(w http.ResponseWriter, r *http.Request, data formDat
 	if len(last) > 0 {
 		data.Conflict = &last[0]
 	}
-	if data.Fields, err = v.formFields(ctx, data.Model, r.PostForm, nil); err != nil {
+	if data.Fields, err = v.formFields(ctx, data.Model, r.PostForm, nil, false); err != nil {
 		return err
 	}
 	stored := map[string]string{}

@@ -51,13 +51,16 @@ func (f formField) Described() string {
 	return strings.Join(ids, " ")
 }
 
+// Seconds reports whether a Moment is to be entered to the second.
+func (f formField) Seconds() bool { return f.Kind == model.Moment && len(f.Value) == len(formSeconds) }
+
 // Is reports whether the field is of a kind, by its name in templates.
 func (f formField) Is(kind string) bool {
 	return kind == map[model.Kind]string{model.Long: "long", model.Bool: "bool", model.Choice: "select", model.One: "select", model.Many: "many"}[f.Kind]
 }
 
 // formFields draws every editable field of a model with what was entered.
-func (v views) formFields(ctx context.Context, m model.Model, form url.Values, wrong map[string]string) ([]formField, error) {
+func (v views) formFields(ctx context.Context, m model.Model, form url.Values, wrong map[string]string, adding bool) ([]formField, error) {
 	var fields []formField
 	for _, f := range m.Fields {
 		if !f.Editable() {
@@ -68,7 +71,10 @@ func (v views) formFields(ctx context.Context, m model.Model, form url.Values, w
 			drawn.Limit = 200
 		}
 		if f.Kind == model.Secret {
-			drawn.Value = ""
+			drawn.Value, drawn.Required = "", adding
+			if !adding {
+				drawn.Help = "Leave it empty to keep it as it is. " + f.Help
+			}
 		}
 		var err error
 		if drawn.Options, err = v.options(ctx, f, form[f.Name]); err != nil {
@@ -76,11 +82,23 @@ func (v views) formFields(ctx context.Context, m model.Model, form url.Values, w
 		}
 		fields = append(fields, drawn)
 	}
-	focus := max(slices.IndexFunc(fields, func(f formField) bool { return f.Error != "" }), 0)
-	if len(fields) > 0 {
-		fields[focus].Focus = true
-	}
+	setFocus(fields, len(wrong) > 0)
 	return fields, nil
+}
+
+// setFocus puts the cursor where something is to be done: at the first error,
+// or in the first text field of an empty form.
+func setFocus(fields []formField, wrong bool) {
+	for i, f := range fields {
+		if f.Error != "" {
+			fields[i].Focus = true
+			return
+		}
+	}
+	first := slices.IndexFunc(fields, func(f formField) bool { return f.Kind == model.Text })
+	if !wrong && first >= 0 && fields[first].Value == "" {
+		fields[first].Focus = true
+	}
 }
 
 func inputType(kind model.Kind) string {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -29,6 +30,8 @@ func (v views) index(w http.ResponseWriter, r *http.Request) error {
 		Recent []indexEntry
 	}
 	seen := v.targets(r)
+	// What everybody edits comes first.
+	slices.SortStableFunc(seen, func(a, b target) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, t := range seen {
 		if len(data.Groups) == 0 || data.Groups[len(data.Groups)-1].App != t.App {
 			data.Groups = append(data.Groups, indexGroup{App: t.App})
@@ -56,4 +59,11 @@ func (v views) index(w http.ResponseWriter, r *http.Request) error {
 		data.Recent = append(data.Recent, found)
 	}
 	return v.view.Render(w, r, http.StatusOK, "index.html", data)
+}
+
+func rank(t target) int {
+	if t.Model.Superuser {
+		return 1
+	}
+	return 0
 }

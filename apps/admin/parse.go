@@ -142,7 +142,7 @@ func parseKind(f model.Field, value string, zone *time.Location) (any, error) {
 }
 
 func parseMoment(value string, zone *time.Location) (any, error) {
-	for _, layout := range []string{formTime, "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04"} {
+	for _, layout := range []string{formTime, formSeconds, "2006-01-02 15:04", "2006-01-02 15:04:05"} {
 		if moment, err := time.ParseInLocation(layout, value, zone); err == nil && moment.Year() >= 1000 {
 			return db.Time{Time: moment}.Value()
 		}

@@ -9,8 +9,12 @@ import (
 	"github.com/multisite/multisite/apps/model"
 )
 
-// formTime is how browsers write a date and time. Some leave out the seconds.
-const formTime = "2006-01-02T15:04:05"
+// How browsers write a date and time. Seconds are shown only where there are
+// some, for they make the field hard to read.
+const (
+	formTime    = "2006-01-02T15:04"
+	formSeconds = "2006-01-02T15:04:05"
+)
 
 // entered writes a stored value as it stands in a form.
 func entered(f model.Field, stored any, zone *time.Location) string {
@@ -21,6 +25,9 @@ func entered(f model.Field, stored any, zone *time.Location) string {
 		var t db.Time
 		if t.Scan(stored) != nil {
 			return fmt.Sprint(stored)
+		}
+		if t.Second() != 0 {
+			return t.In(zone).Format(formSeconds)
 		}
 		return t.In(zone).Format(formTime)
 	}

@@ -63,9 +63,10 @@ func scanPoll(row func(...any) error) (Poll, error) {
 	return p, err
 }
 
-// list returns the polls of a site without their choices, newest first.
+// list returns the polls of a site without their choices: first those that
+// are open, and of these the newest.
 func list(ctx context.Context, d *db.DB, site int64) ([]Poll, error) {
-	polls, err := db.Collect(ctx, d, scanPoll, visible+" ORDER BY p.opens_at DESC, p.id DESC LIMIT 100", site, db.Now())
+	polls, err := db.Collect(ctx, d, scanPoll, visible+" ORDER BY coalesce(p.closes_at <= ?, 0), p.opens_at DESC, p.id DESC LIMIT 100", site, db.Now(), db.Now())
 	if err != nil {
 		return nil, fmt.Errorf("list polls: %w", err)
 	}
