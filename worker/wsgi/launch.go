@@ -15,12 +15,16 @@ import (
 
 // event is what a worker says once on its status pipe.
 type event struct {
-	Event     string   `json:"event"` // "ready" or "failed"
+	Event     string   `json:"event"` // "ready", "failed" or, of a zygote, "unsafe"
 	Python    string   `json:"python"`
 	Django    string   `json:"django"`
 	Static    []Static `json:"static"`
 	Error     string   `json:"error"`
 	Traceback string   `json:"traceback"`
+
+	Reasons      []string `json:"reasons"`       // of "unsafe"
+	WarmupErrors []string `json:"warmup_errors"` // of a zygote
+	Tricks       []string `json:"tricks"`        // that a zygote applied
 }
 
 // Static is a URL prefix and the directories in which a Django site has its
@@ -30,8 +34,9 @@ type Static struct {
 	Dirs []string `json:"dirs"`
 }
 
-// Launch starts a worker in a fresh interpreter and returns it when it answers.
-// A site whose code does not load is a *process.LaunchError with its traceback.
+// Launch starts a worker and returns it when it answers: forked from the site's
+// zygote, or in a fresh interpreter. A site whose code does not load is a
+// *process.LaunchError with its traceback.
 func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	path := r.socketPath(id)
 	listener, err := unixsock.Listen(path, r.opts.Threads+1)
@@ -39,7 +44,7 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 		return nil, err
 	}
 	defer listener.Close()
-	w, err := r.start(ctx, id, path, listener)
+	w, err := r.launch(ctx, id, path, listener)
 	if err != nil {
 		_ = os.Remove(path) // nobody listens any more
 		return nil, err
@@ -47,27 +52,49 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	return w, nil
 }
 
-func (r *Runtime) start(ctx context.Context, id, path string, listener *os.File) (*Worker, error) {
-	p, status, err := r.spawn(id, listener)
+func (r *Runtime) launch(ctx context.Context, id, path string, listener *os.File) (*Worker, error) {
+	if r.opts.Preload == PreloadOff {
+		p, status, err := r.spawn(id, listener)
+		if err != nil {
+			return nil, err
+		}
+		return r.await(ctx, p, status, path)
+	}
+	m, err := r.getMould(ctx)
 	if err != nil {
 		return nil, err
 	}
+	p, status, err := r.born(m, id, listener)
+	if err != nil {
+		return nil, err
+	}
+	w, err := r.await(ctx, p, status, path)
+	r.count(m, ctx, err)
+	if err == nil && m.zygote != nil {
+		w.info = m.info
+	}
+	return w, err
+}
+
+// await returns the worker when it answers, and ends it when it does not.
+func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File, path string) (*Worker, error) {
 	defer status.Close()
 	stop := context.AfterFunc(ctx, p.Kill)
 	defer stop()
 	w := &Worker{Process: p, socket: path, client: r.client(path)}
+	var err error
 	if w.info, err = waitReady(p, status); err == nil {
 		err = w.client.Probe(ctx)
 	}
-	if err != nil {
-		w.Kill()
-		<-w.Done()
-		if ctx.Err() != nil {
-			return nil, process.NewLaunchError(context.Cause(ctx).Error(), p)
-		}
-		return nil, err
+	if err == nil {
+		return w, nil
 	}
-	return w, nil
+	w.Kill()
+	<-w.Done()
+	if ctx.Err() != nil {
+		return nil, process.NewLaunchError(context.Cause(ctx).Error(), p)
+	}
+	return nil, err
 }
 
 // spawn starts the interpreter and hands it its configuration.
@@ -111,6 +138,8 @@ func waitReady(p *process.Process, status io.Reader) (event, error) {
 		return e, process.NewLaunchError(fmt.Sprintf("the worker ended before it was ready: %v", p.Exit()), p)
 	case err != nil:
 		return e, fmt.Errorf("read the worker's first word: %w", err)
+	case e.Event == "unsafe":
+		return e, &unsafeError{e.Reasons}
 	case e.Event != "ready":
 		return e, &process.LaunchError{Problem: e.Error, Detail: e.Traceback}
 	}

@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/multisite/multisite/worker/process"
 )
@@ -28,6 +30,15 @@ type Options struct {
 	Threads    int
 	Processes  int
 
+	Preload      Preload
+	Warmup       []string // paths that a zygote requests before it is forked
+	WarmupStrict bool     // a warm-up request that raises keeps the site from starting
+	Host         string   // of warm-up requests
+	Tricks       []string // what a zygote does so that its pages stay shared
+	Learn        bool     // find out what the site can share with others
+
+	StartupTimeout time.Duration
+
 	SocketDir string                    // where workers' sockets are made
 	CodeDir   string                    // where the embedded Python code is written
 	Output    func(worker, line string) // what workers write to stdout and stderr
@@ -36,8 +47,16 @@ type Options struct {
 
 // Runtime starts the workers of one generation of a site.
 type Runtime struct {
-	opts Options
-	code string // directory of the package multisite_wsgi
+	opts   Options
+	code   string // directory of the package multisite_wsgi
+	making sync.WaitGroup
+
+	mu sync.Mutex
+	// mu protects all below
+	project *Project // that the first mould is made with
+	mould   *mould
+	misses  int // forked workers in a row that did not become ready
+	broken  int // zygotes that were given up for that
 }
 
 // New returns a Runtime. It starts nothing.
@@ -52,8 +71,25 @@ func New(o Options) (*Runtime, error) {
 	return &Runtime{opts: o, code: code}, nil
 }
 
-// Close removes the directory of the sockets. Every worker must have ended.
-func (r *Runtime) Close() { _ = os.RemoveAll(r.opts.SocketDir) } // only sockets of dead processes are in it
+// Close ends the zygote and removes the directory of the sockets. No worker is
+// launched after it; those that run are not touched.
+func (r *Runtime) Close() {
+	r.making.Wait()
+	r.mu.Lock()
+	m, project := r.mould, r.project
+	r.mould, r.project = nil, nil
+	r.mu.Unlock()
+	if project == nil && m != nil {
+		project = m.project
+	}
+	if project != nil {
+		project.forget(r)
+	}
+	if m != nil && m.zygote != nil {
+		m.zygote.end()
+	}
+	_ = os.RemoveAll(r.opts.SocketDir) // a worker that drains needs its connections, not the name
+}
 
 // socketPath is the socket of the worker with an id like "subdomain1/1".
 func (r *Runtime) socketPath(id string) string {

@@ -1,0 +1,237 @@
+package wsgi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// Preload says whether a site's code is loaded once and forked.
+type Preload string
+
+// The values of the key preload.
+const (
+	PreloadAuto Preload = "auto"  // where it is proved safe, else each worker loads it
+	PreloadOn   Preload = "true"  // a site that is not safe to fork does not start
+	PreloadOff  Preload = "false" // each worker is an interpreter of its own
+)
+
+// missesAllowed is how many workers in a row may not become ready before their
+// zygote is taken for broken.
+const missesAllowed = 3
+
+// zygoteConfig is what a zygote is told of a site.
+type zygoteConfig struct {
+	config
+	Env           map[string]string `json:"env"`
+	Warmup        []string          `json:"warmup"`
+	WarmupStrict  bool              `json:"warmup_strict"`
+	Host          string            `json:"hosts"`
+	Tricks        []string          `json:"tricks"`
+	Learned       string            `json:"learned"`
+	Learn         bool              `json:"learn"`
+	SupervisorPID int               `json:"supervisor_pid"`
+}
+
+func (r *Runtime) zygoteConfig(id string) zygoteConfig {
+	env := make(map[string]string, len(r.opts.Env))
+	for _, v := range r.opts.Env {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	return zygoteConfig{
+		config:        r.config(id),
+		Env:           env,
+		Warmup:        r.opts.Warmup,
+		WarmupStrict:  r.opts.WarmupStrict,
+		Host:          r.opts.Host,
+		Tricks:        r.opts.Tricks,
+		Learned:       filepath.Join(r.opts.CodeDir, "learned", r.opts.Site+".json"),
+		Learn:         r.opts.Learn,
+		SupervisorPID: os.Getpid(),
+	}
+}
+
+// mould is what a site's workers are made from: its zygote, or the project's for
+// a site that loads its code in each worker, or a fresh interpreter.
+type mould struct {
+	ready   chan struct{} // closed when all below is set
+	zygote  *zygote
+	project *Project
+	info    event
+	err     error  // why the site can not start
+	note    string // how workers share memory, for status
+}
+
+// getMould returns what workers are made from; the first call makes it. A mould
+// that failed or whose zygote has died is made anew by the next call.
+func (r *Runtime) getMould(ctx context.Context) (*mould, error) {
+	r.mu.Lock()
+	if r.mould == nil || r.mould.spent() {
+		m := &mould{ready: make(chan struct{}), project: r.project}
+		r.mould, r.project = m, nil // the project zygote serves each site once
+		if m.project == nil {
+			m.project = NewProject([]*Runtime{r}, r.opts.Log)
+		}
+		r.making.Go(func() { r.make(m) })
+	}
+	m := r.mould
+	r.mu.Unlock()
+	select {
+	case <-m.ready:
+		return m, m.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// spent tells whether the mould has to be made anew.
+func (m *mould) spent() bool {
+	select {
+	case <-m.ready:
+		return m.err != nil || m.zygote != nil && !m.zygote.alive()
+	default:
+		return false
+	}
+}
+
+// make makes the mould. Where it can not be a zygote of the site, that is said
+// once in the log and kept for status.
+func (r *Runtime) make(m *mould) {
+	defer close(m.ready)
+	z, err := m.project.get()
+	if err != nil {
+		m.project.release(r, 1)
+		m.project = nil
+		r.fallBack(m, fmt.Sprintf("no project zygote: %v", err))
+		return
+	}
+	if r.opts.Processes == 1 {
+		m.note = "on (project)"
+		return // its one worker is forked from the project zygote
+	}
+	err = r.makeZygote(m, z)
+	var unsafe *unsafeError
+	switch {
+	case err == nil:
+		m.note = "on"
+	case errors.As(err, &unsafe):
+		m.project.need(r, r.opts.Processes)
+		r.fallBack(m, unsafe.text())
+	default:
+		m.err = err
+	}
+	m.project.release(r, 1)
+	if m.zygote != nil || m.err != nil {
+		m.project = nil
+	}
+}
+
+// fallBack lets each worker load the code itself, unless preload = true forbids it.
+func (r *Runtime) fallBack(m *mould, why string) {
+	if r.opts.Preload == PreloadOn {
+		m.err = &process.LaunchError{Problem: "preload = true, but " + why}
+		return
+	}
+	m.note = "off (" + why + ")"
+	r.opts.Log.Warn("workers load the code themselves: more memory, slower start", "reason", why)
+}
+
+// makeZygote forks the site's zygote and waits until it has loaded the site.
+func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	b, err := newBirth(func(line string) { r.opts.Output(r.opts.Site+"/zygote", line) })
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	command := siteCommand{"site", r.zygoteConfig(r.opts.Site + "/zygote")}
+	p, err := b.fork(parent, command, theirs)
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	defer b.status.Close()
+	z := &zygote{Process: p, control: ours}
+	overdue := time.AfterFunc(r.opts.StartupTimeout, p.Kill)
+	defer overdue.Stop()
+	m.info, err = waitReady(p, b.status)
+	if err != nil {
+		z.end()
+		return err
+	}
+	m.zygote = z
+	for _, warning := range m.info.WarmupErrors {
+		r.opts.Log.Warn("warm-up request failed", "error", warning)
+	}
+	r.opts.Log.Info("site zygote ready", "pid", p.PID(), "tricks", strings.Join(m.info.Tricks, " "))
+	return nil
+}
+
+type siteCommand struct {
+	Cmd    string       `json:"cmd"`
+	Config zygoteConfig `json:"config"`
+}
+
+type forkCommand struct {
+	Cmd    string `json:"cmd"`
+	Worker string `json:"worker"`
+}
+
+// Rest lets the site's zygote go, to be made anew when a worker is needed.
+func (r *Runtime) Rest() {
+	r.mu.Lock()
+	m := r.mould
+	if m == nil || m.zygote == nil || m.spent() {
+		r.mu.Unlock()
+		return
+	}
+	r.mould = nil
+	r.mu.Unlock()
+	m.zygote.end()
+}
+
+// ZygotePID is the process id of the site's zygote; 0: there is none.
+func (r *Runtime) ZygotePID() int {
+	m := r.made()
+	if m == nil || m.zygote == nil || !m.zygote.alive() {
+		return 0
+	}
+	return m.zygote.PID()
+}
+
+// PreloadState is "on", or "off" with the reason.
+func (r *Runtime) PreloadState() string {
+	if r.opts.Preload == PreloadOff {
+		return "off"
+	}
+	if m := r.made(); m != nil {
+		return m.note
+	}
+	return ""
+}
+
+// made returns the mould when it is there.
+func (r *Runtime) made() *mould {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mould == nil {
+		return nil
+	}
+	select {
+	case <-r.mould.ready:
+		return r.mould
+	default:
+		return nil
+	}
+}

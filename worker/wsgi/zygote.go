@@ -1,0 +1,196 @@
+package wsgi
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// answerTime is how long a zygote may take for a fork. One that takes longer is
+// stuck in a lock that its fork left behind, or worse: it is killed.
+const answerTime = 20 * time.Second
+
+// maxMessage bounds what a zygote may answer.
+const maxMessage = 16 << 20
+
+// zygote is a process that has loaded code and forks on command. It only ever
+// waits for a command on its control socket, and ends when that closes.
+type zygote struct {
+	*process.Process
+	mu sync.Mutex
+	// mu is held for one command and its answer
+	control *net.UnixConn
+}
+
+// socketPair returns both ends of a control socket: ours, and the one that a
+// zygote inherits.
+func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a control socket: %w", err)
+	}
+	theirs = os.NewFile(uintptr(fds[1]), "control")
+	f := os.NewFile(uintptr(fds[0]), "control")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return c.(*net.UnixConn), theirs, nil
+}
+
+// ask sends a command, with descriptors, and reads the answer. After an error the
+// zygote can not be used any more: command and answer may be out of step.
+func (z *zygote) ask(limit time.Duration, command, answer any, files ...*os.File) error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	_ = z.control.SetDeadline(time.Now().Add(limit)) // a socket has deadlines
+	err := send(z.control, command, files)
+	if err == nil {
+		err = receive(z.control, answer)
+	}
+	if err != nil {
+		z.control.Close()
+		z.Kill()
+		return fmt.Errorf("ask zygote %d: %w", z.PID(), err)
+	}
+	return nil
+}
+
+// alive tells whether the zygote can still be asked.
+func (z *zygote) alive() bool {
+	select {
+	case <-z.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// end lets the zygote go and waits until it has.
+func (z *zygote) end() {
+	z.control.Close()
+	z.Kill() // it holds nothing that needs a farewell
+	<-z.Done()
+}
+
+// send writes a message: its length in four bytes, then JSON. Descriptors travel
+// with the first byte (SCM_RIGHTS, unix(7)).
+func send(c *net.UnixConn, v any, files []*os.File) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b = append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
+	var rights []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		rights = unix.UnixRights(fds...)
+	}
+	n, _, err := c.WriteMsgUnix(b, rights, nil)
+	if err != nil {
+		return err
+	}
+	_, err = c.Write(b[n:])
+	return err
+}
+
+func receive(c *net.UnixConn, v any) error {
+	var head [4]byte
+	if _, err := io.ReadFull(c, head[:]); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errors.New("it has ended")
+		}
+		return err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n > maxMessage {
+		return fmt.Errorf("an answer of %d bytes", n)
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(c, b); err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
+
+// forked is the answer to every command that forks.
+type forked struct {
+	PID    int      `json:"pid"`
+	Unsafe []string `json:"unsafe"` // why it is not safe to fork now
+	Error  string   `json:"error"`
+}
+
+// birth is a process that a zygote forks, and the ends of pipes that it gets.
+type birth struct {
+	output *process.Output
+	status *os.File // our end
+	theirs *os.File // the child's end of status
+}
+
+func newBirth(line func(string)) (*birth, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := process.NewOutput(line)
+	if err != nil {
+		r.Close()
+		w.Close()
+		return nil, err
+	}
+	return &birth{output: output, status: r, theirs: w}, nil
+}
+
+// fork asks z for a child and takes charge of it. first is the descriptor that
+// the child gets before its status pipe and its output.
+func (b *birth) fork(z *zygote, command any, first *os.File) (*process.Process, error) {
+	var answer forked
+	err := z.ask(answerTime, command, &answer, first, b.theirs, b.output.File())
+	b.theirs.Close()
+	switch {
+	case err == nil && answer.PID > 0:
+		p, err := process.Adopt(answer.PID, b.output)
+		if err != nil {
+			b.drop()
+		}
+		return p, err
+	case err == nil && len(answer.Unsafe) > 0:
+		err = &unsafeError{answer.Unsafe}
+	case err == nil:
+		err = fmt.Errorf("zygote %d: %s", z.PID(), answer.Error)
+	}
+	b.drop()
+	return nil, err
+}
+
+func (b *birth) drop() {
+	b.status.Close()
+	b.output.Close()
+}
+
+// unsafeError says why code that is loaded must not be forked.
+type unsafeError struct{ reasons []string }
+
+func (e *unsafeError) Error() string { return "not safe to fork: " + e.text() }
+
+func (e *unsafeError) text() string {
+	if len(e.reasons) == 1 {
+		return e.reasons[0]
+	}
+	return fmt.Sprintf("%s and %d more", e.reasons[0], len(e.reasons)-1)
+}
