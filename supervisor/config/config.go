@@ -56,6 +56,7 @@ type Site struct {
 
 	Processes Range
 	Threads   int
+	Preload   Preload // of a Python site
 
 	ListenBacklog     int // requests that may wait for a worker
 	QueueTimeout      time.Duration

@@ -82,7 +82,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			ServerName: "blog.example.com", Aliases: []string{},
 			Kind: WSGI, Settings: "project.blog",
 			Python: dir + "/venv/bin/python3", PythonPath: []string{}, Home: dir, Env: map[string]string{},
-			Processes: Range{1, 1}, Threads: 1, ListenBacklog: 100,
+			Processes: Range{1, 1}, Threads: 1, Preload: defaultPreload(), ListenBacklog: 100,
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
 			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second,
 			MaxBody: 64_000_000, Static: map[string]string{},
@@ -113,6 +113,13 @@ home = "run"
 env = { LANG = "C", EMPTY = "" }
 processes = { min = 0, max = 5 }
 threads = 3
+preload = false
+warmup = ["/", "/admin/login/"]
+warmup_strict = true
+gc_freeze = false
+seal_heap = false
+relocate_code = false
+immortal = "on"
 listen_backlog = 0
 queue_timeout = "1s"
 request_timeout = "2s"
@@ -138,6 +145,7 @@ static = { "/static" = "static", "/a/media/" = "media" }
 			Python: dir + "/prefix/bin/python", PythonPath: []string{dir + "/src", "/"}, Home: dir + "/run",
 			Env:       map[string]string{"LANG": "C", "EMPTY": ""},
 			Processes: Range{0, 5}, Threads: 3, ListenBacklog: 0,
+			Preload:      Preload{Mode: "false", Warmup: []string{"/", "/admin/login/"}, WarmupStrict: true, Immortal: "on"},
 			QueueTimeout: time.Second, RequestTimeout: 2 * time.Second, StartupTimeout: 3 * time.Second,
 			GracefulTimeout: 4 * time.Second, ShutdownTimeout: time.Second / 2, InactivityTimeout: time.Hour,
 			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media"},
@@ -145,6 +153,14 @@ static = { "/static" = "static", "/a/media/" = "media" }
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v\ngot site  %+v\nwant site %+v", c, want, c.Sites[0], want.Sites[0])
+	}
+}
+
+func TestLoad_RangeHasAnInactivityTimeout(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, project(t), "[site.blog]\nserver_name = 'b'\nsettings = 'project.blog'\nprocesses = { min = 0, max = 3 }\n")
+	if got := c.Sites[0].InactivityTimeout; got != idleByDefault {
+		t.Errorf("got %v, want %v", got, idleByDefault)
 	}
 }
 

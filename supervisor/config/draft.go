@@ -28,6 +28,7 @@ func newDraft(dir string) *draft {
 		Home:            dir,
 		Env:             map[string]string{},
 		Processes:       Range{1, 1},
+		Preload:         defaultPreload(),
 		ListenBacklog:   100,
 		QueueTimeout:    30 * time.Second,
 		RequestTimeout:  60 * time.Second,
@@ -73,6 +74,7 @@ func (d *draft) readCommon() {
 	}
 	d.readEnv()
 	d.readProcesses()
+	d.readPreload()
 	t.Int("threads", &d.Threads, 1)
 	t.Int("listen_backlog", &d.ListenBacklog, 0)
 	d.readTimeouts()

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
 )
@@ -110,9 +111,16 @@ func (l *loader) finishSite(d *draft) {
 		d.Threads = map[Kind]int{WSGI: 1, Apps: 100, App: 100}[d.Kind]
 	}
 	if d.Kind != WSGI {
-		d.table.Reject("a key of Python sites; this is a Go site", "", "python_home", "python_path")
+		d.table.Reject("a key of Python sites; this is a Go site", "", append([]string{"python_home", "python_path"}, preloadKeys...)...)
+	}
+	if d.Processes.Min < d.Processes.Max && d.InactivityTimeout == 0 {
+		d.InactivityTimeout = idleByDefault
 	}
 }
+
+// idleByDefault is when a site with a range of processes gives one up, unless
+// inactivity_timeout says otherwise.
+const idleByDefault = 5 * time.Minute
 
 var (
 	dottedName = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)

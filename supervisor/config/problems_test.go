@@ -72,6 +72,9 @@ default = "yes"
 home = 7
 env = "LANG=C"
 static = ["static"]
+preload = "yes"
+warmup = ["login/"]
+immortal = true
 `, []string{
 			`sites.toml:4: unknown key "site.x.proceses" [did you mean "processes"?]`,
 			`sites.toml:5: site.x.processes: must be a whole number or a table { min, max }, not a string`,
@@ -88,6 +91,9 @@ static = ["static"]
 			`sites.toml:16: site.x.home: must be a string, not a whole number`,
 			`sites.toml:17: site.x.env: must be a table, not a string`,
 			`sites.toml:18: site.x.static: must be a table, not a list`,
+			`sites.toml:19: site.x.preload: "yes" is not a way to preload [write true, false or "auto"]`,
+			`sites.toml:20: site.x.warmup: "login/" is not a path [a path begins with "/"]`,
+			`sites.toml:21: site.x.immortal: must be a string, not true or false`,
 		}},
 		{"defaults", `[defaults]
 server_name = "x"
