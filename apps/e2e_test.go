@@ -112,6 +112,14 @@ func runManage(t testing.TB, state, stdin string, args ...string) (code int, out
 	return code, out.String()
 }
 
+// manageFile is runManage for a site with a settings file of its own.
+func manageFile(t testing.TB, settings, stdin string, args ...string) (code int, output string) {
+	t.Helper()
+	var out bytes.Buffer
+	code = apps.Manage(t.Context(), settings, apps.Options{}, args, strings.NewReader(stdin), &out, &out)
+	return code, out.String()
+}
+
 // browser drives one window as a person would: by what is written on things.
 type browser struct {
 	t   testing.TB
