@@ -3,6 +3,7 @@ package pool_test
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,20 +58,25 @@ func TestPool_AbandonedWorkerIsReplacedAtOnce(t *testing.T) {
 // A worker that drains for another reason can get stuck too: it is not waited for.
 func TestPool_AbandonEndsADrainingWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := &crew{}
-		p := settled(t, fixed(1), c)
+		s := fixed(1)
+		s.Threads = 2
+		c := &crew{linger: 2 * time.Second}
+		p := settled(t, s, c)
 		w := c.last()
-		stuck := p.claim("GET /stuck")
+		stuck, too := p.claim("GET /stuck"), p.claim("GET /too")
 		p.Stop()
 		time.Sleep(time.Second)
+		too.Abandon(pool.ReasonRequestTimeout)
 		stuck.Abandon(pool.ReasonRequestTimeout)
+		synctest.Wait() // it ends without their release
 		stuck.Release()
+		too.Release()
 		<-p.ended
 		if _, at, _ := w.told(); at.Sub(p.began) != time.Second || w.dumps != 1 {
 			t.Errorf("stopped at %v after %d stacks, want 1s, 1", at.Sub(p.began), w.dumps)
 		}
 		e := p.told(pool.WorkerExited)
-		if len(e) != 1 || e[0].Reason != pool.ReasonStop || !slices.Equal(e[0].Running, []string{"GET /stuck"}) {
+		if len(e) != 1 || e[0].Reason != pool.ReasonStop || !slices.Equal(e[0].Running, []string{"GET /stuck", "GET /too"}) {
 			t.Errorf("got %+v", e)
 		}
 	})
@@ -104,6 +110,27 @@ func TestPool_BrokenWorkerGetsNoOtherClaim(t *testing.T) {
 		running := slices.Sorted(slices.Values(e[0].Running))
 		if !slices.Equal(running, []string{"GET /bystander", "GET /poison"}) {
 			t.Errorf("got %q running when it died", running)
+		}
+	})
+}
+
+// The end of the worker is known late: the last requests that broke are still told.
+func TestPool_DeathSeenLateIsToldWithItsRequests(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := fixed(1)
+		s.Threads = 10
+		c := &crew{}
+		p := settled(t, s, c)
+		var broken sync.WaitGroup
+		for i := range 10 {
+			broken.Go(p.claim(fmt.Sprintf("GET /%d", i)).Broken)
+		}
+		broken.Wait()
+		time.Sleep(time.Second)
+		c.last().crash()
+		synctest.Wait()
+		if e := p.told(pool.WorkerExited); len(e) != 1 || len(e[0].Running) != 8 {
+			t.Errorf("got %+v, want one end with the last eight", e)
 		}
 	})
 }

@@ -106,6 +106,18 @@ func TestPool_StopWhileStarting(t *testing.T) {
 	})
 }
 
+func TestPool_RunReturnsAfterTheLastEvent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(2), &crew{})
+		p.onEvent(func(pool.Event) { time.Sleep(time.Second) })
+		p.Stop()
+		<-p.ended
+		if p.elapsed() != time.Second {
+			t.Errorf("returned after %v, want 1s", p.elapsed())
+		}
+	})
+}
+
 func TestPool_StopEndsAWorkerThatStartedAllTheSame(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Minute, deaf: true}

@@ -62,6 +62,20 @@ func TestPool_GrowsAsManyAsWait(t *testing.T) {
 	}
 }
 
+// A worker that died is coming back: it counts as one that will take a request.
+func TestPool_BackoffIsNoReasonToGrow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{}
+		p := settled(t, between(1, 5), c)
+		c.last().crash()
+		synctest.Wait()
+		o := <-p.wait(t.Context(), "GET /")
+		if o.err != nil || o.after != 100*time.Millisecond || p.Status().Desired != 1 {
+			t.Errorf("got %v after %v, %d desired, want a worker after 100ms, 1", o.err, o.after, p.Status().Desired)
+		}
+	})
+}
+
 func TestPool_GrowsNoMoreThanFixedCount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}

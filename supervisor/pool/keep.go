@@ -92,7 +92,7 @@ func (p *Pool) provedLocked(r *release) {
 	case p.next:
 		p.switchLocked(r)
 	case p.current:
-		p.trouble.recovered()
+		p.trouble.broken = nil
 	}
 }
 
@@ -114,7 +114,7 @@ func (p *Pool) notReady(m *member, err error) {
 	switch {
 	case unwanted:
 	case m.release == p.next:
-		p.next.failed = err
+		p.next.failed, p.next = err, nil
 	case m.release == p.current:
 		p.trouble.launchFailed(err, m.started, now)
 		if p.hopelessLocked() {

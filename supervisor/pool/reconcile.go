@@ -31,7 +31,7 @@ func (p *Pool) reconcile(now time.Time) (starts []*member, wait time.Duration, f
 	for range n {
 		starts = append(starts, p.addLocked(p.current, now))
 	}
-	if p.next != nil && p.next.failed == nil && !p.hasLocked(p.next) {
+	if p.next != nil && !p.hasLocked(p.next) {
 		starts = append(starts, p.addLocked(p.next, now))
 	}
 	return starts, wait, false

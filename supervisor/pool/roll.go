@@ -23,16 +23,21 @@ func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
 	return p.Settled(ctx)
 }
 
+// Launcher returns what new workers are launched from.
+func (p *Pool) Launcher() Launcher {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.current.launcher
+}
+
 // begin sets up the trial of a new generation; a sleeping site has nothing to try.
 func (p *Pool) begin(l Launcher, reason Reason) *release {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &release{generation: p.current.generation + 1, launcher: l, reason: reason}
-	switch {
-	case p.stopped:
-	case p.desired == 0:
+	if p.desired == 0 {
 		p.switchLocked(r)
-	default:
+	} else {
 		p.next = r
 	}
 	p.changedLocked()
@@ -44,9 +49,6 @@ func (p *Pool) tried(ctx context.Context, r *release) error {
 	for {
 		p.mu.Lock()
 		current, failed, stopped, changed := p.current == r, r.failed, p.stopped, p.changed
-		if failed != nil {
-			p.next = nil
-		}
 		p.mu.Unlock()
 		switch {
 		case current:

@@ -30,8 +30,8 @@ func TestPool_RollsTakeTurns(t *testing.T) {
 		next := roll(t.Context(), p, third)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if err := p.Roll(ctx, &crew{}, pool.ReasonReload); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v, want the deadline while others roll", err)
+		if err := p.Roll(ctx, &crew{}, pool.ReasonReload); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Millisecond {
+			t.Errorf("got %v after %v, want the deadline while others roll", err, p.elapsed())
 		}
 		if o := <-first; o.err != nil || o.after != 2*time.Second {
 			t.Errorf("first: got %v after %v, want done after 2s", o.err, o.after)
@@ -112,6 +112,28 @@ func TestPool_RollAfterStopStartsNothing(t *testing.T) {
 		<-p.ended
 		if young.launched() != 0 {
 			t.Errorf("got %d launches", young.launched())
+		}
+	})
+}
+
+// A trial that was called off and became ready all the same takes no request.
+func TestPool_CancelledTrialThatStartedAllTheSame(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(1), &crew{})
+		young := &crew{delay: time.Minute, deaf: true}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := p.Roll(ctx, young, pool.ReasonReload); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v, want the deadline", err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		e := p.told(pool.WorkerExited)
+		if len(e) != 1 || e[0].Worker != pool.Worker(young.last()) || e[0].Reason != pool.ReasonReload {
+			t.Errorf("got %+v, want the end of the trial for reload", e)
+		}
+		if got := p.Status(); got.Generation != 1 || got.Ready != 1 || len(got.Workers) != 1 {
+			t.Errorf("got generation %d, %d ready of %d", got.Generation, got.Ready, len(got.Workers))
 		}
 	})
 }

@@ -52,6 +52,9 @@ func TestPool_RollReplacesAllWithoutAGap(t *testing.T) {
 				t.Errorf("%s was stopped %d times", w.id, stops)
 			}
 		}
+		if p.Launcher() != pool.Launcher(young) {
+			t.Error("new workers come from the old launcher")
+		}
 		if young.launched() != 5 || young.most != 2 {
 			t.Errorf("got %d launches, %d at once, want 5, 2", young.launched(), young.most)
 		}
@@ -108,6 +111,9 @@ func TestPool_FailedTrialLeavesTheOldWorkers(t *testing.T) {
 		time.Sleep(time.Minute)
 		if !maps.Equal(before, p.workers()) || bad.launched() != 1 || old.launched() != 3 {
 			t.Errorf("got %v, %d new and %d old launches", p.ids(), bad.launched(), old.launched())
+		}
+		if p.Launcher() != pool.Launcher(old) {
+			t.Error("new workers come from the failed launcher")
 		}
 		if got := p.Status(); got.State != pool.SiteRunning || got.Generation != 1 || got.LastError != nil {
 			t.Errorf("got %s, generation %d, last error %v", got.State, got.Generation, got.LastError)
@@ -198,6 +204,27 @@ func TestPool_RollOfASleepingSiteStartsNothing(t *testing.T) {
 		p.served(p.wait(t.Context(), "GET /")).Release()
 		if old.launched() != 0 || young.launched() != 1 {
 			t.Errorf("woken by %d old and %d new launches, want 0, 1", old.launched(), young.launched())
+		}
+	})
+}
+
+// There are as many workers as there should be, but one is of the old code.
+func TestPool_RollOfADegradedSiteReplacesAll(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old := &crew{fail: func(nth int) error {
+			if nth > 1 {
+				return errImport
+			}
+			return nil
+		}}
+		p := settled(t, fixed(1), old)
+		p.Apply(fixed(2))
+		time.Sleep(time.Minute)
+		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonReload); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Status(); got.Ready != 2 || p.elapsed() != time.Minute+2*time.Second || !old.last().ended() {
+			t.Errorf("got %d ready after %v, old one ended: %v", got.Ready, p.elapsed(), old.last().ended())
 		}
 	})
 }

@@ -31,11 +31,6 @@ func (t *trouble) crashed(started, ready, now time.Time) {
 	}
 }
 
-func (t *trouble) recovered() {
-	t.broken = nil
-	t.retry = time.Time{}
-}
-
 // count records the failure of a worker that was started at the given time.
 // Those that were started together and fail together failed once.
 func (t *trouble) count(started, now time.Time) {

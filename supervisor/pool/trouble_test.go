@@ -88,8 +88,9 @@ func TestPool_FailedSiteRefusesOldAndNewClaims(t *testing.T) {
 		}
 		for range 20 { // while it is tried again, and while it is not
 			time.Sleep(300 * time.Millisecond)
-			if _, err := p.Claim(t.Context(), "GET /"); !errors.As(err, &failed) {
-				t.Fatalf("at %v: got %v, want a FailedError", p.elapsed(), err)
+			o := <-p.wait(t.Context(), "GET /")
+			if !errors.As(o.err, &failed) || o.after != 0 {
+				t.Fatalf("at %v: got %v after %v, want a FailedError at once", p.elapsed(), o.err, o.after)
 			}
 		}
 		if got := p.Status(); got.State != pool.SiteFailed || !errors.Is(got.LastError, errImport) || got.Refused != 21 || got.Queued != 0 {
@@ -161,6 +162,25 @@ func TestPool_LateDeathIsMadeGoodAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestPool_DeathIsEarlyForTenSeconds(t *testing.T) {
+	for lived, want := range map[time.Duration]time.Duration{9999 * time.Millisecond: 100 * time.Millisecond, 10 * time.Second: 0} {
+		t.Run(lived.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := &crew{}
+				p := settled(t, fixed(1), c)
+				time.Sleep(lived)
+				c.last().crash()
+				if err := awaitReady(p); err != nil {
+					t.Fatal(err)
+				}
+				if got := p.elapsed() - lived; got != want {
+					t.Errorf("replaced after %v, want %v", got, want)
+				}
+			})
+		})
+	}
 }
 
 func TestPool_LateDeathMakesTheNextEarlyOneTheFirst(t *testing.T) {
