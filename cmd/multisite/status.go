@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,21 +60,24 @@ func onlySite(st *control.Status, name string) error {
 func printStatus(w io.Writer, st control.Status, now time.Time) error {
 	s := st.Supervisor
 	fmt.Fprintf(w, "multisite %s, pid %d, up %s, %s\n\n", s.Version, s.PID, age(now.Sub(s.Started)), strings.Join(s.Listen, " "))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SITE, WORKER\tPSS\tUSS\tRSS\tSTATE\tPID\tREQUESTS\tSOCKET, SETTINGS")
+	t := table{{"SITE, WORKER", "PSS", "USS", "RSS", "STATE", "PID", "REQUESTS", "SOCKET, SETTINGS"}}
 	total := s.Memory
 	for _, site := range st.Sites {
 		m := site.Memory.Memory
 		total = control.Memory{PSS: total.PSS + m.PSS, USS: total.USS + m.USS, RSS: total.RSS + m.RSS}
-		fmt.Fprintf(t, "%s\t%s\t%s %d/%d\t\t%d\t%s\n", cut(site.Name, 20), sizes(m), site.State,
-			site.Processes.Ready, site.Processes.Desired, site.Requests.Total, cut(site.Settings, 26))
+		state := fmt.Sprintf("%s %d/%d", site.State, site.Processes.Ready, site.Processes.Desired)
+		t.row(site.Name, m, state, "", fmt.Sprint(site.Requests.Total), site.Settings)
 		for _, wk := range site.Workers {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%d\t%s\n", cut(wk.ID, 20), sizes(wk.Memory), wk.State, wk.PID, wk.Requests, cutLeft(wk.Socket, 26))
+			if wk.PID == 0 { // not started yet
+				t = append(t, []string{"  " + wk.ID, "", "", "", wk.State})
+				continue
+			}
+			t.row("  "+wk.ID, wk.Memory, wk.State, fmt.Sprint(wk.PID), fmt.Sprint(wk.Requests), wk.Socket)
 		}
 	}
-	fmt.Fprintf(t, "supervisor\t%s\n", sizes(s.Memory))
-	fmt.Fprintf(t, "total\t%s\n", sizes(total))
-	if err := t.Flush(); err != nil {
+	t.row("supervisor", s.Memory)
+	t.row("total", total)
+	if err := t.write(w); err != nil {
 		return err
 	}
 	printTrouble(w, st)
@@ -94,13 +96,6 @@ func printTrouble(w io.Writer, st control.Status) {
 	}
 }
 
-func sizes(m control.Memory) string {
-	return mb(m.PSS) + "\t" + mb(m.USS) + "\t" + mb(m.RSS)
-}
-
-// mb is a size in megabytes of 2^20 bytes.
-func mb(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20)) }
-
 func age(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -111,19 +106,4 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 	}
 	return fmt.Sprintf("%dd", int(d.Hours())/24)
-}
-
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
-}
-
-// cutLeft keeps the end of a path, which tells more than its beginning.
-func cutLeft(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return "…" + string(r[len(r)-n+1:])
-	}
-	return s
 }

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// load is requests from a second process, and what came of them.
+type load struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stdout bytes.Buffer
+}
+
+// loaded is what the loader reports.
+type loaded struct {
+	Good int      // answers with status 200 and the right body
+	Bad  []string // the first of the others
+}
+
+// startLoad begins to ask a site over keep-alive connections, each going round
+// paths. want is what every body must contain.
+func (r *running) startLoad(host string, connections int, want string, paths ...string) *load {
+	r.t.Helper()
+	args := append([]string{r.addr, host, fmt.Sprint(connections), want}, paths...)
+	l := &load{t: r.t, cmd: command(r.t, r.dir, "loader", args...)}
+	l.cmd.Stdout, l.cmd.Stderr = &l.stdout, os.Stderr
+	stdin, err := l.cmd.StdinPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	l.stdin = stdin
+	if err := l.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	return l
+}
+
+// stop ends the load. Not one answer may have been bad.
+func (l *load) stop() {
+	l.t.Helper()
+	l.stdin.Close()
+	if err := l.cmd.Wait(); err != nil {
+		l.t.Fatal(err)
+	}
+	var got loaded
+	if err := json.Unmarshal(l.stdout.Bytes(), &got); err != nil {
+		l.t.Fatalf("loader: %v: %q", err, l.stdout.String())
+	}
+	l.t.Logf("%d requests answered", got.Good)
+	if got.Good == 0 || len(got.Bad) > 0 {
+		l.t.Errorf("%d good answers, and %d bad:\n%s", got.Good, len(got.Bad), strings.Join(got.Bad, "\n"))
+	}
+}
+
+// loader is the program: it asks until its standard input ends.
+//
+//	loader ADDR HOST CONNECTIONS WANT PATH...
+func loader() {
+	addr, host, want, paths := os.Args[1], os.Args[2], os.Args[4], os.Args[5:]
+	var connections int
+	if _, err := fmt.Sscan(os.Args[3], &connections); err != nil {
+		panic(err)
+	}
+	stop := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // its end is the message
+		close(stop)
+	}()
+	var (
+		all sync.Mutex
+		sum loaded
+		wg  sync.WaitGroup
+	)
+	for range connections {
+		wg.Go(func() {
+			got := ask(addr, host, want, paths, stop)
+			all.Lock()
+			defer all.Unlock()
+			sum.Good += got.Good
+			sum.Bad = append(sum.Bad, got.Bad...)
+		})
+	}
+	wg.Wait()
+	if err := json.NewEncoder(os.Stdout).Encode(sum); err != nil {
+		panic(err)
+	}
+}
+
+// ask is one client with one connection.
+func ask(addr, host, want string, paths []string, stop <-chan struct{}) (sum loaded) {
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		},
+	}}
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return sum
+		default:
+		}
+		path := paths[i%len(paths)]
+		start := time.Now()
+		status, body, err := fetch(client, "http://"+host+path)
+		if err != nil || status != http.StatusOK || !strings.Contains(body, want) {
+			sum.Bad = append(sum.Bad, fmt.Sprintf("%s after %v: status %d, error %v, body %.200q", path, time.Since(start), status, err, body))
+			continue
+		}
+		sum.Good++
+	}
+}
+
+func fetch(client *http.Client, url string) (status int, body string, err error) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+// patience is how long a test waits for another process before it fails.
+const patience = 60 * time.Second
+
+// running is a `multisite up` in a process of its own, and how a test deals with it.
+type running struct {
+	t      testing.TB
+	dir    string // where its sites.toml is, and everything it writes
+	addr   string // of its front door
+	pid    int
+	out    *screen // what it printed
+	log    *screen // and logged
+	ended  chan struct{}
+	exit   error // valid once ended is closed
+	killed bool
+}
+
+// up starts a supervisor for a sites.toml in a directory of its own. At the end
+// of the test it goes down, and must leave nothing.
+func up(t testing.TB, sites string) *running {
+	t.Helper()
+	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+	r.start()
+	t.Cleanup(r.finish)
+	return r
+}
+
+// in returns r for a part of its test.
+func (r *running) in(t *testing.T) *running {
+	part := *r
+	part.t = t
+	return &part
+}
+
+// start runs `multisite up` and returns when it says how its sites are.
+func (r *running) start() {
+	r.t.Helper()
+	cmd := command(r.t, r.dir, "multisite", "up")
+	cmd.Stdout, cmd.Stderr = r.out, r.log
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.pid, r.ended = cmd.Process.Pid, make(chan struct{})
+	ended := r.ended
+	go func() {
+		r.exit = cmd.Wait()
+		close(ended)
+	}()
+	eventually(r.t, "multisite up to print its sites", func() bool {
+		return r.hasEnded() || strings.Contains(r.out.String(), "http://")
+	})
+	if r.hasEnded() {
+		r.t.Fatalf("multisite up ended: %v\n%s", r.exit, r.log.String())
+	}
+	r.addr = r.status().Supervisor.Listen[0]
+}
+
+func (r *running) hasEnded() bool {
+	select {
+	case <-r.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *running) finish() {
+	if !r.killed {
+		r.must("down")
+		<-r.ended
+		if r.exit != nil {
+			r.t.Errorf("multisite up: %v", r.exit)
+		}
+	}
+	checkNothingLeft(r.t, r.dir)
+	if log := r.log.String(); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic: ") {
+		r.t.Error(log)
+	}
+	if r.t.Failed() {
+		r.t.Log(r.log.String())
+	}
+}
+
+// result is what became of a command.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+// multisite runs one command beside the supervisor's sites.toml.
+func (r *running) multisite(args ...string) result {
+	r.t.Helper()
+	return runIn(r.t, r.dir, args...)
+}
+
+// must runs one command, which has to succeed, and returns what it printed.
+func (r *running) must(args ...string) string {
+	r.t.Helper()
+	got := r.multisite(args...)
+	if got.code != 0 || got.stderr != "" {
+		r.t.Fatalf("multisite %s: exit %d\n%s", strings.Join(args, " "), got.code, got.stderr)
+	}
+	return got.stdout
+}
+
+// status returns `multisite status --json`, which may hold nothing unknown.
+func (r *running) status() control.Status {
+	r.t.Helper()
+	d := json.NewDecoder(strings.NewReader(r.must("status", "--json")))
+	d.DisallowUnknownFields()
+	var st control.Status
+	if err := d.Decode(&st); err != nil {
+		r.t.Fatal(err)
+	}
+	return st
+}
+
+// site returns the status of one site.
+func (r *running) site(name string) control.SiteStatus {
+	r.t.Helper()
+	for _, s := range r.status().Sites {
+		if s.Name == name {
+			return s
+		}
+	}
+	r.t.Fatalf("status has no site %s", name)
+	return control.SiteStatus{}
+}
+
+// pids returns the process of each worker of a site.
+func (r *running) pids(site string) map[int]bool {
+	r.t.Helper()
+	pids := map[int]bool{}
+	for _, w := range r.site(site).Workers {
+		pids[w.PID] = true
+	}
+	return pids
+}
+
+// siteLog returns what the log file of a site holds.
+func (r *running) siteLog(site string) string {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.dir, ".multisite", "logs", site+".log"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// runIn runs one multisite command in a directory.
+func runIn(t testing.TB, dir string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := command(t, dir, "multisite", args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// screen keeps what a process writes.
+type screen struct {
+	mu sync.Mutex
+	// mu protects text
+	text bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// eventually waits until f is true of another process.
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !f() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}

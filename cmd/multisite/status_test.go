@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// contract is `multisite status --json` as it is promised.
+const contract = `
+{"supervisor":{"pid":1,"version":"…","started":"…","listen":["127.0.0.1:8080"],"memory":{"pss":0,"uss":0,"rss":0}},
+ "sites":[{"name":"subdomain1","server_name":"…","aliases":["…"],"kind":"wsgi","state":"running","generation":1,"settings":"…",
+   "processes":{"desired":5,"ready":5},"threads":1,"memory":{"pss":0,"uss":0,"rss":0,"zygote_pss":0},
+   "requests":{"total":0,"active":0,"queued":0,"errors":0,"per_second":0.0,"p50_seconds":0,"p99_seconds":0},
+   "restarts":0,"last_exit":"","last_error":"",
+   "workers":[{"id":"subdomain1/1","pid":1,"state":"ready","socket":"…","started":"…","requests":0,"active":0,"memory":{"pss":0,"uss":0,"rss":0}}]}]}`
+
+// statusContract: the keys and their types are those of the contract, no more
+// and no fewer, and the numbers agree with each other.
+func statusContract(t *testing.T, r *running) {
+	want, got := shape(t, contract), shape(t, r.must("status", "--json"))
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if got[key] != want[key] {
+			t.Errorf("%s is %q, want %q", key, got[key], want[key])
+		}
+		delete(got, key)
+	}
+	for _, key := range []string{".sites[].preload", ".sites[].memory.saved"} { // of sites that are loaded once
+		delete(got, key)
+	}
+	if len(got) > 0 {
+		t.Errorf("more than promised: %v", got)
+	}
+	st := r.status()
+	if st.Supervisor.PID != r.pid || time.Since(st.Supervisor.Started) > 10*time.Minute || st.Supervisor.Memory.PSS == 0 {
+		t.Errorf("supervisor %+v, whose pid is %d", st.Supervisor, r.pid)
+	}
+	for _, site := range st.Sites {
+		var pss, uss, rss, requests int64
+		for _, w := range site.Workers {
+			if m := w.Memory; m.USS <= 0 || m.USS > m.PSS || m.PSS > m.RSS {
+				t.Errorf("worker %s: %+v, want 0 < uss <= pss <= rss", w.ID, m)
+			}
+			if w.Started.Before(st.Supervisor.Started) {
+				t.Errorf("worker %s started %v, before the supervisor", w.ID, w.Started)
+			}
+			pss, uss, rss = pss+w.Memory.PSS, uss+w.Memory.USS, rss+w.Memory.RSS
+			requests += w.Requests
+		}
+		if m := site.Memory; m.PSS != pss+m.ZygotePSS || m.USS < uss || m.RSS < rss || m.ZygotePSS == 0 && (m.USS != uss || m.RSS != rss) {
+			t.Errorf("site %s: memory %+v is not the sum of its processes", site.Name, m)
+		}
+		if q := site.Requests; q.Total < requests || requests < 40 || q.P50 <= 0 || q.P99 < q.P50 || q.Active != 0 {
+			t.Errorf("site %s: %+v, its workers answered %d", site.Name, q, requests)
+		}
+	}
+}
+
+// shape returns the type of every value in a JSON text, by its path.
+func shape(t *testing.T, text string) map[string]string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	types := map[string]string{}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, value := range v {
+				walk(path+"."+key, value)
+			}
+		case []any:
+			types[path+"[]"] = "list"
+			for _, value := range v {
+				walk(path+"[]", value)
+			}
+		case string:
+			types[path] = "string"
+			if _, err := time.Parse(time.RFC3339, v); err != nil && strings.HasSuffix(path, ".started") && v != "…" {
+				t.Errorf("%s: %v", path, err)
+			}
+		default:
+			types[path] = fmt.Sprintf("%T", v)
+		}
+	}
+	walk("", v)
+	return types
+}
+
+// statusTable: it names each worker's pid, socket, settings and memory, PSS
+// first, on lines that fit a terminal.
+func statusTable(t *testing.T, r *running) {
+	table := r.must("status")
+	lines := strings.Split(table, "\n")
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n > 100 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	head := strings.Fields(lines[2])
+	if want := []string{"SITE,", "WORKER", "PSS", "USS", "RSS", "STATE", "PID", "REQUESTS", "SOCKET,", "SETTINGS"}; !slices.Equal(head, want) {
+		t.Errorf("the table begins with %q", lines[2])
+	}
+	for _, site := range r.status().Sites {
+		checkRow(t, lines, site.Name, "running 5/5", site.Settings)
+		for _, w := range site.Workers {
+			checkRow(t, lines, w.ID, fmt.Sprint(w.PID), "ready", w.Socket[len(w.Socket)-20:], " MB")
+		}
+	}
+	one := r.must("status", "subdomain2")
+	if strings.Contains(one, "subdomain1/") || !strings.Contains(one, "subdomain2/5") {
+		t.Errorf("status subdomain2:\n%s", one)
+	}
+}
+
+// checkRow fails the test when the table has no row of that name with all of want.
+func checkRow(t *testing.T, lines []string, name string, want ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if fields := strings.Fields(line); len(fields) == 0 || fields[0] != name {
+			continue
+		}
+		for _, s := range want {
+			if !strings.Contains(line, s) {
+				t.Errorf("the row %q has no %q", line, s)
+			}
+		}
+		return
+	}
+	t.Errorf("the table has no row %s", name)
+}
