@@ -33,7 +33,7 @@ class Server:
         self._stop = stop
         self._connections = set()
         self._in_child = False
-        self._base = _base_environ(config)
+        self._base = base_environ(config)
         self._limits = {
             "FCGI_MAX_CONNS": b"%d" % config.threads,
             "FCGI_MAX_REQS": b"%d" % config.threads,
@@ -107,7 +107,7 @@ class Server:
         return goes_on
 
 
-def _base_environ(config):
+def base_environ(config):
     """Return what every environ has in common; CGI values are defaults for a sparse front door."""
     return {
         "REQUEST_METHOD": "GET",

@@ -1,0 +1,115 @@
+"""Fork processes that belong to the supervisor, and give them a site's surroundings."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_THP_DISABLE = 41
+_LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
+
+
+def beget(supervisor, run):
+    """Fork a process that runs run() and ends; return its pid.
+
+    It is forked twice, so that it becomes a child of the supervisor (a
+    subreaper), which sees its end; and it dies with the supervisor. When the
+    pid is known here, all that is true except the last, which follows at once.
+    """
+    reader, writer = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        _beget_and_exit(supervisor, run, reader, writer)
+    os.close(writer)
+    answer = os.read(reader, 32)
+    os.close(reader)
+    try:
+        os.waitpid(middle, 0)
+    except ChildProcessError:
+        pass  # the application ignores SIGCHLD, or waits for every child
+    if not answer:
+        raise OSError("the new process could not be forked")
+    return int(answer)
+
+
+def _beget_and_exit(supervisor, run, reader, writer):
+    try:
+        middle = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            os.close(writer)
+            _belong_to(supervisor, middle)
+            run()
+        else:
+            os.setpgid(pid, pid)
+            os.write(writer, b"%d" % pid)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def _belong_to(supervisor, middle):
+    while os.getppid() == middle:
+        time.sleep(0.0001)
+    die_with_parent()
+    if os.getppid() != supervisor:
+        os._exit(0)  # it died in between
+
+
+def die_with_parent():
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def without_huge_pages():
+    """One write would copy 2 MB. Forks and what they execute inherit it."""
+    _prctl(_PR_SET_THP_DISABLE, 1)
+
+
+def set_name(name):
+    """What ps and top show."""
+    _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]))
+
+
+def _prctl(option, value):
+    if isinstance(value, int):
+        value = ctypes.c_ulong(value)
+    zero = ctypes.c_ulong(0)
+    ctypes.CDLL(None).prctl(option, value, zero, zero, zero)
+
+
+def enter_surroundings(config, output):
+    """Make output, environment and umask those of the site."""
+    if output is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+    if config.umask is not None:
+        os.umask(config.umask)
+    if config.env is not None:
+        set_environment(config.env)
+
+
+def set_environment(env):
+    """Replace the environment, and what the interpreter has taken from it."""
+    before = dict(os.environ)
+    env = dict(env)
+    if "LC_CTYPE" in before and not any(name in env for name in _LOCALE):
+        env["LC_CTYPE"] = before["LC_CTYPE"]  # as the interpreter does at its start (PEP 538)
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    if any(before.get(name) != env.get(name) for name in _LOCALE):
+        import _locale
+
+        try:
+            _locale.setlocale(_locale.LC_CTYPE, "")
+        except _locale.Error:
+            pass  # the interpreter starts with such a locale too

@@ -1,0 +1,112 @@
+"""Requests that a site answers before it is forked, so that its workers share what the first ones cost."""
+
+import io
+import sys
+import time
+
+from .handler import Handler
+from .report import error_line
+from .server import base_environ
+
+ROUNDS = 30
+SECONDS = 0.5  # for all paths together, however slow they are
+
+
+class _Answer:
+    """Stands in for the front door."""
+
+    def __init__(self):
+        self._data = b""
+
+    def send(self, data):
+        self._data = self._data or data[:64]
+
+    finish = send
+
+    def status(self):
+        return self._data.partition(b"\r\n")[0].decode("latin-1").replace("Status: ", "", 1)
+
+
+class _Handler(Handler):
+    error = None
+
+    def _failed(self, error):
+        self.error = error
+        return super()._failed(error)
+
+
+class Warmup:
+    """GET requests to the configured paths; the environ says so under "multisite.warmup"."""
+
+    def __init__(self, application, config):
+        self._application = application
+        self._config = config
+        self._raised = []
+
+    def run(self, rounds=ROUNDS, seconds=SECONDS):
+        """Request every path, then again and again; return what went wrong, as lines.
+
+        A path that fails is not asked again: one traceback is enough.
+        """
+        disconnect = self._watch_django()
+        try:
+            return self._run(rounds, time.monotonic() + seconds)
+        finally:
+            disconnect()
+
+    def _run(self, rounds, deadline):
+        errors, paths = [], []
+        for path in self._config.warmup:
+            problem = self._request(path)
+            if problem:
+                errors.append("%s: %s" % (path, problem))
+            else:
+                paths.append(path)
+        for _ in range(rounds - 1):
+            for path in paths:
+                if time.monotonic() > deadline:
+                    return errors
+                self._request(path)
+        return errors
+
+    def _request(self, path):
+        """Answer one request; return what went wrong, or None."""
+        del self._raised[:]
+        answer = _Answer()
+        handler = _Handler(self._environ(path), answer)
+        handler.run(self._application)
+        if handler.error is not None:
+            return error_line(handler.error)
+        if self._raised:
+            return error_line(self._raised[0])
+        return answer.status() if answer.status().startswith("5") else None
+
+    def _environ(self, path):
+        path, _, query = path.partition("?")
+        mount = self._config.mount.rstrip("/")
+        environ = base_environ(self._config)
+        environ.update({
+            "multisite.warmup": True,
+            "SCRIPT_NAME": mount,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_URI": mount + path + ("?" + query if query else ""),
+            "SERVER_NAME": self._config.hosts.partition(":")[0],
+            "HTTP_HOST": self._config.hosts,
+            "HTTP_USER_AGENT": "multisite warm-up",
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.input": io.BytesIO(),
+        })
+        return environ
+
+    def _watch_django(self):
+        """Collect what views raise, which Django turns into answers; return how to stop that."""
+        if "django.core.signals" not in sys.modules:
+            return lambda: None
+        from django.core.signals import got_request_exception
+
+        def collect(**_):
+            self._raised.append(sys.exc_info()[1])
+
+        got_request_exception.connect(collect, weak=False)
+        return lambda: got_request_exception.disconnect(collect)
