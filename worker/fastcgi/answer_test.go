@@ -47,7 +47,7 @@ func answerTests() []answerTest {
 			status: 302, header: http.Header{"Location": {"/there"}}, length: -1,
 		}, {
 			name:   "location with status",
-			wire:   answer(1, "Location: /there\nStatus: 201 Created\n\n"),
+			wire:   answer(1, "location: /there\nstatus: 201 Created\n\n"),
 			status: 201, header: http.Header{"Location": {"/there"}}, length: -1,
 		}, {
 			name:   "repeated headers keep their order",

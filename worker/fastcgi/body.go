@@ -252,12 +252,13 @@ func (b *Body) scanBuffered() (size int, ok bool) {
 		}
 		total := headerSize + rec.content + rec.padding
 		switch {
-		case len(buf) < total, rec.typ == typeStderr:
+		case len(buf) < total:
 			return 0, false
 		case rec.typ == typeEndRequest:
 			return size, true
+		case rec.typ == typeStdout:
+			size += rec.content
 		}
-		size += rec.content
 		buf = buf[total:]
 	}
 	return 0, false

@@ -159,6 +159,22 @@ func TestClient_NotSent(t *testing.T) {
 	})
 }
 
+// TestClient_WorkerDiesUnread closes with the request in the socket, which the
+// kernel tells the client as a reset.
+func TestClient_WorkerDiesUnread(t *testing.T) {
+	t.Parallel()
+	for _, wire := range []string{"", stdout(1, "\nhello")} {
+		c := startWorker(t, Options{}, func(p *peer) {
+			_, _ = p.Read(make([]byte, 1))
+			p.send(wire)
+		})
+		_, _, err := fetch(c, newRequest(t, "GET", "/", ""))
+		if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrNotSent) {
+			t.Errorf("got error %v, want %v", err, io.ErrUnexpectedEOF)
+		}
+	}
+}
+
 func TestClient_Close(t *testing.T) {
 	t.Parallel()
 	gone, answerNow := make(chan int, 2), make(chan struct{})

@@ -80,7 +80,7 @@ func (p *peer) begin() (r request, ok bool) {
 	if err != nil {
 		return r, false
 	}
-	if typ != typeBeginRequest || content != "\x00\x01\x01\x00\x00\x00\x00\x00" {
+	if typ != typeBeginRequest || id == 0 || content != "\x00\x01\x01\x00\x00\x00\x00\x00" {
 		p.t.Errorf("got record type %d %q, want a responder's BEGIN_REQUEST that keeps the connection", typ, content)
 		return r, false
 	}
