@@ -48,7 +48,7 @@ func chrome(env *app.Env) func(*http.Request) page.Chrome {
 // within reports whether the request is for a page below path. The root is
 // above every page, so it counts only for itself.
 func within(r *http.Request, path string) bool {
-	asked, _, _ := strings.Cut(r.RequestURI, "?")
+	asked := app.Asked(r).Path
 	if path == "/" {
 		return asked == "/"
 	}

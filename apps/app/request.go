@@ -25,6 +25,16 @@ func ClientAddr(r *http.Request) string {
 	return r.RemoteAddr
 }
 
+// Asked returns the URL as the visitor asked for it, while r.URL may lack the
+// path of the app. It has a path and a query only.
+func Asked(r *http.Request) *url.URL {
+	asked, err := url.ParseRequestURI(r.RequestURI)
+	if err != nil {
+		return &url.URL{Path: "/"}
+	}
+	return &url.URL{Path: asked.Path, RawPath: asked.RawPath, RawQuery: asked.RawQuery}
+}
+
 // LocalPath returns target when it is a path on this very site, and fallback
 // when a browser could take it for anything else.
 func LocalPath(target, fallback string) string {

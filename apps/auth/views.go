@@ -39,8 +39,7 @@ func routes(env *app.Env) (http.Handler, error) {
 func loginPath(env *app.Env, r *http.Request) string {
 	target := env.Path("auth", "login")
 	if r.Method == http.MethodGet {
-		// RequestURI is not stripped of the path of the app.
-		target += "?next=" + url.QueryEscape(r.RequestURI)
+		target += "?next=" + url.QueryEscape(app.Asked(r).String())
 	}
 	return target
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/multisite/multisite/apps/db"
 	"github.com/multisite/multisite/apps/page"
@@ -100,11 +101,15 @@ var errNoChoice = errors.New("no such choice")
 
 // cast counts a vote, in place of the one the voter gave before.
 func cast(ctx context.Context, d *db.DB, site, poll int64, choice, voter string) error {
-	_, err := d.ExecContext(ctx, `INSERT INTO polls_vote (poll_id, choice_id, site_id, voter, voted_at)
-		VALUES (?, CAST(? AS INTEGER), ?, ?, ?)
+	id, err := strconv.ParseInt(choice, 10, 64)
+	if err != nil {
+		return errNoChoice
+	}
+	_, err = d.ExecContext(ctx, `INSERT INTO polls_vote (poll_id, choice_id, site_id, voter, voted_at)
+		VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (poll_id, voter) DO UPDATE SET
 			choice_id = excluded.choice_id, site_id = excluded.site_id, voted_at = excluded.voted_at, version = version + 1`,
-		poll, choice, site, voter, db.Now())
+		poll, id, site, voter, db.Now())
 	if db.IsForeignKey(err) {
 		return errNoChoice
 	}
