@@ -1,0 +1,227 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+var (
+	errDied      = fmt.Errorf("worker site/1: %w", io.ErrUnexpectedEOF)
+	errUnsent    = fmt.Errorf("%w: no such socket", ErrNotSent)
+	errMalformed = errors.New("malformed answer: record type 9")
+)
+
+// TestProxy_RepeatsOnlyWhatIsSafe sends bodies, too: the second worker must get
+// the same.
+func TestProxy_RepeatsOnlyWhatIsSafe(t *testing.T) {
+	t.Parallel()
+	const once, twice = "broken", "broken release"
+	tests := []struct {
+		name, method string
+		first        error
+		want         string // how the claims end
+	}{
+		{"GET, died", "GET", errDied, twice},
+		{"GET, end of file", "GET", io.EOF, twice},
+		{"GET, reset", "GET", syscall.ECONNRESET, twice},
+		{"GET, broken pipe", "GET", syscall.EPIPE, twice},
+		{"HEAD, died", "HEAD", errDied, twice},
+		{"OPTIONS, died", "OPTIONS", errDied, twice},
+		{"TRACE, died", "TRACE", errDied, twice},
+		{"PUT, died", "PUT", errDied, twice},
+		{"DELETE, died", "DELETE", errDied, twice},
+		{"POST, died", "POST", errDied, once},
+		{"PATCH, died", "PATCH", errDied, once},
+		{"unknown method, died", "PURGE", errDied, once},
+		{"POST, not sent", "POST", errUnsent, twice},
+		{"GET, not sent", "GET", errUnsent, twice},
+		{"PATCH, not sent", "PATCH", errUnsent, twice},
+		{"GET, malformed", "GET", errMalformed, once},
+		{"POST, malformed", "POST", errMalformed, once},
+		{"GET, cancelled", "GET", context.Canceled, once},
+	}
+	for _, test := range tests {
+		for _, size := range []int{0, 10, bodyMemory + 1000} {
+			t.Run(fmt.Sprint(test.name, ", ", size, " bytes"), func(t *testing.T) {
+				t.Parallel()
+				if size > 0 && test.method == "TRACE" {
+					t.Skip("clients send no body with it")
+				}
+				sent := strings.Repeat("x", size/2) + strings.Repeat("y", size-size/2)
+				b := newBackend(t, fails(test.first), says(200, "hello"))
+				s := startSite(t, b)
+				resp, body := s.do(test.method, "/path?query", strings.NewReader(sent))
+				checkRepeat(t, b, test.want, sent)
+				switch {
+				case test.want == once && (resp.StatusCode != 502 || !strings.Contains(body, "502 Bad Gateway")):
+					t.Errorf("got %d %q", resp.StatusCode, body)
+				case test.want == twice && (resp.StatusCode != 200 || test.method != "HEAD" && body != "hello"):
+					t.Errorf("got %d %q", resp.StatusCode, body)
+				}
+				want := `limit="the worker gave no answer" host=site.test request="` + test.method + ` /path?query" worker=site/1 error=`
+				if test.want == twice {
+					want = `msg="request repeated on another worker" worker=site/1 request="` + test.method + ` /path?query"`
+				}
+				if !strings.Contains(s.logs.String(), want) {
+					t.Errorf("not logged: %s\n%s", want, s.logs)
+				}
+				if strings.Contains(body, "site/1") || strings.Contains(body, "path") {
+					t.Errorf("the visitor reads of our inside: %s", body)
+				}
+			})
+		}
+	}
+}
+
+func checkRepeat(t *testing.T, b *fakeBackend, ends, body string) {
+	t.Helper()
+	if got := strings.Join(b.ends(), " "); got != ends {
+		t.Errorf("the claims ended as %q, want %q", got, ends)
+	}
+	for range b.ends() {
+		if c := <-b.claimed; string(c.body) != body || c.request.ContentLength != int64(len(body)) {
+			t.Errorf("%s got another body: %d bytes, length %d", c.id, len(c.body), c.request.ContentLength)
+		}
+	}
+}
+
+func TestProxy_GivesUpAfterTheSecondWorker(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string]error{"died": errDied, "not sent": errUnsent, "malformed": errMalformed} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBackend(t, fails(errUnsent), fails(second))
+			s := startSite(t, b)
+			resp, _ := s.do("GET", "/", nil)
+			if resp.StatusCode != 502 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+				t.Errorf("got %d %v", resp.StatusCode, resp.Header)
+			}
+			if got := b.ends(); !slices.Equal(got, []string{"broken", "broken"}) {
+				t.Errorf("the claims ended as %q", got)
+			}
+		})
+	}
+}
+
+// TestProxy_LeavesTheFirstHeaderAlone guards a worker's transport that still
+// reads the header when its request has failed already.
+func TestProxy_LeavesTheFirstHeaderAlone(t *testing.T) {
+	t.Parallel()
+	var first http.Header
+	b := newBackend(t, func(r *http.Request) (*http.Response, error) {
+		first = r.Header
+		return nil, errDied
+	}, func(r *http.Request) (*http.Response, error) {
+		r.Header.Set("X-Second", "1")
+		return says(200, "hello")(r)
+	})
+	s := startSite(t, b)
+	s.do("GET", "/", nil, "X-Sent", "1")
+	if first.Get("X-Sent") != "1" || first.Get("X-Second") != "" {
+		t.Errorf("got %v", first)
+	}
+}
+
+func TestProxy_RefusesStatusesThatEndNothing(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 99, 100, 101, 103, 199, 1000} {
+		b := newBackend(t, streams(status, strings.NewReader("hello")))
+		s := startSite(t, b)
+		if resp, _ := s.do("GET", "/", nil); resp.StatusCode != 502 {
+			t.Errorf("status %d: got %d, want 502", status, resp.StatusCode)
+		}
+		if got := b.ends(); !slices.Equal(got, []string{"broken"}) {
+			t.Errorf("status %d: the claims ended as %q", status, got)
+		}
+	}
+}
+
+func TestProxy_SaysWhenToComeAgain(t *testing.T) {
+	t.Parallel()
+	for name, refused := range map[string]int{"at once": 1, "after a worker died": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBackend(t, fails(errDied))
+			b.refuse = func(_ context.Context, n int) error {
+				if n == refused {
+					return errors.New("the queue is full (listen_backlog)")
+				}
+				return nil
+			}
+			s := startSite(t, b)
+			resp, body := s.do("GET", "/", nil)
+			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "5" || !strings.Contains(body, "503 Service Unavailable") {
+				t.Errorf("got %d %v %q", resp.StatusCode, resp.Header, body)
+			}
+			if strings.Contains(body, "backlog") || !strings.Contains(s.logs.String(), "listen_backlog") {
+				t.Errorf("the reason belongs into the log: %q, %s", body, s.logs)
+			}
+		})
+	}
+}
+
+// TestProxy_DropsARequestWhoseClientLeftTheQueue never answers it: a client that
+// only closed its sending side must not read an empty answer.
+func TestProxy_DropsARequestWhoseClientLeftTheQueue(t *testing.T) {
+	t.Parallel()
+	queued := make(chan struct{})
+	b := newBackend(t)
+	b.refuse = func(ctx context.Context, _ int) error {
+		close(queued)
+		<-ctx.Done()
+		return fmt.Errorf("wait for a worker: %w", context.Cause(ctx))
+	}
+	s := startSite(t, b)
+	p := s.dial("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
+	<-queued
+	p.CloseWrite()
+	if got, err := io.ReadAll(p); err != nil || len(got) > 0 {
+		t.Errorf("got %q, %v, want a closed connection", got, err)
+	}
+	if e := <-s.entries; e.Status != statusClientGone {
+		t.Errorf("logged as %d", e.Status)
+	}
+}
+
+// TestProxy_GoesOnWhenTheClientLeft: what a worker has begun is not undone.
+func TestProxy_GoesOnWhenTheClientLeft(t *testing.T) {
+	t.Parallel()
+	working, gone := make(chan struct{}), make(chan struct{})
+	var ctxErr error
+	b := newBackend(t, func(r *http.Request) (*http.Response, error) {
+		close(working)
+		<-gone
+		ctxErr = r.Context().Err()
+		return response(200, inMemory{strings.NewReader("too late")}), nil
+	})
+	s := startSite(t, b)
+	s.Config.Handler = notifyGone(s.Config.Handler, gone)
+	p := s.dial("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\n\r\nhello")
+	<-working
+	p.Close()
+	c := <-b.claimed
+	<-c.ended
+	if ctxErr != nil || !bytes.Equal(c.body, []byte("hello")) {
+		t.Errorf("the worker saw %v, body %q", ctxErr, c.body)
+	}
+	if got := c.end(); got != "release" {
+		t.Errorf("the claim ended as %q", got)
+	}
+}
+
+// notifyGone closes gone when net/http knows that the client has left.
+func notifyGone(h http.Handler, gone chan struct{}) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stop := context.AfterFunc(r.Context(), func() { close(gone) })
+		defer stop()
+		h.ServeHTTP(w, r)
+	})
+}
