@@ -2,6 +2,8 @@ package settings
 
 import (
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -18,11 +20,11 @@ func (l *loader) urlconf(name string, file *tomlfile.File, top *tomlfile.Table) 
 	case top.IsTable("root_urlconf"):
 		table = top.Table("root_urlconf")
 	default:
-		var path string
-		if !top.String("root_urlconf", &path) {
+		var other string
+		if !top.String("root_urlconf", &other) {
 			return
 		}
-		own := l.read(relative(name, file, path))
+		own := l.read(relative(name, file, other))
 		if own == nil {
 			return
 		}
@@ -30,10 +32,10 @@ func (l *loader) urlconf(name string, file *tomlfile.File, top *tomlfile.Table) 
 	}
 	l.urls = table
 	l.settings.URLs = map[string]string{}
-	for _, path := range table.Names() {
+	for _, prefix := range table.Names() {
 		var app string
-		if table.String(path, &app) {
-			l.settings.URLs[path] = app
+		if table.String(prefix, &app) {
+			l.settings.URLs[prefix] = app
 		}
 	}
 }
@@ -75,18 +77,22 @@ func (l *loader) checkApps() {
 
 func (l *loader) checkURLs() {
 	mounted := map[string]string{}
-	for _, path := range sortedKeys(l.settings.URLs) {
-		app := l.settings.URLs[path]
-		if !strings.HasPrefix(path, "/") || !strings.HasSuffix(path, "/") || strings.ContainsAny(path, "{}?# ") || strings.Contains(path, "//") {
-			l.urls.Problem(path, "is not a path", `a path begins and ends with a slash: "/admin/"`)
+	for _, prefix := range slices.Sorted(maps.Keys(l.settings.URLs)) {
+		app := l.settings.URLs[prefix]
+		if !isPath(prefix) {
+			l.urls.Problem(prefix, "is not a path", `a path begins and ends with a slash: "/admin/"`)
 		}
-		if !slices.Contains(l.settings.InstalledApps, app) {
-			l.urls.Problem(path, fmt.Sprintf("the app %q is not installed", app), meant(app, l.settings.InstalledApps))
+		switch {
+		case slices.Contains(l.settings.InstalledApps, app):
+		case slices.Contains(l.opts.Apps, app):
+			l.urls.Problem(prefix, fmt.Sprintf("the app %q is not installed", app), fmt.Sprintf("add %q to installed_apps", app))
+		default:
+			l.urls.Problem(prefix, fmt.Sprintf("there is no app %q", app), meant(app, l.settings.InstalledApps))
 		}
 		if other, twice := mounted[app]; twice {
-			l.urls.Problem(path, fmt.Sprintf("the app %q has the path %q already", app, other), "")
+			l.urls.Problem(prefix, fmt.Sprintf("the app %q has the path %q already", app, other), "")
 		}
-		mounted[app] = path
+		mounted[app] = prefix
 	}
 }
 
@@ -97,11 +103,8 @@ func meant(word string, choices []string) string {
 	return "there are: " + strings.Join(choices, ", ")
 }
 
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
+// isPath reports whether requests can begin with p, which http.ServeMux is to
+// take for nothing but a path.
+func isPath(p string) bool {
+	return p == "/" || strings.HasSuffix(p, "/") && path.Clean(p)+"/" == p && strings.HasPrefix(p, "/") && !strings.ContainsAny(p, "{}?# ")
 }
