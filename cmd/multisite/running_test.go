@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for another process before it fails.
-const patience = 60 * time.Second
+const patience = 40 * time.Second
 
 // running is a `multisite up` in a process of its own, and how a test deals with it.
 type running struct {
@@ -89,9 +89,7 @@ func (r *running) finish() {
 		}
 	}
 	checkNothingLeft(r.t, r.dir)
-	if log := r.log.String(); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic: ") {
-		r.t.Error(log)
-	}
+	checkNoCrash(r.t, r.log.String())
 	if r.t.Failed() {
 		r.t.Log(r.log.String())
 	}

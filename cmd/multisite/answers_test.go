@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAnswers_WhenTheWorkerFails is what the visitor gets, and what the log says,
+// when a worker dies, raises or takes too long.
+func TestAnswers_WhenTheWorkerFails(t *testing.T) {
+	t.Parallel()
+	r := up(t, pythonSites+"processes = 2\nrequest_timeout = \"700ms\"\n"+subdomain1)
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, *running)
+	}{
+		{"an exception is a 500", raises},
+		{"a death of a POST is a 502", diesOnPost},
+		{"a death of a GET is tried once more", diesOnGet},
+		{"a death after the first byte cuts the answer", diesMidway},
+		{"request_timeout is a 504", overruns},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			r := r.in(t)
+			part.test(t, r)
+			r.waitSite("subdomain1", "running")
+		})
+	}
+}
+
+func raises(t *testing.T, r *running) {
+	a := r.get(host1, "/probe/error/")
+	if a.status != 500 || strings.Contains(a.body, "raised on purpose") || strings.Contains(a.body, "Traceback") {
+		t.Errorf("status %d, want 500 without the reason:\n%s", a.status, a.body)
+	}
+	r.wantLogged(`subdomain1/\d RuntimeError: probe: raised on purpose`)
+	if n := r.site("subdomain1").Restarts; n != 0 {
+		t.Errorf("%d restarts", n)
+	}
+}
+
+func diesOnPost(t *testing.T, r *running) {
+	before := r.pids("subdomain1")
+	req := newRequest(t, http.MethodPost, host1, "/probe/crash/?post", nil)
+	const token = "abcdefghijklmnopqrstuvwxyz012345"
+	req.Header.Set("Cookie", "csrftoken="+token)
+	req.Header.Set("X-Csrftoken", token)
+	a, err := r.newVisitor().do(req)
+	if err != nil || a.status != http.StatusBadGateway || !strings.Contains(a.body, "502 Bad Gateway") {
+		t.Errorf("status %d, %v, want 502 and a page:\n%s", a.status, err, a.body)
+	}
+	r.waitDeaths(before, 1)
+	r.wantLogged(`msg="request failed" status=502 .* request="POST /probe/crash/\?post" worker=subdomain1/\d`)
+	r.wantLogged(`msg="worker ended" worker=subdomain1/\d pid=\d+ reason=crash exit="signal killed \(9\)" .* running="POST /probe/crash/\?post"`)
+}
+
+func diesOnGet(t *testing.T, r *running) {
+	before := r.pids("subdomain1")
+	if a := r.get(host1, "/probe/crash/"); a.status != http.StatusBadGateway {
+		t.Errorf("status %d, want 502", a.status)
+	}
+	r.waitDeaths(before, 2)
+	if n := strings.Count(r.siteLog("subdomain1"), `running="GET /probe/crash/"`); n != 2 {
+		t.Errorf("it killed %d workers, want 2", n)
+	}
+	if n := strings.Count(r.siteLog("subdomain1"), `msg="request repeated on another worker"`); n != 1 {
+		t.Errorf("it was repeated %d times, want once", n)
+	}
+}
+
+func diesMidway(t *testing.T, r *running) {
+	resp, err := r.newVisitor().http.Do(newRequest(t, http.MethodGet, host1, "/probe/crash-mid/?n=3&bytes=70000", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != 200 || len(got) != 3*70000 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("status %d, %d bytes, then %v, want what was sent and then no clean end", resp.StatusCode, len(got), err)
+	}
+	r.wantLogged(`msg="answer cut" .* request="GET /probe/crash-mid/`)
+}
+
+func overruns(t *testing.T, r *running) {
+	before := r.pids("subdomain1")
+	start := time.Now()
+	a := r.get(host1, "/probe/sleep/?ms=60000")
+	took := time.Since(start)
+	if a.status != http.StatusGatewayTimeout || took < 700*time.Millisecond || took > 20*time.Second {
+		t.Errorf("status %d after %v, want 504 after 700ms", a.status, took)
+	}
+	r.waitDeaths(before, 1)
+	r.wantLogged(`msg="request failed" status=504 limit=request_timeout .* request="GET /probe/sleep/\?ms=60000"`)
+	r.wantLogged(`subdomain1/\d   File ".*/probe/views.py", line \d+ in sleep`)
+	r.wantLogged(`msg="worker ended" .* reason=request_timeout .* running="GET /probe/sleep/\?ms=60000"`)
+}
+
+// waitDeaths waits until the site runs with all but n of the processes before.
+func (r *running) waitDeaths(before map[int]bool, n int) {
+	r.t.Helper()
+	eventually(r.t, "the site to run again", func() bool {
+		same := 0
+		s := r.site("subdomain1")
+		for _, w := range s.Workers {
+			if before[w.PID] {
+				same++
+			}
+		}
+		return s.State == "running" && len(s.Workers) == 2 && same == 2-n
+	})
+}
+
+// wantLogged waits for a line of the site's log: the visitor may have the answer first.
+func (r *running) wantLogged(pattern string) {
+	r.t.Helper()
+	re := regexp.MustCompile(pattern)
+	eventually(r.t, "the log to say "+pattern, func() bool { return re.MatchString(r.siteLog("subdomain1")) })
+}
