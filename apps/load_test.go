@@ -15,7 +15,7 @@ func TestCheck_FindsNeedsThatAreNotMet(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, settings, want string }{
 		{"fine", ``, ""},
-		{"a needed app", `installed_apps = ["sites", "sessions", "auth", "blog"]`, `lacks "messages", which every site needs`},
+		{"a needed app", "installed_apps = [\"sites\", \"sessions\", \"auth\", \"blog\"]\nroot_urlconf = {\"/\" = \"blog\"}", `lacks "messages", which every site needs`},
 		{"an app without pages", `root_urlconf = {"/" = "sessions"}`, `the app "sessions" has no pages`},
 		{"a needed path", `root_urlconf = {"/" = "admin"}`, `lacks a path for "auth", which "admin" needs`},
 	} {
