@@ -17,6 +17,20 @@ of the application before load.py is asked to.
   lifecycle.py   signals, and how the process leaves
   status.py      what the supervisor is told: ready, failed
 
+Zygotes load once and fork workers (`multisite_wsgi zygote`):
+
+  zygote.py        the project zygote and its commands
+  site_zygote.py   one site: load, warm up, clean, check, fork on command
+  forked_worker.py a worker after the fork
+  control.py       commands and answers
+  offspring.py     fork for the supervisor, the surroundings of a site
+  warmup.py        requests before the first fork
+  clean.py         close what must not be shared
+  hazards.py       what is still there, by name
+  threads.py       where threads were started
+  inherited.py     atexit and finalisers
+  memory.py        the tricks that keep memory shared
+
 load() and serve() share nothing but their arguments, so a process may load
 once, fork, and serve in each child.
 """

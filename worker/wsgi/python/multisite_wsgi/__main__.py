@@ -1,4 +1,7 @@
-"""Start one worker: `PYTHON .../multisite_wsgi`, descriptors as in config.py."""
+"""Start one worker: `PYTHON .../multisite_wsgi`, descriptors as in config.py.
+
+`PYTHON .../multisite_wsgi zygote` starts a project zygote instead, see zygote.py.
+"""
 
 import importlib.util
 import os
@@ -23,6 +26,10 @@ def import_worker():
 
 def main():
     import_worker()
+    if sys.argv[1:] == ["zygote"]:
+        from multisite_wsgi import zygote
+
+        zygote.main()
     from multisite_wsgi import config, lifecycle, load, server, status, streams
 
     conf = config.read()

@@ -40,7 +40,10 @@ class Control:
 
     def send(self, message):
         body = json.dumps(message).encode()
-        self._sock.sendall(_LENGTH.pack(len(body)) + body)
+        try:
+            self._sock.sendall(_LENGTH.pack(len(body)) + body)
+        except ConnectionError:
+            pass  # receive() will say so
 
     def _receive_head(self):
         space = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)

@@ -1,9 +1,8 @@
-"""Fork processes that belong to the supervisor, and give them a site's surroundings."""
+"""Fork processes that belong to the supervisor, and give them the surroundings of a site."""
 
 import ctypes
 import os
 import signal
-import sys
 import time
 import traceback
 
@@ -13,22 +12,27 @@ _PR_SET_THP_DISABLE = 41
 _LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
 
 
-def beget(supervisor, run):
-    """Fork a process that runs run() and ends; return its pid.
+def beget(supervisor):
+    """Fork as os.fork() does, but a child of the supervisor; return its pid, and 0 in it.
 
-    It is forked twice, so that it becomes a child of the supervisor (a
-    subreaper), which sees its end; and it dies with the supervisor. When the
-    pid is known here, all that is true except the last, which follows at once.
+    It is forked twice, so that the supervisor, a subreaper, becomes its parent
+    and sees its end. It leads a process group of its own and dies with the
+    supervisor, whatever happens to this process.
     """
     reader, writer = os.pipe()
     middle = os.fork()
     if middle == 0:
-        _beget_and_exit(supervisor, run, reader, writer)
+        middle = os.getpid()
+        pid = _fork_and_exit(writer)
+        os.close(reader)
+        os.close(writer)
+        _belong_to(supervisor, middle)
+        return pid
     os.close(writer)
     answer = os.read(reader, 32)
     os.close(reader)
     try:
-        os.waitpid(middle, 0)
+        os.waitpid(middle, 0)  # from now on the supervisor is the parent
     except ChildProcessError:
         pass  # the application ignores SIGCHLD, or waits for every child
     if not answer:
@@ -36,22 +40,19 @@ def beget(supervisor, run):
     return int(answer)
 
 
-def _beget_and_exit(supervisor, run, reader, writer):
+def _fork_and_exit(writer):
+    """Return 0 in the grandchild; the process in the middle ends here."""
+    code = 1
     try:
-        middle = os.getpid()
         pid = os.fork()
         if pid == 0:
-            os.close(reader)
-            os.close(writer)
-            _belong_to(supervisor, middle)
-            run()
-        else:
-            os.setpgid(pid, pid)
-            os.write(writer, b"%d" % pid)
-    except BaseException:
+            return 0
+        os.setpgid(pid, pid)
+        os.write(writer, b"%d" % pid)
+        code = 0
+    except OSError:
         traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+    os._exit(code)
 
 
 def _belong_to(supervisor, middle):
@@ -83,14 +84,16 @@ def _prctl(option, value):
     ctypes.CDLL(None).prctl(option, value, zero, zero, zero)
 
 
+def enter_output(output):
+    """Make a descriptor stdout and stderr."""
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+
+
 def enter_surroundings(config, output):
     """Make output, environment and umask those of the site."""
-    if output is not None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(output)
+    enter_output(output)
     if config.umask is not None:
         os.umask(config.umask)
     if config.env is not None:

@@ -1,0 +1,162 @@
+"""What makes it unsafe to fork this process: state that its children would share or lose."""
+
+import os
+import signal
+import socket
+import stat
+import sys
+import time
+
+from . import threads
+
+_HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+def find(allowed):
+    """Return one line for each hazard; allowed are the descriptors of the zygote itself."""
+    return _threads() + _children() + _timers() + _databases() + _descriptors(allowed) + _mappings()
+
+
+def descriptors():
+    """Return the open descriptors of this process."""
+    with os.scandir("/proc/self/fd") as entries:
+        return {int(e.name) for e in entries if not os.readlink(e.path).startswith("/proc/")}
+
+
+def is_alone():
+    """Whether this process has one thread and no child; cheap."""
+    return len(os.listdir("/proc/self/task")) == 1 and not _has_children()
+
+
+def _threads():
+    deadline = time.monotonic() + 0.2
+    while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:
+        time.sleep(0.002)  # a thread that was joined may still be about to leave
+    others = {int(tid) for tid in os.listdir("/proc/self/task")} - {os.getpid()}
+    if not others:
+        return []
+    found = []
+    for thread in sys.modules["threading"].enumerate():
+        if thread.native_id in others:
+            others.remove(thread.native_id)
+            found.append(threads.describe(thread))
+    return found + ['thread "%s" of a C library' % name for name in map(_comm, sorted(others)) if name]
+
+
+def _comm(tid):
+    return _read("/proc/self/task/%d/comm" % tid).strip()
+
+
+def _children():
+    if not _has_children():
+        return []
+    pids = [pid for tid in os.listdir("/proc/self/task")
+            for pid in _read("/proc/self/task/%s/children" % tid).split()]
+    return ["child process %s (%s)" % (pid, _command(pid)) for pid in pids if _is_alive(pid)]
+
+
+def _has_children():
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _is_alive(pid):
+    return _read("/proc/%s/stat" % pid).rpartition(")")[2].split()[:1] not in ([], ["Z"])
+
+
+def _command(pid):
+    words = _read("/proc/%s/cmdline" % pid).split("\0")
+    return " ".join(words).strip()[:80]
+
+
+def _timers():
+    timers = [signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF]
+    return ["an interval timer (signal.setitimer or alarm)"] if any(map(_is_set, timers)) else []
+
+
+def _is_set(timer):
+    return signal.getitimer(timer)[0] > 0
+
+
+def _databases():
+    """Django's connections that could not be closed."""
+    conf, db = sys.modules.get("django.conf"), sys.modules.get("django.db")
+    if db is None or not conf.settings.configured:
+        return []
+    opened = [getattr(db.connections._connections, alias, None) for alias in db.connections]
+    return ['database connection "%s" is open' % wrapper.alias for wrapper in opened
+            if wrapper is not None and wrapper.connection is not None]
+
+
+def _descriptors(allowed):
+    found = []
+    for fd in sorted(descriptors() - set(allowed)):
+        try:
+            problem = _descriptor(fd, os.readlink("/proc/self/fd/%d" % fd))
+        except OSError:
+            continue  # closed meanwhile
+        if problem:
+            found.append("%s (descriptor %d)" % (problem, fd))
+    return found
+
+
+def _descriptor(fd, target):
+    """Return what is wrong with sharing a descriptor, or None."""
+    if target.startswith("socket:"):
+        return _socket(fd)
+    if not target.startswith("/"):
+        return target.partition(":")[0] if target.startswith("pipe:") else target.replace("anon_inode:", "").strip("[]")
+    flags = _flags(fd)
+    if flags & os.O_ACCMODE == os.O_RDONLY or flags & os.O_APPEND or target in _HARMLESS:
+        return None
+    if stat.S_ISCHR(os.fstat(fd).st_mode):
+        return None
+    return "file %s open for writing" % target
+
+
+def _flags(fd):
+    lines = _read("/proc/self/fdinfo/%d" % fd).splitlines()
+    return int(next(line for line in lines if line.startswith("flags:")).split()[1], 8)
+
+
+def _socket(fd):
+    """A datagram has no stream to share: syslog, statsd."""
+    sock = socket.socket(fileno=os.dup(fd))
+    with sock:
+        if sock.type == socket.SOCK_DGRAM:
+            return None
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return "socket listening on %s" % _address(sock.getsockname())
+        try:
+            return "socket connected to %s" % _address(sock.getpeername())
+        except OSError:
+            return "socket"
+
+
+def _address(address):
+    if isinstance(address, tuple):
+        return "%s:%s" % address[:2]
+    if isinstance(address, bytes):
+        address = "@" + address[1:].decode("utf-8", "replace")
+    return address or "another socket of this machine"
+
+
+def _mappings():
+    """Memory that children would write to together."""
+    found = []
+    for line in _read("/proc/self/maps").splitlines():
+        parts = line.split(None, 5)
+        if "w" in parts[1] and parts[1].endswith("s"):
+            found.append("shared memory %s" % (parts[5] if len(parts) > 5 else "without a name"))
+    return list(dict.fromkeys(found))
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,62 @@
+"""What a process leaves to its children that only it may do itself: its work at exit.
+
+A TemporaryDirectory made before the fork would be deleted by the first child
+that ends. So the zygote sets its own work aside, does it when it leaves after
+its last worker, and its children start with none.
+"""
+
+import atexit
+import os
+import sys
+import weakref
+
+
+# What the standard library registers when it is imported, and each process needs.
+_OF_EVERY_PROCESS = (("logging", "shutdown"), ("multiprocessing.util", "_exit_function"))
+
+
+class ExitWork:
+    """The finalisers of this process, which its children must not run."""
+
+    def __init__(self):
+        self._held = []
+
+    def hold(self):
+        """Set aside; done before the memory is sealed, so that no child needs to write there."""
+        for info in list(weakref.finalize._registry.values()):
+            if info.atexit:
+                info.atexit = False
+                self._held.append(info)
+
+    def release(self):
+        for info in self._held:
+            info.atexit = True
+
+
+class Departure:
+    """How a forked worker ends: by its own atexit handlers, then at once.
+
+    Without the interpreter's teardown, which would finalise what belongs to the
+    zygote and write to all memory that is shared.
+    """
+
+    def __init__(self):
+        self.code = 0
+
+    def prepare(self):
+        """Begin the exit work of this process; registered first, _exit runs last."""
+        atexit._clear()
+        atexit.register(self._exit)
+        atexit.register(weakref.finalize._exitfunc)
+        weakref.finalize._registered_with_atexit = True
+        for module, function in _OF_EVERY_PROCESS:
+            if module in sys.modules:
+                atexit.register(getattr(sys.modules[module], function))
+
+    def _exit(self):
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass  # nobody reads it, or the application closed it
+        os._exit(self.code)
