@@ -25,7 +25,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, wire string, size int) {
-		if size < 1 || len(wire) > 64<<10 {
+		if size < 1 || len(wire) > 8<<10 {
 			t.Skip()
 		}
 		nc := &scripted{}
