@@ -35,9 +35,12 @@ func (p *Pool) begin(l Launcher, reason Reason) *release {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &release{generation: p.current.generation + 1, launcher: l, reason: reason}
-	if p.desired == 0 {
+	switch {
+	case p.stopped:
+		return r
+	case p.desired == 0:
 		p.switchLocked(r)
-	} else {
+	default:
 		p.next = r
 	}
 	p.changedLocked()

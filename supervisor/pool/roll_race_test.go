@@ -103,8 +103,8 @@ func TestPool_StopDuringRoll(t *testing.T) {
 
 func TestPool_RollAfterStopStartsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		young := &crew{}
-		p := settled(t, fixed(1), &crew{linger: time.Second})
+		old, young := &crew{linger: time.Second}, &crew{}
+		p := settled(t, fixed(1), old)
 		p.Stop()
 		if err := p.Roll(t.Context(), young, pool.ReasonReload); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want ErrStopped", err)
@@ -112,6 +112,9 @@ func TestPool_RollAfterStopStartsNothing(t *testing.T) {
 		<-p.ended
 		if young.launched() != 0 {
 			t.Errorf("got %d launches", young.launched())
+		}
+		if p.Launcher() != pool.Launcher(old) {
+			t.Error("the old launcher was given up")
 		}
 	})
 }
