@@ -62,7 +62,11 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return site.explain(site.restart(ctx))
+	next, err := site.newGeneration()
+	if err != nil {
+		return err
+	}
+	return site.explain(site.roll(ctx, next, pool.ReasonRestart))
 }
 
 // Down ends Run and returns when the last worker has ended.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/worker/wsgi"
 )
 
 // Check loads the code of every Python site once, as a worker of it would, and
@@ -40,16 +41,14 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 
 // tryLoad starts one worker of a site and ends it when it is ready.
 func (s *Supervisor) tryLoad(ctx context.Context, c *config.Site) error {
-	t, err := s.newSite(c, "")
+	plain := *c
+	plain.Preload.Mode = string(wsgi.PreloadOff) // one interpreter is enough
+	t, err := s.newSite(&plain, "")
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	l, err := t.newLauncher()
-	if err != nil {
-		return err
-	}
-	w, err := l.Launch(ctx, c.Name+"/1")
+	w, err := t.current.Launch(ctx, c.Name+"/1")
 	if err != nil {
 		return t.explain(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,31 +53,64 @@ func (l *launcher) Launch(ctx context.Context, id string) (pool.Worker, error) {
 	return w, nil
 }
 
-// newLauncher returns the launcher of the next generation. Each generation has
+// generation is what the workers of one generation of a site come from. Each has
 // a directory of its own for its sockets, so that two can run side by side.
-func (t *site) newLauncher() (*launcher, error) {
+type generation struct {
+	launcher
+	sockets string
+	python  *wsgi.Runtime // nil for a Go site
+}
+
+// newGeneration returns the next generation of the site. It starts nothing.
+func (t *site) newGeneration() (*generation, error) {
 	t.mu.Lock()
-	t.generation++
-	sockets := filepath.Join(t.super.cfg.StateDir, "run", fmt.Sprintf("%s.%d", t.cfg.Name, t.generation))
+	t.generations++
+	sockets := filepath.Join(t.super.cfg.StateDir, "run", fmt.Sprintf("%s.%d", t.cfg.Name, t.generations))
 	t.mu.Unlock()
+	if err := os.RemoveAll(sockets); err != nil { // of a supervisor that was killed
+		return nil, err
+	}
 	if err := os.MkdirAll(sockets, 0o700); err != nil {
 		return nil, err
 	}
-	l := &launcher{slots: t.super.launches, timeout: t.cfg.StartupTimeout}
+	g := &generation{launcher: launcher{slots: t.super.launches, timeout: t.cfg.StartupTimeout}, sockets: sockets}
 	if t.cfg.Kind == config.WSGI {
 		r, err := wsgi.New(t.wsgiOptions(sockets))
 		if err != nil {
 			return nil, err
 		}
-		l.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
-		return l, nil
+		g.python = r
+		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
+		return g, nil
 	}
 	r := goapp.New(t.goOptions(sockets))
-	l.launch = func(ctx context.Context, id string) (worker, error) {
+	g.launch = func(ctx context.Context, id string) (worker, error) {
 		w, err := r.Launch(ctx, id)
 		return asWorker(goWorker{w}, err)
 	}
-	return l, nil
+	return g, nil
+}
+
+// close ends what the generation holds beside its workers.
+func (g *generation) close() {
+	if g.python != nil {
+		g.python.Close()
+	}
+	_ = os.RemoveAll(g.sockets) // wiped before its name is used again
+}
+
+// joinProjects lets generations that start together share what they load.
+func joinProjects(generations []*generation, log *slog.Logger) {
+	groups := map[string][]*wsgi.Runtime{}
+	for _, g := range generations {
+		if g.python != nil && g.python.Preloads() {
+			key := g.python.ProjectKey()
+			groups[key] = append(groups[key], g.python)
+		}
+	}
+	for _, group := range groups {
+		wsgi.NewProject(group, log)
+	}
 }
 
 func asWorker(w worker, err error) (worker, error) {
@@ -99,10 +133,18 @@ func (t *site) wsgiOptions(sockets string) wsgi.Options {
 		Env:        environment(c),
 		Threads:    c.Threads,
 		Processes:  c.Processes.Max,
-		SocketDir:  sockets,
-		CodeDir:    filepath.Join(t.super.cfg.StateDir, "python"),
-		Output:     t.output,
-		Log:        t.log,
+
+		Preload:        wsgi.Preload(c.Preload.Mode),
+		Warmup:         c.Preload.Warmup,
+		WarmupStrict:   c.Preload.WarmupStrict,
+		Host:           hostForWarmup(c),
+		Tricks:         tricks(c.Preload),
+		StartupTimeout: c.StartupTimeout,
+
+		SocketDir: sockets,
+		CodeDir:   filepath.Join(t.super.cfg.StateDir, "python"),
+		Output:    t.output,
+		Log:       t.log,
 	}
 }
 
@@ -123,6 +165,31 @@ func (t *site) goOptions(sockets string) goapp.Options {
 		o.Args = []string{"worker", "--settings", c.Settings, "--state-dir", t.super.cfg.StateDir}
 	}
 	return o
+}
+
+// tricks are the names by which the zygote knows the switches.
+func tricks(p config.Preload) []string {
+	var names []string
+	for _, t := range []struct {
+		on   bool
+		name string
+	}{
+		{p.GCFreeze, "gc"}, {p.GCFreeze, "freeze"}, {p.SealHeap, "seal"}, {p.RelocateCode, "relocate"},
+		{p.Immortal == "on", "immortal"}, {p.Immortal == "auto", "immortal-auto"},
+	} {
+		if t.on {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}
+
+// hostForWarmup is a host name that the site's own code accepts.
+func hostForWarmup(c *config.Site) string {
+	if c.ServerName != "" {
+		return c.ServerName
+	}
+	return "localhost"
 }
 
 func homeOf(c *config.Site, cfg *config.Config) string {

@@ -27,9 +27,10 @@ type site struct {
 	access  *accessLog
 
 	mu sync.Mutex
-	// mu protects generation, static
-	generation int
-	static     []wsgi.Static // where the site's Django has its static files
+	// mu protects all below
+	generations int
+	current     *generation
+	static      []wsgi.Static // where the site's Django has its static files
 }
 
 func (s *Supervisor) newSite(cfg *config.Site, program string) (*site, error) {
@@ -38,15 +39,14 @@ func (s *Supervisor) newSite(cfg *config.Site, program string) (*site, error) {
 		return nil, err
 	}
 	t := &site{cfg: cfg, super: s, program: program, stats: &proxy.Stats{}, log: s.logs.logger(cfg.Name), access: access}
-	launcher, err := t.newLauncher()
-	if err != nil {
+	if t.current, err = t.newGeneration(); err != nil {
 		access.close()
 		return nil, err
 	}
 	t.pool = pool.New(pool.Options{
 		Site:     cfg.Name,
 		Settings: settingsOf(cfg),
-		Launcher: launcher,
+		Launcher: t.current,
 		Log:      t.log,
 		Observe:  t.observe,
 	})
@@ -125,13 +125,18 @@ func (t *site) setStatic(static []wsgi.Static) {
 	}
 }
 
-// restart replaces all workers by new ones.
-func (t *site) restart(ctx context.Context) error {
-	l, err := t.newLauncher()
-	if err != nil {
-		return err
+// roll replaces all workers by those of a new generation. When the first of them
+// does not start, the old ones stay.
+func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) error {
+	err := t.pool.Roll(ctx, next, reason)
+	t.mu.Lock()
+	old := next
+	if t.pool.Launcher() == pool.Launcher(next) {
+		old, t.current = t.current, next
 	}
-	return t.pool.Roll(ctx, l, pool.ReasonRestart)
+	t.mu.Unlock()
+	old.close()
+	return err
 }
 
 // observe logs the start and the end of workers.
@@ -180,4 +185,8 @@ func describeExit(e pool.Event) string {
 	return s
 }
 
-func (t *site) close() { t.access.close() }
+// close ends what the site holds. Its workers must have ended.
+func (t *site) close() {
+	t.current.close()
+	t.access.close()
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/wsgi"
 )
 
 // Status returns what the supervisor and every site are doing.
@@ -53,27 +54,61 @@ func (t *site) status() control.SiteStatus {
 	if ps.LastError != nil {
 		st.LastError = describeError(ps.LastError)
 	}
+	var sum process.Memory
 	for _, w := range ps.Workers {
-		ws := workerStatus(w)
+		ws, m := workerStatus(w)
 		st.Workers = append(st.Workers, ws)
-		st.Memory.PSS += ws.Memory.PSS
-		st.Memory.USS += ws.Memory.USS
-		st.Memory.RSS += ws.Memory.RSS
+		sum = sum.Add(m)
 	}
+	st.Memory.Saved = sum.Alone - sum.PSS
+	st.Preload = t.preload()
+	if pid := t.zygotePID(); pid != 0 {
+		m, _ := process.ReadMemory(pid) // it may just have ended
+		sum = sum.Add(m)
+		st.Memory.ZygotePSS = m.PSS
+		st.Memory.Saved -= m.PSS
+	}
+	st.Memory.Memory = memory(sum)
 	return st
 }
 
-func workerStatus(w pool.WorkerStatus) control.WorkerStatus {
-	ws := control.WorkerStatus{ID: w.ID, State: w.State, Started: w.Started.UTC(), Requests: w.Requests, Active: w.Active}
-	if p, ok := w.Worker.(worker); ok {
-		ws.PID, ws.Socket = p.PID(), p.Socket()
-		ws.Memory = memoryOf(p.PID())
+// preload tells how the site's workers share memory.
+func (t *site) preload() string {
+	if r := t.python(); r != nil {
+		return r.PreloadState()
 	}
-	return ws
+	return ""
 }
 
-// memoryOf returns what a process holds; nothing when it has just ended.
+func (t *site) zygotePID() int {
+	if r := t.python(); r != nil {
+		return r.ZygotePID()
+	}
+	return 0
+}
+
+func (t *site) python() *wsgi.Runtime {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current.python
+}
+
+func workerStatus(w pool.WorkerStatus) (control.WorkerStatus, process.Memory) {
+	ws := control.WorkerStatus{ID: w.ID, State: w.State, Started: w.Started.UTC(), Requests: w.Requests, Active: w.Active}
+	p, ok := w.Worker.(worker)
+	if !ok {
+		return ws, process.Memory{}
+	}
+	m, _ := process.ReadMemory(p.PID()) // it may just have ended
+	ws.PID, ws.Socket, ws.Memory = p.PID(), p.Socket(), memory(m)
+	return ws, m
+}
+
 func memoryOf(pid int) control.Memory {
 	m, _ := process.ReadMemory(pid)
+	return memory(m)
+}
+
+func memory(m process.Memory) control.Memory {
 	return control.Memory{PSS: m.PSS, USS: m.USS, RSS: m.RSS}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/worker/process"
 )
 
 // Options are what a Supervisor is made of.
@@ -82,6 +83,11 @@ func (s *Supervisor) open(o Options) (err error) {
 		}
 		s.sites = append(s.sites, site)
 	}
+	var generations []*generation
+	for _, site := range s.sites {
+		generations = append(generations, site.current)
+	}
+	joinProjects(generations, s.log)
 	if err := s.listen(); err != nil {
 		return err
 	}
@@ -114,6 +120,9 @@ func (s *Supervisor) Addrs() []string {
 // in flight finish, and returns when the last worker has ended. When force ends,
 // what still runs is killed.
 func (s *Supervisor) Run(ctx, force context.Context) error {
+	if err := process.BecomeSubreaper(); err != nil {
+		return err
+	}
 	var running sync.WaitGroup
 	for _, site := range s.sites {
 		running.Go(func() { site.pool.Run(force) })
@@ -191,9 +200,11 @@ func (s *Supervisor) close(ctx context.Context) {
 	for _, l := range s.listeners {
 		l.Close()
 	}
+	var sites sync.WaitGroup
 	for _, site := range s.sites {
-		site.close()
+		sites.Go(site.close)
 	}
+	sites.Wait()
 	if s.logs != nil {
 		s.log.Info("supervisor stopped", "pid", os.Getpid())
 		s.logs.close()

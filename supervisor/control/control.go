@@ -74,6 +74,7 @@ type SiteStatus struct {
 	State      string         `json:"state"`
 	Generation int            `json:"generation"`
 	Settings   string         `json:"settings"`
+	Preload    string         `json:"preload"` // "on", or "off" with the reason; "" for a Go site
 	Processes  Processes      `json:"processes"`
 	Threads    int            `json:"threads"`
 	Memory     SiteMemory     `json:"memory"`
@@ -98,10 +99,13 @@ type Memory struct {
 	RSS int64 `json:"rss"`
 }
 
-// SiteMemory is the sum over a site's workers and what its zygote holds.
+// SiteMemory is the sum over a site's workers and its zygote. Saved is what the
+// same workers would hold more if none had been forked: their anonymous pages in
+// full instead of their share of them, without the zygote.
 type SiteMemory struct {
 	Memory
 	ZygotePSS int64 `json:"zygote_pss"`
+	Saved     int64 `json:"saved"`
 }
 
 // Requests are a site's counters.

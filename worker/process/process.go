@@ -75,6 +75,15 @@ func start(c Command) (*Process, error) {
 	return newProcess(p.Pid, pidfd, c.Output)
 }
 
+// BecomeSubreaper makes this process the parent of every descendant whose own
+// parent ends (PR_SET_CHILD_SUBREAPER), as those that are given to Adopt.
+func BecomeSubreaper() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become a subreaper: %w", err)
+	}
+	return nil
+}
+
 // Adopt takes charge of a child that another process forked on our behalf and
 // left to us, the subreaper.
 func Adopt(pid int, output *Output) (*Process, error) {

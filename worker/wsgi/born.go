@@ -25,7 +25,7 @@ func (r *Runtime) born(m *mould, id string, listener *os.File) (*process.Process
 	if m.project != nil {
 		if z, err := m.project.get(); err == nil {
 			defer m.project.release(r, 1)
-			return r.forkWorker(z, id, siteCommand{"worker", r.zygoteConfig(id)}, listener)
+			return r.forkWorker(z, id, siteCommand{"worker", r.zygoteConfig(id, false)}, listener)
 		}
 	}
 	return r.spawn(id, listener)
@@ -51,15 +51,15 @@ func (r *Runtime) dismiss(old *mould, why string) error {
 		r.mould = m
 	}
 	r.mu.Unlock()
-	old.zygote.end()
+	old.zygote.kill() // its other workers go on
 	return m.err
 }
 
 // count gives a zygote up whose workers do not become ready: a fork may have
 // caught it in a state that no check sees. A second zygote that fails as the
 // first did is the last.
-func (r *Runtime) count(m *mould, ctx context.Context, err error) {
-	if m.zygote == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) && err == nil {
+func (r *Runtime) count(ctx context.Context, m *mould, err error) {
+	if m.zygote == nil || errors.Is(ctx.Err(), context.Canceled) { // no longer wanted: that says nothing
 		return
 	}
 	r.mu.Lock()
@@ -81,6 +81,6 @@ func (r *Runtime) count(m *mould, ctx context.Context, err error) {
 		_ = r.dismiss(m, fmt.Sprintf("%d workers in a row did not start from a second zygote", missesAllowed)) // the next launch says it
 	case giveUp:
 		r.opts.Log.Warn("zygote given up", "pid", m.zygote.PID(), "workers", missesAllowed, "error", err)
-		m.zygote.end()
+		m.zygote.kill()
 	}
 }

@@ -69,7 +69,7 @@ func (r *Runtime) launch(ctx context.Context, id, path string, listener *os.File
 		return nil, err
 	}
 	w, err := r.await(ctx, p, status, path)
-	r.count(m, ctx, err)
+	r.count(ctx, m, err)
 	if err == nil && m.zygote != nil {
 		w.info = m.info
 	}

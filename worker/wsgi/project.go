@@ -30,20 +30,24 @@ type Project struct {
 	members []*Runtime
 	log     *slog.Logger
 
+	leftOut map[string]bool // sites that can not be forked from the zygote; set when started is closed
+
 	once    sync.Once
 	started chan struct{} // closed when zygote or err is set
 	zygote  *zygote
 	err     error
 
 	mu sync.Mutex
-	// mu protects pending
+	// mu protects all below
 	pending map[*Runtime]int // how many more forks a site will ask for
+	process *process.Process // of the zygote, from its start on
+	left    bool             // nobody needs it any more
 }
 
 // NewProject joins runtimes whose ProjectKey is the same. Nothing starts before
 // the first worker is launched.
 func NewProject(runtimes []*Runtime, log *slog.Logger) *Project {
-	p := &Project{members: runtimes, log: log, started: make(chan struct{}), pending: map[*Runtime]int{}}
+	p := &Project{members: runtimes, log: log, started: make(chan struct{}), leftOut: map[string]bool{}, pending: map[*Runtime]int{}}
 	for _, r := range runtimes {
 		r.project = p
 		p.pending[r] = 1 // a zygote of its own, or its one worker
@@ -102,7 +106,7 @@ func (p *Project) start() (*zygote, error) {
 		if err == nil && failed == "" {
 			return z, nil
 		}
-		z.end()
+		z.kill()
 		if err != nil {
 			return nil, err
 		}
@@ -136,6 +140,12 @@ func (p *Project) spawn() (*zygote, error) {
 		ours.Close()
 		return nil, err
 	}
+	p.mu.Lock()
+	p.process = proc
+	if p.left {
+		proc.Kill()
+	}
+	p.mu.Unlock()
 	return &zygote{Process: proc, control: ours}, nil
 }
 
@@ -162,7 +172,7 @@ type prepared struct {
 func (p *Project) prepare(z *zygote, without []string) (failed string, err error) {
 	var configs []zygoteConfig
 	for _, r := range p.members {
-		configs = append(configs, r.zygoteConfig("zygote"))
+		configs = append(configs, r.zygoteConfig("zygote", len(p.members) > 1))
 	}
 	command := struct {
 		Cmd      string         `json:"cmd"`
@@ -181,8 +191,10 @@ func (p *Project) prepare(z *zygote, without []string) (failed string, err error
 	case !answer.Ready:
 		return "", errors.New(answer.Error)
 	}
-	for _, reason := range answer.LeftOut {
-		p.log.Warn("site loads its code alone", "reason", reason)
+	for _, text := range answer.LeftOut {
+		site, reason, _ := strings.Cut(text, ": ")
+		p.leftOut[site] = true
+		p.log.Warn("site takes no part in the shared code", "site", site, "reason", reason)
 	}
 	p.log.Info("project zygote ready", "pid", z.PID(), "modules", answer.Modules, "sites", len(p.members), "seconds", answer.Seconds)
 	return "", nil
@@ -217,14 +229,20 @@ func (p *Project) forget(r *Runtime) {
 	p.release(r, n)
 }
 
-// leave ends the project zygote.
+// leave ends the project zygote, also one that is still loading.
 func (p *Project) leave() {
+	p.mu.Lock()
+	p.left = true
+	if p.process != nil {
+		p.process.Kill()
+	}
+	p.mu.Unlock()
 	p.once.Do(func() { // no site ever asked
 		p.err = errProjectGone
 		close(p.started)
 	})
 	<-p.started
 	if p.zygote != nil {
-		p.zygote.end()
+		p.zygote.kill()
 	}
 }

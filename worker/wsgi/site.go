@@ -22,6 +22,12 @@ const (
 	PreloadOff  Preload = "false" // each worker is an interpreter of its own
 )
 
+// Preloads tells whether the site takes part in sharing at all.
+func (r *Runtime) Preloads() bool { return r.opts.Preload != PreloadOff }
+
+// ProjectKey is that of the runtime's options.
+func (r *Runtime) ProjectKey() string { return r.opts.ProjectKey() }
+
 // missesAllowed is how many workers in a row may not become ready before their
 // zygote is taken for broken.
 const missesAllowed = 3
@@ -39,7 +45,7 @@ type zygoteConfig struct {
 	SupervisorPID int               `json:"supervisor_pid"`
 }
 
-func (r *Runtime) zygoteConfig(id string) zygoteConfig {
+func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
 	env := make(map[string]string, len(r.opts.Env))
 	for _, v := range r.opts.Env {
 		name, value, _ := strings.Cut(v, "=")
@@ -53,7 +59,7 @@ func (r *Runtime) zygoteConfig(id string) zygoteConfig {
 		Host:          r.opts.Host,
 		Tricks:        r.opts.Tricks,
 		Learned:       filepath.Join(r.opts.CodeDir, "learned", r.opts.Site+".json"),
-		Learn:         r.opts.Learn,
+		Learn:         learn,
 		SupervisorPID: os.Getpid(),
 	}
 }
@@ -112,7 +118,7 @@ func (r *Runtime) make(m *mould) {
 		r.fallBack(m, fmt.Sprintf("no project zygote: %v", err))
 		return
 	}
-	if r.opts.Processes == 1 {
+	if err == nil && r.opts.Processes == 1 {
 		m.note = "on (project)"
 		return // its one worker is forked from the project zygote
 	}
@@ -155,7 +161,7 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 		ours.Close()
 		return err
 	}
-	command := siteCommand{"site", r.zygoteConfig(r.opts.Site + "/zygote")}
+	command := siteCommand{"site", r.zygoteConfig(r.opts.Site+"/zygote", false)}
 	p, err := b.fork(parent, command, theirs)
 	if err != nil {
 		ours.Close()
@@ -163,11 +169,12 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 	}
 	defer b.status.Close()
 	z := &zygote{Process: p, control: ours}
+	r.watchLoading(p)
 	overdue := time.AfterFunc(r.opts.StartupTimeout, p.Kill)
 	defer overdue.Stop()
 	m.info, err = waitReady(p, b.status)
 	if err != nil {
-		z.end()
+		z.kill()
 		return err
 	}
 	m.zygote = z
@@ -176,6 +183,16 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 	}
 	r.opts.Log.Info("site zygote ready", "pid", p.PID(), "tricks", strings.Join(m.info.Tricks, " "))
 	return nil
+}
+
+// watchLoading lets Close end a zygote that has not finished loading.
+func (r *Runtime) watchLoading(p *process.Process) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loading = p
+	if r.closed {
+		p.Kill()
+	}
 }
 
 type siteCommand struct {

@@ -35,7 +35,6 @@ type Options struct {
 	WarmupStrict bool     // a warm-up request that raises keeps the site from starting
 	Host         string   // of warm-up requests
 	Tricks       []string // what a zygote does so that its pages stay shared
-	Learn        bool     // find out what the site can share with others
 
 	StartupTimeout time.Duration
 
@@ -53,7 +52,9 @@ type Runtime struct {
 
 	mu sync.Mutex
 	// mu protects all below
-	project *Project // that the first mould is made with
+	closed  bool
+	project *Project         // that the first mould is made with
+	loading *process.Process // the last zygote that was begun
 	mould   *mould
 	misses  int // forked workers in a row that did not become ready
 	broken  int // zygotes that were given up for that
@@ -74,17 +75,20 @@ func New(o Options) (*Runtime, error) {
 // Close ends the zygote and removes the directory of the sockets. No worker is
 // launched after it; those that run are not touched.
 func (r *Runtime) Close() {
-	r.making.Wait()
 	r.mu.Lock()
+	r.closed = true
 	m, project := r.mould, r.project
-	r.mould, r.project = nil, nil
-	r.mu.Unlock()
-	if project == nil && m != nil {
+	if m != nil {
 		project = m.project
 	}
+	if r.loading != nil {
+		r.loading.Kill() // the zygote: being made or waiting
+	}
+	r.mu.Unlock()
 	if project != nil {
 		project.forget(r)
 	}
+	r.making.Wait()
 	if m != nil && m.zygote != nil {
 		m.zygote.end()
 	}

@@ -78,11 +78,25 @@ func (z *zygote) alive() bool {
 	}
 }
 
-// end lets the zygote go and waits until it has.
+// exitTime is how long a zygote may take for the exit handlers of the application.
+const exitTime = 3 * time.Second
+
+// end lets the zygote leave as a process does, exit handlers and all, and waits
+// until it has. Its workers must have ended: a handler may remove what they use.
 func (z *zygote) end() {
+	z.mu.Lock()
+	_ = z.control.SetDeadline(time.Now().Add(exitTime))
+	_ = send(z.control, map[string]string{"cmd": "exit"}, nil) // it may have ended
+	z.mu.Unlock()
+	z.Stop(exitTime)
 	z.control.Close()
-	z.Kill() // it holds nothing that needs a farewell
+}
+
+// kill ends the zygote at once and waits until it has.
+func (z *zygote) kill() {
+	z.Kill()
 	<-z.Done()
+	z.control.Close()
 }
 
 // send writes a message: its length in four bytes, then JSON. Descriptors travel
