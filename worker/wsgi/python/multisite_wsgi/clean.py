@@ -4,12 +4,13 @@ import gc
 import io
 import sys
 
+_BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+
 
 def close_everything():
-    """Close what Django opened while it was loaded and warmed up, and write what is buffered."""
+    """Close what Django opened while it was loaded and warmed up."""
     _close_databases()
     _close_caches()
-    _flush_files()
 
 
 def _close_databases():
@@ -41,12 +42,18 @@ def _loaded(module, name):
     return getattr(sys.modules[module], name)
 
 
-def _flush_files():
-    """A buffer that is not empty would be written by every child."""
-    for thing in gc.get_objects():
-        kind = type(thing)  # never isinstance: a lazy proxy would load what it stands for
-        if issubclass(kind, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)):
-            try:
-                thing.flush()
-            except (OSError, ValueError):
-                pass  # it is closed, or broken
+def buffered_files():
+    """Return the files of Python that hold back what is written to them.
+
+    Those that were frozen (gc.freeze) are not seen.
+    """
+    # never isinstance: a lazy proxy would load what it stands for
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), _BUFFERED)]
+
+
+def flush(files):
+    for file in files:
+        try:
+            file.flush()
+        except (OSError, ValueError):
+            pass  # it is closed, or broken

@@ -11,12 +11,12 @@ from .status import Status
 class ForkedWorker:
     """The life of one worker; run() does not return."""
 
-    def __init__(self, config, name, fds):
-        """fds are those that came with the command: listener, status, output."""
+    def __init__(self, config, name, fds, files=()):
+        """fds are those that came with the command: listener, status, output; files are of ExitWork."""
         self._config = config
         self._name = name
         self._listener, self._status, self._output = fds
-        self._departure = Departure()
+        self._departure = Departure(files)
 
     def run(self, site=None):
         """Serve site, or load it here first."""

@@ -1,5 +1,6 @@
 """What makes it unsafe to fork this process: state that its children would share or lose."""
 
+import gc
 import os
 import signal
 import socket
@@ -14,7 +15,10 @@ _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom
 
 def find(allowed):
     """Return one line for each hazard; allowed are the descriptors of the zygote itself."""
-    return _threads() + _children() + _timers() + _databases() + _descriptors(allowed) + _mappings()
+    loops, theirs = _event_loops()
+    found = (_threads() + _children() + _timers() + _databases() + loops
+             + _descriptors(theirs.union(allowed)) + _mappings())
+    return list(dict.fromkeys(found))
 
 
 def descriptors():
@@ -68,8 +72,10 @@ def _is_alive(pid):
 
 
 def _command(pid):
-    words = _read("/proc/%s/cmdline" % pid).split("\0")
-    return " ".join(words).strip()[:80]
+    command = _read("/proc/%s/cmdline" % pid)
+    if command == _read("/proc/self/cmdline"):
+        return "a fork of this process"
+    return " ".join(command.split("\0")).strip()[:80]
 
 
 def _timers():
@@ -89,6 +95,16 @@ def _databases():
     opened = [getattr(db.connections._connections, alias, None) for alias in db.connections]
     return ['database connection "%s" is open' % wrapper.alias for wrapper in opened
             if wrapper is not None and wrapper.connection is not None]
+
+
+def _event_loops():
+    """Return a line if there are asyncio loops, and their descriptors."""
+    base = getattr(sys.modules.get("asyncio.base_events"), "BaseEventLoop", None)
+    if base is None:
+        return [], set()
+    loops = [thing for thing in gc.get_objects() if issubclass(type(thing), base) and not thing.is_closed()]
+    parts = [getattr(loop, name, None) for loop in loops for name in ("_selector", "_ssock", "_csock")]
+    return ["asyncio event loop"] if loops else [], {part.fileno() for part in parts if part is not None}
 
 
 def _descriptors(allowed):
@@ -151,7 +167,7 @@ def _mappings():
         parts = line.split(None, 5)
         if "w" in parts[1] and parts[1].endswith("s"):
             found.append("shared memory %s" % (parts[5] if len(parts) > 5 else "without a name"))
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _read(path):

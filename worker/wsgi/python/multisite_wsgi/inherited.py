@@ -10,19 +10,25 @@ import os
 import sys
 import weakref
 
+from . import clean
+
 
 # What the standard library registers when it is imported, and each process needs.
 _OF_EVERY_PROCESS = (("logging", "shutdown"), ("multiprocessing.util", "_exit_function"))
 
 
 class ExitWork:
-    """The finalisers of this process, which its children must not run."""
+    """What this process has to do at its end, and its children do not, or do themselves."""
 
     def __init__(self):
         self._held = []
+        self.files = []  # weak references to files whose buffer a child has to write at its end
 
     def hold(self):
         """Set aside; done before the memory is sealed, so that no child needs to write there."""
+        files = clean.buffered_files()
+        clean.flush(files)  # each child would write what is in the buffer now
+        self.files = [weakref.ref(file) for file in files]
         for info in list(weakref.finalize._registry.values()):
             if info.atexit:
                 info.atexit = False
@@ -40,8 +46,10 @@ class Departure:
     zygote and write to all memory that is shared.
     """
 
-    def __init__(self):
+    def __init__(self, files=()):
+        """files are those of ExitWork."""
         self.code = 0
+        self._files = files
 
     def prepare(self):
         """Begin the exit work of this process; registered first, _exit runs last."""
@@ -54,9 +62,6 @@ class Departure:
                 atexit.register(getattr(sys.modules[module], function))
 
     def _exit(self):
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError):
-                pass  # nobody reads it, or the application closed it
+        inherited = [file() for file in self._files]
+        clean.flush([file for file in inherited if file is not None] + clean.buffered_files())
         os._exit(self.code)

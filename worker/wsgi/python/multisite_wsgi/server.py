@@ -100,11 +100,12 @@ class Server:
         except ClientGone:
             exchange.finish()
             return True
-        goes_on = Handler(environ, exchange).run(self._application)
-        if self._in_child:  # the application forked, and the child came back here
-            sys.stdout.flush()
-            os._exit(0)
-        return goes_on
+        try:
+            return Handler(environ, exchange).run(self._application)
+        finally:
+            if self._in_child:  # the application forked, and the child came back here
+                sys.stdout.flush()
+                os._exit(0)
 
 
 def base_environ(config):

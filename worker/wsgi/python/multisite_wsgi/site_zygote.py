@@ -92,7 +92,7 @@ class SiteZygote:
                 answer = {"error": "fork: %s" % error}
             if pid == 0:
                 self._control.close()
-                worker = ForkedWorker(self._config, message["worker"], fds)
+                worker = ForkedWorker(self._config, message["worker"], fds, self._exit_work.files)
                 return lambda: worker.run(self._site)
             answer = answer or {"pid": pid}
         for fd in fds:
