@@ -61,6 +61,9 @@ func (e *exchange) writePage(status int) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if e.r.ContentLength != 0 {
+		h.Set("Connection", "close") // or net/http waits for what is left of the body before it answers
+	}
 	if status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "5")
 	}
@@ -71,7 +74,6 @@ func (e *exchange) writePage(status int) {
 
 // failBody answers a request whose body did not arrive.
 func (e *exchange) failBody(err error) {
-	e.w.Header().Set("Connection", "close") // the rest of the body is not read
 	switch {
 	case errors.Is(err, errBodyTooLarge):
 		e.fail(http.StatusRequestEntityTooLarge, "max_body", nil)
