@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,31 +34,49 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "the sites.toml to use (default ./sites.toml, or $MULTISITE_CONFIG)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err: err, hint: "see multisite help " + cmd.Name()}
+		message, _, _ := strings.Cut(err.Error(), ": strconv.") // says the same in words of Go
+		return &usageError{err: errors.New(message), hint: strings.Replace(cmd.CommandPath(), "multisite", "see multisite help", 1)}
 	})
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
 		c.upCommand(), c.downCommand(), c.statusCommand(), c.scaleCommand(), c.restartCommand(),
-		c.checkCommand(), c.logsCommand(), versionCommand(), workerCommand(),
+		c.checkCommand(), c.logsCommand(), c.manageCommand(), versionCommand(), workerCommand(),
 	)
 	return root
 }
 
-// path is the sites.toml that was asked for.
-func (c *cli) path() string {
+// helpCommand is cobra's own, which takes an unknown command for none.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show how a command is used",
+		Args:  atMost(1, "help [COMMAND]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, _, err := cmd.Root().Find(args)
+			if err != nil || len(args) > 0 && about == cmd.Root() {
+				return &usageError{err: fmt.Errorf("unknown command %q", args[0]), hint: "see multisite help"}
+			}
+			return about.Help()
+		},
+	}
+}
+
+// path is the sites.toml to use, and whether somebody named it.
+func (c *cli) path() (path string, named bool) {
 	switch {
 	case c.configPath != "":
-		return c.configPath
+		return c.configPath, true
 	case os.Getenv("MULTISITE_CONFIG") != "":
-		return os.Getenv("MULTISITE_CONFIG")
+		return os.Getenv("MULTISITE_CONFIG"), true
 	}
-	return defaultConfig
+	return defaultConfig, false
 }
 
 // load reads sites.toml. Where nobody named one and there is none, it is the
 // built-in one: two small sites that need nothing but this binary.
 func (c *cli) load() (*config.Config, error) {
-	path := c.path()
-	if path == defaultConfig {
+	path, named := c.path()
+	if !named {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			abs, err := filepath.Abs(path)
 			if err != nil {
@@ -85,28 +104,44 @@ func (c *cli) call(f func(*control.Client) error) error {
 		return err
 	}
 	if err := f(client); errors.Is(err, control.ErrNotRunning) {
-		return &hintedError{err: fmt.Errorf("no supervisor is running for %s", c.path()), hint: "start one with multisite up -d"}
+		path, _ := c.path()
+		return &hintedError{err: fmt.Errorf("no supervisor is running for %s", path), hint: "start one with multisite up -d"}
 	} else if err != nil {
 		return err
 	}
 	return nil
 }
 
-// exactly returns a check of the number of arguments.
+// exactly returns a check that a command gets n arguments; use is how it is called.
 func exactly(n int, use string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) == n {
 			return nil
 		}
-		return &usageError{err: fmt.Errorf("want %d argument(s), got %d", n, len(args)), hint: "usage: multisite " + use}
+		return wrongArguments(fmt.Sprintf("takes %s", count(n)), len(args), use)
 	}
 }
 
 func atMost(n int, use string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
+	return func(_ *cobra.Command, args []string) error {
 		if len(args) <= n {
 			return nil
 		}
-		return exactly(n, use)(cmd, args)
+		return wrongArguments(fmt.Sprintf("takes at most %s", count(n)), len(args), use)
 	}
+}
+
+func wrongArguments(takes string, got int, use string) error {
+	name, _, _ := strings.Cut(use, " ")
+	return &usageError{err: fmt.Errorf("%s %s, not %d", name, takes, got), hint: "usage: multisite " + use}
+}
+
+func count(arguments int) string {
+	switch arguments {
+	case 0:
+		return "no argument"
+	case 1:
+		return "one argument"
+	}
+	return fmt.Sprintf("%d arguments", arguments)
 }

@@ -124,7 +124,7 @@ func summary(ctx context.Context, cfg *config.Config, s *supervisor.Supervisor) 
 		}
 		has, err := apps.HasSuperuser(ctx, site.Settings, apps.Options{StateDir: cfg.StateDir})
 		if err == nil && !has {
-			fmt.Fprintf(&b, "nobody can log in to /admin/ yet: multisite manage %s createsuperuser\n", site.Name)
+			fmt.Fprintf(&b, "nobody can log in to /admin/ yet: multisite manage %s createsuperuser --username NAME\n", site.Name)
 			break // the sites share their users
 		}
 	}

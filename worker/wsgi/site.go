@@ -112,13 +112,18 @@ func (m *mould) spent() bool {
 func (r *Runtime) make(m *mould) {
 	defer close(m.ready)
 	z, err := m.project.get()
+	if err == nil && m.project.leftOut[r.opts.Site] {
+		m.project.release(r, 1)
+		m.project = NewProject([]*Runtime{r}, r.opts.Log)
+		z, err = m.project.get()
+	}
 	if err != nil {
 		m.project.release(r, 1)
 		m.project = nil
 		r.fallBack(m, fmt.Sprintf("no project zygote: %v", err))
 		return
 	}
-	if err == nil && r.opts.Processes == 1 {
+	if r.opts.Processes == 1 {
 		m.note = "on (project)"
 		return // its one worker is forked from the project zygote
 	}

@@ -30,6 +30,10 @@ def main():
         from multisite_wsgi import zygote
 
         zygote.main()
+    if sys.argv[1:2] == ["manage"]:
+        from multisite_wsgi import manage
+
+        sys.exit(manage.main(sys.argv[2], sys.argv[3:]))
     from multisite_wsgi import config, lifecycle, load, server, status, streams
 
     conf = config.read()

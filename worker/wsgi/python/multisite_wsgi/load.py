@@ -22,15 +22,20 @@ class Site:
 
 
 def load(config):
-    """Prepare working directory, sys.path and environment, then import the application."""
+    """Prepare the process, then import the application."""
+    prepare(config)
+    application = _application(config)
+    django_site.log_exceptions()
+    return Site(application, config.mount)
+
+
+def prepare(config):
+    """Set working directory, sys.path and DJANGO_SETTINGS_MODULE."""
     if config.home:
         os.chdir(config.home)
     _set_path(config.python_path, config.home)
     if config.settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = config.settings
-    application = _application(config)
-    django_site.log_exceptions()
-    return Site(application, config.mount)
 
 
 def _set_path(python_path, home):

@@ -1,0 +1,15 @@
+package supervisor
+
+import (
+	"path/filepath"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/worker/wsgi"
+)
+
+// ManagePython replaces this process by Django's manage.py machinery for a Python
+// site. It needs no running supervisor. It returns only with an error.
+func ManagePython(cfg *config.Config, c *config.Site, args []string) error {
+	t := &site{cfg: c, super: &Supervisor{cfg: cfg}}
+	return wsgi.Manage(t.wsgiOptions(filepath.Join(cfg.StateDir, "run")), args)
+}
