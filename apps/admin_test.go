@@ -76,7 +76,7 @@ func TestAdmin_ErrorsStandBesideTheField(t *testing.T) {
 	} {
 		t.Run(test.field+" "+test.text, func(t *testing.T) {
 			a := ada.post("/admin/blog/post/add", post("", append([]string{"slug", "other"}, test.field, test.value)...)...)
-			a.want(t, http.StatusUnprocessableEntity, `id="field-`+test.field+`-error">`+test.text, `aria-describedby="field-`+test.field+`-error`)
+			a.want(t, http.StatusUnprocessableEntity, `id="field-`+test.field+`-error">`+test.text, `aria-describedby="field-`+test.field+`-error`, "Nothing is saved yet: 1 entry needs another look.")
 			if strings.Count(a.Body, `class="wrong"`) != 1 {
 				t.Errorf("more than one field is wrong:\n%s", a.Body)
 			}

@@ -142,7 +142,7 @@ func newBrowser(t testing.TB) browser {
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
 	ctx, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancelBrowser := chromedp.NewContext(ctx)
-	ctx, cancelTime := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(func() {
 		cancelTime()
 		_ = chromedp.Cancel(ctx) // waits until the browser has ended
@@ -158,7 +158,7 @@ func newBrowser(t testing.TB) browser {
 
 // step bounds one thing a person does.
 func (b browser) step() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(b.ctx, 15*time.Second)
+	return context.WithTimeout(b.ctx, time.Minute)
 }
 
 func (b browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {

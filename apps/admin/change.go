@@ -22,6 +22,7 @@ type formData struct {
 	Facts    []fact    // what cannot be entered
 	Related  []related // rows of other models that belong to it
 	Error    string    // about the row as a whole
+	Wrong    int64     // how many fields are
 	Conflict *entry    // who changed it meanwhile
 }
 
@@ -158,6 +159,7 @@ func (v views) showForm(w http.ResponseWriter, r *http.Request, status int, data
 	if data.Fields, err = v.formFields(r.Context(), data.Model, form, wrong, data.ID == 0); err != nil {
 		return err
 	}
+	data.Wrong = int64(len(wrong))
 	return v.render(w, r, status, data)
 }
 
