@@ -63,6 +63,9 @@ class Leaving(WorkerCase):
         for threads in (1, 4):
             with self.subTest(threads=threads):
                 worker = self.serve(GATED, threads=threads)
+                for _ in range(30):  # every thread wakes up for each of them, one serves it
+                    with worker.front() as front:
+                        self.assertEqual(front.request().body, b"done")
                 fronts = [worker.front() for _ in range(threads - 1)]
                 for front in fronts:
                     self.assertEqual(front.request().body, b"done")
@@ -316,7 +319,10 @@ class Concurrency(WorkerCase):
 
 class Forking(WorkerCase):
     APP = """
-        import multiprocessing, os, signal, sys
+        import atexit, multiprocessing, os, signal, sys
+
+        if __name__ == "site_app":
+            atexit.register(print, "at exit")
 
         def spawned(start_response):
             process = multiprocessing.get_context("spawn").Process(target=sys.exit, args=(7,))
@@ -372,6 +378,9 @@ class Forking(WorkerCase):
         with worker.front() as front:
             self.assertEqual(front.request(path="/falls_back").body, b"parent")
             self.assertEqual(front.request(path="/falls_back").body, b"parent")
+        worker.signal(signal.SIGTERM)
+        self.assertEqual(worker.wait(), 0)
+        self.assertEqual((worker.out.all(), worker.err.all()), ("at exit\n", ""))
 
     def test_a_child_that_stays_does_not_hold_the_connection(self):
         worker = self.serve(self.APP)

@@ -94,7 +94,8 @@ class Input(WorkerCase):
         """The same stream when every byte is a record of its own and comes after the request began."""
         with self.worker.front() as front:
             for code, value in (("stream.read()", self.DATA), ("list(stream)", [b"one\n", b"two\n", b"three"]),
-                                ("stream.read1(1)", b"o")):
+                                ("stream.read1(1)", b"o"), ("[stream.read(), stream.read(), stream.readline()]",
+                                                            [self.DATA, b"", b""])):
                 with self.subTest(code):
                     front.send(head(environ("POST", query=code)))
                     front.send(body(self.DATA, piece=1))
