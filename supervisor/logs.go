@@ -28,6 +28,7 @@ type logs struct {
 	// mu protects files, followers and the order of lines
 	files     map[string]*os.File
 	followers map[*follower]bool
+	ended     bool // nobody follows any more
 	closed    bool
 }
 
@@ -114,10 +115,11 @@ func (l *logs) follow(site string) *follower {
 	f := &follower{site: site, lines: make(chan string, 1000)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.followers[f] = true
-	if l.closed {
+	if l.ended {
 		close(f.lines)
+		return f
 	}
+	l.followers[f] = true
 	return f
 }
 
@@ -127,15 +129,24 @@ func (l *logs) unfollow(f *follower) {
 	delete(l.followers, f)
 }
 
+// endFollowers lets those who follow come to an end.
+func (l *logs) endFollowers() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for f := range l.followers {
+		delete(l.followers, f)
+		close(f.lines)
+	}
+}
+
 func (l *logs) close() {
+	l.endFollowers()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
 	for _, f := range l.files {
 		f.Close()
-	}
-	for f := range l.followers {
-		close(f.lines)
 	}
 }
 
@@ -145,7 +156,7 @@ func (t *site) output(worker, line string) { t.super.logs.write(t.cfg.Name, work
 // logDetail writes the traceback of a worker that did not start.
 func (t *site) logDetail(err error) {
 	var launch *process.LaunchError
-	if errors.As(err, &launch) {
+	if errors.As(err, &launch) && !strings.HasSuffix(launch.Problem, launch.Detail) {
 		for line := range strings.Lines(launch.Detail) {
 			t.super.logs.write(t.cfg.Name, "multisite", strings.TrimRight(line, "\n"))
 		}
@@ -155,7 +166,7 @@ func (t *site) logDetail(err error) {
 // describeError is an error with the traceback that it brought.
 func describeError(err error) string {
 	var launch *process.LaunchError
-	if errors.As(err, &launch) && launch.Detail != "" {
+	if errors.As(err, &launch) && !strings.HasSuffix(launch.Problem, launch.Detail) { // nor when there is none
 		return fmt.Sprintf("%v\n%s", err, strings.TrimRight(launch.Detail, "\n"))
 	}
 	return err.Error()

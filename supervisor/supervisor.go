@@ -192,6 +192,7 @@ func (s *Supervisor) drain(force context.Context) {
 // close gives back what open took.
 func (s *Supervisor) close(ctx context.Context) {
 	if s.control != nil {
+		s.logs.endFollowers() // or their calls would keep the control socket open
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		s.control.Close(ctx)
