@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,7 +10,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 // random returns n bytes that are never the same twice.
@@ -103,170 +100,5 @@ func TestProxy_SlowSenderHoldsNoWorker(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// TestProxy_GivesUpOnSilentClients: each of them has one minute for each step.
-func TestProxy_GivesUpOnSilentClients(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name, request string
-		status        int
-		closed        time.Duration
-	}{
-		{"half a body", "POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 10\r\n\r\nhello", 408, clientTimeout},
-		{"half a large body", "POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 300000), 408, clientTimeout},
-		{"half a chunk", "POST / HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", 408, clientTimeout},
-		{"a body nobody reads", "POST / HTTP/1.1\r\nHost: other.test\r\nContent-Length: 10\r\n\r\nhello", 421, clientTimeout},
-		{"a body that is too large", "POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1000001\r\n\r\nhello", 413, 0},
-		{"chunks that are too many", "POST / HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\nF4241\r\n" + strings.Repeat("x", 1000001), 413, clientTimeout},
-		{"half a header", "POST / HTTP/1.1\r\nHost: site", 0, 10 * time.Second},
-	}
-	for _, test := range tests {
-		synctest.Test(t, func(t *testing.T) {
-			b := newBackend(t)
-			dial, s := pipeSite(t, &Site{Backend: b, MaxBody: 1000000})
-			p, begin := dial(), time.Now()
-			p.send(test.request)
-			if test.status != 0 {
-				if resp, _ := p.whole(); resp.StatusCode != test.status {
-					t.Errorf("%s: got %d, want %d\n%s", test.name, resp.StatusCode, test.status, s.logs)
-				}
-				if took := time.Since(begin); test.status != 408 && took > 0 {
-					t.Errorf("%s: answered after %v", test.name, took)
-				}
-			}
-			io.Copy(io.Discard, p.br)
-			// net/http waits half a second more for a client that is still sending.
-			if took := time.Since(begin); took < test.closed || took > test.closed+500*time.Millisecond {
-				t.Errorf("%s: closed after %v, want %v", test.name, took, test.closed)
-			}
-			if len(b.ends()) > 0 {
-				t.Errorf("%s: a worker was claimed", test.name)
-			}
-		})
-	}
-}
-
-// TestProxy_HasPatience with clients that take their time but do go on.
-func TestProxy_HasPatience(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBackend(t, streams(200, random(300<<10)))
-		dial, _ := pipeSite(t, &Site{Backend: b, RequestTimeout: time.Second})
-		p := dial()
-		p.send("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\n\r\n")
-		for _, c := range "hello" {
-			<-time.After(clientTimeout - time.Second)
-			p.send(string(c))
-		}
-		resp, err := http.ReadResponse(p.br, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		slowly := readerFunc(func(b []byte) (int, error) {
-			<-time.After(time.Second)
-			return resp.Body.Read(b)
-		})
-		if got, want := sum(t, slowly), sum(t, random(300<<10)); got != want {
-			t.Errorf("got sha256 %s, want %s", got, want)
-		}
-	})
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
-
-func TestProxy_CutsClientsThatTakeNothing(t *testing.T) {
-	t.Parallel()
-	for name, answer := range map[string]answer{
-		"spooled":   streams(200, random(5<<20)),
-		"in memory": says(200, strings.Repeat("x", 30<<10)),
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			b := newBackend(t, answer)
-			dial, s := pipeSite(t, &Site{Backend: b})
-			p, begin := dial(), time.Now()
-			p.send("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
-			if e := <-s.entries; e.Took != clientTimeout || time.Since(begin) != clientTimeout {
-				t.Errorf("%s: took %v, want %v", name, e.Took, clientTimeout)
-			}
-			resp, err := http.ReadResponse(p.br, nil)
-			if err == nil {
-				_, err = io.Copy(io.Discard, resp.Body)
-			}
-			if !errors.Is(err, io.ErrUnexpectedEOF) && err != io.EOF {
-				t.Errorf("%s: the client got the end of a whole answer: %v", name, err)
-			}
-		})
-	}
-}
-
-// TestProxy_EndsAStreamAfterALongPause: the last piece and the end are further
-// apart than a client's time for one step.
-func TestProxy_EndsAStreamAfterALongPause(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		pr, pw := io.Pipe()
-		dial, _ := pipeSite(t, &Site{Backend: newBackend(t, streams(200, pr))})
-		p := dial()
-		p.send("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
-		go func() {
-			io.WriteString(pw, "hello")
-			<-time.After(clientTimeout + 10*time.Second)
-			pw.Close()
-		}()
-		if _, body := p.whole(); body != "hello" {
-			t.Errorf("got %q", body)
-		}
-	})
-}
-
-func TestProxy_TimesOutExactly(t *testing.T) {
-	t.Parallel()
-	const limit = 7 * time.Second
-	silent := func(r *http.Request) (*http.Response, error) {
-		<-r.Context().Done()
-		return nil, fmt.Errorf("worker: %w", r.Context().Err())
-	}
-	stuck := func(r *http.Request) (*http.Response, error) {
-		pr, pw := io.Pipe()
-		context.AfterFunc(r.Context(), func() { pw.CloseWithError(r.Context().Err()) })
-		go io.WriteString(pw, "hello")
-		return response(200, pr), nil
-	}
-	for name, test := range map[string]struct {
-		answer answer
-		log    string
-	}{
-		"before the answer": {silent, `msg="request failed" status=504 limit=request_timeout host=site.test request="POST /a" worker=site/1`},
-		"in the answer":     {stuck, `msg="answer cut" limit=request_timeout worker=site/1 request="POST /a"`},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			b := newBackend(t, test.answer)
-			dial, s := pipeSite(t, &Site{Backend: b, RequestTimeout: limit})
-			p, begin := dial(), time.Now()
-			p.send("POST /a HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\n\r\n")
-			<-time.After(time.Second) // a slow client's own time does not count
-			p.send("hello")
-			resp, err := http.ReadResponse(p.br, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = io.Copy(io.Discard, resp.Body)
-			if resp.StatusCode != 504 && !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("%s: got %d, %v", name, resp.StatusCode, err)
-			}
-			if took := time.Since(begin); took != time.Second+limit {
-				t.Errorf("%s: the client was told after %v, want %v", name, took, time.Second+limit)
-			}
-			if got := b.ends(); !slices.Equal(got, []string{"abandon release"}) {
-				t.Errorf("%s: the claims ended as %q", name, got)
-			}
-			if !strings.Contains(s.logs.String(), test.log) {
-				t.Errorf("%s: not logged: %s", name, s.logs)
-			}
-		})
 	}
 }

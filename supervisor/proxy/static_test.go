@@ -1,18 +1,36 @@
 package proxy
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
-// testFiles makes a directory of static files, and a secret beside it.
-func testFiles(t *testing.T) string {
+var fileTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// testFiles makes two directories of static files, with secrets in and beside
+// them, and returns both.
+func testFiles(t *testing.T) (dirs []string) {
 	t.Helper()
 	root := t.TempDir()
-	dir := filepath.Join(root, "static")
-	write := func(name, text string) {
-		t.Helper()
+	for name, text := range map[string]string{
+		"secret.css":            "secret",
+		"one/site.css":          "body{}",
+		"one/deep/er/a.js":      "let a",
+		"one/both.txt":          "first",
+		"one/space d\u00e9.txt": "space",
+		"one/.env":              "secret",
+		"one/.git/config":       "secret",
+		"one/deep/.htaccess":    "secret",
+		"two/both.txt":          "second",
+		"two/only.txt":          "only",
+		"two/site.css/a.txt":    "a file above, a directory here",
+	} {
 		name = filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
@@ -20,9 +38,190 @@ func testFiles(t *testing.T) string {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.Chtimes(name, fileTime, fileTime); err != nil {
+			t.Fatal(err)
+		}
 	}
-	write("secret.css", "secret")
-	write("static/site.css", "body{}")
-	write("static/deep/er/a.js", "let a")
-	return dir
+	one := filepath.Join(root, "one")
+	for name, target := range map[string]string{
+		"inside.css":   "site.css",
+		"outside.css":  "../secret.css",
+		"absolute.css": filepath.Join(root, "secret.css"),
+		"up":           "..",
+		"hop.css":      "up/secret.css",
+		"loop.css":     "loop.css",
+		"dangling.css": "nothing.css",
+	} {
+		if err := os.Symlink(target, filepath.Join(one, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(filepath.Join(one, "pipe"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return []string{one, filepath.Join(root, "missing"), filepath.Join(root, "two")}
+}
+
+const app = "from the app"
+
+// TestProxy_ServesFiles asks for each path at /static/, where the app gets what
+// is no file, and at /only/, where nobody does.
+func TestProxy_ServesFiles(t *testing.T) {
+	t.Parallel()
+	dirs := testFiles(t)
+	b := newBackend(t, says(200, app))
+	s := startSite(t, b, func(site *Site) {
+		site.Static = []Static{{Prefix: "/static/", Dirs: dirs}, {Prefix: "/only/", Dirs: dirs, Only: true}}
+	})
+	for _, test := range []struct{ path, want string }{
+		{"site.css", "body{}"},
+		{"site.css?v=3", "body{}"},
+		{"deep/er/a.js", "let a"},
+		{"deep//er/./a.js", "let a"},
+		{"deep/../site.css", "body{}"},
+		{"space%20d%C3%A9.txt", "space"},
+		{"both.txt", "first"},
+		{"only.txt", "only"},
+		{"site.css/a.txt", "a file above, a directory here"},
+		{"inside.css", "body{}"},
+		{"", ""},
+		{"deep", ""},
+		{"deep/", ""},
+		{"site.css/", ""},
+		{"missing.css", ""},
+		{"Site.css", ""},
+		{".env", ""},
+		{"%2eenv", ""},
+		{".git/config", ""},
+		{"deep/.htaccess", ""},
+		{"deep/../.env", ""},
+		{"../secret.css", ""},
+		{"../../secret.css", ""},
+		{"%2e%2e/secret.css", ""},
+		{"..%2fsecret.css", ""},
+		{"deep/../../secret.css", ""},
+		{"..\\secret.css", ""},
+		{"/" + filepath.Dir(dirs[0]) + "/secret.css", ""},
+		{"outside.css", ""},
+		{"absolute.css", ""},
+		{"hop.css", ""},
+		{"up/secret.css", ""},
+		{"loop.css", ""},
+		{"dangling.css", ""},
+		{"pipe", ""},
+		{"site.css%00", ""},
+		{"%ff", ""},
+	} {
+		resp, body := s.raw("GET", "/static/"+test.path)
+		if want := test.want; resp.StatusCode != 200 || want == "" && body != app || want != "" && body != want {
+			t.Errorf("/static/%s: got %d %.60q, want %q", test.path, resp.StatusCode, body, want)
+		}
+		resp, body = s.raw("GET", "/only/"+test.path)
+		if want := test.want; want == "" && resp.StatusCode != 404 || want != "" && body != want {
+			t.Errorf("/only/%s: got %d %.60q, want %q", test.path, resp.StatusCode, body, want)
+		}
+		if strings.Contains(body, "secret") && test.path != "" {
+			t.Errorf("/only/%s: got %q", test.path, body)
+		}
+	}
+	if _, body := s.raw("GET", "/staticsite.css"); body != app {
+		t.Errorf("a path that only begins like the prefix: got %q", body)
+	}
+}
+
+// raw sends a path as it stands.
+func (s *server) raw(method, path string, header ...string) (*http.Response, string) {
+	s.tb.Helper()
+	text := method + " " + path + " HTTP/1.1\r\nHost: site.test\r\n"
+	for i := 0; i < len(header); i += 2 {
+		text += header[i] + ": " + header[i+1] + "\r\n"
+	}
+	p := s.dial(text + "\r\n")
+	defer p.Close()
+	return p.whole(method)
+}
+
+func TestProxy_ServesFilesAsHTTPAsks(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, newBackend(t, says(200, app)), func(site *Site) {
+		site.Static = []Static{{Prefix: "/static/", Dirs: testFiles(t)}}
+	})
+	resp, _ := s.raw("GET", "/static/site.css")
+	etag, modified := resp.Header.Get("Etag"), resp.Header.Get("Last-Modified")
+	if len(etag) < 5 || modified != "Fri, 02 Jan 2026 03:04:05 GMT" {
+		t.Errorf("got Etag %s, Last-Modified %s", etag, modified)
+	}
+	if h := resp.Header; h.Get("Content-Type") != "text/css; charset=utf-8" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Length") != "6" {
+		t.Errorf("got %v", h)
+	}
+	<-s.entries
+	for _, test := range []struct {
+		name, method string
+		header       []string
+		status       int
+		body         string
+	}{
+		{"HEAD", "HEAD", nil, 200, ""},
+		{"POST", "POST", nil, 200, app},
+		{"DELETE", "DELETE", nil, 200, app},
+		{"range", "GET", []string{"Range", "bytes=1-3"}, 206, "ody"},
+		{"last bytes", "GET", []string{"Range", "bytes=-2"}, 206, "{}"},
+		{"range beyond", "GET", []string{"Range", "bytes=6-"}, 416, "invalid range: failed to overlap\n"},
+		{"same tag", "GET", []string{"If-None-Match", etag}, 304, ""},
+		{"other tag", "GET", []string{"If-None-Match", `"other"`}, 200, "body{}"},
+		{"not newer", "GET", []string{"If-Modified-Since", modified}, 304, ""},
+		{"newer", "GET", []string{"If-Modified-Since", "Fri, 02 Jan 2026 03:04:04 GMT"}, 200, "body{}"},
+		{"range of the same", "GET", []string{"Range", "bytes=0-0", "If-Range", etag}, 206, "b"},
+		{"range of another", "GET", []string{"Range", "bytes=0-0", "If-Range", `"other"`}, 200, "body{}"},
+	} {
+		resp, body := s.raw(test.method, "/static/site.css", test.header...)
+		if resp.StatusCode != test.status || body != test.body {
+			t.Errorf("%s: got %d %q, want %d %q", test.name, resp.StatusCode, body, test.status, test.body)
+		}
+		if e := <-s.entries; e.Status != test.status || e.Bytes != int64(len(test.body)) || (e.Worker == "") != (body != app) {
+			t.Errorf("%s: logged as %d, %d bytes, worker %q", test.name, e.Status, e.Bytes, e.Worker)
+		}
+	}
+}
+
+// TestProxy_ServesChangedFiles: same second, same size.
+func TestProxy_ServesChangedFiles(t *testing.T) {
+	t.Parallel()
+	dirs := testFiles(t)
+	s := startSite(t, newBackend(t), func(site *Site) {
+		site.Static = []Static{{Prefix: "/", Dirs: dirs, Only: true}}
+	})
+	before, _ := s.raw("GET", "/site.css")
+	name := filepath.Join(dirs[0], "site.css")
+	if err := os.WriteFile(name, []byte("a{b:c}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(name, fileTime, fileTime.Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := s.raw("GET", "/site.css", "If-None-Match", before.Header.Get("Etag")); resp.StatusCode != 200 || body != "a{b:c}" {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+}
+
+// TestProxy_ServesFilesWithoutWorkers, and takes the first prefix that has one.
+func TestProxy_ServesFilesWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	dirs := testFiles(t)
+	b := newBackend(t)
+	s := startSite(t, b, func(site *Site) {
+		site.Static = []Static{{Prefix: "/static/", Dirs: dirs[2:]}, {Prefix: "/", Dirs: dirs[:1], Only: true}}
+	})
+	if _, body := s.raw("GET", "/static/both.txt"); body != "second" {
+		t.Errorf("got %q", body)
+	}
+	if _, body := s.raw("GET", "/both.txt"); body != "first" {
+		t.Errorf("got %q", body)
+	}
+	if resp, body := s.raw("GET", "/static/site.css"); resp.StatusCode != 404 || !strings.Contains(body, "404 Not Found") {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+	if got := b.ends(); !slices.Equal(got, []string{}) {
+		t.Errorf("claims %q", got)
+	}
 }

@@ -114,7 +114,7 @@ func TestProxy_TellsStrangersNothing(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, says(200, "secret"))
 	s := startSite(t, b, func(site *Site) {
-		site.Static = []Static{{Prefix: "/static/", Dirs: []string{testFiles(t)}, Only: true}}
+		site.Static = []Static{{Prefix: "/static/", Dirs: testFiles(t), Only: true}}
 	})
 	for _, path := range []string{"/", "/static/site.css"} {
 		p := s.dial("GET " + path + " HTTP/1.1\r\nHost: other.test\r\n\r\n")

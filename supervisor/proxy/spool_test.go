@@ -1,0 +1,234 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// spoolReader reads a spool as copySpool does.
+type spoolReader struct {
+	s     *spool
+	idled int
+}
+
+func (r *spoolReader) Read(p []byte) (int, error) {
+	return r.s.read(p, func() { r.idled++ })
+}
+
+func testSpool(t *testing.T) *spool {
+	dir := t.TempDir()
+	s := newSpool(dir)
+	t.Cleanup(func() {
+		s.close()
+		checkNoFiles(t, dir)
+	})
+	return s
+}
+
+func (s *spool) add(t *testing.T, text string) {
+	t.Helper()
+	if n, err := s.Write([]byte(text)); n != len(text) || err != nil {
+		t.Fatalf("Write: got %d, %v", n, err)
+	}
+}
+
+func (s *spool) take(t *testing.T, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(&spoolReader{s: s}, got); err != nil || string(got) != want {
+		t.Fatalf("got %.20q, %v, want %.20q", got, err, want)
+	}
+}
+
+func fileSize(t *testing.T, s *spool) int64 {
+	t.Helper()
+	info, err := s.file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// TestSpool_UsesAFileForWhatIsTooMuch goes from memory to the file and back.
+func TestSpool_UsesAFileForWhatIsTooMuch(t *testing.T) {
+	t.Parallel()
+	s := testSpool(t)
+	full := strings.Repeat("m", spoolMemory)
+	s.add(t, full)
+	if s.file != nil {
+		t.Error("a file for what fits in memory")
+	}
+	s.add(t, "first")
+	s.take(t, full[1:])
+	s.add(t, "second") // there is room in memory, but it is not this one's turn
+	if got := fileSize(t, s); got != 11 {
+		t.Errorf("the file has %d bytes, want 11", got)
+	}
+	if names, _ := os.ReadDir(s.dir); len(names) > 0 {
+		t.Errorf("the file has a name: %v", names)
+	}
+	s.take(t, "mfirst")
+	s.take(t, "second")
+	if got := fileSize(t, s); got != 0 {
+		t.Errorf("the file still has %d bytes", got)
+	}
+	s.add(t, "third")
+	if got := fileSize(t, s); got != 0 {
+		t.Errorf("%d bytes in the file, want them in memory", got)
+	}
+	s.add(t, full)
+	s.take(t, "third"+full)
+}
+
+func TestSpool_EndsAsTheWriterEnded(t *testing.T) {
+	t.Parallel()
+	for _, end := range []error{nil, errDied} {
+		s := testSpool(t)
+		s.add(t, strings.Repeat("x", spoolMemory+1))
+		s.finish(end)
+		n, err := io.Copy(io.Discard, &spoolReader{s: s})
+		if n != spoolMemory+1 || err != end {
+			t.Errorf("got %d bytes, %v, want %v", n, err, end)
+		}
+	}
+}
+
+func TestSpool_IdlesOnceBeforeItWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := testSpool(t)
+		s.add(t, "hello")
+		r := &spoolReader{s: s}
+		p := make([]byte, 10)
+		if n, err := r.Read(p); n != 5 || err != nil || r.idled != 0 {
+			t.Errorf("got %d, %v, idled %d times", n, err, r.idled)
+		}
+		read := make(chan int)
+		go func() {
+			n, _ := r.Read(p)
+			read <- n
+		}()
+		synctest.Wait()
+		if r.idled != 1 {
+			t.Errorf("idled %d times before it waits, want 1", r.idled)
+		}
+		s.mu.Lock()
+		s.cond.Broadcast() // for nothing
+		s.mu.Unlock()
+		synctest.Wait()
+		s.add(t, "more")
+		if n := <-read; n != 4 || r.idled != 1 {
+			t.Errorf("got %d bytes, idled %d times", n, r.idled)
+		}
+	})
+}
+
+func TestSpool_CancelEndsBothSides(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := testSpool(t)
+		read := make(chan error)
+		go func() {
+			_, err := (&spoolReader{s: s}).Read(make([]byte, 1))
+			read <- err
+		}()
+		synctest.Wait()
+		s.cancel()
+		if err := <-read; err != errCancelled {
+			t.Errorf("read: got %v", err)
+		}
+		if _, err := s.Write([]byte("x")); err != errCancelled {
+			t.Errorf("write: got %v", err)
+		}
+	})
+}
+
+// TestSpool_HoldsAWriterFarAhead fakes a file that is over the limit.
+func TestSpool_HoldsAWriterFarAhead(t *testing.T) {
+	t.Parallel()
+	for _, leave := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := testSpool(t)
+			if err := s.openLocked(); err != nil {
+				t.Fatal(err)
+			}
+			s.to = spoolFile + 10
+			if err := s.file.Truncate(s.to); err != nil {
+				t.Fatal(err)
+			}
+			wrote := make(chan error, 1)
+			go func() {
+				_, err := s.Write([]byte("x"))
+				wrote <- err
+			}()
+			for range 10 {
+				synctest.Wait()
+				if len(wrote) > 0 {
+					t.Error("written over the limit")
+				}
+				if leave {
+					s.cancel()
+					break
+				}
+				s.take(t, "\x00")
+			}
+			if err := <-wrote; (err == nil) == leave {
+				t.Errorf("left %v: got %v", leave, err)
+			}
+		})
+	}
+}
+
+func TestSpool_TellsTheWriterOfADiskThatFails(t *testing.T) {
+	t.Parallel()
+	s := newSpool("/dev/null")
+	if _, err := s.Write(make([]byte, spoolMemory+1)); err == nil {
+		t.Error("no error without a directory")
+	}
+	s = testSpool(t)
+	if err := s.openLocked(); err != nil {
+		t.Fatal(err)
+	}
+	s.file.Close()
+	if _, err := s.Write(make([]byte, spoolMemory+1)); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	s.from, s.to = 0, 1
+	if _, err := (&spoolReader{s: s}).Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestSpool_KeepsTheOrder has both sides run at once, in pieces of any size. The
+// reader sometimes waits until the writer is far ahead.
+func TestSpool_KeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	const size = 20 << 20
+	s := testSpool(t)
+	ahead := make(chan struct{}, 100)
+	go func() {
+		dice := rand.New(rand.NewPCG(1, 2))
+		in := random(size)
+		for err := error(nil); err == nil; {
+			_, err = io.CopyN(s, in, dice.Int64N(3*spoolMemory))
+			ahead <- struct{}{}
+		}
+		close(ahead)
+		s.finish(nil)
+	}()
+	dice := rand.New(rand.NewPCG(3, 4))
+	slow := readerFunc(func(p []byte) (int, error) {
+		if dice.IntN(20) == 0 {
+			<-ahead
+		}
+		return (&spoolReader{s: s}).Read(p[:dice.IntN(len(p))+1])
+	})
+	if got, want := sum(t, slow), sum(t, random(size)); got != want {
+		t.Errorf("got sha256 %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestStats_Counts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &Stats{}
+		if got := s.Counts(); got != (Counts{}) {
+			t.Errorf("got %+v of nothing", got)
+		}
+		s.record(time.Hour, 200)
+		<-time.After(rateWindow) // from here on too old for the rate
+		for i := range 99 {
+			status := 200
+			if i < 3 {
+				status = []int{499, 500, 503}[i]
+			}
+			s.record(time.Duration(99-i)*time.Millisecond, status)
+		}
+		want := Counts{Total: 100, Errors: 2, PerSecond: 9.9, P50: 51 * time.Millisecond, P99: time.Hour}
+		if got := s.Counts(); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
+// TestStats_CountsTheLast1024 at 4096 a second, over which the ring turns.
+func TestStats_CountsTheLast1024(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &Stats{}
+		for i := range 3 * samples {
+			<-time.After(time.Second / 4096)
+			s.record(time.Duration(i), 200)
+		}
+		got := s.Counts()
+		if got.Total != 3*samples || got.P50 != 2*samples+samples/2 || got.P99 != 2*samples+samples*99/100 {
+			t.Errorf("got %+v", got)
+		}
+		if got.PerSecond < 4090 || got.PerSecond > 4110 {
+			t.Errorf("got %v a second, want 4096 or so", got.PerSecond)
+		}
+	})
+}
+
+func TestProxy_CountsRequests(t *testing.T) {
+	t.Parallel()
+	stats := &Stats{}
+	s := startSite(t, newBackend(t, says(200, "hello"), says(500, "oops"), fails(errMalformed)), func(site *Site) {
+		site.Stats = stats
+	})
+	for range 3 {
+		s.do("GET", "/", nil)
+		<-s.entries
+	}
+	s.dial("GET / HTTP/1.1\r\nHost: other.test\r\n\r\n").whole("GET")
+	if got := stats.Counts(); got.Total != 3 || got.Errors != 2 || got.P99 <= 0 {
+		t.Errorf("got %+v", got)
+	}
+}
