@@ -109,9 +109,13 @@ type dressed struct {
 
 func (d *dressed) WriteHeader(status int) {
 	plain := strings.HasPrefix(d.Header().Get("Content-Type"), "text/plain")
-	if plain && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) {
+	text := map[int]string{
+		http.StatusNotFound:         "There is no such page on this site.",
+		http.StatusMethodNotAllowed: "This page cannot be used that way.",
+	}[status]
+	if plain && text != "" {
 		d.swapped = true
-		d.pages.Fail(d.ResponseWriter, d.request, page.Problem{Status: status, Text: "There is no such page on this site."})
+		d.pages.Fail(d.ResponseWriter, d.request, page.Problem{Status: status, Text: text})
 		return
 	}
 	d.ResponseWriter.WriteHeader(status)

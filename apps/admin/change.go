@@ -89,7 +89,7 @@ func (v views) change(w http.ResponseWriter, r *http.Request, t target) error {
 	if len(in.Errors) > 0 {
 		return v.showForm(w, r, http.StatusUnprocessableEntity, data, r.PostForm, in.Errors)
 	}
-	changes, err := update(r.Context(), v.env.DB, t, id, version, in, v.editor(r))
+	changed, err := update(r.Context(), v.env.DB, t, id, version, in, v.editor(r))
 	var refused refusal
 	switch {
 	case errors.Is(err, errConflict):
@@ -102,7 +102,7 @@ func (v views) change(w http.ResponseWriter, r *http.Request, t target) error {
 	if err := v.keepLogin(r, t, id); err != nil {
 		return err
 	}
-	if len(changes) == 0 {
+	if len(changed) == 0 {
 		messages.Success(r.Context(), "There was nothing to change.")
 	} else {
 		messages.Success(r.Context(), "The %s is saved.", t.Model.Label)

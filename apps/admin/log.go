@@ -3,9 +3,9 @@ package admin
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/multisite/multisite/apps/auth"
@@ -13,9 +13,6 @@ import (
 	"github.com/multisite/multisite/apps/model"
 	"github.com/multisite/multisite/apps/sites"
 )
-
-// change is what one field was and became, as people read it.
-type change struct{ Field, From, To string }
 
 // entry is one line of the log.
 type entry struct {
@@ -27,7 +24,7 @@ type entry struct {
 	Model   string
 	ID      int64
 	Object  string
-	Changes []change
+	Changes string // a line for each field that changed
 }
 
 // logModel shows the whole log to superusers; everybody sees the history of
@@ -49,16 +46,8 @@ var logModel = model.Model{
 }
 
 func (e entry) write(ctx context.Context, tx *sql.Tx, t target, id int64, by editor) error {
-	changes := ""
-	if len(e.Changes) > 0 {
-		written, err := json.Marshal(e.Changes)
-		if err != nil {
-			return fmt.Errorf("write log: %w", err)
-		}
-		changes = string(written)
-	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO admin_log (at, user_id, username, site_id, app, model, object_id, object, action, changes)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, db.Now(), by.UserID, by.Name, by.SiteID, t.App, t.Model.Name, id, e.Object, e.Action, changes)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, db.Now(), by.UserID, by.Name, by.SiteID, t.App, t.Model.Name, id, e.Object, e.Action, e.Changes)
 	if err != nil {
 		return fmt.Errorf("write log: %w", err)
 	}
@@ -69,11 +58,7 @@ func (e entry) write(ctx context.Context, tx *sql.Tx, t target, id int64, by edi
 func readLog(ctx context.Context, from db.Queryer, limit int, where string, args ...any) ([]entry, error) {
 	scan := func(row func(...any) error) (entry, error) {
 		var e entry
-		var changes string
-		err := row(&e.At, &e.Name, &e.Site, &e.Action, &e.App, &e.Model, &e.ID, &e.Object, &changes)
-		if err == nil && changes != "" {
-			err = json.Unmarshal([]byte(changes), &e.Changes)
-		}
+		err := row(&e.At, &e.Name, &e.Site, &e.Action, &e.App, &e.Model, &e.ID, &e.Object, &e.Changes)
 		return e, err
 	}
 	entries, err := db.Collect(ctx, from, scan, `SELECT at, username,
@@ -86,23 +71,24 @@ func readLog(ctx context.Context, from db.Queryer, limit int, where string, args
 }
 
 // describe says what changed, for people. What is secret stays so.
-func describe(changed []model.Field, before, after record) []change {
-	const longest = 300
-	short := func(f model.Field, value any) string {
+func describe(changed []model.Field, before, after record, zone *time.Location) string {
+	lines := make([]string, len(changed))
+	for i, f := range changed {
 		if f.Kind == model.Secret {
-			return "secret"
+			lines[i] = f.Label + " changed"
+			continue
 		}
-		all := []rune(shown(f, value, time.UTC))
-		if len(all) > longest {
-			return string(all[:longest]) + "…"
-		}
-		return string(all)
+		lines[i] = fmt.Sprintf("%s: %s → %s", f.Label, short(shown(f, before.Shown[f.Name], zone)), short(shown(f, after.Shown[f.Name], zone)))
 	}
-	var changes []change
-	for _, f := range changed {
-		changes = append(changes, change{f.Label, short(f, before.Shown[f.Name]), short(f, after.Shown[f.Name])})
+	return strings.Join(lines, "\n")
+}
+
+func short(text string) string {
+	const longest = 300
+	if all := []rune(text); len(all) > longest {
+		return string(all[:longest]) + "…"
 	}
-	return changes
+	return text
 }
 
 func (v views) history(w http.ResponseWriter, r *http.Request, t target) error {
@@ -133,5 +119,5 @@ func (v views) history(w http.ResponseWriter, r *http.Request, t target) error {
 
 func (v views) editor(r *http.Request) editor {
 	user, _ := auth.Current(r.Context())
-	return editor{UserID: user.ID, Name: user.Name, SiteID: v.env.SiteID}
+	return editor{UserID: user.ID, Name: user.Name, SiteID: v.env.SiteID, Zone: v.env.Zone}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/multisite/multisite/apps/db"
 	"github.com/multisite/multisite/apps/model"
@@ -29,6 +30,7 @@ type editor struct {
 	UserID int64
 	Name   string
 	SiteID int64
+	Zone   *time.Location // of the times in the log
 }
 
 // insert adds a row and returns its ID.
@@ -58,7 +60,7 @@ func insert(ctx context.Context, d *db.DB, t target, in input, by editor) (id in
 
 // update changes a row if its version is still the one the editor saw. It
 // returns the fields that changed.
-func update(ctx context.Context, d *db.DB, t target, id, version int64, in input, by editor) (changes []change, err error) {
+func update(ctx context.Context, d *db.DB, t target, id, version int64, in input, by editor) (changed []model.Field, err error) {
 	m := t.Model
 	err = d.Write(ctx, func(tx *sql.Tx) error {
 		before, err := readRecord(ctx, tx, m, id)
@@ -68,7 +70,7 @@ func update(ctx context.Context, d *db.DB, t target, id, version int64, in input
 		if before.Version != version {
 			return errConflict
 		}
-		changed := differing(m, before, in)
+		changed = differing(m, before, in)
 		if len(changed) == 0 {
 			return nil
 		}
@@ -91,10 +93,9 @@ func update(ctx context.Context, d *db.DB, t target, id, version int64, in input
 		if err != nil {
 			return err
 		}
-		changes = describe(changed, before, after)
-		return finish(ctx, tx, t, id, entry{Action: "changed", Changes: changes}, by)
+		return finish(ctx, tx, t, id, entry{Action: "changed", Changes: describe(changed, before, after, by.Zone)}, by)
 	})
-	return changes, err
+	return changed, err
 }
 
 // remove deletes a row if its version is still the one the editor saw.

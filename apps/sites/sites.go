@@ -70,6 +70,10 @@ func load(ctx context.Context, env *app.Env) (app.Site, error) {
 
 // Ensure makes the row of a site that has none yet.
 func Ensure(ctx context.Context, d *db.DB, id int64, domain string) error {
+	var known bool
+	if err := d.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sites_site WHERE id = ?)", id).Scan(&known); err != nil || known {
+		return err // usually there is nothing to write, and so nobody to wait for
+	}
 	label, _, _ := strings.Cut(domain, ".")
 	name := strings.ToUpper(label[:1]) + label[1:]
 	// OR IGNORE: another site may have taken the domain; then its
