@@ -61,19 +61,27 @@ func (l *lock) release() {
 	l.file.Close()
 }
 
-// WaitDown returns when no supervisor runs for the state directory.
-func WaitDown(stateDir string) error {
-	f, err := os.Open(pidFile(stateDir))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
+// Watch returns what waits for the end of the supervisor that runs for a state
+// directory now. Its lock would not do: it is dropped before the process ends.
+func Watch(stateDir string) (wait func() error, err error) {
+	b, err := os.ReadFile(pidFile(stateDir))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close()
-	for {
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_SH); !errors.Is(err, unix.EINTR) {
-			return err
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", pidFile(stateDir), err)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("watch process %d: %w", pid, err)
+	}
+	return func() error {
+		defer unix.Close(fd)
+		for {
+			if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1); !errors.Is(err, unix.EINTR) {
+				return err
+			}
 		}
-	}
+	}, nil
 }

@@ -39,7 +39,8 @@ func (c *cli) checkCommand() *cobra.Command {
 					return err
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d sites, no mistakes\n", c.path(), len(cfg.Sites))
+			path, _ := c.path()
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: no mistakes (%d sites)\n", path, len(cfg.Sites))
 			return nil
 		},
 	}

@@ -44,7 +44,10 @@ func (c *cli) upDetached(stdout io.Writer) error {
 		return err
 	}
 	defer r.Close()
-	cmd := exec.Command(program, "up", "--config", c.path(), "--report-fd", "3")
+	cmd := exec.Command(program, "up", "--report-fd", "3")
+	if path, named := c.path(); named {
+		cmd.Args = append(cmd.Args, "--config", path)
+	}
 	cmd.Stdout, cmd.Stderr = out, out // only a crash of the supervisor itself writes there
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/multisite/multisite/supervisor"
@@ -14,15 +16,16 @@ func (c *cli) downCommand() *cobra.Command {
 		Long:  "Let requests in flight finish, stop every worker, and return when the supervisor has ended.",
 		Args:  exactly(0, "down"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := c.call(func(client *control.Client) error { return client.Down(cmd.Context()) })
-			if err != nil {
-				return err
-			}
 			cfg, err := c.load()
 			if err != nil {
 				return err
 			}
-			return supervisor.WaitDown(cfg.StateDir)
+			ended, watchErr := supervisor.Watch(cfg.StateDir) // fails when none runs, which Down says better
+			err = c.call(func(client *control.Client) error { return client.Down(cmd.Context()) })
+			if err := errors.Join(err, watchErr); err != nil {
+				return err
+			}
+			return ended()
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -16,14 +17,18 @@ import (
 )
 
 func (c *cli) logsCommand() *cobra.Command {
+	const use = "logs [SITE] [-f] [-n LINES]"
 	q := control.LogQuery{}
 	cmd := &cobra.Command{
 		Use:   "logs [SITE]",
 		Short: "Show what a site's workers wrote, and what happened to them",
-		Args:  atMost(1, "logs [SITE] [-f] [-n LINES]"),
+		Args:  atMost(1, use),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				q.Site = args[0]
+			}
+			if q.Lines < 0 {
+				return &usageError{err: fmt.Errorf("%d is not a number of lines", q.Lines), hint: "usage: multisite " + use}
 			}
 			client, cfg, err := c.client()
 			if err != nil {
@@ -53,6 +58,9 @@ func tailFiles(cmd *cobra.Command, cfg *config.Config, q control.LogQuery) error
 		names = append(names, site.Name)
 	}
 	if q.Site != "" {
+		if !slices.Contains(names[1:], q.Site) {
+			return &usageError{err: fmt.Errorf("no site %q", q.Site), hint: "there are " + strings.Join(names[1:], ", ")}
+		}
 		names = []string{q.Site}
 	}
 	lines, err := supervisor.TailLogs(filepath.Join(cfg.StateDir, "logs"), names, q.Lines)

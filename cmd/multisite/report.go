@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/multisite/multisite/apps/tomlfile"
@@ -49,6 +51,7 @@ func report(w io.Writer, err error) int {
 		return exit.code
 	case errors.As(err, &problems):
 		for _, p := range problems {
+			p.File = fromHere(p.File)
 			say(w, p.Error(), p.Hint, "")
 		}
 		return 2
@@ -75,9 +78,22 @@ func report(w io.Writer, err error) int {
 	return 1
 }
 
+// fromHere shortens the path of a file below the working directory.
+func fromHere(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
 func say(w io.Writer, message, hint, detail string) {
 	fmt.Fprintf(w, "multisite: error: %s\n", message)
-	if detail = strings.TrimRight(detail, "\n"); detail != "" {
+	detail = strings.TrimRight(detail, "\n")
+	if !strings.HasSuffix(message, detail) { // nor when there is none
 		fmt.Fprintln(w, detail)
 	}
 	if hint != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ func parseScales(args []string) ([]control.Scale, error) {
 		args = []string{args[0] + "=" + args[1]}
 	}
 	if len(args) == 0 {
-		return nil, fmt.Errorf("no site named")
+		return nil, errors.New("scale takes a site and a number")
 	}
 	var scales []control.Scale
 	for _, arg := range args {

@@ -84,15 +84,20 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 	return nil
 }
 
-// printTrouble tells of each site what last went wrong with it.
+// printTrouble tells of each site what last went wrong with it, and which worker
+// ended last.
 func printTrouble(w io.Writer, st control.Status) {
+	var ends []string
 	for _, site := range st.Sites {
 		if site.LastError != "" {
 			fmt.Fprintf(w, "\n%s: %s\n", site.Name, site.LastError)
 		}
 		if site.LastExit != "" {
-			fmt.Fprintf(w, "\n%s\n", cut("last end: "+site.LastExit, 100))
+			ends = append(ends, cut("last end: "+site.LastExit, tableWidth))
 		}
+	}
+	if len(ends) > 0 {
+		fmt.Fprintf(w, "\n%s\n", strings.Join(ends, "\n"))
 	}
 }
 

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+// TestScripts runs the stories of testdata/script: what a person types and reads.
+// Each has a directory of its own, $WORK, and may leave nothing running.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setUpStory,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":  awaitSite,
+			"gone":   awaitGone,
+			"http":   askSite,
+			"kill9":  killAll,
+			"listen": takePort,
+			"pids":   setPIDs,
+		},
+	})
+}
+
+// setUpStory gives a story the project, and sees to what it leaves behind.
+func setUpStory(env *testscript.Env) error {
+	t := env.T().(testing.TB)
+	copyDatabase(t, env.WorkDir)
+	program, err := exec.LookPath("multisite")
+	if err != nil {
+		return err
+	}
+	env.Vars = append(env.Vars, projectEnv(t, env.WorkDir)...)
+	env.Setenv(testPID, os.Getenv(testPID))
+	env.Setenv("PROGRAM_DIR", filepath.Dir(program))
+	env.Setenv("FULL_PATH", os.Getenv("PATH"))
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	env.Setenv("ROOT", root)
+	env.Defer(func() {
+		if t.Failed() {
+			endSupervisors(t, env.WorkDir)
+			return
+		}
+		checkNothingLeft(t, env.WorkDir)
+	})
+	return nil
+}
+
+// endSupervisors ends what a story that failed did not come to end.
+func endSupervisors(t testing.TB, dir string) {
+	for _, socket := range leftSockets(t, dir) {
+		if filepath.Base(socket) == "control.sock" {
+			_ = control.NewClient(filepath.Dir(socket)).Down(context.Background()) // it may be dead
+		}
+	}
+}
+
+// status asks the supervisor of $STATE, .multisite where that is not set.
+func status(ts *testscript.TestScript) (control.Status, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	dir := ts.MkAbs(cmp.Or(ts.Getenv("STATE"), ".multisite"))
+	return control.NewClient(dir).Status(ctx)
+}
+
+// awaitSite is `await SITE STATE`: it waits until the site is in that state.
+func awaitSite(ts *testscript.TestScript, neg bool, args []string) {
+	checkUse(ts, !neg && len(args) == 2, "await SITE STATE")
+	poll(ts, "site "+args[0]+" to be "+args[1], func() bool {
+		st, err := status(ts)
+		ts.Check(err)
+		for _, site := range st.Sites {
+			if site.Name == args[0] {
+				return site.State == args[1]
+			}
+		}
+		ts.Fatalf("no site %s", args[0])
+		return false
+	})
+}
+
+// awaitGone is `gone PID...`: it waits until the processes have ended.
+func awaitGone(ts *testscript.TestScript, neg bool, args []string) {
+	checkUse(ts, !neg && len(args) > 0, "gone PID...")
+	for _, pid := range strings.Fields(strings.Join(args, " ")) {
+		poll(ts, "process "+pid+" to end", func() bool {
+			_, err := os.Stat("/proc/" + pid)
+			return err != nil
+		})
+	}
+}
+
+// askSite is `http HOST PATH`: it prints the status line and the body.
+func askSite(ts *testscript.TestScript, neg bool, args []string) {
+	checkUse(ts, !neg && len(args) == 2, "http HOST PATH")
+	st, err := status(ts)
+	ts.Check(err)
+	req, err := http.NewRequest(http.MethodGet, "http://"+st.Supervisor.Listen[0]+args[1], nil)
+	ts.Check(err)
+	req.Host = args[0]
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	fmt.Fprintf(ts.Stdout(), "%s\n%s", resp.Status, body)
+}
+
+// killAll is `kill9 PID...`.
+func killAll(ts *testscript.TestScript, neg bool, args []string) {
+	checkUse(ts, !neg && len(args) > 0, "kill9 PID...")
+	for _, arg := range args {
+		pid, err := strconv.Atoi(arg)
+		ts.Check(err)
+		ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+	}
+}
+
+// takePort is `listen VAR`: it listens on a free port as another program would.
+func takePort(ts *testscript.TestScript, neg bool, args []string) {
+	checkUse(ts, !neg && len(args) == 1, "listen VAR")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// setPIDs is `pids VAR [SITE]`: the processes of a site's workers, or the supervisor's.
+func setPIDs(ts *testscript.TestScript, neg bool, args []string) {
+	checkUse(ts, !neg && (len(args) == 1 || len(args) == 2), "pids VAR [SITE]")
+	st, err := status(ts)
+	ts.Check(err)
+	if len(args) == 1 {
+		ts.Setenv(args[0], strconv.Itoa(st.Supervisor.PID))
+		return
+	}
+	var pids []string
+	for _, site := range st.Sites {
+		for _, w := range site.Workers {
+			if site.Name == args[1] {
+				pids = append(pids, strconv.Itoa(w.PID))
+			}
+		}
+	}
+	ts.Setenv(args[0], strings.Join(pids, " "))
+}
+
+func checkUse(ts *testscript.TestScript, ok bool, use string) {
+	if !ok {
+		ts.Fatalf("usage: %s", use)
+	}
+}
+
+// poll waits until f is true of another process.
+func poll(ts *testscript.TestScript, what string, f func() bool) {
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !f() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
