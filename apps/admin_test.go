@@ -92,7 +92,11 @@ func TestAdmin_ErrorsStandBesideTheField(t *testing.T) {
 func TestAdmin_TwoEditorsDoNotOverwriteEachOther(t *testing.T) {
 	t.Parallel()
 	p, ada, bob := newEditors(t)
-	ada.get("/admin/blog/post/1/").want(t, http.StatusOK, `name="_version" value="1"`)
+	seen := ada.get("/admin/blog/post/1/")
+	seen.want(t, http.StatusOK, `name="_version" value="1"`)
+	if got := seen.Header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("a form may be cached: %q", got)
+	}
 	bob.post("/admin/blog/post/1/", post("1", "title", "Bob's", "sites", "2")...).want(t, http.StatusSeeOther)
 
 	a := ada.post("/admin/blog/post/1/", post("1", "title", "Ada's", "body", "Longer")...)
@@ -130,6 +134,14 @@ func TestAdmin_DeletesAfterConfirmation(t *testing.T) {
 	ada.post("/admin/auth/user/1/delete", "_version", "1").want(t, http.StatusUnprocessableEntity, "There must be one active superuser left.")
 	ada.get("/admin/").want(t, http.StatusOK) // still there
 	ada.get("/admin/sites/site/1/delete").want(t, http.StatusNotFound)
+	ada.post("/admin/sites/site/1/delete", "_version", "1").want(t, http.StatusNotFound)
+	p.load("polls_poll", row{"id": 2, "question": "Why?", "slug": "why", "opens_at": "2026-01-01T00:00:00Z"})
+	p.load("polls_choice", row{"id": 3, "poll_id": 2, "text": "Because"})
+	p.load("polls_vote", row{"id": 1, "poll_id": 2, "choice_id": 3, "site_id": 1, "voter": "x", "voted_at": "2026-01-01T00:00:00Z"})
+	ada.get("/admin/polls/vote/1/").want(t, http.StatusOK, "Because", "Subdomain1")
+	ada.get("/admin/polls/vote/1/").lacks(t, "<input", "Delete")
+	ada.post("/admin/polls/vote/1/", "_version", "1", "choice_id", "3").want(t, http.StatusNotFound)
+	ada.post("/admin/polls/vote/1/delete", "_version", "1").want(t, http.StatusNotFound)
 	ada.post("/admin/polls/vote/add").want(t, http.StatusNotFound) // votes are read only
 }
 

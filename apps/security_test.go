@@ -82,9 +82,26 @@ func TestSecurity_NoOpenRedirect(t *testing.T) {
 			}
 		})
 	}
-	a := p.visitor(site1).post("/accounts/login", "username", testUser, "password", testPassword, "next", "/admin/blog/post/?q=a")
+	v := p.visitor(site1)
+	a := v.post("/accounts/login", "username", testUser, "password", testPassword, "next", "/admin/blog/post/?q=a")
 	if a.Location != "/admin/blog/post/?q=a" {
 		t.Errorf("got %q, want the page that asked for the login", a.Location)
+	}
+	if a := v.get("/accounts/login?next=//evil.example/"); a.Location != "/" {
+		t.Errorf("who is logged in was sent to %q", a.Location)
+	}
+}
+
+// The two answers are the same, so nobody learns who has an account.
+func TestSecurity_UnknownUsersAreNotToldApart(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.user(1, testUser, 1, 1)
+	wrong := p.visitor(site1).post("/accounts/login", "username", testUser, "password", "wrong")
+	unknown := p.visitor(site1).post("/accounts/login", "username", "nobody", "password", "wrong")
+	wrong.want(t, http.StatusUnprocessableEntity, "do not match")
+	if strings.ReplaceAll(unknown.Body, "nobody", testUser) != wrong.Body || unknown.Status != wrong.Status {
+		t.Errorf("got %d:\n%s\nwant %d:\n%s", unknown.Status, unknown.Body, wrong.Status, wrong.Body)
 	}
 }
 

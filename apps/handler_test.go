@@ -1,0 +1,41 @@
+package apps
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/multisite/multisite/apps/app"
+)
+
+func TestRecovered_PanicIsLoggedAndAnswered(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	env := &app.Env{Log: slog.New(slog.NewTextHandler(&log, nil))}
+	w := httptest.NewRecorder()
+	recovered(env, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("at the disco") })).
+		ServeHTTP(w, httptest.NewRequest("GET", "/dance", nil))
+	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "disco") {
+		t.Errorf("got %d: %s", w.Code, w.Body)
+	}
+	for _, want := range []string{"at the disco", "path=/dance", "handler_test.go"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q: %s", want, log.String())
+		}
+	}
+}
+
+// net/http cuts the connection for this panic, and for no other.
+func TestRecovered_LeavesAbortAlone(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if got := recover(); got != http.ErrAbortHandler {
+			t.Errorf("got %v, want http.ErrAbortHandler", got)
+		}
+	}()
+	abort := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	recovered(&app.Env{}, abort).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+}
