@@ -16,9 +16,10 @@ import (
 // Ready returns when every site has all its workers, or with what keeps the
 // first one from it.
 func (s *Supervisor) Ready(ctx context.Context) error {
-	errs := make([]error, len(s.sites))
+	sites := s.all()
+	errs := make([]error, len(sites))
 	var wg sync.WaitGroup
-	for i, site := range s.sites {
+	for i, site := range sites {
 		wg.Go(func() { errs[i] = site.explain(site.pool.Settled(ctx)) })
 	}
 	wg.Wait()
@@ -26,7 +27,7 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 	if len(failed) < 2 {
 		return errors.Join(failed...)
 	}
-	all := &control.Error{Message: fmt.Sprintf("%d of %d sites do not start", len(failed), len(s.sites))}
+	all := &control.Error{Message: fmt.Sprintf("%d of %d sites do not start", len(failed), len(sites))}
 	for _, err := range failed {
 		var e *control.Error
 		errors.As(err, &e)
@@ -62,7 +63,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	next, err := site.newGeneration()
+	next, err := site.newGeneration(site.config())
 	if err != nil {
 		return err
 	}
@@ -82,11 +83,11 @@ func (s *Supervisor) Down(ctx context.Context) error {
 
 func (s *Supervisor) site(name string) (*site, error) {
 	var names []string
-	for _, site := range s.sites {
-		if site.cfg.Name == name {
+	for _, site := range s.all() {
+		if site.name == name {
 			return site, nil
 		}
-		names = append(names, site.cfg.Name)
+		names = append(names, site.name)
 	}
 	e := &control.Error{Message: fmt.Sprintf("no site %q", name), Usage: true}
 	if near := tomlfile.Nearest(name, names); near != "" {
@@ -101,7 +102,7 @@ func (t *site) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &control.Error{Message: fmt.Sprintf("site %s: %v", t.cfg.Name, err), Hint: fmt.Sprintf("multisite logs %s", t.cfg.Name)}
+	e := &control.Error{Message: fmt.Sprintf("site %s: %v", t.name, err), Hint: fmt.Sprintf("multisite logs %s", t.name)}
 	var launch *process.LaunchError
 	if errors.As(err, &launch) {
 		e.Detail = launch.Detail

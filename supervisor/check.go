@@ -21,9 +21,7 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 		return []error{err}
 	}
 	defer os.RemoveAll(dir)
-	own := *cfg
-	own.StateDir = dir
-	s := &Supervisor{cfg: &own, launches: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	s := &Supervisor{stateDir: dir, launches: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if s.logs, err = openLogs(filepath.Join(dir, "logs"), nil); err != nil {
 		return []error{err}
 	}
@@ -43,7 +41,7 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 func (s *Supervisor) tryLoad(ctx context.Context, c *config.Site) error {
 	plain := *c
 	plain.Preload.Mode = string(wsgi.PreloadOff) // one interpreter is enough
-	t, err := s.newSite(&plain, "")
+	t, err := s.newSite(&plain)
 	if err != nil {
 		return err
 	}

@@ -57,15 +57,18 @@ func (l *launcher) Launch(ctx context.Context, id string) (pool.Worker, error) {
 // a directory of its own for its sockets, so that two can run side by side.
 type generation struct {
 	launcher
+	cfg     *config.Site
+	code    codeTree // as it was before the first worker was launched
 	sockets string
 	python  *wsgi.Runtime // nil for a Go site
 }
 
-// newGeneration returns the next generation of the site. It starts nothing.
-func (t *site) newGeneration() (*generation, error) {
+// newGeneration returns the next generation of the site, with the code and the
+// settings of now. It starts nothing.
+func (t *site) newGeneration(c *config.Site) (*generation, error) {
 	t.mu.Lock()
 	t.generations++
-	sockets := filepath.Join(t.super.cfg.StateDir, "run", fmt.Sprintf("%s.%d", t.cfg.Name, t.generations))
+	sockets := filepath.Join(t.super.stateDir, "run", fmt.Sprintf("%s.%d", t.name, t.generations))
 	t.mu.Unlock()
 	if err := os.RemoveAll(sockets); err != nil { // of a supervisor that was killed
 		return nil, err
@@ -73,9 +76,9 @@ func (t *site) newGeneration() (*generation, error) {
 	if err := os.MkdirAll(sockets, 0o700); err != nil {
 		return nil, err
 	}
-	g := &generation{launcher: launcher{slots: t.super.launches, timeout: t.cfg.StartupTimeout}, sockets: sockets}
-	if t.cfg.Kind == config.WSGI {
-		r, err := wsgi.New(t.wsgiOptions(sockets))
+	g := &generation{launcher: launcher{slots: t.super.launches, timeout: c.StartupTimeout}, cfg: c, code: readCodeTree(c), sockets: sockets}
+	if c.Kind == config.WSGI {
+		r, err := wsgi.New(t.wsgiOptions(c, sockets))
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +86,7 @@ func (t *site) newGeneration() (*generation, error) {
 		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
 		return g, nil
 	}
-	r := goapp.New(t.goOptions(sockets))
+	r := goapp.New(t.goOptions(c, sockets))
 	g.launch = func(ctx context.Context, id string) (worker, error) {
 		w, err := r.Launch(ctx, id)
 		return asWorker(goWorker{w}, err)
@@ -120,15 +123,14 @@ func asWorker(w worker, err error) (worker, error) {
 	return w, nil
 }
 
-func (t *site) wsgiOptions(sockets string) wsgi.Options {
-	c := t.cfg
+func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 	return wsgi.Options{
 		Site:       c.Name,
 		Python:     c.Python,
 		Settings:   c.Settings,
 		Entry:      c.WSGI,
 		PythonPath: c.PythonPath,
-		Home:       homeOf(c, t.super.cfg),
+		Home:       c.Home,
 		Mount:      c.Mount,
 		Env:        environment(c),
 		Threads:    c.Threads,
@@ -142,27 +144,26 @@ func (t *site) wsgiOptions(sockets string) wsgi.Options {
 		StartupTimeout: c.StartupTimeout,
 
 		SocketDir: sockets,
-		CodeDir:   filepath.Join(t.super.cfg.StateDir, "python"),
+		CodeDir:   filepath.Join(t.super.stateDir, "python"),
 		Output:    t.output,
 		Log:       t.log,
 	}
 }
 
-func (t *site) goOptions(sockets string) goapp.Options {
-	c := t.cfg
+func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 	o := goapp.Options{
 		Site:           c.Name,
 		Path:           c.App,
 		Env:            environment(c),
-		Dir:            homeOf(c, t.super.cfg),
+		Dir:            c.Home,
 		SocketDir:      sockets,
 		StartupTimeout: c.StartupTimeout,
 		Log:            t.log,
 		Output:         t.output,
 	}
 	if c.Kind == config.Apps {
-		o.Path = t.program
-		o.Args = []string{"worker", "--settings", c.Settings, "--state-dir", t.super.cfg.StateDir}
+		o.Path = t.super.program
+		o.Args = []string{"worker", "--settings", c.Settings, "--state-dir", t.super.stateDir}
 	}
 	return o
 }
@@ -190,13 +191,6 @@ func hostForWarmup(c *config.Site) string {
 		return c.ServerName
 	}
 	return "localhost"
-}
-
-func homeOf(c *config.Site, cfg *config.Config) string {
-	if c.Home != "" {
-		return c.Home
-	}
-	return cfg.Dir
 }
 
 // goWorker is a Go worker as the pool needs it.

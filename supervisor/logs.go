@@ -151,14 +151,14 @@ func (l *logs) close() {
 }
 
 // output takes a line that a worker wrote.
-func (t *site) output(worker, line string) { t.super.logs.write(t.cfg.Name, worker, line) }
+func (t *site) output(worker, line string) { t.super.logs.write(t.name, worker, line) }
 
 // logDetail writes the traceback of a worker that did not start.
 func (t *site) logDetail(err error) {
 	var launch *process.LaunchError
 	if errors.As(err, &launch) && !strings.HasSuffix(launch.Problem, launch.Detail) {
 		for line := range strings.Lines(launch.Detail) {
-			t.super.logs.write(t.cfg.Name, "multisite", strings.TrimRight(line, "\n"))
+			t.super.logs.write(t.name, "multisite", strings.TrimRight(line, "\n"))
 		}
 	}
 }

@@ -10,6 +10,6 @@ import (
 // ManagePython replaces this process by Django's manage.py machinery for a Python
 // site. It needs no running supervisor. It returns only with an error.
 func ManagePython(cfg *config.Config, c *config.Site, args []string) error {
-	t := &site{cfg: c, super: &Supervisor{cfg: cfg}}
-	return wsgi.Manage(t.wsgiOptions(filepath.Join(cfg.StateDir, "run")), args)
+	t := &site{name: c.Name, super: &Supervisor{stateDir: cfg.StateDir}}
+	return wsgi.Manage(t.wsgiOptions(c, filepath.Join(cfg.StateDir, "run")), args)
 }

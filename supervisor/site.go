@@ -18,28 +18,34 @@ import (
 // site joins what belongs to one site: its settings, its workers, its log and
 // its counters.
 type site struct {
-	cfg     *config.Site
-	super   *Supervisor
-	program string
-	pool    *pool.Pool
-	stats   *proxy.Stats
-	log     *slog.Logger
-	access  *accessLog
+	name   string
+	super  *Supervisor
+	pool   *pool.Pool
+	stats  *proxy.Stats
+	log    *slog.Logger
+	access *accessLog
+	ended  chan struct{} // closed when the last worker has
 
 	mu sync.Mutex
 	// mu protects all below
+	cfg         *config.Site // as sites.toml says it now
 	generations int
-	current     *generation
+	current     *generation   // that workers are launched from
+	retired     []*generation // whose last workers may still run
 	static      []wsgi.Static // where the site's Django has its static files
 }
 
-func (s *Supervisor) newSite(cfg *config.Site, program string) (*site, error) {
+// newSite returns a site of which nothing runs yet.
+func (s *Supervisor) newSite(cfg *config.Site) (*site, error) {
 	access, err := s.logs.openAccess(cfg.Name)
 	if err != nil {
 		return nil, err
 	}
-	t := &site{cfg: cfg, super: s, program: program, stats: &proxy.Stats{}, log: s.logs.logger(cfg.Name), access: access}
-	if t.current, err = t.newGeneration(); err != nil {
+	t := &site{
+		name: cfg.Name, super: s, stats: &proxy.Stats{}, log: s.logs.logger(cfg.Name), access: access,
+		ended: make(chan struct{}), cfg: cfg,
+	}
+	if t.current, err = t.newGeneration(cfg); err != nil {
 		access.close()
 		return nil, err
 	}
@@ -47,10 +53,22 @@ func (s *Supervisor) newSite(cfg *config.Site, program string) (*site, error) {
 		Site:     cfg.Name,
 		Settings: settingsOf(cfg),
 		Launcher: t.current,
-		Log:      t.log,
 		Observe:  t.observe,
 	})
 	return t, nil
+}
+
+// config is what sites.toml says of the site now.
+func (t *site) config() *config.Site {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cfg
+}
+
+func (t *site) setConfig(c *config.Site) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cfg = c
 }
 
 func settingsOf(c *config.Site) pool.Settings {
@@ -68,7 +86,7 @@ func settingsOf(c *config.Site) pool.Settings {
 
 // route is the site as the front door sees it now.
 func (t *site) route() proxy.Route {
-	c := t.cfg
+	c := t.config()
 	return proxy.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &proxy.Site{
 		Name:           c.Name,
 		Backend:        t,
@@ -130,12 +148,19 @@ func (t *site) setStatic(static []wsgi.Static) {
 func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) error {
 	err := t.pool.Roll(ctx, next, reason)
 	t.mu.Lock()
-	old := next
+	spent := []*generation{next}
 	if t.pool.Launcher() == pool.Launcher(next) {
-		old, t.current = t.current, next
+		t.retired = append(t.retired, t.current)
+		t.current = next
+		spent = nil
+		if err == nil { // the last old worker has ended
+			spent, t.retired = t.retired, nil
+		}
 	}
 	t.mu.Unlock()
-	old.close()
+	for _, g := range spent {
+		g.close()
+	}
 	return err
 }
 
@@ -187,6 +212,8 @@ func describeExit(e pool.Event) string {
 
 // close ends what the site holds. Its workers must have ended.
 func (t *site) close() {
-	t.current.close()
+	for _, g := range append(t.retired, t.current) {
+		g.close()
+	}
 	t.access.close()
 }

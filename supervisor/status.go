@@ -21,10 +21,11 @@ func (s *Supervisor) Status(context.Context) control.Status {
 			Listen:  s.Addrs(),
 			Memory:  memoryOf(os.Getpid()),
 		},
-		Sites: make([]control.SiteStatus, len(s.sites)),
 	}
+	sites := s.all()
+	st.Sites = make([]control.SiteStatus, len(sites))
 	var wg sync.WaitGroup
-	for i, site := range s.sites {
+	for i, site := range sites {
 		wg.Go(func() { st.Sites[i] = site.status() })
 	}
 	wg.Wait()
@@ -32,17 +33,17 @@ func (s *Supervisor) Status(context.Context) control.Status {
 }
 
 func (t *site) status() control.SiteStatus {
-	ps, counts := t.pool.Status(), t.stats.Counts()
+	ps, counts, c := t.pool.Status(), t.stats.Counts(), t.config()
 	st := control.SiteStatus{
-		Name:       t.cfg.Name,
-		ServerName: t.cfg.ServerName,
-		Aliases:    append([]string{}, t.cfg.Aliases...), // [] in JSON, not null
-		Kind:       string(t.cfg.Kind),
+		Name:       c.Name,
+		ServerName: c.ServerName,
+		Aliases:    append([]string{}, c.Aliases...), // [] in JSON, not null
+		Kind:       string(c.Kind),
 		State:      string(ps.State),
 		Generation: ps.Generation,
-		Settings:   t.cfg.Settings,
+		Settings:   c.Settings,
 		Processes:  control.Processes{Desired: ps.Desired, Ready: ps.Ready},
-		Threads:    t.cfg.Threads,
+		Threads:    c.Threads,
 		Requests: control.Requests{
 			Total: counts.Total, Active: ps.Active, Queued: ps.Queued, Errors: counts.Errors,
 			PerSecond: counts.PerSecond, P50: counts.P50.Seconds(), P99: counts.P99.Seconds(),

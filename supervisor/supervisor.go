@@ -22,7 +22,7 @@ import (
 
 // Options are what a Supervisor is made of.
 type Options struct {
-	Config  *config.Config
+	Load    func() (*config.Config, error) // reads sites.toml, at the start and for every reload
 	Version string
 	Program string    // this binary, which runs the built-in Go apps as `multisite worker`
 	Console io.Writer // gets every log line; nil: only the files do
@@ -30,14 +30,15 @@ type Options struct {
 
 // Supervisor runs the sites of one sites.toml.
 type Supervisor struct {
-	cfg      *config.Config
+	load     func() (*config.Config, error)
+	program  string
 	version  string
+	stateDir string
 	started  time.Time
 	logs     *logs
 	log      *slog.Logger
 	proxy    *proxy.Proxy
-	sites    []*site // in order of name; fixed after New
-	launches chan struct{}
+	launches chan struct{} // bounds how many workers start at once
 	lock     *lock
 	stop     chan struct{} // closed by Down
 	stopOnce sync.Once
@@ -46,13 +47,27 @@ type Supervisor struct {
 	listeners []net.Listener
 	control   *control.Server
 	servers   []*http.Server
+
+	reloading sync.Mutex // one reload at a time
+	running   sync.WaitGroup
+
+	mu sync.Mutex
+	// mu protects all below
+	cfg      *config.Config
+	sites    []*site     // in order of name
+	runSite  func(*site) // starts a site; nil before Run
+	draining bool
 }
 
 // New takes the state directory and the listening addresses, and starts nothing.
 // After an error nothing of it is left.
 func New(o Options) (*Supervisor, error) {
+	cfg, err := o.Load()
+	if err != nil {
+		return nil, err
+	}
 	s := &Supervisor{
-		cfg: o.Config, version: o.Version, started: time.Now(),
+		load: o.Load, program: o.Program, cfg: cfg, stateDir: cfg.StateDir, version: o.Version, started: time.Now(),
 		launches: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		stop:     make(chan struct{}), ended: make(chan struct{}),
 	}
@@ -64,20 +79,20 @@ func New(o Options) (*Supervisor, error) {
 }
 
 func (s *Supervisor) open(o Options) (err error) {
-	if s.lock, err = takeLock(s.cfg.StateDir); err != nil {
+	if s.lock, err = takeLock(s.stateDir); err != nil {
 		return err
 	}
-	if s.logs, err = openLogs(filepath.Join(s.cfg.StateDir, "logs"), o.Console); err != nil {
+	if s.logs, err = openLogs(filepath.Join(s.stateDir, "logs"), o.Console); err != nil {
 		return err
 	}
 	s.log = s.logs.logger("multisite")
-	spool := filepath.Join(s.cfg.StateDir, "spool")
+	spool := filepath.Join(s.stateDir, "spool")
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
 	s.proxy = proxy.New(proxy.Options{TrustedProxies: s.cfg.TrustedProxies, SpoolDir: spool, Log: s.log})
 	for _, cfg := range s.cfg.Sites {
-		site, err := s.newSite(cfg, o.Program)
+		site, err := s.newSite(cfg)
 		if err != nil {
 			return fmt.Errorf("site %s: %w", cfg.Name, err)
 		}
@@ -91,7 +106,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := s.listen(); err != nil {
 		return err
 	}
-	s.control, err = control.Listen(s.cfg.StateDir, s)
+	s.control, err = control.Listen(s.stateDir, s)
 	return err
 }
 
@@ -123,10 +138,17 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	if err := process.BecomeSubreaper(); err != nil {
 		return err
 	}
-	var running sync.WaitGroup
-	for _, site := range s.sites {
-		running.Go(func() { site.pool.Run(force) })
+	s.mu.Lock()
+	s.runSite = func(t *site) {
+		s.running.Go(func() {
+			defer close(t.ended)
+			t.pool.Run(force)
+		})
 	}
+	for _, site := range s.sites {
+		s.runSite(site)
+	}
+	s.mu.Unlock()
 	s.publish()
 	failed := make(chan error, len(s.listeners)+1)
 	var serving sync.WaitGroup
@@ -144,7 +166,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 			failed <- err
 		}
 	})
-	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.sites))
+	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 
 	var err error
 	select {
@@ -153,7 +175,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	case err = <-failed:
 	}
 	s.drain(force)
-	running.Wait()
+	s.running.Wait()
 	close(s.ended)
 	s.close(force)
 	serving.Wait()
@@ -163,9 +185,13 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 // drain refuses new connections, lets requests in flight finish for at most the
 // longest graceful_timeout, and stops the pools.
 func (s *Supervisor) drain(force context.Context) {
+	s.mu.Lock()
+	s.draining = true
+	sites := s.sites
+	s.mu.Unlock()
 	var graceful time.Duration
-	for _, site := range s.sites {
-		graceful = max(graceful, site.cfg.GracefulTimeout)
+	for _, site := range sites {
+		graceful = max(graceful, site.config().GracefulTimeout)
 	}
 	ctx, cancel := context.WithTimeout(force, graceful)
 	defer cancel()
@@ -179,9 +205,9 @@ func (s *Supervisor) drain(force context.Context) {
 		})
 	}
 	servers.Wait()
-	for _, site := range s.sites {
+	for _, site := range sites {
 		if ctx.Err() != nil { // they had their time
-			set := settingsOf(site.cfg)
+			set := settingsOf(site.config())
 			set.GracefulTimeout = 0
 			site.pool.Apply(set)
 		}
@@ -196,13 +222,13 @@ func (s *Supervisor) close(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		s.control.Close(ctx)
-		_ = os.Remove(control.SocketPath(s.cfg.StateDir)) // the next up would remove it
+		_ = os.Remove(control.SocketPath(s.stateDir)) // the next up would remove it
 	}
 	for _, l := range s.listeners {
 		l.Close()
 	}
 	var sites sync.WaitGroup
-	for _, site := range s.sites {
+	for _, site := range s.all() {
 		sites.Go(site.close)
 	}
 	sites.Wait()
@@ -218,7 +244,7 @@ func (s *Supervisor) close(ctx context.Context) {
 // publish tells the front door which sites there are.
 func (s *Supervisor) publish() {
 	var routes []proxy.Route
-	for _, site := range s.sites {
+	for _, site := range s.all() {
 		routes = append(routes, site.route())
 	}
 	s.proxy.SetTable(proxy.NewTable(routes))

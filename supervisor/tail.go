@@ -17,8 +17,8 @@ func (s *Supervisor) Logs(ctx context.Context, q control.LogQuery, w io.Writer) 
 	names := []string{q.Site}
 	if q.Site == "" {
 		names = []string{"multisite"}
-		for _, site := range s.sites {
-			names = append(names, site.cfg.Name)
+		for _, site := range s.all() {
+			names = append(names, site.name)
 		}
 	} else if _, err := s.site(q.Site); err != nil {
 		return err

@@ -39,7 +39,7 @@ func newRoot() *cobra.Command {
 	})
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
-		c.upCommand(), c.downCommand(), c.statusCommand(), c.scaleCommand(), c.restartCommand(),
+		c.upCommand(), c.downCommand(), c.statusCommand(), c.scaleCommand(), c.restartCommand(), c.reloadCommand(),
 		c.checkCommand(), c.logsCommand(), c.manageCommand(), versionCommand(), workerCommand(),
 	)
 	return root

@@ -59,7 +59,7 @@ func (c *cli) up(ctx context.Context, console io.Writer, settled func(summary st
 	if err != nil {
 		return err
 	}
-	s, err := supervisor.New(supervisor.Options{Config: cfg, Version: version(), Program: program, Console: console})
+	s, err := supervisor.New(supervisor.Options{Load: c.load, Version: version(), Program: program, Console: console})
 	if err != nil {
 		return explainListen(err)
 	}
@@ -73,9 +73,15 @@ func (c *cli) up(ctx context.Context, console io.Writer, settled func(summary st
 			settled(summary(ctx, cfg, s), err)
 		}
 	}()
+	reloaded := make(chan struct{})
+	go func() {
+		defer close(reloaded)
+		reloadOnHangup(ctx, s)
+	}()
 	err = s.Run(ctx, force)
 	cancel()
 	<-waited
+	<-reloaded
 	return err
 }
 
@@ -86,7 +92,6 @@ func untilSignals(parent context.Context) (ctx, force context.Context, cancel fu
 	force, kill := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	signal.Ignore(syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() {
 		for _, end := range []func(){stop, kill} {
@@ -105,6 +110,22 @@ func untilSignals(parent context.Context) (ctx, force context.Context, cancel fu
 			signal.Stop(signals)
 			close(done)
 			stop()
+		}
+	}
+}
+
+// reloadOnHangup does for each SIGHUP what `multisite reload` does. What came of
+// it stands in the log.
+func reloadOnHangup(ctx context.Context, s *supervisor.Supervisor) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-hangups:
+			s.ReloadAndLog(ctx)
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -54,6 +54,14 @@ func (c *Client) Restart(ctx context.Context, site string) error {
 	return c.call(ctx, http.MethodPost, "/v1/restart?"+url.Values{"site": {site}}.Encode(), nil, nil)
 }
 
+// Reload reads sites.toml and code again, for one site or for all, and returns
+// what has changed.
+func (c *Client) Reload(ctx context.Context, site string) (string, error) {
+	var r Reloaded
+	err := c.call(ctx, http.MethodPost, "/v1/reload?"+url.Values{"site": {site}}.Encode(), nil, &r)
+	return r.Changes, err
+}
+
 // Down ends the supervisor and returns when the last worker has ended.
 func (c *Client) Down(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/down", nil, nil)

@@ -20,6 +20,7 @@ type Supervisor interface {
 	Ready(ctx context.Context) error // every site has settled
 	Scale(ctx context.Context, scales []Scale) error
 	Restart(ctx context.Context, site string) error
+	Reload(ctx context.Context, site string, w io.Writer) error // writes what it did to w
 	Logs(ctx context.Context, q LogQuery, w io.Writer) error
 	Down(ctx context.Context) error
 }
@@ -28,6 +29,11 @@ type Supervisor interface {
 type Scale struct {
 	Site      string `json:"site"`
 	Processes int    `json:"processes"`
+}
+
+// Reloaded is the answer to a reload: a line for each site that changed.
+type Reloaded struct {
+	Changes string `json:"changes"`
 }
 
 // LogQuery says which log lines to send.

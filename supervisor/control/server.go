@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/multisite/multisite/worker/unixsock"
@@ -62,9 +63,25 @@ func handler(s Supervisor) http.Handler {
 	mux.HandleFunc("POST /v1/restart", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, struct{}{}, s.Restart(r.Context(), r.FormValue("site")))
 	})
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
+		var did strings.Builder
+		err := s.Reload(r.Context(), r.FormValue("site"), &did)
+		reply(w, Reloaded{Changes: did.String()}, withChanges(err, did.String()))
+	})
 	mux.HandleFunc("POST /v1/down", func(w http.ResponseWriter, r *http.Request) { reply(w, struct{}{}, s.Down(r.Context())) })
 	mux.HandleFunc("GET /v1/logs", func(w http.ResponseWriter, r *http.Request) { serveLogs(s, w, r) })
 	return mux
+}
+
+// withChanges keeps what a reload has done before it failed.
+func withChanges(err error, did string) error {
+	var e *Error
+	if errors.As(err, &e) && did != "" {
+		more := *e
+		more.Detail = strings.TrimRight(did+e.Detail, "\n")
+		return &more
+	}
+	return err
 }
 
 func serveLogs(s Supervisor, w http.ResponseWriter, r *http.Request) {

@@ -68,7 +68,7 @@ func (p *Pool) Claim(ctx context.Context, what string) (*Claim, error) {
 // enqueueLocked puts a claim into the queue, or says why it may not wait.
 func (p *Pool) enqueueLocked(c *Claim) error {
 	switch {
-	case p.stopped:
+	case p.stopped, p.set.Max == 0: // scaled to 0: nothing will wake it
 		return ErrStopped
 	case p.hopelessLocked():
 		return &FailedError{Cause: p.trouble.broken}

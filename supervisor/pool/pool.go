@@ -12,7 +12,6 @@ package pool
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -49,14 +48,12 @@ type Options struct {
 	Site     string
 	Settings Settings
 	Launcher Launcher
-	Log      *slog.Logger
 	Observe  func(Event) // told of every start and end; may be nil
 }
 
 // Pool is the workers of one site.
 type Pool struct {
 	site    string
-	log     *slog.Logger
 	observe func(Event)
 	wake    chan struct{} // tells Run to look again
 	rolling chan struct{} // holds one value while a Roll runs: one at a time
@@ -86,15 +83,11 @@ type release struct {
 
 // New returns a Pool. Nothing starts before Run.
 func New(o Options) *Pool {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	if o.Observe == nil {
 		o.Observe = func(Event) {}
 	}
 	return &Pool{
 		site:    o.Site,
-		log:     o.Log,
 		observe: o.Observe,
 		wake:    make(chan struct{}, 1),
 		rolling: make(chan struct{}, 1),

@@ -71,7 +71,7 @@ func TestPool_RollMendsAFailedSite(t *testing.T) {
 		if got := p.Status(); got.State != pool.SiteRunning || got.LastError != nil || p.elapsed() != 62*time.Second {
 			t.Errorf("got %s, last error %v after %v, want running after 62s", got.State, got.LastError, p.elapsed())
 		}
-		time.Sleep(time.Second)
+		time.Sleep(500 * time.Millisecond)
 		young.last().crash()
 		died := time.Now()
 		if err := awaitReady(p); err != nil {

@@ -110,7 +110,7 @@ func (p *Pool) stateLocked(s Status) SiteState {
 		}
 	}
 	switch {
-	case p.stopped:
+	case p.stopped, p.set.Max == 0:
 		return SiteStopped
 	case p.hopelessLocked():
 		return SiteFailed

@@ -7,7 +7,7 @@ const (
 	lastBackoff  = 30 * time.Second
 	// stable is how long a worker must live, or a site go without a failure before
 	// it starts one, for the next failure to count as the first.
-	stable = 10 * time.Second
+	stable = time.Second
 )
 
 // trouble counts failures in a row, so that a site that can not run is tried

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+func (c *cli) reloadCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload [SITE]",
+		Short: "Read sites.toml and the code again, and apply the difference",
+		Long: "Read sites.toml and the code again and apply the difference. Sites whose code,\n" +
+			"settings, environment or interpreter changed get new workers, which are ready\n" +
+			"before the old ones go; everything else changes in place. With SITE, that site\n" +
+			"gets new workers in any case. A mistake in the file, or code that does not start,\n" +
+			"leaves what runs as it is.",
+		Args: atMost(1, "reload [SITE]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			site := ""
+			if len(args) == 1 {
+				site = args[0]
+			}
+			return c.call(func(client *control.Client) error {
+				changes, err := client.Reload(cmd.Context(), site)
+				fmt.Fprint(cmd.OutOrStdout(), changes)
+				return err
+			})
+		},
+	}
+}

@@ -1,0 +1,108 @@
+package supervisor
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+)
+
+// maxCodeFiles bounds the walk of a tree that is not only code.
+const maxCodeFiles = 50_000
+
+// codeTree is the files that a site's code is read from, with what tells whether
+// one has changed. Where it stays equal, a reload need not touch the site.
+type codeTree map[string]fileMark
+
+type fileMark struct {
+	modified time.Time
+	size     int64
+}
+
+// readCodeTree notes the code of a site as it is now: source, templates,
+// translations and settings below its directories, and the packages that its
+// interpreter has installed. A current -> releases/7 link counts by where it leads.
+func readCodeTree(c *config.Site) codeTree {
+	t := codeTree{}
+	for _, file := range []string{c.WSGI, c.App, c.Settings} {
+		if filepath.IsAbs(file) {
+			t.add(file)
+		}
+	}
+	if c.Kind != config.WSGI {
+		return t
+	}
+	t.add(c.Python)
+	packages, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(c.Python)), "lib", "python*", "site-packages")) // the pattern is valid
+	for _, dir := range packages {
+		t.addEntries(dir)
+	}
+	dirs := slices.Clone(c.PythonPath)
+	if c.Home != "" {
+		dirs = append(dirs, c.Home)
+	}
+	for _, dir := range dirs {
+		t.walk(dir)
+	}
+	return t
+}
+
+func (t codeTree) equal(o codeTree) bool { return maps.Equal(t, o) }
+
+// add notes a file; what can not be read is not noted, and its appearance is a change.
+func (t codeTree) add(path string) {
+	if info, err := os.Stat(path); err == nil {
+		t[path] = fileMark{info.ModTime(), info.Size()}
+	}
+}
+
+// addEntries notes what is installed in a directory, not the files of each package.
+func (t codeTree) addEntries(dir string) {
+	entries, _ := os.ReadDir(dir) // an unreadable directory has no entries
+	for _, e := range entries {
+		if e.Name() != "__pycache__" {
+			t.add(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+func (t codeTree) walk(dir string) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error { // what can not be read is skipped
+		switch {
+		case err != nil:
+			return nil
+		case len(t) >= maxCodeFiles:
+			return filepath.SkipAll
+		case e.IsDir() && path != dir && skipDir(path, e.Name()):
+			return filepath.SkipDir
+		case !e.IsDir() && isCode(e.Name()):
+			t.add(path)
+		}
+		return nil
+	})
+}
+
+func skipDir(path, name string) bool {
+	if strings.HasPrefix(name, ".") || name == "__pycache__" || name == "node_modules" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(path, "pyvenv.cfg"))
+	return err == nil
+}
+
+// isCode tells source, templates and settings from data, which changes all the time.
+func isCode(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".py", ".pyi", ".so", ".wsgi", ".html", ".htm", ".jinja", ".j2", ".txt", ".xml", ".mo", ".ini", ".cfg", ".yaml", ".yml", ".json", ".env", ".pth":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,270 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/pool"
+)
+
+// change is what a reload does to one site.
+type change struct {
+	site *site        // nil: a new one
+	cfg  *config.Site // nil: it goes
+	roll string       // why its workers are replaced; "": they stay
+	what []string     // keys that changed
+}
+
+// Reload reads sites.toml and the code again and applies the difference, which it
+// writes to w: for one site, or for all when name is empty. A mistake in the file
+// changes nothing; a site whose new code does not start keeps its old workers.
+func (s *Supervisor) Reload(ctx context.Context, name string, w io.Writer) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	cfg, err := s.read()
+	if err != nil {
+		return err
+	}
+	changes, err := s.compare(cfg, name)
+	if err != nil {
+		return err
+	}
+	return s.apply(ctx, cfg, changes, w)
+}
+
+// ReloadAndLog is Reload for when nobody waits for the answer.
+func (s *Supervisor) ReloadAndLog(ctx context.Context) {
+	var did strings.Builder
+	err := s.Reload(ctx, "", &did)
+	for line := range strings.Lines(did.String()) {
+		s.log.Info("reload", "change", strings.TrimSpace(line))
+	}
+	if err != nil {
+		s.log.Error("reload failed", "error", err)
+	}
+}
+
+// read reads sites.toml again; what needs a new supervisor is refused.
+func (s *Supervisor) read() (*config.Config, error) {
+	cfg, err := s.load()
+	if err != nil {
+		return nil, asCallError(err)
+	}
+	old := s.config()
+	var fixed []string
+	for _, key := range []struct {
+		name string
+		same bool
+	}{
+		{"listen", slices.Equal(cfg.Listen, old.Listen)},
+		{"state_dir", cfg.StateDir == old.StateDir},
+		{"trusted_proxies", slices.Equal(cfg.TrustedProxies, old.TrustedProxies)},
+	} {
+		if !key.same {
+			fixed = append(fixed, key.name)
+		}
+	}
+	if len(fixed) > 0 {
+		return nil, &control.Error{
+			Message: fmt.Sprintf("%s: a change of %s needs a new start; nothing was reloaded", cfg.Path, strings.Join(fixed, ", ")),
+			Hint:    "multisite down && multisite up -d",
+		}
+	}
+	return cfg, nil
+}
+
+// compare finds what to do to each site. name limits it to one, whose workers are
+// replaced in any case.
+func (s *Supervisor) compare(cfg *config.Config, name string) ([]change, error) {
+	var changes []change
+	old := map[string]*site{}
+	for _, t := range s.all() {
+		old[t.name] = t
+	}
+	for _, c := range cfg.Sites {
+		t := old[c.Name]
+		delete(old, c.Name)
+		if name != "" && c.Name != name {
+			continue
+		}
+		if t == nil {
+			changes = append(changes, change{cfg: c})
+			continue
+		}
+		ch := compareSite(t, c)
+		if ch.roll == "" && name != "" {
+			ch.roll = "asked for"
+		}
+		if ch.roll != "" || len(ch.what) > 0 {
+			changes = append(changes, ch)
+		}
+	}
+	for gone, t := range old {
+		if name == "" || gone == name {
+			changes = append(changes, change{site: t})
+		}
+	}
+	if name != "" && len(changes) == 0 {
+		_, err := s.site(name)
+		return nil, err
+	}
+	return changes, nil
+}
+
+// liveKeys are the fields that change without a new worker.
+var liveKeys = map[string]bool{
+	"ServerName": true, "Aliases": true, "Default": true, "Processes": true, "ListenBacklog": true,
+	"QueueTimeout": true, "RequestTimeout": true, "StartupTimeout": true, "GracefulTimeout": true,
+	"ShutdownTimeout": true, "InactivityTimeout": true, "MaxBody": true, "Static": true,
+}
+
+// compareSite compares what the file says with what it said, for what changes
+// live, and with what the workers run with, for what needs new ones.
+func compareSite(t *site, c *config.Site) change {
+	ch := change{site: t, cfg: c}
+	t.mu.Lock()
+	said, runs := reflect.ValueOf(*t.cfg), t.current
+	t.mu.Unlock()
+	built, now := reflect.ValueOf(*runs.cfg), reflect.ValueOf(*c)
+	for i := range now.NumField() {
+		name := now.Type().Field(i).Name
+		switch {
+		case name == "Position":
+		case liveKeys[name] && !reflect.DeepEqual(said.Field(i).Interface(), now.Field(i).Interface()):
+			ch.what = append(ch.what, name)
+		case !liveKeys[name] && !reflect.DeepEqual(built.Field(i).Interface(), now.Field(i).Interface()):
+			ch.roll = name + " changed"
+		}
+	}
+	if ch.roll == "" && !readCodeTree(c).equal(runs.code) {
+		ch.roll = "code changed"
+	}
+	return ch
+}
+
+// apply carries the changes out, side by side.
+func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []change, w io.Writer) error {
+	var generations []*generation
+	next := make([]*generation, len(changes))
+	for i, ch := range changes {
+		var err error
+		switch {
+		case ch.cfg == nil:
+		case ch.site == nil:
+			if changes[i].site, err = s.newSite(ch.cfg); err == nil {
+				generations = append(generations, changes[i].site.current)
+			}
+		case ch.roll != "":
+			if next[i], err = ch.site.newGeneration(ch.cfg); err == nil {
+				generations = append(generations, next[i])
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	joinProjects(generations, s.log)
+	s.setConfig(cfg)
+	for i, ch := range changes {
+		if err := s.applyLive(ch, changes[i].site); err != nil {
+			return err
+		}
+	}
+	s.publish()
+
+	results := make([]error, len(changes))
+	var wg sync.WaitGroup
+	for i, ch := range changes {
+		wg.Go(func() { results[i] = s.applyOne(ctx, ch, changes[i].site, next[i]) })
+	}
+	wg.Wait()
+	for i, ch := range changes {
+		fmt.Fprintln(w, describeChange(ch, changes[i].site, results[i]))
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(w, "nothing has changed")
+	}
+	return firstError(results)
+}
+
+// applyLive applies what needs no worker, before the front door is told.
+func (s *Supervisor) applyLive(ch change, t *site) error {
+	switch {
+	case ch.cfg == nil:
+		s.removeSite(t)
+	case ch.site == nil:
+		return s.addSite(t)
+	default:
+		counts := t.config().Processes != ch.cfg.Processes
+		t.setConfig(ch.cfg)
+		set := settingsOf(ch.cfg)
+		if !counts { // a scale by hand stands until the file says otherwise
+			st := t.pool.Status()
+			set.Min, set.Max = st.Min, st.Max
+		}
+		t.pool.Apply(set)
+	}
+	return nil
+}
+
+// applyOne starts, replaces or ends the workers of one site.
+func (s *Supervisor) applyOne(ctx context.Context, ch change, t *site, next *generation) error {
+	switch {
+	case ch.cfg == nil:
+		t.pool.Stop()
+		<-t.ended // within its own timeouts
+		t.close()
+		return nil
+	case ch.site == nil:
+		return t.explain(t.pool.Settled(ctx))
+	case next != nil:
+		return t.explain(t.roll(ctx, next, pool.ReasonReload))
+	}
+	return t.explain(t.pool.Settled(ctx))
+}
+
+func describeChange(ch change, t *site, err error) string {
+	name := t.name
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%s: not changed, its old workers serve on", name)
+	case ch.cfg == nil:
+		return name + ": removed"
+	case ch.site == nil:
+		return name + ": added"
+	case ch.roll != "":
+		return fmt.Sprintf("%s: new workers, generation %d (%s)", name, t.pool.Status().Generation, ch.roll)
+	}
+	return fmt.Sprintf("%s: %s changed, no worker restarted", name, strings.Join(ch.what, ", "))
+}
+
+func firstError(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asCallError carries the mistakes of a sites.toml to the command line.
+func asCallError(err error) error {
+	var lines []string
+	var problems tomlfile.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	for _, p := range problems[1:] {
+		lines = append(lines, p.Error())
+	}
+	return &control.Error{Message: problems[0].Error(), Hint: problems[0].Hint, Detail: strings.Join(lines, "\n")}
+}
