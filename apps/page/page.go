@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-//go:embed layout.html error.html site.css
+//go:embed layout.html error.html
 var files embed.FS
 
 // Chrome is what the layout shows around every page.
@@ -57,11 +57,12 @@ type Pages struct {
 	opts   Options
 	layout *template.Template
 	errors *View
+	style  string
 }
 
 // New reads the layout.
 func New(opts Options) (*Pages, error) {
-	p := &Pages{opts: opts}
+	p := &Pages{opts: opts, style: styleURL()}
 	layout, err := template.New("layout.html").Funcs(p.funcs()).ParseFS(files, "layout.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the layout: %w", err)
@@ -122,7 +123,7 @@ func (v *View) Render(w http.ResponseWriter, r *http.Request, status int, name s
 		return fmt.Errorf("render %s: no such template", name)
 	}
 	chrome := v.pages.opts.Chrome(r)
-	chrome.Style = stylePath
+	chrome.Style = v.pages.style
 	var body bytes.Buffer
 	err := page.ExecuteTemplate(&body, "layout.html", struct {
 		Chrome

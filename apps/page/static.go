@@ -2,27 +2,36 @@ package page
 
 import (
 	"bytes"
+	"crypto/sha256"
+	_ "embed" // for the style sheet
+	"encoding/hex"
 	"net/http"
 	"time"
 )
 
-// StylePath is where Style is served. Its name changes with every release
-// that changes it, for browsers keep it for a year.
+//go:embed site.css
+var style []byte
+
 const stylePath = "/static/site.css"
+
+// styleURL changes with the style sheet, so browsers may keep it for good.
+func styleURL() string {
+	sum := sha256.Sum256(style)
+	return stylePath + "?v=" + hex.EncodeToString(sum[:6])
+}
 
 // Static serves the style sheet, and everything else by next.
 func Static(next http.Handler) http.Handler {
-	css, err := files.ReadFile("site.css")
-	if err != nil {
-		panic(err) // it is part of the binary
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != stylePath {
 			next.ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
-		w.Header().Set("Cache-Control", "public, max-age=3600")
-		http.ServeContent(w, r, "site.css", time.Time{}, bytes.NewReader(css))
+		w.Header().Set("Cache-Control", "no-cache")
+		if r.URL.RequestURI() == styleURL() {
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		}
+		http.ServeContent(w, r, "site.css", time.Time{}, bytes.NewReader(style))
 	})
 }
