@@ -51,6 +51,9 @@ func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 	errs := make([]error, len(scales))
 	var wg sync.WaitGroup
 	for i, site := range sites {
+		if err := s.journal.SetScale(ctx, site.name, scales[i].Processes); err != nil {
+			s.log.Warn("the scale will be forgotten at the next start", "site", site.name, "error", err)
+		}
 		wg.Go(func() { errs[i] = site.explain(site.pool.Scale(ctx, scales[i].Processes)) })
 	}
 	wg.Wait()

@@ -207,7 +207,11 @@ func (s *Supervisor) applyLive(ch change, t *site) error {
 		counts := t.config().Processes != ch.cfg.Processes
 		t.setConfig(ch.cfg)
 		set := settingsOf(ch.cfg)
-		if !counts { // a scale by hand stands until the file says otherwise
+		if counts {
+			if err := s.journal.ForgetScale(context.Background(), t.name); err != nil {
+				s.log.Warn("an old scale stays in the journal", "site", t.name, "error", err)
+			}
+		} else { // a scale by hand stands until the file says otherwise
 			st := t.pool.Status()
 			set.Min, set.Max = st.Min, st.Max
 		}

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/wsgi"
@@ -32,6 +34,7 @@ type site struct {
 	generations int
 	current     *generation   // that workers are launched from
 	retired     []*generation // whose last workers may still run
+	rest        *time.Timer   // ends the zygote of a site that sleeps long
 	static      []wsgi.Static // where the site's Django has its static files
 }
 
@@ -183,7 +186,23 @@ func (t *site) observe(e pool.Event) {
 			level = slog.LevelError
 		}
 		t.log.Log(context.Background(), level, "worker ended", exitAttrs(e, w)...)
+		t.letZygoteRest()
 	}
+	t.super.journal.Record(journalEvent(t.name, e, w))
+}
+
+func journalEvent(site string, e pool.Event, w worker) journal.Event {
+	j := journal.Event{Time: e.Time, Site: site, Worker: e.ID, Kind: string(e.Kind), Reason: string(e.Reason)}
+	switch {
+	case e.Err != nil:
+		j.Detail = describeError(e.Err)
+	case e.Kind == pool.WorkerExited:
+		j.Detail = describeExit(e)
+	}
+	if w != nil {
+		j.PID = w.PID()
+	}
+	return j
 }
 
 func exitAttrs(e pool.Event, w worker) []any {
@@ -212,6 +231,11 @@ func describeExit(e pool.Event) string {
 
 // close ends what the site holds. Its workers must have ended.
 func (t *site) close() {
+	t.mu.Lock()
+	if t.rest != nil {
+		t.rest.Stop()
+	}
+	t.mu.Unlock()
 	for _, g := range append(t.retired, t.current) {
 		g.close()
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/dashboard"
+	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -40,11 +42,13 @@ type Supervisor struct {
 	proxy    *proxy.Proxy
 	launches chan struct{} // bounds how many workers start at once
 	lock     *lock
+	journal  *journal.Journal
 	stop     chan struct{} // closed by Down
 	stopOnce sync.Once
 	ended    chan struct{} // closed when the last worker has ended
 
 	listeners []net.Listener
+	page      net.Listener // of the dashboard; nil: none
 	control   *control.Server
 	servers   []*http.Server
 
@@ -86,6 +90,9 @@ func (s *Supervisor) open(o Options) (err error) {
 		return err
 	}
 	s.log = s.logs.logger("multisite")
+	if s.journal, err = journal.Open(filepath.Join(s.stateDir, "journal.db"), journal.Options{Log: s.log}); err != nil {
+		return err
+	}
 	spool := filepath.Join(s.stateDir, "spool")
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
@@ -106,8 +113,28 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := s.listen(); err != nil {
 		return err
 	}
+	if err := s.recallScales(); err != nil {
+		return err
+	}
 	s.control, err = control.Listen(s.stateDir, s)
 	return err
+}
+
+// recallScales applies what `multisite scale` said before the last stop.
+func (s *Supervisor) recallScales() error {
+	scales, err := s.journal.Scales(context.Background())
+	if err != nil {
+		return err
+	}
+	for _, t := range s.sites {
+		if n, ok := scales[t.name]; ok {
+			set := settingsOf(t.cfg)
+			set.Min, set.Max = n, n
+			t.pool.Apply(set)
+			t.log.Warn("scaled by hand", "processes", n, "sites.toml", t.cfg.Processes.Max)
+		}
+	}
+	return nil
 }
 
 // listen takes the addresses of the front door.
@@ -118,6 +145,13 @@ func (s *Supervisor) listen() error {
 			return err
 		}
 		s.listeners = append(s.listeners, l)
+	}
+	if s.cfg.Dashboard != "" {
+		l, err := net.Listen("tcp", s.cfg.Dashboard)
+		if err != nil {
+			return err
+		}
+		s.page = l
 	}
 	return nil
 }
@@ -150,7 +184,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	}
 	s.mu.Unlock()
 	s.publish()
-	failed := make(chan error, len(s.listeners)+1)
+	failed := make(chan error, len(s.listeners)+2)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		server := s.proxy.NewServer()
@@ -161,6 +195,17 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 			}
 		})
 	}
+	if s.page != nil {
+		server := &http.Server{Handler: dashboard.Handler(s.view), ReadHeaderTimeout: 10 * time.Second}
+		s.servers = append(s.servers, server)
+		serving.Go(func() {
+			if err := server.Serve(s.page); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	sampling, stopSampling := context.WithCancel(context.Background())
+	serving.Go(func() { s.sampleMemory(sampling) })
 	serving.Go(func() {
 		if err := s.control.Serve(); err != nil {
 			failed <- err
@@ -177,6 +222,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	s.drain(force)
 	s.running.Wait()
 	close(s.ended)
+	stopSampling()
 	s.close(force)
 	serving.Wait()
 	return err
@@ -232,6 +278,14 @@ func (s *Supervisor) close(ctx context.Context) {
 		sites.Go(site.close)
 	}
 	sites.Wait()
+	if s.page != nil {
+		s.page.Close()
+	}
+	if s.journal != nil {
+		if err := s.journal.Close(); err != nil {
+			s.log.Warn("journal not closed cleanly", "error", err)
+		}
+	}
 	if s.logs != nil {
 		s.log.Info("supervisor stopped", "pid", os.Getpid())
 		s.logs.close()

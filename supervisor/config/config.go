@@ -19,6 +19,7 @@ type Config struct {
 	Path           string         // absolute path of sites.toml
 	Dir            string         // its directory: where relative paths start
 	Listen         []string       // host:port of the front door
+	Dashboard      string         // host:port of the status page; "": none
 	StateDir       string         // absolute; default .multisite beside sites.toml
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
 	Sites          []*Site        // in order of name

@@ -99,6 +99,7 @@ func TestLoad_ReadsEveryKey(t *testing.T) {
 	c := mustLoad(t, dir, `
 listen = ["127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"]
 state_dir = "var"
+dashboard = "127.0.0.1:8081"
 trusted_proxies = ["10.0.0.0/8", "192.168.0.1", "::1", "10.1.2.3/16"]
 [site.blog]
 server_name = "blog.example.com"
@@ -131,14 +132,14 @@ max_body = "1GiB"
 static = { "/static" = "static", "/a/media/" = "media" }
 `)
 	want := &Config{
-		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var",
+		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", Dashboard: "127.0.0.1:8081",
 		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.0.1/32"),
 			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
 		},
 		Sites: []*Site{{
-			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 5},
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 6},
 			ServerName: "blog.example.com", Default: true, Mount: "/b",
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",

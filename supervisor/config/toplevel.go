@@ -18,6 +18,7 @@ func (l *loader) topLevel(top *tomlfile.Table) {
 	if items, ok := top.Items("listen"); ok {
 		l.config.Listen = listen(top, items)
 	}
+	l.readDashboard(top)
 	l.config.StateDir = filepath.Join(l.config.Dir, ".multisite")
 	if top.Path("state_dir", &l.config.StateDir) {
 		if info, err := os.Stat(l.config.StateDir); err == nil && !info.IsDir() {
@@ -33,6 +34,21 @@ func (l *loader) topLevel(top *tomlfile.Table) {
 		}
 		l.config.TrustedProxies = append(l.config.TrustedProxies, prefix)
 	}
+}
+
+// readDashboard reads where the status page is served. It shows what a stranger
+// must not see, so only this machine may be asked to.
+func (l *loader) readDashboard(top *tomlfile.Table) {
+	var value string
+	if !top.String("dashboard", &value) {
+		return
+	}
+	address, ok := parseAddress(value)
+	host, _, _ := net.SplitHostPort(address) // it has just been joined
+	if ip, err := netip.ParseAddr(host); !ok || host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		top.Problem("dashboard", fmt.Sprintf("%q is not a loopback address", value), `write one such as "127.0.0.1:8081"`)
+	}
+	l.config.Dashboard = address
 }
 
 func listen(top *tomlfile.Table, items []tomlfile.Item) []string {

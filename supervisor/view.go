@@ -1,0 +1,44 @@
+package supervisor
+
+import (
+	"context"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/dashboard"
+)
+
+// view is the status as the dashboard shows it.
+func (s *Supervisor) view(ctx context.Context) (dashboard.View, error) {
+	st := s.Status(ctx)
+	v := dashboard.View{
+		Version: st.Supervisor.Version, PID: st.Supervisor.PID, Started: st.Supervisor.Started,
+		Memory: dashboard.Memory(st.Supervisor.Memory),
+	}
+	for _, site := range st.Sites {
+		v.Sites = append(v.Sites, viewSite(site))
+	}
+	return v, nil
+}
+
+func viewSite(s control.SiteStatus) dashboard.Site {
+	site := dashboard.Site{
+		Name: s.Name, State: s.State, Kind: s.Kind, ServerName: s.ServerName, Settings: s.Settings,
+		Generation: s.Generation, Ready: s.Processes.Ready, Desired: s.Processes.Desired, Threads: s.Threads,
+		Requests: dashboard.Requests{
+			Total: s.Requests.Total, Errors: s.Requests.Errors, Active: s.Requests.Active, Queued: s.Requests.Queued,
+			PerSecond: s.Requests.PerSecond, P50: seconds(s.Requests.P50), P99: seconds(s.Requests.P99),
+		},
+		Memory: dashboard.Memory(s.Memory.Memory), Zygote: s.Memory.ZygotePSS, Restarts: s.Restarts,
+		LastExit: s.LastExit, LastError: s.LastError,
+	}
+	for _, w := range s.Workers {
+		site.Workers = append(site.Workers, dashboard.Worker{
+			ID: w.ID, PID: w.PID, State: w.State, Started: w.Started, Requests: w.Requests, Active: w.Active,
+			Memory: dashboard.Memory(w.Memory),
+		})
+	}
+	return site
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
