@@ -100,7 +100,7 @@ func readListQuery(r *http.Request, m model.Model) (listQuery, error) {
 	return q, nil
 }
 
-// readList fills in the rows, the total and the name of the filter.
+// readList fills in the total, the rows and the name of the filter.
 func (v views) readList(ctx context.Context, data *listData) error {
 	m := data.Model
 	where, args := data.where(m)
@@ -133,8 +133,13 @@ func (v views) readList(ctx context.Context, data *listData) error {
 	if err != nil {
 		return fmt.Errorf("list %s: %w", m.Plural, err)
 	}
+	return v.nameFilter(ctx, data)
+}
+
+// nameFilter says in words what the list is narrowed to.
+func (v views) nameFilter(ctx context.Context, data *listData) error {
 	for name, id := range data.Filters {
-		f, _ := m.Field(name)
+		f, _ := data.Model.Field(name)
 		var title string
 		query := fmt.Sprintf("SELECT coalesce((SELECT %s FROM %s WHERE id = ?), '')", f.Refers.Title, f.Refers.Table)
 		if err := v.env.DB.QueryRowContext(ctx, query, id).Scan(&title); err != nil {
