@@ -1,6 +1,7 @@
 """PEP 3333, what the application gives: status, headers, body, errors."""
 
 import os
+import select
 import textwrap
 
 from front import Cut, body, environ, head
@@ -275,6 +276,34 @@ class Response(WorkerCase):
             self.assertEqual(front.request(path="/closing").body, b"x")
             self.assertEqual(front.request(path="/count").body, b"2")
         self.assertIn("ValueError: in close", worker.err.wait("in close"))
+
+    def test_the_end_of_the_request_waits_for_close(self):
+        worker = self.serve("""
+            class Body:
+                def __init__(self, gate):
+                    self.gate = gate
+
+                def __iter__(self):
+                    return iter([b"body"])
+
+                def close(self):
+                    with open(self.gate) as gate:
+                        gate.read()
+
+            def slow(environ, start_response):
+                ok(start_response)
+                return Body(environ["QUERY_STRING"])
+        """)
+        gate = os.path.join(self.dir, "gate")
+        os.mkfifo(gate)
+        with worker.front() as front:
+            front.send(head(environ(path="/slow", query=gate)) + body(b""))
+            stream = front.stream()
+            self.assertTrue(next(stream).endswith(b"body"))
+            with open(gate, "w"):  # opens when close() is running
+                self.assertEqual(front._data, b"")
+                self.assertEqual(select.select([front.sock], [], [], 0)[0], [])
+            self.assertEqual(list(stream), [])
 
     def test_start_response_again(self):
         worker = self.serve("""
