@@ -1,0 +1,96 @@
+"""The tricks that keep memory shared: each does what it says, and only when it is wanted."""
+
+import sys
+import unittest
+
+from test_hazards import Hazards
+
+IMMORTAL = sys.version_info >= (3, 12) and getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class Tricks(Hazards):
+    def test_names(self):
+        self.app("")
+        for tricks in [], ["gc"], ["freeze", "gc"], ["seal"], ["immortal"], ["unknown"]:
+            zygote = self.ready(wsgi="site_app", tricks=tricks)
+            expected = set(tricks) - {"unknown"} - (set() if IMMORTAL else {"immortal"})
+            self.assertEqual(set(zygote.ready["tricks"]), expected)
+
+    def test_freeze(self):
+        self.app("import gc", "gc.get_freeze_count()")
+        zygote = self.ready(wsgi="site_app", tricks=["freeze"])
+        self.assertGreater(int(self.get(self.serving(zygote)).body), 1000)
+        zygote = self.ready(wsgi="site_app", tricks=[])
+        self.assertLess(int(self.get(self.serving(zygote)).body), 1000)  # 3.12 freezes some of its own
+
+    def test_garbage_is_collected_first(self):
+        self.app("""
+            import weakref
+            class Cycle: pass
+            cycle = Cycle()
+            cycle.cycle = cycle
+            seen = weakref.ref(cycle)
+            del cycle
+        """, "seen()")
+        self.assertEqual(self.get(self.serving(self.ready(wsgi="site_app"))).body, b"None")
+
+    def test_seal(self):
+        """A worker that makes many small objects leaves the pages of the zygote alone."""
+        self.app("""
+            holes = [bytes(100) for _ in range(100000)]
+            del holes[::2]
+            def private():
+                with open("/proc/self/smaps_rollup") as file:
+                    return sum(int(line.split()[1]) for line in file if line.startswith("Private"))
+            def grow():
+                before = private()
+                objects = [bytes(100) for _ in range(20000)]
+                return private() - before
+        """, "grow()")
+        needed = 20000 * 144 // 1024 + 500
+        sealed = self.ready(wsgi="site_app", warmup=[], tricks=["seal"])
+        self.assertLess(int(self.get(self.serving(sealed)).body), needed)
+        plain = self.ready(wsgi="site_app", warmup=[], tricks=[])
+        self.assertGreater(int(self.get(self.serving(plain)).body), needed)
+
+
+@unittest.skipUnless(IMMORTAL, "this interpreter counts references to every object")
+class Immortal(Hazards):
+    def test_what_becomes_immortal(self):
+        self.app("""
+            import io, sys
+            class Finaliser:
+                def __del__(self): pass
+            def generate(): yield
+            kinds = {"list": [object()], "text": "".join(["a", "b"]), "number": 10 ** 20, "class": Finaliser,
+                     "constant": generate.__code__.co_consts, "finaliser": Finaliser(), "generator": generate(),
+                     "file": open("/dev/null")}
+            threshold = 1 << 30
+        """, "sorted(name for name, thing in kinds.items() if sys.getrefcount(thing) >= threshold)")
+        expected = sorted(["list", "text", "number", "class", "constant"])
+        zygote = self.ready(wsgi="site_app")
+        self.assertEqual(self.get(self.serving(zygote)).body.decode(), str(expected))
+        zygote = self.ready(wsgi="site_app", tricks=["freeze"])
+        self.assertEqual(self.get(self.serving(zygote)).body, b"[]")
+
+    def test_collector_does_not_see_them(self):
+        """gh-137110: an immortal object in a young generation confuses the collector."""
+        self.app("import gc, sys", "sum(sys.getrefcount(thing) >= 1 << 30 for thing in gc.get_objects())")
+        self.assertEqual(self.get(self.serving(self.ready(wsgi="site_app"))).body, b"0")
+
+    def test_counts_stay(self):
+        self.app("""
+            import gc, sys
+            things = [{str(n): [n]} for n in range(1000)]
+            def use():
+                copies = [list(things) for _ in range(100)]
+                del copies
+                gc.collect()
+                return len({sys.getrefcount(thing) for thing in things})
+        """, "use()")
+        with self.serving(self.ready(wsgi="site_app")).front() as front:
+            self.assertEqual({front.request().body for _ in range(50)}, {b"1"})
+
+
+if __name__ == "__main__":
+    unittest.main()
