@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// figure is one thing measured in each round.
+type figure struct {
+	rounds []float64
+	digits int // behind the point
+}
+
+func mb(bytes ...int64) figure {
+	f := figure{digits: 1}
+	for _, b := range bytes {
+		f.rounds = append(f.rounds, float64(b)/1e6)
+	}
+	return f
+}
+
+func (f figure) median() float64 { return median(f.rounds) }
+
+func (f *figure) add(v float64) { f.rounds = append(f.rounds, v) }
+
+// String is the median, with the lowest and the highest when they differ from it.
+func (f figure) String() string {
+	if len(f.rounds) == 0 {
+		return "–"
+	}
+	m, low, high := f.format(f.median()), f.format(slices.Min(f.rounds)), f.format(slices.Max(f.rounds))
+	if low == high {
+		return m
+	}
+	return fmt.Sprintf("%s (%s–%s)", m, low, high)
+}
+
+func (f figure) format(v float64) string { return fmt.Sprintf("%.*f", f.digits, v) }
+
+// MarshalJSON writes all that is known of the figure.
+func (f figure) MarshalJSON() ([]byte, error) {
+	if len(f.rounds) == 0 {
+		return []byte("null"), nil
+	}
+	return json.Marshal(map[string]any{
+		"median": f.median(), "min": slices.Min(f.rounds), "max": slices.Max(f.rounds), "rounds": f.rounds,
+	})
+}
+
+func median(values []float64) float64 { return quantile(values, 0.5) }
+
+// quantile returns the value that a share q of the others is not above; 0 of none.
+func quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	at := q * float64(len(sorted)-1)
+	low := int(at)
+	high := min(low+1, len(sorted)-1)
+	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
+}
+
+// milliseconds turns times into numbers.
+func milliseconds(times []time.Duration) []float64 {
+	ms := make([]float64, len(times))
+	for i, t := range times {
+		ms[i] = float64(t) / float64(time.Millisecond)
+	}
+	return ms
+}
+
+// ratio is "0.45 ×", or a dash where one is missing.
+func ratio(a, b float64) string {
+	if a == 0 || b == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f ×", a/b)
+}

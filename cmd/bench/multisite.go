@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+// multisite is one that runs, and what only it can do.
+type multisite struct {
+	server
+	bench  *bench
+	dir    string // of its sites.toml
+	client *control.Client
+}
+
+// multisiteContender returns multisite with lines for [defaults] of its sites.toml.
+func multisiteContender(name, defaults string) contender {
+	return contender{name: name, start: func(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
+		m, err := b.startMultisite(ctx, sitesTOML(p, sites, defaults), sites)
+		if err != nil {
+			return nil, err
+		}
+		m.name = name
+		return &m.server, nil
+	}}
+}
+
+// sitesTOML writes the sites as sites.toml has them.
+func sitesTOML(p *project, sites []site, defaults string) string {
+	var t strings.Builder
+	fmt.Fprintf(&t, "listen = \"127.0.0.1:0\"\n[defaults]\npython_path = [%q]\npython_home = %q\n%s\n", p.dir, p.python, defaults)
+	for _, s := range sites {
+		fmt.Fprintf(&t, "[site.%s]\nserver_name = %q\n", s.name, s.host)
+		if s.processes > 0 {
+			fmt.Fprintf(&t, "processes = %d\n", s.processes)
+		}
+		if s.settings != "" {
+			fmt.Fprintf(&t, "settings = %q\n", s.settings)
+		} else {
+			fmt.Fprintf(&t, "wsgi = %q\nwarmup = []\n", s.entry)
+		}
+	}
+	return t.String()
+}
+
+// startMultisite runs `multisite up -d` and returns when the sites answer.
+func (b *bench) startMultisite(ctx context.Context, toml string, sites []site) (*multisite, error) {
+	dir, err := os.MkdirTemp(b.tmp, "m-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "sites.toml"), []byte(toml), 0o600); err != nil {
+		return nil, err
+	}
+	m := &multisite{bench: b, dir: dir, client: control.NewClient(filepath.Join(dir, ".multisite"))}
+	m.stop = m.end
+	if _, err := m.command(ctx, "up", "-d"); err != nil {
+		m.end()
+		return nil, err
+	}
+	st, err := m.client.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pid := st.Supervisor.PID
+	m.addr, m.roots = st.Supervisor.Listen[0], []int{pid}
+	m.isFront = func(p proc) bool { return p.pid == pid }
+	m.workers = m.workerPIDs
+	if err := m.awaitAnswers(ctx, sites); err != nil {
+		m.end()
+		return nil, err
+	}
+	return m, nil
+}
+
+// command runs multisite with the sites.toml and returns what it printed.
+func (m *multisite) command(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, m.bench.binary, args...)
+	cmd.Dir = m.dir
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("multisite %s: %w%s", strings.Join(args, " "), err, stderrOf(err))
+	}
+	return string(out), nil
+}
+
+// end runs `multisite down`, and kills what does not obey. It works after ctx has
+// ended, too.
+func (m *multisite) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if _, err := m.command(ctx, "down"); err != nil && len(m.roots) > 0 {
+		m.bench.say("%v", err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for _, pid := range m.roots {
+		for isRunning(pid) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				_ = syscall.Kill(pid, syscall.SIGKILL) // its workers die with it
+				return
+			}
+		}
+	}
+}
+
+func (m *multisite) workerPIDs(ctx context.Context) ([]int, error) {
+	st, err := m.client.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, s := range st.Sites {
+		for _, w := range s.Workers {
+			pids = append(pids, w.PID)
+		}
+	}
+	return pids, nil
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// clockTick is the unit of the times in /proc/PID/stat: USER_HZ, 100 on Linux.
+const clockTick = time.Second / 100
+
+// proc is a process as /proc shows it.
+type proc struct {
+	pid, parent int
+	command     string        // its command line, words divided by spaces
+	cpu         time.Duration // user and system, its own
+}
+
+// tree returns the processes with these ids and all their descendants.
+func tree(roots ...int) ([]proc, error) {
+	all, err := allProcs()
+	if err != nil {
+		return nil, err
+	}
+	in := map[int]bool{}
+	for _, pid := range roots {
+		in[pid] = true
+	}
+	for grew := true; grew; { // a child may have the lower number
+		grew = false
+		for _, p := range all {
+			if in[p.parent] && !in[p.pid] {
+				in[p.pid], grew = true, true
+			}
+		}
+	}
+	var found []proc
+	for _, p := range all {
+		if in[p.pid] {
+			found = append(found, p)
+		}
+	}
+	return found, nil
+}
+
+func allProcs() ([]proc, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	var all []proc
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		if p, ok := parseStat(string(b)); ok {
+			cmdline, _ := os.ReadFile(filepath.Dir(file) + "/cmdline") // empty when it has ended
+			p.command = strings.TrimRight(strings.ReplaceAll(string(cmdline), "\x00", " "), " ")
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// parseStat reads a line of /proc/PID/stat. Zombies are left out: they hold nothing.
+func parseStat(line string) (proc, bool) {
+	before, after, ok := strings.Cut(line, " (")
+	end := strings.LastIndex(after, ") ") // the name may hold anything
+	if !ok || end < 0 {
+		return proc{}, false
+	}
+	f := strings.Fields(after[end+2:]) // from the third field on
+	if len(f) < 13 || f[0] == "Z" {
+		return proc{}, false
+	}
+	pid, err1 := strconv.Atoi(before)
+	parent, err2 := strconv.Atoi(f[1])
+	user, err3 := strconv.ParseInt(f[11], 10, 64)
+	system, err4 := strconv.ParseInt(f[12], 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
+		return proc{}, false
+	}
+	return proc{pid: pid, parent: parent, cpu: time.Duration(user+system) * clockTick}, true
+}
+
+// memoryOf returns the sum over processes. One that ends meanwhile is an error:
+// the figure would be too good.
+func memoryOf(procs []proc) (process.Memory, error) {
+	var sum process.Memory
+	for _, p := range procs {
+		m, err := process.ReadMemory(p.pid)
+		if err != nil {
+			return sum, fmt.Errorf("%w (%s)", err, p.command)
+		}
+		sum = sum.Add(m)
+	}
+	return sum, nil
+}
+
+// isRunning tells whether a process is there and no zombie.
+func isRunning(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, ok := parseStat(string(b))
+	return ok
+}
