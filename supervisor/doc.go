@@ -1,2 +1,74 @@
-// Package supervisor joins the parts of multisite. (The architecture page is written below as the parts settle.)
+// Package supervisor joins the parts of multisite: it reads what sites.toml says,
+// starts and ends things in order, and carries words between packages that do not
+// know one another.
+//
+// # Processes
+//
+//	multisite up                   front door, pools, control socket, journal
+//	├─ python: project zygote      per interpreter and environment; leaves when its work is done
+//	├─ python: site zygote         one per site and generation: settings loaded, application warm
+//	├─ python: subdomain1/1 …      forked from it; FastCGI on a unix socket of its own
+//	├─ multisite worker …          a site of the built-in Go apps; HTTP on its own socket
+//	└─ path/to/program             anybody's Go program that calls worker.Serve
+//
+// The supervisor never imports application code. Everything else is its child,
+// also what a zygote forked (it is the subreaper), and dies with it, however it
+// dies (PR_SET_PDEATHSIG, set again after each change of parent).
+//
+// # Who knows whom
+//
+//	cmd > supervisor > config, proxy, pool, control, journal, dashboard   (these do not know each other)
+//	                 > worker/wsgi, worker/goapp, worker/fastcgi          (runtimes: what starts workers of one kind)
+//	                 > worker/process, worker/unixsock                    (one process; one socket)
+//	apps/**, worker/** never import supervisor/**
+//
+// A leaf declares the small interface that it needs: the front door a Backend, the
+// pool a Launcher and a Worker, the control socket a Supervisor. This package has
+// the types that fit them: site is a Backend, generation a Launcher.
+// Two packages stand elsewhere than a first plan had them: worker/process, since
+// the runtimes under worker start processes too, and apps/tomlfile, since the
+// settings of Go sites are read as strictly as sites.toml. A test keeps the table.
+//
+// # The life of one request
+//
+//  1. net/http reads the header. proxy.Table finds the site: exact name, longest
+//     wildcard, longest mount; else 421. What a client may not say is dropped.
+//  2. The body is read to its end, into memory or a file without a name. Only now
+//     is a worker needed.
+//  3. pool.Claim takes the least busy worker, of those the one used last, or waits
+//     in the site's queue. Check and count are one critical section.
+//  4. worker/fastcgi writes the request in one write on a connection that the
+//     worker's thread is waiting on; a Go worker gets HTTP the same way.
+//  5. The answer is read as fast as it comes. One that is complete in the first
+//     read frees the worker at once. A longer one is pumped into a spool by a
+//     goroutine while this one writes to the client. The worker never waits for it.
+//  6. A worker that died before its first byte: the request goes to another one,
+//     once, if it is idempotent or nothing of it had been sent; else 502. One that
+//     died later: the client's connection is cut, so that half an answer never
+//     looks whole. One that overran request_timeout: 504, its stack is logged, it
+//     is replaced now and ended.
+//  7. Release gives the worker to the request that waits longest.
+//
+// # Generations
+//
+// All workers of a site that were launched alike are a generation, with a socket
+// directory, a zygote and a copy of the site's settings of its own. Restart and
+// reload build the next one beside the old: one new worker is tried, and if it is
+// not ready nothing has happened; then new ones are added and old ones drained in
+// turn (pool.Roll). A reload compares the files of the code, what the workers run
+// with, and sites.toml; what did not change is not touched.
+//
+// # Memory
+//
+// worker/wsgi tells how forking keeps pages shared and what makes it safe. The
+// zygote checks before every fork that it is alone (threads, sockets, files that
+// are written, children, connections); where it is not, the site's workers load
+// their code themselves, and status says why.
+//
+// # State on disk
+//
+// .multisite beside sites.toml: multisite.pid (the lock is the truth, not the
+// number), control.sock, run/SITE.GENERATION/ (sockets), logs/, journal.db,
+// python/ (the embedded worker, named by its contents), spool/ (files without
+// names). Whatever a killed supervisor left there is in nobody's way.
 package supervisor
