@@ -13,7 +13,8 @@ import (
 func TestKill_UnderLoadNobodySees(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 3\n"+subdomain1)
-	load := r.startLoad(host1, 16, "", "/hello/", "/probe/sleep/?ms=20")
+	const connections = 16
+	load := r.startLoad(host1, connections, "", "/hello/", "/probe/sleep/?ms=20")
 	kills, until := 3, time.Time{}
 	if os.Getenv("MULTISITE_LONG") != "" {
 		until = time.Now().Add(time.Minute)
@@ -21,9 +22,12 @@ func TestKill_UnderLoadNobodySees(t *testing.T) {
 	killed := 0
 	for ; killed < kills || time.Now().Before(until); killed++ {
 		kill(t, r.busyWorker("subdomain1"))
+		// The next kill must not hit the same request again: it is repeated once.
+		// When each connection has had two answers, it has been answered.
+		before := r.site("subdomain1").Requests.Total
 		eventually(t, "the worker to be replaced", func() bool {
 			s := r.site("subdomain1")
-			return s.Restarts == killed+1 && s.Processes.Ready == 3
+			return s.Restarts == killed+1 && s.Processes.Ready == 3 && s.Requests.Total > before+2*connections
 		})
 	}
 	load.stop()

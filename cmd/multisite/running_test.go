@@ -20,15 +20,19 @@ const patience = 40 * time.Second
 
 // running is a `multisite up` in a process of its own, and how a test deals with it.
 type running struct {
-	t      testing.TB
-	dir    string // where its sites.toml is, and everything it writes
-	addr   string // of its front door
-	pid    int
-	out    *screen // what it printed
-	log    *screen // and logged
-	ended  chan struct{}
-	exit   error // valid once ended is closed
-	killed bool
+	t    testing.TB
+	dir  string // where its sites.toml is, and everything it writes
+	addr string // of its front door
+	pid  int
+	out  *screen // what it printed
+	log  *screen // and logged
+	end  *end
+}
+
+// end is how the process ended, once ch is closed.
+type end struct {
+	ch  chan struct{}
+	err error
 }
 
 // up starts a supervisor for a sites.toml in a directory of its own. At the end
@@ -56,24 +60,23 @@ func (r *running) start() {
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.pid, r.ended = cmd.Process.Pid, make(chan struct{})
-	ended := r.ended
-	go func() {
-		r.exit = cmd.Wait()
-		close(ended)
-	}()
+	r.pid, r.end = cmd.Process.Pid, &end{ch: make(chan struct{})}
+	go func(e *end) {
+		e.err = cmd.Wait()
+		close(e.ch)
+	}(r.end)
 	eventually(r.t, "multisite up to print its sites", func() bool {
 		return r.hasEnded() || strings.Contains(r.out.String(), "http://")
 	})
 	if r.hasEnded() {
-		r.t.Fatalf("multisite up ended: %v\n%s", r.exit, r.log.String())
+		r.t.Fatalf("multisite up ended: %v\n%s", r.end.err, r.log.String())
 	}
 	r.addr = r.status().Supervisor.Listen[0]
 }
 
 func (r *running) hasEnded() bool {
 	select {
-	case <-r.ended:
+	case <-r.end.ch:
 		return true
 	default:
 		return false
@@ -81,12 +84,10 @@ func (r *running) hasEnded() bool {
 }
 
 func (r *running) finish() {
-	if !r.killed {
-		r.must("down")
-		<-r.ended
-		if r.exit != nil {
-			r.t.Errorf("multisite up: %v", r.exit)
-		}
+	r.must("down")
+	<-r.end.ch
+	if r.end.err != nil {
+		r.t.Errorf("multisite up: %v", r.end.err)
 	}
 	checkNothingLeft(r.t, r.dir)
 	checkNoCrash(r.t, r.log.String())

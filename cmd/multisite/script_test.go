@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":  awaitSite,
 			"gone":   awaitGone,
+			"grown":  awaitText,
 			"http":   askSite,
 			"kill9":  killAll,
 			"listen": takePort,
@@ -110,6 +112,17 @@ func awaitGone(ts *testscript.TestScript, neg bool, args []string) {
 			return err != nil
 		})
 	}
+}
+
+// awaitText is `grown FILE PATTERN`: it waits until the file matches.
+func awaitText(ts *testscript.TestScript, neg bool, args []string) {
+	checkUse(ts, !neg && len(args) == 2, "grown FILE PATTERN")
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	poll(ts, args[0]+" to match "+args[1], func() bool {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && re.Match(b)
+	})
 }
 
 // askSite is `http HOST PATH`: it prints the status line and the body.
