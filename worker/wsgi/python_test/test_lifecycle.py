@@ -60,13 +60,13 @@ class Leaving(WorkerCase):
         self.assertEqual(worker.wait(), 0)
 
     def test_idle_worker_leaves_at_once(self):
-        for threads in (1, 4):
-            with self.subTest(threads=threads):
+        for threads, connections in ((1, 0), (4, 0), (4, 3)):
+            with self.subTest(threads=threads, connections=connections):
                 worker = self.serve(GATED, threads=threads)
                 for _ in range(30):  # every thread wakes up for each of them, one serves it
                     with worker.front() as front:
                         self.assertEqual(front.request().body, b"done")
-                fronts = [worker.front() for _ in range(threads - 1)]
+                fronts = [worker.front() for _ in range(connections)]
                 for front in fronts:
                     self.assertEqual(front.request().body, b"done")
                 worker.signal(signal.SIGTERM)

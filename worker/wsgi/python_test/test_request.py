@@ -3,7 +3,7 @@
 import json
 import signal
 
-from front import ABORT, STDIN, body, environ, head, record
+from front import ABORT, GET_VALUES, GET_VALUES_RESULT, STDIN, body, environ, head, record
 from process import WorkerCase
 
 SHOW = """
@@ -97,7 +97,8 @@ class Input(WorkerCase):
                                 ("stream.read1(1)", b"o"), ("[stream.read(), stream.read(), stream.readline()]",
                                                             [self.DATA, b"", b""])):
                 with self.subTest(code):
-                    front.send(head(environ("POST", query=code)))
+                    front.send(head(environ("POST", query=code)) + record(GET_VALUES, b"", 0))
+                    self.assertEqual(front.record()[0], GET_VALUES_RESULT)  # so the request has begun
                     front.send(body(self.DATA, piece=1))
                     self.assertEqual(eval(front.response().body), value)
 
