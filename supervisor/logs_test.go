@@ -1,0 +1,227 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/worker/process"
+)
+
+func newLogs(t *testing.T, console io.Writer) *logs {
+	t.Helper()
+	l, err := openLogs(filepath.Join(t.TempDir(), "logs"), console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.close)
+	return l
+}
+
+func readLog(t *testing.T, l *logs, site string) string {
+	t.Helper()
+	b, err := os.ReadFile(l.path(site))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestLogs_ALineSaysWhenWhoAndWhat(t *testing.T) {
+	t.Parallel()
+	var console bytes.Buffer
+	l := newLogs(t, &console)
+	l.write("blog", "blog/1", "grüße")
+	l.logger("blog").Warn("answer cut", "worker", "blog/1", "duration", 1234567*time.Microsecond)
+	l.logger("multisite").Info("supervisor started")
+
+	const when = `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)`
+	want := regexp.MustCompile("^" + when + " blog/1 grüße\n" +
+		when + ` multisite level=WARN msg="answer cut" worker=blog/1 duration=1\.235s` + "\n$")
+	if got := readLog(t, l, "blog"); !want.MatchString(got) {
+		t.Errorf("blog.log:\n%s", got)
+	}
+	if got := readLog(t, l, "multisite"); !strings.HasSuffix(got, " multisite level=INFO msg=\"supervisor started\"\n") {
+		t.Errorf("multisite.log:\n%s", got)
+	}
+	if got, want := console.String(), readLog(t, l, "blog")+readLog(t, l, "multisite"); got != want {
+		t.Errorf("the console has:\n%s\nwant:\n%s", got, want)
+	}
+	for _, path := range []string{l.dir, l.path("blog")} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v, want it closed to others", path, info.Mode(), err)
+		}
+	}
+}
+
+func TestLogs_WriteAfterCloseIsLost(t *testing.T) {
+	t.Parallel()
+	l := newLogs(t, nil)
+	l.write("blog", "blog/1", "before")
+	l.close()
+	l.write("blog", "blog/1", "after")
+	if got := readLog(t, l, "blog"); !strings.HasSuffix(got, " blog/1 before\n") {
+		t.Errorf("blog.log:\n%s", got)
+	}
+}
+
+// TestLogs_FollowMissesNothing follows while another goroutine writes: between the
+// end of the file and what is new, no line is lost and none comes twice.
+func TestLogs_FollowMissesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLogs(t, nil)
+	s := &Supervisor{logs: l}
+	const n = 500
+	var writing sync.WaitGroup
+	half := make(chan struct{})
+	writing.Go(func() {
+		for i := range n {
+			if i == n/2 {
+				close(half)
+			}
+			l.write("multisite", "w", fmt.Sprint("line ", i))
+		}
+	})
+	<-half
+	var got bytes.Buffer
+	var following sync.WaitGroup
+	following.Go(func() {
+		if err := s.Logs(t.Context(), control.LogQuery{Lines: n, Follow: true}, &got); err != nil {
+			t.Error(err)
+		}
+	})
+	writing.Wait()
+	l.close() // which ends those who follow, when they have read what they were sent
+	following.Wait()
+	lines := strings.Split(strings.TrimSpace(got.String()), "\n")
+	for i, line := range lines {
+		if !strings.HasSuffix(line, fmt.Sprint(" w line ", i)) {
+			t.Fatalf("line %d is %q", i, line)
+		}
+	}
+	if len(lines) != n {
+		t.Errorf("%d lines, want %d", len(lines), n)
+	}
+}
+
+func TestLogs_FollowOneSiteUntilTheCallerLeaves(t *testing.T) {
+	t.Parallel()
+	l := newLogs(t, nil)
+	f := l.follow("blog")
+	l.write("shop", "shop/1", "not this")
+	l.write("blog", "blog/1", "this")
+	ctx, cancel := context.WithCancel(t.Context())
+	out := writerFunc(func(p []byte) (int, error) {
+		if !strings.HasSuffix(string(p), " blog/1 this\n") {
+			t.Errorf("followed %q", p)
+		}
+		cancel()
+		return len(p), nil
+	})
+	if err := f.copy(ctx, out, nil); err != nil {
+		t.Error(err)
+	}
+	l.unfollow(f)
+	for range 2 * cap(f.lines) { // a follower that is gone, or too slow, holds nobody up
+		l.write("blog", "blog/1", "more")
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestLogs_FollowEndsWithTheSupervisor(t *testing.T) {
+	t.Parallel()
+	l := newLogs(t, nil)
+	early := l.follow("")
+	l.endFollowers()
+	late := l.follow("")
+	for name, f := range map[string]*follower{"early": early, "late": late} {
+		if err := f.copy(t.Context(), io.Discard, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l.write("blog", "blog/1", "nobody listens")
+	l.unfollow(early)
+}
+
+func TestTailLogs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	long := strings.Repeat("x", 50_000)
+	files := map[string]string{
+		"a": "2026-01-01T00:00:01.000Z a 1\n2026-01-01T00:00:03.000Z a 3\n",
+		"b": "2026-01-01T00:00:02.000Z b 2\n2026-01-01T00:00:04.000Z b 4\n",
+		// longer than what is read from the end at first
+		"long":  strings.Repeat(long+"\n", 9) + "end\n",
+		"empty": "",
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name+".log"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		sites []string
+		n     int
+		want  []string
+	}{
+		{"in order of time", []string{"a", "b"}, 10, []string{"a 1", "b 2", "a 3", "b 4"}},
+		{"the last of all", []string{"a", "b"}, 2, []string{"a 3", "b 4"}},
+		{"one file", []string{"a"}, 1, []string{"a 3"}},
+		{"none", []string{"a", "b"}, 0, nil},
+		{"of a long file", []string{"long"}, 3, []string{long, long, "end"}},
+		{"empty", []string{"empty"}, 3, nil},
+		{"not there", []string{"nosuch", "a"}, 1, []string{"a 3"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := TailLogs(dir, tt.sites, tt.n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, line := range got {
+				if stamped := strings.TrimPrefix(line, "2026-01-01T00:00:0"); stamped != line {
+					line = stamped[len("1.000Z "):]
+				}
+				got[i] = strings.TrimSuffix(line, "\n")
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %.80q, want %.80q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDescribeError_TellsAReasonOnce(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"plain", errors.New("no"), "no"},
+		{"no detail", &process.LaunchError{Problem: "it ended"}, "it ended"},
+		{"the same", &process.LaunchError{Problem: "it ended", Detail: "it ended"}, "it ended"},
+		{"traceback", &process.LaunchError{Problem: "ValueError: x", Detail: "Traceback:\nValueError: x\n"}, "ValueError: x\nTraceback:\nValueError: x"},
+		{"wrapped", fmt.Errorf("start blog/1: %w", &process.LaunchError{Problem: "it ended", Detail: "last words"}), "start blog/1: it ended\nlast words"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := describeError(tt.err); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
