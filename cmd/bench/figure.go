@@ -13,12 +13,10 @@ type figure struct {
 	digits int // behind the point
 }
 
-func mb(bytes ...int64) figure {
-	f := figure{digits: 1}
-	for _, b := range bytes {
-		f.rounds = append(f.rounds, float64(b)/1e6)
-	}
-	return f
+// addBytes adds a size, in MB.
+func (f *figure) addBytes(n int64) {
+	f.digits = 1
+	f.add(float64(n) / 1e6)
 }
 
 func (f figure) median() float64 { return median(f.rounds) }

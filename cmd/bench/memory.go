@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -47,8 +48,8 @@ func (b *bench) shapes(f *memoryFlags) []shape {
 
 // The two ways to run the same workers.
 var (
-	shared   = multisiteContender(`preload = "auto"`, `preload = "auto"`)
-	unshared = multisiteContender("preload = false", "preload = false")
+	shared   = multisiteContender("multisite", `preload = "auto"`)
+	unshared = multisiteContender("multisite, preload = false", "preload = false")
 )
 
 func (b *bench) memory(ctx context.Context, r *report, f *memoryFlags) error {
@@ -62,7 +63,7 @@ func (b *bench) memory(ctx context.Context, r *report, f *memoryFlags) error {
 		if f.decay {
 			err = b.decay(ctx, r, p)
 		} else {
-			err = b.sharing(ctx, r, p, f)
+			err = errors.Join(b.sharing(ctx, r, p, f), b.besidePeers(ctx, r, p, f))
 		}
 		if err != nil {
 			return err
@@ -74,7 +75,7 @@ func (b *bench) memory(ctx context.Context, r *report, f *memoryFlags) error {
 // sharing compares each shape with its unshared twin.
 func (b *bench) sharing(ctx context.Context, r *report, p *project, f *memoryFlags) error {
 	t := r.table("Memory, "+p.version, "sites × workers", "shared, MB", "unshared, MB", "ratio",
-		"USS of a worker, MB", "unshared, MB", "processes", "front door, MB", "wrong answers")
+		"USS of a worker, MB", "unshared, MB", "processes", "front door, MB", "how", "wrong answers")
 	for _, s := range b.shapes(f) {
 		var with, without weight
 		for range b.roundsOr(1) {
@@ -88,15 +89,39 @@ func (b *bench) sharing(ctx context.Context, r *report, p *project, f *memoryFla
 			}
 		}
 		t.row(s, with.apps, without.apps, ratio(with.apps.median(), without.apps.median()), with.worker, without.worker,
-			fmt.Sprintf("%d / %d", with.processes, without.processes), with.front, with.bad+without.bad)
+			fmt.Sprintf("%d / %d", with.processes, without.processes), with.front, with.remark, with.bad+without.bad)
+	}
+	return nil
+}
+
+// besidePeers compares two sites × five workers with every peer, front door included.
+func (b *bench) besidePeers(ctx context.Context, r *report, p *project, f *memoryFlags) error {
+	size := b.shapes(f)[0]
+	contenders := append([]contender{shared}, b.peers(ctx, r, p)...)
+	sums := make([]weight, len(contenders))
+	for range b.roundsOr(1) {
+		for i, c := range contenders {
+			if err := b.weigh(ctx, c, p, size, &sums[i]); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+	}
+	t := r.table(fmt.Sprintf("Memory beside peers, %s, %s", size, p.version), "server", "whole tree, MB", "multisite beside it",
+		"of it the front door, MB", "USS of a worker, MB", "processes", "Python", "wrong answers")
+	for i, c := range contenders {
+		w := sums[i]
+		t.row(c.name, w.all, ratio(sums[0].all.median(), w.all.median()), w.front, w.worker, w.processes, w.python, w.bad)
 	}
 	return nil
 }
 
 // weight is what a server held, in each round.
 type weight struct {
-	front, apps, worker figure // MB; worker: median USS
-	processes, bad      int
+	front, apps, all figure // MB of PSS
+	worker           figure // MB of USS, median of the workers
+	processes, bad   int
+	python           string // what the sites run on
+	remark           string
 }
 
 // weigh starts a server, sends its requests, and adds what it then holds to sum.
@@ -108,6 +133,8 @@ func (b *bench) weigh(ctx context.Context, c contender, p *project, s shape, sum
 		return err
 	}
 	defer server.stop()
+	sum.remark = server.remark
+	sum.python = whoRuns(ctx, server, sites)
 	sum.bad += b.exercise(ctx, server, sites, s.requests)
 	return server.weigh(ctx, sum)
 }
@@ -138,28 +165,27 @@ func (s *server) weigh(ctx context.Context, sum *weight) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []struct {
-		procs []proc
-		to    *figure
-	}{{front, &sum.front}, {apps, &sum.apps}} {
-		m, err := memoryOf(part.procs)
-		if err != nil {
-			return err
-		}
-		part.to.digits = 1
-		part.to.add(float64(m.PSS) / 1e6)
+	frontMemory, err := memoryOf(front)
+	if err != nil {
+		return err
+	}
+	appsMemory, err := memoryOf(apps)
+	if err != nil {
+		return err
 	}
 	uss, err := s.workerUSS(ctx)
 	if err != nil {
 		return err
 	}
-	sum.worker.digits = 1
-	sum.worker.add(median(uss))
-	sum.processes = len(apps)
+	sum.front.addBytes(frontMemory.PSS)
+	sum.apps.addBytes(appsMemory.PSS)
+	sum.all.addBytes(frontMemory.PSS + appsMemory.PSS)
+	sum.worker.addBytes(int64(median(uss)))
+	sum.processes = len(front) + len(apps)
 	return ctx.Err()
 }
 
-// workerUSS returns what each worker alone has, in MB.
+// workerUSS returns how many bytes each worker has for itself alone.
 func (s *server) workerUSS(ctx context.Context) ([]float64, error) {
 	pids, err := s.workers(ctx)
 	if err != nil {
@@ -171,7 +197,7 @@ func (s *server) workerUSS(ctx context.Context) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		uss = append(uss, float64(m.USS)/1e6)
+		uss = append(uss, float64(m.USS))
 	}
 	return uss, nil
 }

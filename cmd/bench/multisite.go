@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +30,10 @@ func multisiteContender(name, defaults string) contender {
 			return nil, err
 		}
 		m.name = name
+		if m.remark, err = m.sharing(ctx); err != nil {
+			m.end()
+			return nil, err
+		}
 		return &m.server, nil
 	}}
 }
@@ -112,6 +117,18 @@ func (m *multisite) end() {
 			}
 		}
 	}
+}
+
+// sharing says of each site how its workers share memory, the same words once.
+func (m *multisite) sharing(ctx context.Context) (string, error) {
+	st, err := m.client.Status(ctx)
+	var states []string
+	for _, s := range st.Sites {
+		if !slices.Contains(states, s.Preload) {
+			states = append(states, s.Preload)
+		}
+	}
+	return "preload: " + strings.Join(states, "; "), err
 }
 
 func (m *multisite) workerPIDs(ctx context.Context) ([]int, error) {

@@ -41,7 +41,8 @@ type server struct {
 	isFront func(proc) bool // tells the front door from what runs Python
 	workers func(context.Context) ([]int, error)
 	children
-	stop func() // ends all of it
+	stop   func() // ends all of it
+	remark string // what the reader must know of it
 }
 
 // split returns the processes of the front door and all others.

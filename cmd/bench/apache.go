@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+)
+
+// apacheModules is where Debian has them.
+const apacheModules = "/usr/lib/apache2/modules"
+
+func findApache(ctx context.Context, _ *project) (string, error) {
+	version, err := versionOf(ctx, "apache2", "-v")
+	if err != nil {
+		return "", err
+	}
+	found, _ := filepath.Glob(apacheModules + "/mod_wsgi.so") // the pattern is right
+	if len(found) == 0 {
+		return "", errors.New("libapache2-mod-wsgi-py3 is not installed")
+	}
+	return "Apache " + version + ", event MPM", nil
+}
+
+// apacheConf is the article's own: a virtual host and a daemon group for each site.
+var apacheConf = template.Must(template.New("apache.conf").Parse(`
+ServerRoot {{.Dir}}
+DefaultRuntimeDir {{.Dir}}
+PidFile {{.Dir}}/apache.pid
+ErrorLog {{.Dir}}/error.log
+ServerName localhost
+LoadModule mpm_event_module {{.Modules}}/mod_mpm_event.so
+LoadModule authz_core_module {{.Modules}}/mod_authz_core.so
+LoadModule wsgi_module {{.Modules}}/mod_wsgi.so
+{{if .Root}}User www-data
+Group www-data
+{{end}}Listen {{.Addr}}
+KeepAlive On
+MaxKeepAliveRequests 0
+CustomLog {{.Dir}}/access.log "%h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\""
+WSGISocketPrefix {{.Dir}}/wsgi
+WSGIRestrictEmbedded On
+<Directory {{.Dir}}>
+Require all granted
+</Directory>
+{{range .Sites}}<VirtualHost {{$.Addr}}>
+ServerName {{.Host}}
+WSGIDaemonProcess {{.Name}} processes={{.Processes}} threads=1 python-path={{$.Path}} display-name=(wsgi:{{.Name}})
+WSGIProcessGroup {{.Name}}
+WSGIApplicationGroup %{GLOBAL}
+WSGIScriptAlias / {{$.Dir}}/{{.Name}}.wsgi
+</VirtualHost>
+{{end}}`))
+
+type apacheSite struct {
+	Name, Host string
+	Processes  int
+}
+
+func startApache(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
+	dir, err := b.newDir()
+	if err != nil {
+		return nil, err
+	}
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	var served []apacheSite
+	for _, s := range sites {
+		served = append(served, apacheSite{s.name, s.host, s.processes})
+		if err := os.WriteFile(filepath.Join(dir, s.name+".wsgi"), []byte(script(s)), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	var conf bytes.Buffer
+	err = apacheConf.Execute(&conf, map[string]any{
+		"Dir": dir, "Modules": apacheModules, "Root": os.Geteuid() == 0, "Addr": addr,
+		"Path": p.dir + ":" + p.packages, "Sites": served,
+	})
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "apache.conf")
+	if err := os.WriteFile(file, conf.Bytes(), 0o644); err != nil {
+		return nil, err
+	}
+	s := &server{name: "Apache + mod_wsgi", addr: addr}
+	if err := s.start(dir, nil, "apache2", "-f", file, "-DFOREGROUND"); err != nil {
+		return nil, err
+	}
+	s, err = b.serving(ctx, s, sites, func(p proc) bool { return !strings.HasPrefix(p.command, "(wsgi:") })
+	if err != nil {
+		log, _ := os.ReadFile(filepath.Join(dir, "error.log")) // there may be none
+		return nil, fmt.Errorf("%w\n%s", err, log)
+	}
+	return s, nil
+}
+
+// script is what WSGIScriptAlias names.
+func script(s site) string {
+	module, callable, _ := strings.Cut(s.entry, ":")
+	text := fmt.Sprintf("from %s import %s as application\n", module, callable)
+	if s.settings != "" {
+		text = fmt.Sprintf("import os\nos.environ[\"DJANGO_SETTINGS_MODULE\"] = %q\n", s.settings) + text
+	}
+	return text
+}
