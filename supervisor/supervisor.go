@@ -52,8 +52,9 @@ type Supervisor struct {
 	control   *control.Server
 	servers   []*http.Server
 
-	reloading sync.Mutex // one reload at a time
-	running   sync.WaitGroup
+	reloading  sync.Mutex // one reload at a time
+	publishing sync.Mutex // one table at a time
+	running    sync.WaitGroup
 
 	mu sync.Mutex
 	// mu protects all below
@@ -295,8 +296,11 @@ func (s *Supervisor) close(ctx context.Context) {
 	}
 }
 
-// publish tells the front door which sites there are.
+// publish tells the front door which sites there are. What is told last must be
+// what was looked up last.
 func (s *Supervisor) publish() {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
 	var routes []proxy.Route
 	for _, site := range s.all() {
 		routes = append(routes, site.route())
