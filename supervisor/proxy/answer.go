@@ -74,9 +74,10 @@ func (e *exchange) writeSpooled(claim Claim, resp *http.Response, cancel func())
 // copySpool writes what the spool holds, flushing whenever it has to wait.
 func (e *exchange) copySpool(s *spool) error {
 	rc := http.NewResponseController(e.w)
-	buf := make([]byte, 32<<10)
+	buf := e.proxy.buffers.Get().(*[copyBuffer]byte)
+	defer e.proxy.buffers.Put(buf)
 	for {
-		n, err := s.read(buf, func() { _ = rc.Flush() }) // a failed flush fails the next write
+		n, err := s.read(buf[:], func() { _ = rc.Flush() }) // a failed flush fails the next write
 		if n > 0 {
 			e.setWriteDeadline()
 			w, werr := e.w.Write(buf[:n])
@@ -100,7 +101,9 @@ func (e *exchange) copySpool(s *spool) error {
 
 // pump moves the answer from the worker to the spool, then frees the worker.
 func (e *exchange) pump(claim Claim, body io.ReadCloser, s *spool) {
-	_, err := io.Copy(s, body)
+	buf := e.proxy.buffers.Get().(*[copyBuffer]byte)
+	_, err := io.CopyBuffer(s, body, buf[:])
+	e.proxy.buffers.Put(buf)
 	unwanted := errors.Is(err, errCancelled) || errors.Is(err, context.Canceled)
 	if closeErr := body.Close(); err == nil || unwanted {
 		err = closeErr // of two errors the first says more

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -55,10 +56,14 @@ type Site struct {
 	Access         func(Entry) // told of every answered request; may be nil
 }
 
+// copyBuffer is how much of an answer in pieces is moved at once.
+const copyBuffer = 32 << 10
+
 // Proxy is an http.Handler for all sites.
 type Proxy struct {
 	table   atomic.Pointer[Table]
 	trusted []netip.Prefix
+	buffers sync.Pool // of *[copyBuffer]byte, for answers that come in pieces
 	log     *slog.Logger
 	dir     string
 }
@@ -76,6 +81,7 @@ func New(o Options) *Proxy {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Proxy{trusted: o.TrustedProxies, log: o.Log, dir: o.SpoolDir}
+	p.buffers.New = func() any { return new([copyBuffer]byte) }
 	p.table.Store(NewTable(nil))
 	return p
 }
