@@ -113,17 +113,13 @@ func (b *body) close() {
 	}
 }
 
-// patient gives a client clientTimeout for every read of its body.
+// patient gives a client clientTimeout for every read of its body. net/http ends
+// that limit with the body.
 type patient struct{ e *exchange }
 
 func (p patient) Read(b []byte) (int, error) {
 	p.e.setReadDeadline()
-	n, err := p.e.r.Body.Read(b)
-	if err == io.EOF {
-		// From here on net/http watches whether the client leaves.
-		_ = http.NewResponseController(p.e.w).SetReadDeadline(time.Time{})
-	}
-	return n, err
+	return p.e.r.Body.Read(b)
 }
 
 // setReadDeadline gives the client its time for the next read.

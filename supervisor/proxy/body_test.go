@@ -188,7 +188,7 @@ func TestProxy_KeepsConnections(t *testing.T) {
 func TestProxy_FailsWithoutSpool(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
-	b := newBackend(t, streams(200, random(20<<20)))
+	b := newBackend(t, says(200, "hello"), streams(200, random(20<<20)))
 	s := start(t, Options{SpoolDir: missing}, Route{Hosts: []string{"site.test"}, Site: &Site{Backend: b}})
 	resp, body := s.do("POST", "/", strings.NewReader(strings.Repeat("x", bodyMemory+2)))
 	if resp.StatusCode != 500 || strings.Contains(body, missing) || !strings.Contains(s.logs.String(), missing) {
@@ -197,11 +197,15 @@ func TestProxy_FailsWithoutSpool(t *testing.T) {
 	if len(b.ends()) > 0 {
 		t.Error("a worker was claimed")
 	}
+	if resp, _ := s.do("POST", "/small", strings.NewReader(strings.Repeat("x", bodyMemory))); resp.StatusCode != 200 {
+		t.Errorf("a body that fits in memory: got %d", resp.StatusCode)
+	}
+	<-b.claimed
 	p := s.dial("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
 	c := <-b.claimed
 	<-c.ended
 	checkCut(t, p)
-	if got := b.ends(); !slices.Equal(got, []string{"broken"}) || !strings.Contains(s.logs.String(), "answer cut") {
+	if got := b.ends(); !slices.Equal(got, []string{"release", "broken"}) || !strings.Contains(s.logs.String(), "answer cut") {
 		t.Errorf("the claims ended as %q, log %s", got, s.logs)
 	}
 }

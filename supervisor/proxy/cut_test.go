@@ -81,6 +81,17 @@ func TestProxy_CutsInMemoryAnswersOfAWrongLength(t *testing.T) {
 	}
 }
 
+// liar says that it has all, and has not.
+type liar struct{ closeFails }
+
+func (liar) Complete() bool { return true }
+
+func TestProxy_CutsInMemoryAnswersThatFail(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, newBackend(t, streams(200, liar{closeFails{broken("hello", errDied), nil}})))
+	checkCut(t, s.dial("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n"))
+}
+
 // checkCut reads an answer that must not end well.
 func checkCut(t *testing.T, p *peer) {
 	t.Helper()

@@ -41,7 +41,7 @@ func TestNormalizeHost_RefusesWhatIsNoName(t *testing.T) {
 		" ", "a b", "a\tb", "a/b", "a@b", "a,b", "a%20b", "a\x00", "a\n",
 		".", "..", ".a", "a..", "a..b", ":80", ".:80",
 		"a:b", "a:80:90", "a:-1", "a:123456", "a: 80", "a:80 ",
-		"::1", "[::1", "::1]", "[]", "[", "]", "[a]", "[1.2.3.4]", "[::1]x", "[::1].", "[[::1]]", "x[::1]", "[fe80::1%25eth0]",
+		"::1", "[::1", "[::1:80", "::1]", "[]", "[", "]", "[a]", "[1.2.3.4]", "[::1]x", "[::1].", "[[::1]]", "x[::1]", "[fe80::1%25eth0]",
 		"*.example.com", "*", "b\u00fccher.example", "\u212a.example", // a Kelvin sign, whose lower case is k
 		strings.Repeat("a", 254),
 	} {

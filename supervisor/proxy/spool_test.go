@@ -82,6 +82,9 @@ func TestSpool_UsesAFileForWhatIsTooMuch(t *testing.T) {
 		t.Errorf("%d bytes in the file, want them in memory", got)
 	}
 	s.add(t, full)
+	if got := fileSize(t, s); got != spoolMemory {
+		t.Errorf("the file has %d bytes: it does not begin anew", got)
+	}
 	s.take(t, "third"+full)
 }
 

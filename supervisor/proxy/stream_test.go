@@ -117,6 +117,22 @@ func TestProxy_BreaksWithAWorkerThatIsNotFree(t *testing.T) {
 	}
 }
 
+// TestProxy_ReleasesWhatNobodyWants: a body where none may be, and one that is
+// longer than it said.
+func TestProxy_ReleasesWhatNobodyWants(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []answer{streams(204, endless{}), streams(304, endless{}), streams(200, endless{}, "Content-Length", "3")} {
+		b := newBackend(t, answer)
+		s := startSite(t, b)
+		s.dial("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
+		c := <-b.claimed
+		<-c.ended
+		if got := c.end(); got != "release" {
+			t.Errorf("the claim ended as %q", got)
+		}
+	}
+}
+
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }

@@ -85,6 +85,33 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
+// TestProxy_LetsClientsWait: whoever has sent all has nothing more to do.
+func TestProxy_LetsClientsWait(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string]string{
+		"length":  "Content-Length: 5\r\n\r\nhello",
+		"chunked": "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBackend(t, says(200, "hello"))
+			b.refuse = func(ctx context.Context, _ int) error {
+				select {
+				case <-time.After(2 * clientTimeout):
+					return nil
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			dial, _ := pipeSite(t, &Site{Backend: b})
+			p := dial()
+			p.send("POST / HTTP/1.1\r\nHost: site.test\r\n" + header)
+			if resp, _ := p.whole(); resp.StatusCode != 200 {
+				t.Errorf("%s: got %d", name, resp.StatusCode)
+			}
+		})
+	}
+}
+
 func TestProxy_CutsClientsThatTakeNothing(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]answer{
@@ -98,6 +125,9 @@ func TestProxy_CutsClientsThatTakeNothing(t *testing.T) {
 			p.send("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
 			if e := <-s.entries; e.Took != clientTimeout || time.Since(begin) != clientTimeout {
 				t.Errorf("%s: took %v, want %v", name, e.Took, clientTimeout)
+			}
+			if got := b.ends(); !slices.Equal(got, []string{"release"}) {
+				t.Errorf("%s: the claims ended as %q", name, got)
 			}
 			resp, err := http.ReadResponse(p.br, nil)
 			if err == nil {
