@@ -29,7 +29,11 @@ Zygotes load once and fork workers (`multisite_wsgi zygote`):
   hazards.py       what is still there, by name
   threads.py       where threads were started
   inherited.py     atexit and finalisers
-  memory.py        the tricks that keep memory shared
+  learn.py         what a site does while it is imported
+  learner.py       processes that find it out, and the cache
+  plan.py          what several sites can share
+  shared.py        import that, under guard
+  memory.py        the tricks that keep memory shared: seal.py, relocate.py, immortal.py
 
 load() and serve() share nothing but their arguments, so a process may load
 once, fork, and serve in each child.

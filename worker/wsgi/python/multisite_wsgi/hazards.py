@@ -27,6 +27,12 @@ def descriptors():
         return {int(e.name) for e in entries if not os.readlink(e.path).startswith("/proc/")}
 
 
+def traces():
+    """Return (kind, number) of all that an import may leave in the process."""
+    found = {("file", fd) for fd in descriptors()} | {("thread", tid) for tid in os.listdir("/proc/self/task")}
+    return found | ({("process", 0)} if _has_children() else set())
+
+
 def is_alone():
     """Whether this process has one thread and no child; cheap."""
     return len(os.listdir("/proc/self/task")) == 1 and not _has_children()

@@ -2,15 +2,23 @@
 
 import gc
 
-from . import immortal, seal
+from . import immortal, relocate, seal
 
 
-def apply(wanted):
-    """Do what is wanted and possible in this interpreter; return the names of what was done."""
+def apply(wanted, hot=None):
+    """Do what is wanted and possible in this interpreter; return the names of what was done.
+
+    hot() returns the keys of the code to relocate.
+    """
     applied = []
     if "gc" in wanted:
         gc.collect()
         applied.append("gc")
+    if "relocate" in wanted and hot is not None:
+        if "seal" in wanted:
+            seal.seal()
+        if relocate.relocate(hot()):
+            applied.append("relocate")
     if "seal" in wanted and seal.seal():
         applied.append("seal")
     if "immortal" in wanted and immortal.immortalise():

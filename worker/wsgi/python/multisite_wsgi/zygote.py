@@ -1,12 +1,15 @@
-"""The project zygote: a bare interpreter that forks site zygotes and workers on command."""
+"""The project zygote: it loads what several sites share, and forks site zygotes and workers on command."""
 
 import gc
 import os
 import sys
+import time
 
-from . import lifecycle, offspring, streams
+from . import hazards, lifecycle, memory, offspring, shared, streams
 from .control import Control
 from .forked_worker import ForkedWorker
+from .learner import Findings
+from .shared import FailedImport
 from .site_config import SiteConfig
 from .site_zygote import SiteZygote
 
@@ -30,6 +33,7 @@ class ProjectZygote:
         sys.argv = ["multisite"]
         streams.line_by_line()
         lifecycle.dump_stacks_on_request()
+        self._members = None  # names of the sites that share what is loaded here; None: nothing is, anybody may come
         offspring.set_name("zygote")
         offspring.without_huge_pages()
 
@@ -46,26 +50,49 @@ class ProjectZygote:
     def _obey(self, message, fds):
         """Answer a command; return the life of the forked process in it."""
         life = None
-        try:
-            if message["cmd"] == "prepare":
-                answer = {"ready": True, "modules": 0, "left_out": [], "seconds": 0}
-            else:
-                config = SiteConfig(message["config"])
-                pid = offspring.beget(config.supervisor)
-                if pid == 0:
-                    self._control.close()
-                    life = self._life(message["cmd"], config, fds)
-                answer = {"pid": pid}
-        except OSError as error:
-            answer = {"error": "fork: %s" % error}
+        if message["cmd"] == "prepare":
+            answer = self._prepare(message)
+        else:
+            answer, life = self._fork(message["cmd"], SiteConfig(message["config"]), fds)
         if life is None:
             for fd in fds:
                 os.close(fd)
             self._control.send(answer)
         return life
 
-    @staticmethod
-    def _life(command, config, fds):
+    def _prepare(self, message):
+        """Load what these sites share; nothing is shared before all of it is."""
+        started = time.monotonic()
+        configs = [SiteConfig(values) for values in message["sites"]]
+        findings = Findings(configs, message["without"], message["deadline_seconds"])
+        tricks = []
+        try:
+            if findings.modules:
+                tricks = self._load([config for config in configs if config.site in findings.members], findings)
+        except FailedImport as error:
+            return {"failed_import": error.module, "error": error.problem}
+        finally:
+            findings.close()
+        return {"ready": True, "modules": len(findings.modules), "left_out": findings.left_out, "tricks": tricks,
+                "seconds": round(time.monotonic() - started, 3)}
+
+    def _load(self, configs, findings):
+        """Return the names of the tricks that were applied."""
+        self._members = findings.members
+        shared.load(findings.modules, configs, hazards.descriptors())
+        return memory.apply(set.intersection(*[set(config.tricks) for config in configs]), findings.hot)
+
+    def _fork(self, command, config, fds):
+        """Return (answer, None), or in the new process (None, life)."""
+        if self._members is not None and config.site not in self._members:
+            return {"error": "site %s took no part in the preparation of this zygote" % config.site}, None
+        try:
+            pid = offspring.beget(config.supervisor)
+        except OSError as error:
+            return {"error": "fork: %s" % error}, None
+        if pid:
+            return {"pid": pid}, None
+        self._control.close()
         if command == "site":
-            return SiteZygote(config, fds).run
-        return ForkedWorker(config, config.worker, fds).run
+            return None, SiteZygote(config, fds).run
+        return None, ForkedWorker(config, config.worker, fds).run

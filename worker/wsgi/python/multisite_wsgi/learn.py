@@ -1,0 +1,203 @@
+"""Find out what a site imports, in a process that is thrown away afterwards.
+
+For each module: where it came from, what it imported, which environment
+variables it read while it was imported, and whether it then did something that
+depends on the site. shared.py draws the conclusions. Reads that happen later,
+when functions are called, do not matter: they happen in the site's own process.
+"""
+
+import atexit
+import builtins
+import importlib
+import os
+import sys
+import weakref
+
+from . import hazards
+from .relocate import code_key
+
+CWD = "os.getcwd()"  # among the reads; the name of no variable
+
+# Methods of Django's registry of apps, whose answers are those of one site.
+_REGISTRY = ("check_apps_ready", "check_models_ready", "get_app_config", "get_app_configs", "get_containing_app_config",
+             "get_model", "is_installed", "lazy_model_operation", "register_model")
+
+
+class Module:
+    """What is known about one module, after its import."""
+
+    def __init__(self, origin):
+        self.origin = origin
+        self.imports = set()
+        self.reads = set()
+        self.taint = ""  # why it belongs to this site alone
+
+    def record(self):
+        return {"origin": self.origin, "imports": sorted(self.imports), "reads": sorted(self.reads),
+                "taint": self.taint}
+
+
+class Recorder:
+    """Watches imports from now on, until this process ends."""
+
+    def __init__(self):
+        self.modules = {}  # by name, in the order in which their imports began: cycles are entered by the same door
+        self._importing = []
+        self._traces = set()
+        self._watch_imports()
+        self._watch_process()
+
+    def begin(self, name, origin):
+        if self._importing:
+            self._importing[-1].imports.add(name)
+        else:
+            self._traces = hazards.traces()  # left by something else than an import
+        module = self.modules[name] = Module(origin)
+        self._importing.append(module)
+
+    def end(self, name):
+        """Called when the code of the module has run."""
+        module = self._importing.pop()
+        left = hazards.traces() - self._traces
+        if left:
+            module.taint = "it leaves a %s behind" % " and a ".join(sorted({kind for kind, _ in left}))
+            self._traces |= left
+        if name == "django.conf":
+            self._watch_settings()
+        if name == "django.apps.registry":
+            self._watch_registry()
+
+    def taint(self, why):
+        if self._importing:
+            self._importing[-1].taint = why
+
+    def read(self, name):
+        if self._importing:
+            self._importing[-1].reads.add(name)
+
+    def _imported(self, name):
+        if self._importing:
+            self._importing[-1].imports.add(name)
+
+    def _watch_imports(self):
+        sys.meta_path.insert(0, _Finder(self))
+        original, import_module = builtins.__import__, importlib.import_module
+
+        def watched(name, globals=None, locals=None, fromlist=(), level=0):
+            module = original(name, globals, locals, fromlist, level)
+            if self._importing:
+                full = getattr(module, "__name__", name) if level else name
+                self._imported(full)
+                for part in fromlist or ():
+                    if "%s.%s" % (full, part) in sys.modules:
+                        self._imported("%s.%s" % (full, part))
+            return module
+
+        def watched_import_module(name, package=None):
+            module = import_module(name, package)
+            self._imported(getattr(module, "__name__", name))
+            return module
+
+        builtins.__import__ = watched
+        importlib.import_module = watched_import_module
+
+    def _watch_process(self):
+        kind = type(os.environ)
+        get_item, getcwd, register = kind.__getitem__, os.getcwd, atexit.register
+
+        def watched_get_item(environ, key):
+            self.read(os.fsdecode(key) if isinstance(key, (str, bytes)) else "")
+            return get_item(environ, key)
+
+        def watched_getcwd():
+            self.read(CWD)
+            return getcwd()
+
+        def watched_register(function, *args, **kwargs):
+            if function != weakref.finalize._exitfunc and getattr(function, "__module__", "") not in (
+                    "logging", "multiprocessing.util"):  # see inherited.py
+                self.taint("it registers work for the end of the process")
+            return register(function, *args, **kwargs)
+
+        kind.__getitem__ = watched_get_item
+        os.getcwd = watched_getcwd
+        atexit.register = watched_register
+
+    def _watch_settings(self):
+        lazy = type(sys.modules["django.conf"].settings)
+
+        def watched(settings, name):  # not __getattr__: values that were read once are in the instance
+            value = object.__getattribute__(settings, name)
+            if name.isupper() or name == "configured" and value:  # while modules are shared they are not
+                self.taint("it reads settings.%s" % name)
+            return value
+
+        lazy.__getattribute__ = watched
+
+    def _watch_registry(self):
+        apps = sys.modules["django.apps.registry"].Apps
+        for name in _REGISTRY:
+            setattr(apps, name, self._watched_method(name, getattr(apps, name)))
+
+    def _watched_method(self, name, method):
+        def watched(*args, **kwargs):
+            self.taint("it uses apps.%s" % name)
+            return method(*args, **kwargs)
+
+        return watched
+
+
+class _Finder:
+    """Finds what the others find, and wraps the loader."""
+
+    def __init__(self, recorder):
+        self._recorder = recorder
+
+    def find_spec(self, name, path=None, target=None):
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target) if finder is not self else None
+            if spec is not None:
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Loader(spec.loader, self._recorder)
+                return spec
+        return None
+
+
+class _Loader:
+    """Tells the recorder when a module's code begins and ends; the module keeps its own loader."""
+
+    def __init__(self, loader, recorder):
+        self._loader = loader
+        self._recorder = recorder
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        spec = module.__spec__  # the name that was asked for: _decimal calls itself decimal
+        spec.loader = module.__loader__ = self._loader
+        self._recorder.begin(spec.name, spec.origin)
+        try:
+            self._loader.exec_module(module)
+        finally:
+            self._recorder.end(spec.name)
+
+
+def hot_code(run):
+    """Return the keys of the code objects that run() calls."""
+    seen = set()
+
+    def profile(frame, event, _argument):
+        if event == "call":
+            seen.add(code_key(frame.f_code))
+
+    sys.setprofile(profile)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return seen
+

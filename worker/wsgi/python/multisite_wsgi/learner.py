@@ -1,0 +1,208 @@
+"""What is learned about sites: from the cache while it is true, else by a learner.
+
+A learner is a process that loads the site as a worker would, answers its
+warm-up requests, writes down what learn.py saw, and ends. What follows from it
+all is found out by one more process: a project zygote that had gone through so
+much data itself would leave holes all over its heap.
+"""
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+
+from . import learn, lifecycle, load, offspring
+from .plan import Plan
+from .report import error_line
+from .warmup import Warmup
+
+_AT_ONCE = 2
+_POLL_SECONDS = 0.005
+
+
+class Findings:
+    """What the sites with these configurations can share."""
+
+    def __init__(self, configs, without, deadline_seconds):
+        self._file = open(os.memfd_create("findings"), "r+b")
+        pid = os.fork()
+        if pid == 0:
+            offspring.die_with_parent()
+            _find_and_exit(configs, without, deadline_seconds, self._file)
+        os.waitpid(pid, 0)
+        found = self._read(0) or {"modules": [], "members": [], "left_out": [
+            "%s: the process that plans what to share died" % config.site for config in configs]}
+        self.modules = found["modules"]  # [name, origin] of each
+        self.members = found["members"]  # names of the sites that share them
+        self.left_out = found["left_out"]  # "site: why"
+
+    def hot(self):
+        """Return the keys of the code that requests call; not kept."""
+        return self._read(1)["hot"]
+
+    def close(self):
+        self._file.close()
+
+    def _read(self, line):
+        self._file.seek(0)
+        lines = self._file.read().decode().splitlines()
+        return json.loads(lines[line]) if lines else None
+
+
+def _find_and_exit(configs, without, deadline_seconds, file):
+    code = 1
+    try:
+        learned, left_out = _learn_all(configs, deadline_seconds)
+        configs = [config for config in configs if config.site in learned]
+        found = {"modules": [], "members": [config.site for config in configs], "left_out": left_out}
+        hot = []
+        if configs:
+            plan = Plan(configs, learned, without)
+            found["modules"] = plan.modules()
+            hot = plan.hot({origin for _, origin in found["modules"]})
+        file.write(json.dumps(found).encode() + b"\n" + json.dumps({"hot": hot}).encode())
+        file.flush()
+        code = 0
+    except SystemExit:
+        raise  # a learner leaves
+    except BaseException:
+        traceback.print_exc()
+    os._exit(code)
+
+
+def _learn_all(configs, deadline_seconds):
+    """Return ({site: learned}, ["site: why there is nothing"...])."""
+    learned = {config.site: _cached(config) for config in configs}
+    waiting = [config for config in configs if learned[config.site] is None]
+    if len(configs) == 1 and not configs[0].learn:
+        waiting = []  # one site shares with nobody
+    failed = _run_learners(waiting, time.monotonic() + deadline_seconds, learned)
+    return {site: found for site, found in learned.items() if found is not None}, failed
+
+
+def _run_learners(waiting, deadline, learned):
+    """Fill in learned; return the sites without success."""
+    failed, running = [], []
+    while waiting or running:
+        while waiting and len(running) < _AT_ONCE:
+            running.append(_Learner(waiting.pop(0)))
+        for learner in list(running):
+            if not learner.has_ended(time.monotonic() > deadline):
+                continue
+            running.remove(learner)
+            result = learner.result()
+            if "error" in result:
+                failed.append("%s: %s" % (learner.config.site, result["error"]))
+            else:
+                learned[learner.config.site] = result
+        time.sleep(_POLL_SECONDS)
+    return failed
+
+
+class _Learner:
+    """The process, as its parent sees it."""
+
+    def __init__(self, config):
+        self.config = config
+        self._overdue = False
+        self._file = open(os.memfd_create("learned"), "r+b")
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.setpgid(0, 0)
+            offspring.die_with_parent()
+            _learn(config, self._file)
+
+    def has_ended(self, overdue):
+        """Also ends it, if it is overdue, and what it may have started."""
+        if overdue:
+            self._overdue = True
+            self._kill()
+        ended = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        if ended:
+            self._kill()
+            os.waitpid(self._pid, 0)
+        return ended
+
+    def _kill(self):
+        for kill in os.killpg, os.kill:  # it may not lead a group yet
+            try:
+                kill(self._pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def result(self):
+        """Return what was learned, or {"error": ...}; and keep it for the next time."""
+        with self._file as file:
+            file.seek(0)
+            data = file.read()
+        if not data:
+            return {"error": "it takes too long to load" if self._overdue else "the process that loaded it died"}
+        result = json.loads(data.decode())
+        if "error" not in result and self.config.learned:
+            _save(self.config.learned, data)
+        return result
+
+
+def _learn(config, file):
+    """Does not return."""
+    try:
+        offspring.set_environment(config.env or {})
+        recorder = learn.Recorder()
+        warmup = Warmup(load.load(config).application, config)
+        warmup.run(1)
+        hot = learn.hot_code(lambda: warmup.run(2))
+        result = {
+            "of": _identity(config),
+            "files": _files(),
+            "modules": {name: module.record() for name, module in recorder.modules.items() if name in sys.modules},
+            "hot": sorted(hot),
+        }
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of a settings file too
+        result = {"error": error_line(error)}
+    file.write(json.dumps(result).encode())
+    file.flush()
+    lifecycle.leave(0, 1)
+
+
+def _identity(config):
+    """Return what has to be equal for the learned to be true; short, and without the secrets of an environment."""
+    names = ("env", "home", "hosts", "mount", "python_path", "settings", "warmup", "wsgi")
+    values = json.dumps({name: config.values.get(name) for name in names}, sort_keys=True).encode()
+    return [sys.version, sys.executable, importlib.util.source_hash(values).hex()]
+
+
+def _files():
+    """Return [path, mtime, size] of every file with imported code, our own included."""
+    paths = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    return [[path] + _times(path) for path in sorted(filter(None, paths)) if os.path.isabs(path)]
+
+
+def _times(path):
+    try:
+        status = os.stat(path)
+    except OSError:
+        return [0, 0]
+    return [status.st_mtime_ns, status.st_size]
+
+
+def _cached(config):
+    """Return what was learned before, if it is still true."""
+    try:
+        with open(config.learned, encoding="utf-8") as file:
+            learned = json.load(file)
+        is_true = learned["of"] == _identity(config) and all(_times(f[0]) == f[1:] for f in learned["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return learned if is_true else None
+
+
+def _save(path, data):
+    try:
+        with open(path + ".new", "wb") as file:
+            file.write(data)
+        os.replace(path + ".new", path)
+    except OSError as error:
+        print("%s cannot be written: %s" % (path, error.strerror), file=sys.stderr)

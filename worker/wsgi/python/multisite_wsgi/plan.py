@@ -1,0 +1,114 @@
+"""Choose what several sites import and none of them can tell apart, to be loaded once for all.
+
+A module is shared if every site imports it by itself, from the same file, and
+while it is imported neither it nor anything it imports
+  - touches settings, the registry of apps, or the working directory or an
+    environment variable that is not the same for all sites,
+  - leaves a thread, a process or an open descriptor behind,
+  - is code of a project.
+"""
+
+import os
+import sys
+
+from .learn import CWD
+
+_PACKAGES = ("site-packages", "dist-packages")
+_STDLIB = os.path.dirname(os.__file__) + os.sep
+
+
+class Plan:
+    """What the sites with these configurations can share, given what was learned of each."""
+
+    def __init__(self, configs, learned, without):
+        self._sites = [learned[config.site]["modules"] for config in configs]
+        self._hot = [key for config in configs for key in learned[config.site]["hot"]]
+        self._project = {folder for config in configs for folder in _project_folders(config)}
+        self._roots = {root for config in configs for root in _project_roots(config)}
+        self._differing = differing(configs)
+        self._excluded = set(without)
+
+    def modules(self):
+        """Return [name, origin] of each, in the order in which the first site began to import them."""
+        chosen = [name for name in self._sites[0] if self._is_neutral(name)]
+        fixed = set(sys.modules)
+        while True:  # what imports something that is out is out
+            inside = set(chosen)
+            kept = [name for name in chosen if all(
+                dep in inside or dep in fixed for modules in self._sites for dep in _needs(name, modules[name]))]
+            if len(kept) == len(chosen):
+                return [[name, self._sites[0][name]["origin"]] for name in kept]
+            chosen = kept
+
+    def hot(self, origins):
+        """Return the keys of the code in these files that requests call."""
+        return sorted({tuple(key) for key in self._hot if key[0] in origins})
+
+    def _is_neutral(self, name):
+        """Whether nothing speaks against the module itself."""
+        origin = self._sites[0][name]["origin"]
+        if name in self._excluded or name.partition(".")[0] in self._roots or not self._is_public(origin):
+            return False
+        for modules in self._sites:
+            module = modules.get(name)
+            if module is None or module["taint"] or module["origin"] != origin:
+                return False
+            if not self._differing.isdisjoint(module["reads"]):
+                return False
+        return True
+
+    def _is_public(self, origin):
+        """Whether a file belongs to the standard library or to an installed package."""
+        if origin in ("built-in", "frozen"):
+            return True
+        if not origin or not os.path.isabs(origin):
+            return False
+        if origin.startswith(_STDLIB) or any(part in _PACKAGES for part in origin.split(os.sep)):
+            return True
+        return (any(_is_below(origin, entry) for entry in sys.path)
+                and not any(_is_below(origin, folder) for folder in self._project))
+
+
+def differing(configs):
+    """Return the names of what a module may read and what is not the same for all sites."""
+    environments = [config.env or {} for config in configs]
+    names = {name for env in environments for name in env}
+    found = {name for name in names if len({env.get(name) for env in environments}) > 1}
+    if len({config.home for config in configs}) > 1:
+        found.add(CWD)
+    return found | {"DJANGO_SETTINGS_MODULE"}
+
+
+def common_packages(configs):
+    """Return the installed packages on python_path that every site has: mod_wsgi's python-path often names them."""
+    return [entry for entry in configs[0].python_path
+            if _is_packages(entry) and all(entry in config.python_path for config in configs)]
+
+
+def _needs(name, module):
+    """Return what has to be imported when the module is."""
+    parents = [name[:n] for n, letter in enumerate(name) if letter == "."]
+    return [dep for dep in module["imports"] + parents if dep != name]
+
+
+def _project_folders(config):
+    folders = [config.home] + [entry for entry in config.python_path if not _is_packages(entry)]
+    if os.path.isabs(config.wsgi):
+        folders.append(os.path.dirname(config.wsgi))
+    return filter(None, folders)
+
+
+def _project_roots(config):
+    """Return the packages of the settings and of the application: code of the project, even if it is installed."""
+    names = [config.settings]
+    if not os.path.isabs(config.wsgi):
+        names.append(config.wsgi.partition(":")[0])
+    return [name.partition(".")[0] for name in names if name]
+
+
+def _is_packages(entry):
+    return os.path.basename(entry.rstrip(os.sep)) in _PACKAGES
+
+
+def _is_below(path, folder):
+    return bool(folder) and path.startswith(folder.rstrip(os.sep) + os.sep)
