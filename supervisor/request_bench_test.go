@@ -9,40 +9,53 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/multisite/multisite/supervisor/config"
 )
 
 // BenchmarkRequest measures a request from a client's socket through the front
-// door and a Python worker and back, on one kept connection.
+// door and a Python worker and back, on kept connections.
 func BenchmarkRequest(b *testing.B) {
-	for _, bench := range []struct{ name, site string }{
-		{"python", `wsgi = "bare:application"`},
-	} {
-		b.Run(bench.name, func(b *testing.B) {
-			addr := benchSupervisor(b, bench.site)
-			conn, err := net.Dial("tcp", addr)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer conn.Close()
-			in := bufio.NewReader(conn)
-			request := []byte("GET / HTTP/1.1\r\nHost: bench.localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
+	for _, clients := range []int{1, 16} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			addr := benchSupervisor(b, "wsgi = 'bare:application'\nprocesses = 2")
 			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := conn.Write(request); err != nil {
-					b.Fatal(err)
-				}
-				resp, err := http.ReadResponse(in, nil)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-					b.Fatal(resp.Status, err)
-				}
+			b.SetParallelism(max(1, clients/runtime.GOMAXPROCS(0)))
+			if clients == 1 {
+				benchClient(b, addr, b.Loop)
+				return
 			}
+			b.RunParallel(func(pb *testing.PB) { benchClient(b, addr, pb.Next) })
 		})
+	}
+}
+
+// benchClient sends requests on one connection while more says so.
+func benchClient(b *testing.B, addr string, more func() bool) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	request := []byte("GET / HTTP/1.1\r\nHost: bench.localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
+	for more() {
+		if _, err := conn.Write(request); err != nil {
+			b.Error(err)
+			return
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			b.Error(resp.Status, err)
+			return
+		}
 	}
 }
 
