@@ -73,6 +73,7 @@ func (t codeTree) addEntries(dir string) {
 
 func (t codeTree) walk(dir string) {
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		t[dir+" -> "+real] = fileMark{} // both releases may lie below another directory of the site
 		dir = real
 	}
 	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error { // what can not be read is skipped

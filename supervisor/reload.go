@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,11 +121,19 @@ func (s *Supervisor) compare(cfg *config.Config, name string) ([]change, error) 
 	return changes, nil
 }
 
-// liveKeys are the fields that change without a new worker.
-var liveKeys = map[string]bool{
-	"ServerName": true, "Aliases": true, "Default": true, "Processes": true, "ListenBacklog": true,
-	"QueueTimeout": true, "RequestTimeout": true, "StartupTimeout": true, "GracefulTimeout": true,
-	"ShutdownTimeout": true, "InactivityTimeout": true, "MaxBody": true, "Static": true,
+// keys are the fields of config.Site by the key of sites.toml that sets them.
+var keys = map[string]string{
+	"ServerName": "server_name", "Aliases": "server_alias", "Default": "default", "Processes": "processes",
+	"ListenBacklog": "listen_backlog", "QueueTimeout": "queue_timeout", "RequestTimeout": "request_timeout",
+	"StartupTimeout": "startup_timeout", "GracefulTimeout": "graceful_timeout", "ShutdownTimeout": "shutdown_timeout",
+	"InactivityTimeout": "inactivity_timeout", "MaxBody": "max_body", "Static": "static",
+	"Python": "python_home", "PythonPath": "python_path", "WSGI": "wsgi",
+}
+
+// live are the keys that change without a new worker.
+var live = []string{
+	"server_name", "server_alias", "default", "processes", "listen_backlog", "queue_timeout", "request_timeout",
+	"startup_timeout", "graceful_timeout", "shutdown_timeout", "inactivity_timeout", "max_body", "static",
 }
 
 // compareSite compares what the file says with what it said, for what changes
@@ -136,13 +145,14 @@ func compareSite(t *site, c *config.Site) change {
 	t.mu.Unlock()
 	built, now := reflect.ValueOf(*runs.cfg), reflect.ValueOf(*c)
 	for i := range now.NumField() {
-		name := now.Type().Field(i).Name
-		switch {
-		case name == "Position":
-		case liveKeys[name] && !reflect.DeepEqual(said.Field(i).Interface(), now.Field(i).Interface()):
-			ch.what = append(ch.what, name)
-		case !liveKeys[name] && !reflect.DeepEqual(built.Field(i).Interface(), now.Field(i).Interface()):
-			ch.roll = name + " changed"
+		field := now.Type().Field(i).Name
+		key := cmp.Or(keys[field], strings.ToLower(field))
+		switch isLive := slices.Contains(live, key); {
+		case field == "Position":
+		case isLive && !reflect.DeepEqual(said.Field(i).Interface(), now.Field(i).Interface()):
+			ch.what = append(ch.what, key)
+		case !isLive && !reflect.DeepEqual(built.Field(i).Interface(), now.Field(i).Interface()):
+			ch.roll = key + " changed"
 		}
 	}
 	if ch.roll == "" && !readCodeTree(c).equal(runs.code) {

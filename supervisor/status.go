@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"sync"
@@ -41,7 +42,7 @@ func (t *site) status() control.SiteStatus {
 		Kind:       string(c.Kind),
 		State:      string(ps.State),
 		Generation: ps.Generation,
-		Settings:   c.Settings,
+		Settings:   cmp.Or(c.Settings, c.WSGI, c.App), // a site without any is known by what it runs
 		Processes:  control.Processes{Desired: ps.Desired, Ready: ps.Ready},
 		Threads:    c.Threads,
 		Requests: control.Requests{

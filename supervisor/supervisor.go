@@ -94,6 +94,9 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.journal, err = journal.Open(filepath.Join(s.stateDir, "journal.db"), journal.Options{Log: s.log}); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(filepath.Join(s.stateDir, "run")); err != nil { // sockets of one that was killed
+		return err
+	}
 	spool := filepath.Join(s.stateDir, "spool")
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err

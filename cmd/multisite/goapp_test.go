@@ -69,11 +69,12 @@ func goSitesAnswer(t *testing.T, r *running) {
 	if a := v.get("subdomain1.localhost", "/admin/"); a.status != 200 || !strings.Contains(a.body, `type="password"`) {
 		t.Errorf("the admin: status %d, want a form to log in:\n%s", a.status, a.body)
 	}
+	settings := map[string]string{"subdomain1": "builtin:subdomain1", "subdomain2": "builtin:subdomain2", "hello": filepath.Join(r.dir, "goapp")}
 	for _, site := range r.status().Sites {
 		if len(site.Workers) != 2 || site.Workers[0].PID == site.Workers[1].PID || site.Workers[0].Memory.PSS == 0 {
 			t.Errorf("site %s: %+v", site.Name, site.Workers)
 		}
-		if site.Kind == "apps" && site.Settings != "builtin:"+site.Name {
+		if site.Settings != settings[site.Name] {
 			t.Errorf("site %s: settings %q", site.Name, site.Settings)
 		}
 	}

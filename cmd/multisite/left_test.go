@@ -58,6 +58,9 @@ func checkNothingLeft(t testing.TB, dir string) {
 	if left := leftSockets(t, dir); len(left) > 0 {
 		t.Errorf("sockets left behind: %q", left)
 	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".multisite", "run", "*")); err != nil || len(left) > 0 {
+		t.Errorf("directories of sockets left behind: %q, %v", left, err)
+	}
 	files, err := filepath.Glob(filepath.Join(dir, ".multisite", "logs", "*"))
 	if err != nil {
 		t.Fatal(err)

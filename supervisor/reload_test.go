@@ -1,0 +1,134 @@
+package supervisor
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+)
+
+// TestReload_EveryLiveKeyIsAField: a key that no field has would change nothing.
+func TestReload_EveryLiveKeyIsAField(t *testing.T) {
+	t.Parallel()
+	var have []string
+	site := reflect.TypeFor[config.Site]()
+	for i := range site.NumField() {
+		field := site.Field(i).Name
+		have = append(have, cmp.Or(keys[field], strings.ToLower(field)))
+	}
+	for _, key := range live {
+		if !slices.Contains(have, key) {
+			t.Errorf("no field of a site is %s", key)
+		}
+	}
+	for field := range keys {
+		if _, ok := site.FieldByName(field); !ok {
+			t.Errorf("a site has no field %s", field)
+		}
+	}
+}
+
+func TestReload_WhatAChangeDoes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func(*config.Site)
+		what   []string
+		roll   string
+	}{
+		{"nothing", func(*config.Site) {}, nil, ""},
+		{"its place in the file", func(c *config.Site) { c.Position.Line = 7 }, nil, ""},
+		{"names", func(c *config.Site) { c.ServerName, c.Aliases = "b", []string{"c"} }, []string{"server_name", "server_alias"}, ""},
+		{"a limit", func(c *config.Site) { c.RequestTimeout = time.Second }, []string{"request_timeout"}, ""},
+		{"processes", func(c *config.Site) { c.Processes.Max = 9 }, []string{"processes"}, ""},
+		{"settings", func(c *config.Site) { c.Settings = "other" }, nil, "settings changed"},
+		{"the environment", func(c *config.Site) { c.Env = map[string]string{"A": "b"} }, nil, "env changed"},
+		{"an interpreter", func(c *config.Site) { c.Python = "/bin/python3.9" }, nil, "python_home changed"},
+		{"threads", func(c *config.Site) { c.Threads = 2 }, nil, "threads changed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			old := &config.Site{Name: "blog", ServerName: "blog", Kind: config.WSGI}
+			s := sitesWithoutWorkers(t, old)
+			s.sites[0].current = &generation{cfg: old, code: readCodeTree(old)}
+			now := *old
+			tt.change(&now)
+			got := compareSite(s.sites[0], &now)
+			slices.Sort(got.what)
+			slices.Sort(tt.what)
+			if !slices.Equal(got.what, tt.what) || got.roll != tt.roll {
+				t.Errorf("changes %q, new workers because %q; want %q and %q", got.what, got.roll, tt.what, tt.roll)
+			}
+		})
+	}
+}
+
+// TestCodeTree_NoticesCodeAndNothingElse is what decides whether a reload starts workers.
+func TestCodeTree_NoticesCodeAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func(t *testing.T, dir string)
+		want   bool
+	}{
+		{"nothing", func(*testing.T, string) {}, false},
+		{"a module", func(t *testing.T, dir string) { write(t, dir, "app/views.py", "longer than before") }, true},
+		{"its time alone", func(t *testing.T, dir string) { touch(t, filepath.Join(dir, "app/views.py")) }, true},
+		{"a new template", func(t *testing.T, dir string) { write(t, dir, "app/templates/new.html", "") }, true},
+		{"a module that is gone", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "app/views.py")) }, true},
+		{"a database", func(t *testing.T, dir string) { write(t, dir, "db.sqlite3", "rows") }, false},
+		{"compiled code", func(t *testing.T, dir string) { write(t, dir, "app/__pycache__/views.py", "x") }, false},
+		{"another environment", func(t *testing.T, dir string) {
+			write(t, dir, "env/pyvenv.cfg", "")
+			write(t, dir, "env/lib/x.py", "")
+		}, false},
+		{"another release", func(t *testing.T, dir string) {
+			os.Remove(filepath.Join(dir, "current"))
+			symlink(t, "releases/2", filepath.Join(dir, "current"))
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "app/views.py", "old")
+			write(t, dir, "releases/1/x.py", "x")
+			write(t, dir, "releases/2/x.py", "x")
+			symlink(t, "releases/1", filepath.Join(dir, "current"))
+			site := &config.Site{Kind: config.WSGI, PythonPath: []string{filepath.Join(dir, "current")}, Home: dir}
+			before := readCodeTree(site)
+			tt.change(t, dir)
+			if changed := !before.equal(readCodeTree(site)); changed != tt.want {
+				t.Errorf("changed: %v, want %v", changed, tt.want)
+			}
+		})
+	}
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chtimes(path, time.Time{}, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func symlink(t *testing.T, to, at string) {
+	t.Helper()
+	if err := os.Symlink(to, at); err != nil {
+		t.Fatal(err)
+	}
+}
