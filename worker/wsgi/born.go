@@ -23,9 +23,12 @@ func (r *Runtime) born(m *mould, id string, listener *os.File) (*process.Process
 		}
 	}
 	if m.project != nil {
-		if z, err := m.project.get(); err == nil {
+		if z, err := m.project.get(r.closed); err == nil {
 			defer m.project.release(r, 1)
-			return r.forkWorker(z, id, siteCommand{"worker", r.zygoteConfig(id, false)}, listener)
+			p, status, err := r.forkWorker(z, id, siteCommand{"worker", r.zygoteConfig(id, false)}, listener)
+			if !errors.Is(err, errZygoteGone) {
+				return p, status, err
+			}
 		}
 	}
 	return r.spawn(id, listener)
@@ -44,7 +47,7 @@ func (r *Runtime) forkWorker(z *zygote, id string, command any, listener *os.Fil
 // without: a background thread may have started long after the site was loaded.
 func (r *Runtime) dismiss(old *mould, why string) error {
 	m := &mould{ready: make(chan struct{})}
-	r.fallBack(m, why)
+	m.err = r.fallBack(m, why)
 	close(m.ready)
 	r.mu.Lock()
 	if r.mould == old {

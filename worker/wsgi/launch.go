@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/unixsock"
@@ -60,15 +61,23 @@ func (r *Runtime) launch(ctx context.Context, id, path string, listener *os.File
 		}
 		return r.await(ctx, p, status, path)
 	}
+	w, err := r.launchForked(ctx, id, path, listener)
+	if errors.Is(err, errZygoteGone) { // it went to rest, or was killed, in this moment
+		w, err = r.launchForked(ctx, id, path, listener)
+	}
+	return w, err
+}
+
+func (r *Runtime) launchForked(ctx context.Context, id, path string, listener *os.File) (*Worker, error) {
 	m, err := r.getMould(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var w *Worker
 	p, status, err := r.born(m, id, listener)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		w, err = r.await(ctx, p, status, path)
 	}
-	w, err := r.await(ctx, p, status, path)
 	r.count(ctx, m, err)
 	if err == nil && m.zygote != nil {
 		w.info = m.info
@@ -125,15 +134,25 @@ func (r *Runtime) spawn(id string, listener *os.File) (p *process.Process, statu
 	return p, statusR, nil
 }
 
-// waitReady reads the one event of a starting worker.
-func waitReady(p *process.Process, status io.Reader) (event, error) {
+// waitReady reads the one event of a starting worker. Its end counts even when
+// something that it started has kept its end of the pipe.
+func waitReady(p *process.Process, status *os.File) (event, error) {
 	var e event
+	said := make(chan struct{})
+	defer close(said)
+	go func() {
+		select {
+		case <-p.Done():
+			_ = status.SetReadDeadline(time.Now().Add(time.Second)) // for what it wrote; a pipe has deadlines
+		case <-said:
+		}
+	}()
 	line, err := bufio.NewReader(status).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &e)
 	}
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
 		<-p.Done()
 		return e, process.NewLaunchError(fmt.Sprintf("the worker ended before it was ready: %v", p.Exit()), p)
 	case err != nil:

@@ -47,9 +47,18 @@ type Project struct {
 // NewProject joins runtimes whose ProjectKey is the same. Nothing starts before
 // the first worker is launched.
 func NewProject(runtimes []*Runtime, log *slog.Logger) *Project {
+	p := newProject(runtimes, log)
+	for _, r := range runtimes {
+		r.mu.Lock()
+		r.joined = p
+		r.mu.Unlock()
+	}
+	return p
+}
+
+func newProject(runtimes []*Runtime, log *slog.Logger) *Project {
 	p := &Project{members: runtimes, log: log, started: make(chan struct{}), leftOut: map[string]bool{}, pending: map[*Runtime]int{}}
 	for _, r := range runtimes {
-		r.project = p
 		p.pending[r] = 1 // a zygote of its own, or its one worker
 	}
 	return p
@@ -76,13 +85,20 @@ func interpreterReads(name string) bool {
 	return strings.HasPrefix(name, "PYTHON") || strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "LC_")
 }
 
-// get returns the project zygote, which the first call starts.
-func (p *Project) get() (*zygote, error) {
+// get returns the project zygote, which the first call starts. It waits for it no
+// longer than until gone is closed.
+func (p *Project) get(gone <-chan struct{}) (*zygote, error) {
 	p.once.Do(func() {
-		p.zygote, p.err = p.start()
-		close(p.started)
+		go func() { // leave waits for it
+			defer close(p.started)
+			p.zygote, p.err = p.start()
+		}()
 	})
-	<-p.started
+	select {
+	case <-p.started:
+	case <-gone:
+		return nil, errClosed
+	}
 	if p.err != nil {
 		return nil, p.err
 	}

@@ -69,7 +69,7 @@ func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
 type mould struct {
 	ready   chan struct{} // closed when all below is set
 	zygote  *zygote
-	project *Project
+	project *Project // that forks workers itself
 	info    event
 	err     error  // why the site can not start
 	note    string // how workers share memory, for status
@@ -79,13 +79,15 @@ type mould struct {
 // that failed or whose zygote has died is made anew by the next call.
 func (r *Runtime) getMould(ctx context.Context) (*mould, error) {
 	r.mu.Lock()
+	if r.isClosed() {
+		r.mu.Unlock()
+		return nil, errClosed
+	}
 	if r.mould == nil || r.mould.spent() {
-		m := &mould{ready: make(chan struct{}), project: r.project}
-		r.mould, r.project = m, nil // the project zygote serves each site once
-		if m.project == nil {
-			m.project = NewProject([]*Runtime{r}, r.opts.Log)
-		}
-		r.making.Go(func() { r.make(m) })
+		m := &mould{ready: make(chan struct{})}
+		r.mould = m
+		project := r.chooseProjectLocked()
+		r.making.Go(func() { r.make(m, project) })
 	}
 	m := r.mould
 	r.mu.Unlock()
@@ -95,6 +97,18 @@ func (r *Runtime) getMould(ctx context.Context) (*mould, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// chooseProjectLocked returns the project that a mould is made with: the one of
+// all sites for the first, one of its own for those that follow.
+func (r *Runtime) chooseProjectLocked() *Project {
+	project := r.joined
+	r.joined = nil
+	if project == nil {
+		project = newProject([]*Runtime{r}, r.opts.Log)
+	}
+	r.project = project
+	return project
 }
 
 // spent tells whether the mould has to be made anew.
@@ -109,49 +123,49 @@ func (m *mould) spent() bool {
 
 // make makes the mould. Where it can not be a zygote of the site, that is said
 // once in the log and kept for status.
-func (r *Runtime) make(m *mould) {
+func (r *Runtime) make(m *mould, project *Project) {
 	defer close(m.ready)
-	z, err := m.project.get()
-	if err == nil && m.project.leftOut[r.opts.Site] {
-		m.project.release(r, 1)
-		m.project = NewProject([]*Runtime{r}, r.opts.Log)
-		z, err = m.project.get()
+	z, err := project.get(r.closed)
+	if err == nil && project.leftOut[r.opts.Site] {
+		project.release(r, 1)
+		r.mu.Lock()
+		project = r.chooseProjectLocked()
+		r.mu.Unlock()
+		z, err = project.get(r.closed)
 	}
 	if err != nil {
-		m.project.release(r, 1)
-		m.project = nil
-		r.fallBack(m, fmt.Sprintf("no project zygote: %v", err))
+		project.release(r, 1)
+		if m.err = errClosed; !r.isClosed() {
+			m.err = r.fallBack(m, fmt.Sprintf("no project zygote: %v", err))
+		}
 		return
 	}
 	if r.opts.Processes == 1 {
-		m.note = "on (project)"
+		m.project, m.note = project, "on (project)"
 		return // its one worker is forked from the project zygote
 	}
-	err = r.makeZygote(m, z)
+	m.err = r.makeZygote(m, z)
 	var unsafe *unsafeError
 	switch {
-	case err == nil:
+	case m.err == nil:
 		m.note = "on"
-	case errors.As(err, &unsafe):
-		m.project.need(r, r.opts.Processes)
-		r.fallBack(m, unsafe.text())
-	default:
-		m.err = err
+	case errors.As(m.err, &unsafe):
+		if m.err = r.fallBack(m, unsafe.text()); m.err == nil {
+			m.project = project
+			project.need(r, r.opts.Processes)
+		}
 	}
-	m.project.release(r, 1)
-	if m.zygote != nil || m.err != nil {
-		m.project = nil
-	}
+	project.release(r, 1)
 }
 
 // fallBack lets each worker load the code itself, unless preload = true forbids it.
-func (r *Runtime) fallBack(m *mould, why string) {
+func (r *Runtime) fallBack(m *mould, why string) error {
 	if r.opts.Preload == PreloadOn {
-		m.err = &process.LaunchError{Problem: "preload = true, but " + why}
-		return
+		return &process.LaunchError{Problem: "preload = true, but " + why}
 	}
 	m.note = "off (" + why + ")"
 	r.opts.Log.Warn("workers load the code themselves: more memory, slower start", "reason", why)
+	return nil
 }
 
 // makeZygote forks the site's zygote and waits until it has loaded the site.
@@ -174,11 +188,13 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 	}
 	defer b.status.Close()
 	z := &zygote{Process: p, control: ours}
-	r.watchLoading(p)
-	overdue := time.AfterFunc(r.opts.StartupTimeout, p.Kill)
-	defer overdue.Stop()
-	m.info, err = waitReady(p, b.status)
-	if err != nil {
+	m.info, err = r.awaitZygote(p, b.status)
+	var unsafe *unsafeError
+	switch {
+	case errors.As(err, &unsafe):
+		r.making.Go(z.leave) // as any process does, with its exit handlers
+		return err
+	case err != nil:
 		z.kill()
 		return err
 	}
@@ -190,14 +206,31 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 	return nil
 }
 
-// watchLoading lets Close end a zygote that has not finished loading.
-func (r *Runtime) watchLoading(p *process.Process) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.loading = p
-	if r.closed {
-		p.Kill()
+// awaitZygote waits until a zygote has loaded the site, for startup_timeout and
+// as long as the runtime is open.
+func (r *Runtime) awaitZygote(p *process.Process, status *os.File) (event, error) {
+	type word struct {
+		event
+		err error
 	}
+	said := make(chan word, 1)
+	r.making.Go(func() {
+		e, err := waitReady(p, status)
+		said <- word{e, err}
+	})
+	overdue := time.NewTimer(r.opts.StartupTimeout)
+	defer overdue.Stop()
+	problem := errStartupTimeout
+	select {
+	case w := <-said:
+		return w.event, w.err
+	case <-overdue.C:
+	case <-r.closed:
+		problem = errClosed
+	}
+	p.Kill()
+	<-p.Done()
+	return event{}, process.NewLaunchError(problem.Error(), p)
 }
 
 type siteCommand struct {

@@ -8,6 +8,7 @@
 package wsgi
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +16,11 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/worker/process"
+)
+
+var (
+	errClosed         = errors.New("the site is being closed")
+	errStartupTimeout = errors.New("not ready in time (startup_timeout)")
 )
 
 // Options describe one generation of a site.
@@ -50,11 +56,12 @@ type Runtime struct {
 	code   string // directory of the package multisite_wsgi
 	making sync.WaitGroup
 
+	closed chan struct{} // closed by Close
+
 	mu sync.Mutex
 	// mu protects all below
-	closed  bool
-	project *Project         // that the first mould is made with
-	loading *process.Process // the last zygote that was begun
+	joined  *Project // that the first mould will be made with
+	project *Project // that the last mould was made with
 	mould   *mould
 	misses  int // forked workers in a row that did not become ready
 	broken  int // zygotes that were given up for that
@@ -69,30 +76,38 @@ func New(o Options) (*Runtime, error) {
 	if err := os.MkdirAll(o.SocketDir, 0o700); err != nil {
 		return nil, err
 	}
-	return &Runtime{opts: o, code: code}, nil
+	return &Runtime{opts: o, code: code, closed: make(chan struct{})}, nil
 }
 
 // Close ends the zygote and removes the directory of the sockets. No worker is
 // launched after it; those that run are not touched.
 func (r *Runtime) Close() {
 	r.mu.Lock()
-	r.closed = true
-	m, project := r.mould, r.project
-	if m != nil {
-		project = m.project
+	if !r.isClosed() {
+		close(r.closed)
 	}
-	if r.loading != nil {
-		r.loading.Kill() // the zygote: being made or waiting
-	}
+	m := r.mould
+	projects := []*Project{r.joined, r.project}
 	r.mu.Unlock()
-	if project != nil {
-		project.forget(r)
+	for _, p := range projects {
+		if p != nil {
+			p.forget(r)
+		}
 	}
 	r.making.Wait()
 	if m != nil && m.zygote != nil {
 		m.zygote.end()
 	}
 	_ = os.RemoveAll(r.opts.SocketDir) // a worker that drains needs its connections, not the name
+}
+
+func (r *Runtime) isClosed() bool {
+	select {
+	case <-r.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // socketPath is the socket of the worker with an id like "subdomain1/1".

@@ -20,6 +20,9 @@ import (
 // stuck in a lock that its fork left behind, or worse: it is killed.
 const answerTime = 20 * time.Second
 
+// errZygoteGone says that a zygote can not be asked any more.
+var errZygoteGone = errors.New("the zygote is gone")
+
 // maxMessage bounds what a zygote may answer.
 const maxMessage = 16 << 20
 
@@ -61,9 +64,8 @@ func (z *zygote) ask(limit time.Duration, command, answer any, files ...*os.File
 		err = receive(z.control, answer)
 	}
 	if err != nil {
-		z.control.Close()
-		z.Kill()
-		return fmt.Errorf("ask zygote %d: %w", z.PID(), err)
+		z.kill()
+		return fmt.Errorf("%w: ask process %d: %w", errZygoteGone, z.PID(), err)
 	}
 	return nil
 }
@@ -88,8 +90,18 @@ func (z *zygote) end() {
 	_ = z.control.SetDeadline(time.Now().Add(exitTime))
 	_ = send(z.control, map[string]string{"cmd": "exit"}, nil) // it may have ended
 	z.mu.Unlock()
-	z.Stop(exitTime)
-	z.control.Close()
+	z.leave()
+}
+
+// leave waits until a zygote that is about to leave has.
+func (z *zygote) leave() {
+	timer := time.NewTimer(exitTime)
+	defer timer.Stop()
+	select {
+	case <-z.Done():
+	case <-timer.C:
+	}
+	z.kill()
 }
 
 // kill ends the zygote at once and waits until it has.
@@ -180,6 +192,7 @@ func (b *birth) fork(z *zygote, command any, first *os.File) (*process.Process, 
 	case err == nil && answer.PID > 0:
 		p, err := process.Adopt(answer.PID, b.output)
 		if err != nil {
+			_ = unix.Kill(-answer.PID, unix.SIGKILL) // nobody could end it later
 			b.drop()
 		}
 		return p, err
