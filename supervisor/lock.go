@@ -57,7 +57,8 @@ func takeLock(stateDir string) (*lock, error) {
 // release empties the file and drops the lock. The file stays: removing a locked
 // file would let two processes hold two locks of one name.
 func (l *lock) release() {
-	_ = l.file.Truncate(0) // the lock is what counts
+	_ = l.file.Truncate(0)                         // the lock is what counts
+	_ = unix.Flock(int(l.file.Fd()), unix.LOCK_UN) // a child that is just being forked has the file open too
 	l.file.Close()
 }
 
