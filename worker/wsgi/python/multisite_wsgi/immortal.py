@@ -27,6 +27,7 @@ import struct
 import sys
 import traceback
 import types
+import weakref
 
 _MANY = 100_000_000  # references to one object: more cannot be true
 _RUNNING = (types.FrameType, types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
@@ -66,9 +67,10 @@ def _list_objects_and_exit(file, memory):
         gc.disable()
         gc.unfreeze()  # in this child alone: get_objects() shows the frozen ones too
         roots = gc.get_objects()  # before this child makes objects of its own
+        mortal = _with_finalisers()
         pairs = array.array("Q")
         for address, thing in _reachable(roots).items():
-            if _may_be_immortal(type(thing)) and _is_within(address, memory):
+            if _may_be_immortal(type(thing)) and address not in mortal and _is_within(address, memory):
                 pairs.append(address)
                 pairs.append(id(type(thing)))
         file.write(bytes(8))
@@ -102,6 +104,12 @@ def _reachable(roots):
                      thing.co_linetable, thing.co_exceptiontable)
         todo += referents(thing)
     return seen
+
+
+def _with_finalisers():
+    """Return the addresses of what has a weakref.finalize, such as a TemporaryDirectory."""
+    alive = [finaliser.peek() for finaliser in list(weakref.finalize._registry)]
+    return {id(found[0]) for found in alive if found is not None}
 
 
 def _may_be_immortal(kind):
