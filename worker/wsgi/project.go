@@ -112,7 +112,7 @@ func (p *Project) get(gone <-chan struct{}) (*zygote, error) {
 // that can not be imported before a site's settings are there leaves a process
 // that may be half loaded: it is thrown away and a new one goes without.
 func (p *Project) start() (*zygote, error) {
-	var without []string
+	without := []string{} // JSON: a list, not null
 	for range maxRetries {
 		z, err := p.spawn()
 		if err != nil {

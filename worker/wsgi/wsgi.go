@@ -76,6 +76,9 @@ func New(o Options) (*Runtime, error) {
 	if err := os.MkdirAll(o.SocketDir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(filepath.Join(o.CodeDir, "learned"), 0o755); err != nil {
+		return nil, err
+	}
 	return &Runtime{opts: o, code: code, closed: make(chan struct{})}, nil
 }
 
