@@ -68,11 +68,12 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 		state := fmt.Sprintf("%s %d/%d", site.State, site.Processes.Ready, site.Processes.Desired)
 		t.row(site.Name, m, state, "", fmt.Sprint(site.Requests.Total), site.Settings)
 		for _, wk := range site.Workers {
+			name := "  " + cutLeft(wk.ID, nameWidth-2)
 			if wk.PID == 0 { // not started yet
-				t = append(t, []string{"  " + wk.ID, "", "", "", wk.State})
+				t = append(t, []string{name, "", "", "", wk.State})
 				continue
 			}
-			t.row("  "+wk.ID, wk.Memory, wk.State, fmt.Sprint(wk.PID), fmt.Sprint(wk.Requests), wk.Socket)
+			t.row(name, wk.Memory, wk.State, fmt.Sprint(wk.PID), fmt.Sprint(wk.Requests), wk.Socket)
 		}
 	}
 	t.row("supervisor", s.Memory)

@@ -11,7 +11,7 @@ import (
 
 const (
 	tableWidth = 100
-	nameWidth  = 22
+	nameWidth  = 20
 )
 
 // table is rows of cells, the first of them the head. The last column of a full
