@@ -176,45 +176,11 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	if err := process.BecomeSubreaper(); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.runSite = func(t *site) {
-		s.running.Go(func() {
-			defer close(t.ended)
-			t.pool.Run(force)
-		})
-	}
-	for _, site := range s.sites {
-		s.runSite(site)
-	}
-	s.mu.Unlock()
-	s.publish()
-	failed := make(chan error, len(s.listeners)+2)
-	var serving sync.WaitGroup
-	for _, l := range s.listeners {
-		server := s.proxy.NewServer()
-		s.servers = append(s.servers, server)
-		serving.Go(func() {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
-	if s.page != nil {
-		server := &http.Server{Handler: dashboard.Handler(s.view), ReadHeaderTimeout: 10 * time.Second}
-		s.servers = append(s.servers, server)
-		serving.Go(func() {
-			if err := server.Serve(s.page); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
+	s.startSites(force)
 	sampling, stopSampling := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
 	serving.Go(func() { s.sampleMemory(sampling) })
-	serving.Go(func() {
-		if err := s.control.Serve(); err != nil {
-			failed <- err
-		}
-	})
+	failed := s.serve(&serving)
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 
 	var err error
@@ -230,6 +196,48 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	s.close(force)
 	serving.Wait()
 	return err
+}
+
+// startSites starts the sites that there are, and lets reloads start more.
+func (s *Supervisor) startSites(force context.Context) {
+	s.mu.Lock()
+	s.runSite = func(t *site) {
+		s.running.Go(func() {
+			defer close(t.ended)
+			t.pool.Run(force)
+		})
+	}
+	for _, site := range s.sites {
+		s.runSite(site)
+	}
+	s.mu.Unlock()
+	s.publish()
+}
+
+// serve begins to answer on every address and on the control socket. What ends
+// before it was told to is sent to the channel.
+func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
+	failed := make(chan error, len(s.listeners)+2)
+	web := func(server *http.Server, l net.Listener) {
+		s.servers = append(s.servers, server)
+		serving.Go(func() {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	for _, l := range s.listeners {
+		web(s.proxy.NewServer(), l)
+	}
+	if s.page != nil {
+		web(&http.Server{Handler: dashboard.Handler(s.view), ReadHeaderTimeout: 10 * time.Second}, s.page)
+	}
+	serving.Go(func() {
+		if err := s.control.Serve(); err != nil {
+			failed <- err
+		}
+	})
+	return failed
 }
 
 // drain refuses new connections, lets requests in flight finish for at most the
