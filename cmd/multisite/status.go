@@ -75,14 +75,32 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 			}
 			t.row(name, wk.Memory, wk.State, fmt.Sprint(wk.PID), fmt.Sprint(wk.Requests), wk.Socket)
 		}
+		if site.Memory.ZygotePSS > 0 {
+			t = append(t, []string{"  zygote", mb(site.Memory.ZygotePSS)})
+		}
 	}
 	t.row("supervisor", s.Memory)
 	t.row("total", total)
 	if err := t.write(w); err != nil {
 		return err
 	}
+	printShared(w, st)
 	printTrouble(w, st)
 	return nil
+}
+
+// printShared tells what forking saves, and of each site that can not be forked why.
+func printShared(w io.Writer, st control.Status) {
+	var saved int64
+	for _, site := range st.Sites {
+		saved += site.Memory.Saved
+		if strings.HasPrefix(site.Preload, "off (") {
+			fmt.Fprintf(w, "\n%s: preload: %s\n", site.Name, site.Preload)
+		}
+	}
+	if saved > 0 {
+		fmt.Fprintf(w, "saved       %s, which these workers would hold more if none had been forked\n", mb(saved))
+	}
 }
 
 // printTrouble tells of each site what last went wrong with it, and which worker
