@@ -39,7 +39,7 @@ class Tree(Zygotes):
         zygote = self.ready(wsgi="site_app")
         worker = self.serving(zygote, "site/12")
         names = []
-        for process in self.project.process, zygote, worker:
+        for process in self.zygote.process, zygote, worker:
             with open("/proc/%d/comm" % process.pid) as file:
                 names.append(file.read())
         self.assertEqual(names, ["zygote\n", "zyg site\n", "site/12\n"])
@@ -99,16 +99,16 @@ class End(Zygotes):
     def test_zygotes_leave_without_their_workers(self):
         zygote = self.ready(wsgi="site_app")
         worker = self.serving(zygote)
-        self.project.send({"cmd": "exit"})
-        self.assertEqual(self.project.process.wait(), 0)
+        self.zygote.send({"cmd": "exit"})
+        self.assertEqual(self.zygote.process.wait(), 0)
         self.assertEqual(self.get(self.serving(zygote)).status, "200 OK")
         zygote.control.close()
         self.assertEqual(zygote.wait(), 0)
         self.assertEqual(self.get(worker).status, "200 OK")
 
     def test_end_of_the_control_socket(self):
-        self.project.close()
-        self.assertEqual(self.project.process.wait(), 0)
+        self.zygote.close()
+        self.assertEqual(self.zygote.process.wait(), 0)
 
     def test_exit_code_and_signal(self):
         zygote = self.ready(wsgi="site_app")

@@ -92,7 +92,7 @@ class Zygotes(WorkerCase):
 
     def setUp(self):
         super().setUp()
-        self.project = self.start_project()
+        self.zygote = self.start_project()
 
     def start_project(self, env=None):
         """Start a project zygote; return its control socket."""
@@ -122,7 +122,7 @@ class Zygotes(WorkerCase):
         """Fork a site zygote; return it with its control socket."""
         mine = Control()
         config = self.config(**config)
-        zygote = self._fork(control or self.project, {"cmd": "site", "config": config}, mine.theirs.fileno())
+        zygote = self._fork(control or self.zygote, {"cmd": "site", "config": config}, mine.theirs.fileno())
         mine.theirs.close()
         zygote.control = mine
         self.addCleanup(mine.close)
@@ -140,7 +140,7 @@ class Zygotes(WorkerCase):
 
     def worker(self, control=None, **config):
         """Fork a worker that loads the site itself."""
-        return self._worker(control or self.project, {"cmd": "worker", "config": self.config(**config)})
+        return self._worker(control or self.zygote, {"cmd": "worker", "config": self.config(**config)})
 
     def _worker(self, control, command):
         path = os.path.join(self.directory(), "socket")

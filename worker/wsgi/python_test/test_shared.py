@@ -1,0 +1,288 @@
+"""What a project zygote loads for several sites, and what it leaves to each of them."""
+
+import json
+import os
+import unittest
+
+from zygotes import Refused, Zygotes
+
+APP = """
+    import json, os, sys
+    %s
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        found = {name: getattr(module, "LOADED_IN", None) for name, module in sys.modules.items()}
+        return [json.dumps({name: pid for name, pid in found.items() if pid}).encode()]
+"""
+
+
+class Shared(Zygotes):
+    def setUp(self):
+        super().setUp()
+        self.packages = os.path.join(self.dir, "site-packages")
+        os.mkdir(self.packages)
+
+    def package(self, name, source=""):
+        """Install a module that says in which process it was loaded."""
+        self.write(os.path.join("site-packages", name + ".py"), source)
+        with open(os.path.join(self.packages, name + ".py"), "a") as file:
+            file.write("\nimport os\nLOADED_IN = os.getpid()\n")
+
+    def project(self, name, imports, **config):
+        """Write the project of a site; return the site's configuration."""
+        home = os.path.dirname(self.write(name + "/site_app.py", APP % imports))
+        config.setdefault("python_path", [self.packages, home])
+        return self.config(site=name, wsgi="site_app", learned=os.path.join(self.dir, name + ".learned"), **config)
+
+    def two(self, imports):
+        return [self.project("one", imports), self.project("two", imports)]
+
+    def prepare(self, *configs, without=(), deadline=20):
+        return self.zygote.ask({"cmd": "prepare", "sites": configs, "without": without, "deadline_seconds": deadline})
+
+    def prepared(self, *configs, **more):
+        answer = self.prepare(*configs, **more)
+        self.assertEqual((answer.get("ready"), answer.get("left_out")), (True, []), answer)
+        return answer
+
+    def again(self):
+        """Start another project zygote."""
+        self.zygote = self.start_project()
+
+    def shared(self, config):
+        """Return which of our modules a site got from the project zygote, and which it loaded itself."""
+        worker = self.worker(self.zygote, **config)
+        event = worker.event()
+        self.assertEqual(event["event"], "ready", event)
+        found = json.loads(self.get(worker).body)
+        self.assertEqual(set(found.values()) - {self.zygote.process.pid, worker.pid}, set())
+        return sorted(name for name, pid in found.items() if pid != worker.pid)
+
+    def assertShares(self, expected, *configs):
+        self.prepared(*configs)
+        for config in configs:
+            self.assertEqual(self.shared(config), expected)
+
+
+class Choice(Shared):
+    def test_what_all_sites_import(self):
+        for name in "both", "base", "only_one":
+            self.package(name, "import base" if name == "both" else "")
+        one, two = self.project("one", "import both, only_one"), self.project("two", "import both")
+        self.assertShares(["base", "both"], one, two)
+
+    def test_site_zygotes_have_it_too(self):
+        self.package("both")
+        one, two = self.two("import both")
+        self.prepared(one, two)
+        zygote = self.site(self.zygote, **one)
+        self.assertEqual(zygote.event()["event"], "ready")
+        self.assertEqual(json.loads(self.get(self.serving(zygote)).body), {"both": self.zygote.process.pid})
+
+    def test_code_of_a_project(self):
+        self.write("library.py", "import os\nLOADED_IN = os.getpid()")
+        configs = [self.project(name, "import library", python_path=[self.dir, os.path.join(self.dir, name)])
+                   for name in ("one", "two")]
+        self.assertShares([], *configs)
+
+    def test_package_of_the_settings(self):
+        """A project may be installed like a package."""
+        self.package("both")
+        configs = [self.project(name, "import both", settings="both.settings") for name in ("one", "two")]
+        self.assertShares([], *configs)
+
+    def test_same_name_from_another_file(self):
+        self.package("both")
+        self.package("user", "import both")
+        one, two = self.two("import user")
+        self.write("two/both.py", "import os\nLOADED_IN = os.getpid()")
+        two["python_path"] = two["python_path"][::-1]
+        self.assertShares([], one, two)
+
+    def test_environment(self):
+        self.package("reads_a", "import os\nA = os.environ.get('A')")
+        self.package("reads_b", "import os\nB = os.getenv('B', 'none')")
+        self.package("imports_a", "def late():\n    import reads_a\nlate()")
+        self.package("reads_all", "import os\nALL = dict(os.environ)")
+        imports = "import reads_a, reads_b, imports_a, reads_all; assert (reads_a.A, reads_b.B) == (os.environ['A'], 'same')"
+        one, two = self.two(imports)
+        for config, a in (one, "1"), (two, "2"):
+            config["env"] = dict(config["env"], A=a, B="same")
+        self.assertShares(["reads_b"], one, two)
+
+    def test_absent_variable(self):
+        self.package("reads", "import os\nX = 'X' in os.environ")
+        one, two = self.two("import reads; assert reads.X == ('X' in os.environ)")
+        one["env"] = dict(one["env"], X="")
+        self.assertShares([], one, two)
+
+    def test_working_directory(self):
+        self.package("reads", "import os\nCWD = os.path.abspath('x')")
+        one, two = self.two("import reads; assert reads.CWD == os.path.abspath('x')")
+        one["home"] = two["home"] = self.dir
+        self.assertShares(["reads"], one, two)
+        self.again()
+        two["home"] = self.packages
+        self.assertShares([], one, two)
+
+    def test_what_is_left_behind(self):
+        self.package("thread", "import threading\nstop = threading.Event()\n"
+                               "threading.Thread(target=stop.wait, daemon=True).start()")
+        self.package("file", "file = open(__file__)")
+        self.package("process", "import subprocess\nprocess = subprocess.Popen(['sleep', '60'])")
+        self.package("at_exit", "import atexit\natexit.register(int)")
+        self.package("clean", "import threading, logging, tempfile")
+        self.package("user", "import thread")
+        self.assertShares(["clean"], *self.two("import clean, file, process, at_exit, thread, user"))
+
+    def test_import_cycle(self):
+        self.package("first", "import second\nX = 1")
+        self.package("second", "import first\ndef f():\n    return first.X")
+        self.assertShares(["first", "second"], *self.two("import first"))
+
+    def test_imported_by_function(self):
+        self.package("late")
+        self.package("both", "import importlib\nimportlib.import_module('late')")
+        self.assertShares(["both", "late"], *self.two("import both"))
+
+    def test_one_site(self):
+        self.package("both")
+        one = self.project("one", "import both")
+        self.assertEqual(self.prepared(one)["modules"], 0)
+        self.assertEqual(self.shared(one), [])
+        self.again()
+        self.assertShares(["both"], dict(one, learn=True))
+
+    def test_no_sites(self):
+        self.assertEqual(self.prepared()["modules"], 0)
+
+
+class Trouble(Shared):
+    def third_time(self, what):
+        """Return source that does something when a module is loaded the third time: after two learners."""
+        return """
+import os
+path = os.path.join(%r, "count")
+with open(path, "a") as file:
+    file.write("x")
+if os.path.getsize(path) == 3:
+    %s
+""" % (self.dir, what)
+
+    def test_module_that_cannot_be_imported(self):
+        self.package("breaks", self.third_time("raise LookupError('not here')"))
+        self.package("user", "import breaks")
+        self.package("good")
+        configs = self.two("import good, user")
+        answer = self.prepare(*configs)
+        self.assertEqual(answer, {"failed_import": "user", "error": "LookupError: not here"})
+        self.again()
+        self.prepared(*configs, without=["user"])
+        self.assertEqual(self.shared(configs[0]), ["breaks", "good"])
+
+    def test_without_what_others_import(self):
+        self.package("breaks")
+        self.package("user", "import breaks")
+        configs = self.two("import user")
+        self.prepared(*configs, without=["breaks"])
+        self.assertEqual(self.shared(configs[0]), [])
+
+    def test_thread_that_no_learner_saw(self):
+        self.package("late", self.third_time("import threading; stop = threading.Event();"
+                                             " threading.Thread(target=stop.wait, name='t', daemon=True).start()"))
+        answer = self.prepare(*self.two("import late"))
+        self.assertEqual(answer, {"failed_import": "late", "error": 'thread "t"'})
+
+    def test_import_that_no_learner_saw(self):
+        self.package("unknown")
+        self.package("late", self.third_time("import unknown"))
+        answer = self.prepare(*self.two("import late"))
+        self.assertEqual(answer, {"failed_import": "late", "error": "it imports unknown, which is not to be shared"})
+
+    def test_site_that_fails(self):
+        self.package("both")
+        one, two = self.two("import both")
+        bad = self.project("bad", "import missing_module")
+        answer = self.prepare(one, bad, two)
+        self.assertEqual(answer["left_out"], ["bad: ModuleNotFoundError: No module named 'missing_module'"])
+        self.assertEqual(self.shared(one), ["both"])
+        with self.assertRaisesRegex(Refused, "site bad took no part in the preparation"):
+            self.worker(self.zygote, **bad)
+
+    def test_site_that_is_slow(self):
+        self.package("both")
+        one, two = self.two("import both")
+        slow = self.project("slow", "import both, time; time.sleep(60)")
+        answer = self.prepare(slow, one, two, deadline=3)
+        self.assertEqual(answer["left_out"], ["slow: it takes too long to load"])
+        self.assertEqual(self.shared(one), ["both"])
+
+    def test_site_that_dies(self):
+        answer = self.prepare(*self.two("os._exit(3)"))
+        self.assertEqual(sorted(answer["left_out"]), ["%s: the process that loaded it died" % s for s in ("one", "two")])
+        self.assertEqual(answer["modules"], 0)
+
+    def test_learner_leaves_nothing(self):
+        path = os.path.join(self.dir, "pid")
+        self.prepared(*self.two("import subprocess; p = subprocess.Popen(['sleep', '60']);"
+                                " open(%r, 'a').write('%%d ' %% p.pid)" % path))
+        with open(path) as file:
+            pids = file.read().split()
+        self.assertEqual(len(pids), 2)
+        for pid in pids:  # killed; we are its parent now, as we are the subreaper
+            os.waitpid(int(pid), 0)
+
+
+class Cache(Shared):
+    def setUp(self):
+        super().setUp()
+        self.log = os.path.join(self.dir, "log")
+        self.package("both")
+        source = "import both; open(%r, 'a').write('x')" % self.log
+        self.configs = self.two(source)
+        self.prepared(*self.configs)
+        self.assertEqual(self.loads(), 2)
+
+    def loads(self):
+        """How often a site was loaded since the last call."""
+        size = os.path.getsize(self.log)
+        os.truncate(self.log, 0)
+        return size
+
+    def assertLearns(self, number, *configs):
+        self.again()
+        self.prepared(*configs)
+        self.assertEqual(self.loads(), number)
+        self.assertEqual(self.shared(configs[0]), ["both"])
+        self.loads()
+
+    def test_unchanged(self):
+        self.assertLearns(0, *self.configs)
+
+    def test_changed_file(self):
+        with open(os.path.join(self.dir, "one", "site_app.py"), "a") as file:
+            file.write("# changed")
+        self.assertLearns(1, *self.configs)
+        self.package("both")
+        self.assertLearns(2, *self.configs)
+
+    def test_changed_configuration(self):
+        one, two = self.configs
+        self.assertLearns(1, one, dict(two, env=dict(two["env"], NEW="1")))
+        self.assertLearns(1, dict(one, warmup=["/", "/x"]), dict(two, env=dict(two["env"], NEW="1")))
+
+    def test_broken_file(self):
+        with open(self.configs[0]["learned"], "w") as file:
+            file.write("{")
+        self.assertLearns(1, *self.configs)
+
+    def test_secrets_stay_out(self):
+        two = dict(self.configs[1], env=dict(self.configs[1]["env"], PASSWORD="hunter2"))
+        self.assertLearns(1, self.configs[0], two)
+        with open(two["learned"]) as file:
+            self.assertNotIn("hunter2", file.read())
+
+
+if __name__ == "__main__":
+    unittest.main()
