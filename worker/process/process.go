@@ -162,6 +162,7 @@ func (p *Process) Kill() {
 // reap waits for the end, kills what is left of the group, and takes the status.
 // The group is killed before the status is taken, while the number is still ours.
 func (p *Process) reap() {
+	defer p.reapGroup()
 	defer close(p.done)
 	_ = p.waitUntilDead() // an error leaves wait4 below to wait
 	_ = unix.Kill(-p.pid, unix.SIGKILL)
@@ -176,6 +177,16 @@ func (p *Process) reap() {
 	p.pidfd.Close()
 	if p.output != nil {
 		p.output.finish()
+	}
+}
+
+// reapGroup takes the status of what was killed with the process and came to a
+// subreaper, its new parent. Nobody else waits for that.
+func (p *Process) reapGroup() {
+	for {
+		if _, err := unix.Wait4(-p.pid, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return // none is left, or none is ours
+		}
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,22 +27,21 @@ func TestMain(m *testing.M) {
 		}
 	}
 	code := m.Run()
-	if pid := anyChild(); pid != 0 {
-		fmt.Fprintf(os.Stderr, "process %d was left behind\n", pid)
-		code = 1
+	deadline := time.Now().Add(patience)
+	for anyChild() {
+		if time.Now().After(deadline) {
+			fmt.Fprintln(os.Stderr, "a child process was left behind")
+			code = 1
+			break
+		}
+		runtime.Gosched()
 	}
 	os.Exit(code)
 }
 
-// anyChild returns a child of this process, -1 for one that runs, 0 for none.
-func anyChild() int {
-	var info unix.WaitStatus
-	pid, err := unix.Wait4(-1, &info, unix.WNOHANG, nil)
-	switch {
-	case errors.Is(err, unix.ECHILD):
-		return 0
-	case pid == 0:
-		return -1
-	}
-	return pid
+// anyChild tells whether this process has a child, be it one that has ended and
+// that nobody waited for.
+func anyChild() bool {
+	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return !errors.Is(err, unix.ECHILD)
 }

@@ -245,13 +245,14 @@ type forkCommand struct {
 
 // Rest lets the site's zygote go, to be made anew when a worker is needed.
 func (r *Runtime) Rest() {
-	r.mu.Lock()
-	m := r.mould
-	if m == nil || m.zygote == nil || m.spent() {
-		r.mu.Unlock()
+	m := r.made()
+	if m == nil || m.zygote == nil {
 		return
 	}
-	r.mould = nil
+	r.mu.Lock()
+	if r.mould == m {
+		r.mould = nil
+	}
 	r.mu.Unlock()
 	m.zygote.end()
 }

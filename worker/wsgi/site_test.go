@@ -224,3 +224,13 @@ func newGet(t testing.TB) *http.Request {
 	}
 	return req
 }
+
+// glob tells how many entries of the site's directory match a pattern.
+func (s *testSite) glob(pattern string) int {
+	s.t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.dir, pattern))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return len(found)
+}

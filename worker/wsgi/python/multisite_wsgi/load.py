@@ -6,7 +6,7 @@ import site
 import sys
 import types
 
-from . import django_site
+from . import bytecode, django_site
 from .report import SiteError
 
 SCRIPT_MODULE = "multisite_site_script"
@@ -31,6 +31,7 @@ def load(config):
 
 def prepare(config):
     """Set working directory, sys.path and DJANGO_SETTINGS_MODULE."""
+    bytecode.distrust_old()
     if config.home:
         os.chdir(config.home)
     _set_path(config.python_path, config.home)

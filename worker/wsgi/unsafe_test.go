@@ -1,0 +1,137 @@
+package wsgi
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// threadApp starts a thread when it is imported, as exporters of metrics do.
+const threadApp = `
+import threading
+threading.Thread(target=threading.Event().wait, name="exporter", daemon=True).start()
+` + helloApp
+
+func TestUnsafe_WorkersLoadTheSite(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, threadApp)
+	for n := range 3 {
+		wantServing(t, s.launch(n+1))
+	}
+	if got, want := s.PreloadState(), `off (thread "exporter" started in app.py:3)`; got != want {
+		t.Errorf("preload %q, want %q", got, want)
+	}
+	if !strings.Contains(s.log.String(), "level=WARN msg=\"workers load the code themselves") {
+		t.Errorf("nobody was told:\n%s", s.log)
+	}
+	eventually(t, "the zygotes to leave", func() bool { return len(processesOf(t, s.dir)) == 3 })
+	wantServing(t, s.launch(4)) // the project zygote has left
+}
+
+func TestUnsafe_PreloadTrueRefuses(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, threadApp, preload(PreloadOn))
+	_, err := s.tryLaunch(t.Context(), 1)
+	var launch *process.LaunchError
+	want := `preload = true, but thread "exporter" started in app.py:3`
+	if !errors.As(err, &launch) || launch.Problem != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	eventually(t, "the zygotes to leave", func() bool { return len(processesOf(t, s.dir)) == 0 })
+	s.write("app.py", helloApp)
+	wantServing(t, s.launch(1))
+	if s.PreloadState() != "on" {
+		t.Errorf("preload %q, want on", s.PreloadState())
+	}
+}
+
+// lateApp becomes unsafe when it is told to, long after it was loaded.
+const lateApp = `
+import signal, threading
+def start_thread(*_):
+    threading.Thread(target=threading.Event().wait, name="late", daemon=True).start()
+signal.signal(signal.SIGUSR2, start_thread)
+` + helloApp
+
+func TestUnsafe_Later(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, lateApp)
+	first := s.launch(1)
+	zygote := s.ZygotePID()
+	if err := unix.Kill(zygote, unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the thread to start", func() bool { return threads(t, zygote) == 2 })
+	wantServing(t, s.launch(2))
+	if got, want := s.PreloadState(), `off (thread "late")`; got != want {
+		t.Errorf("preload %q, want %q", got, want)
+	}
+	if s.ZygotePID() != 0 {
+		t.Errorf("the zygote %d goes on", s.ZygotePID())
+	}
+	wantServing(t, first) // it was forked in time
+}
+
+func TestUnsafe_LaterWithPreloadTrue(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, lateApp, preload(PreloadOn))
+	first := s.launch(1)
+	zygote := s.ZygotePID()
+	if err := unix.Kill(zygote, unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the thread to start", func() bool { return threads(t, zygote) == 2 })
+	if _, err := s.tryLaunch(t.Context(), 2); err == nil || err.Error() != `preload = true, but thread "late"` {
+		t.Errorf("got %v, want it refused for the thread", err)
+	}
+	wantServing(t, first)
+	wantServing(t, s.launch(2)) // from a new zygote
+	if s.PreloadState() != "on" {
+		t.Errorf("preload %q, want on", s.PreloadState())
+	}
+}
+
+// What the zygote registered for its end happens once, when it ends.
+func TestUnsafe_ExitWorkIsTheZygotes(t *testing.T) {
+	t.Parallel()
+	for name, app := range map[string]string{"safe": helloApp, "unsafe": threadApp} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, `
+import tempfile
+kept = tempfile.TemporaryDirectory(prefix="kept-")
+`+app)
+			w := s.launch(1)
+			kept := s.glob("kept-*")
+			end(w)
+			if name == "safe" {
+				if got := s.glob("kept-*"); got != kept || kept != 1 {
+					t.Errorf("%d directories, then %d: a worker deleted that of the zygote", kept, got)
+				}
+			}
+			s.Close()
+			if got := s.glob("kept-*"); got != 0 {
+				t.Errorf("%d directories are left behind", got)
+			}
+		})
+	}
+}
+
+// A child that the site forks when it is imported ends with its zygote, and does
+// not stay as a zombie.
+func TestUnsafe_ChildOfTheSite(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, `
+import os, signal
+if os.fork() == 0:
+    signal.pause()
+`+helloApp)
+	wantServing(t, s.launch(1))
+	if got := s.PreloadState(); !strings.HasPrefix(got, "off (child process ") {
+		t.Errorf("preload %q, want off for a child process", got)
+	}
+}

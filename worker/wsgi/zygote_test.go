@@ -1,0 +1,165 @@
+package wsgi
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestZygote_KilledIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, helloApp)
+	first := s.launch(1)
+	old := s.ZygotePID()
+	kill(t, old)
+	second := s.launch(2) // at once: its end may not have been seen yet
+	wantServing(t, second)
+	wantServing(t, first)
+	if pid := s.ZygotePID(); pid == old || pid == 0 || s.PreloadState() != "on" {
+		t.Errorf("zygote %d, was %d; preload %q", pid, old, s.PreloadState())
+	}
+}
+
+// stuckApp forks workers that never become ready while a file says so; fork is
+// called twice for each, and the first child is only a step.
+const stuckApp = `
+import os, time
+depth = [0]
+def in_child():
+    depth[0] += 1
+    if depth[0] == 2 and os.path.exists(os.environ["DIR"] + "/stuck"):
+        HOW
+os.register_at_fork(after_in_child=in_child)
+` + helloApp
+
+func TestZygote_ThreeMissesRebuildIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, strings.Replace(stuckApp, "HOW", "os._exit(3)", 1))
+	wantServing(t, s.launch(1))
+	zygote := s.ZygotePID()
+	s.write("stuck", "")
+	for n := range missesAllowed {
+		_, err := s.tryLaunch(t.Context(), 2)
+		if err == nil || !strings.Contains(err.Error(), "the worker ended before it was ready: exit status 3") {
+			t.Fatalf("launch %d: got %v", n, err)
+		}
+		if gone := s.ZygotePID() != zygote; gone != (n == missesAllowed-1) {
+			t.Errorf("after %d misses the zygote is %d, was %d", n+1, s.ZygotePID(), zygote)
+		}
+	}
+	if !strings.Contains(s.log.String(), `level=WARN msg="zygote given up"`) {
+		t.Errorf("nobody was told:\n%s", s.log)
+	}
+	// Of the second zygote only the first worker comes.
+	for n := range missesAllowed {
+		if _, err := s.tryLaunch(t.Context(), 2); err == nil {
+			t.Fatalf("launch %d from the second zygote succeeded", n)
+		}
+	}
+	wantServing(t, s.launch(2))
+	if got, want := s.PreloadState(), "off (3 workers in a row did not start from a second zygote)"; got != want {
+		t.Errorf("preload %q, want %q", got, want)
+	}
+}
+
+// A worker that hangs before it is ready is ended with its launch.
+func TestZygote_WorkerHangs(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, strings.Replace(stuckApp, "HOW", "time.sleep(1000)", 1))
+	wantServing(t, s.launch(1))
+	s.write("stuck", "")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errStartupTimeout)
+	defer cancel()
+	if _, err := s.tryLaunch(ctx, 2); err == nil || err.Error() != errStartupTimeout.Error() {
+		t.Errorf("got %v, want %v", err, errStartupTimeout)
+	}
+	if got := processesOf(t, s.dir); len(got) != 2 {
+		t.Errorf("%d processes, want the zygote and its first worker:\n%s", len(got), strings.Join(got, "\n"))
+	}
+}
+
+// A launch that is no longer wanted says nothing about the zygote.
+func TestZygote_CancelledIsNoMiss(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, strings.Replace(stuckApp, "HOW", "time.sleep(1000)", 1))
+	wantServing(t, s.launch(1))
+	zygote := s.ZygotePID()
+	s.write("stuck", "")
+	for range missesAllowed + 1 {
+		ctx, cancel := context.WithCancel(t.Context())
+		launched := make(chan error, 1)
+		go func() {
+			_, err := s.tryLaunch(ctx, 2)
+			launched <- err
+		}()
+		eventually(t, "the worker to hang", func() bool { return len(processesOf(t, s.dir)) == 3 })
+		cancel()
+		if err := <-launched; err == nil {
+			t.Fatal("launched")
+		}
+	}
+	if s.ZygotePID() != zygote {
+		t.Errorf("zygote %d, want %d still", s.ZygotePID(), zygote)
+	}
+}
+
+func TestZygote_RestAndWake(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, helloApp)
+	end(s.launch(1))
+	zygote := s.ZygotePID()
+	start := time.Now()
+	w := s.launch(1)
+	wantServing(t, w)
+	t.Logf("wake with a zygote: %v", time.Since(start))
+	end(w)
+	s.Rest()
+	if s.ZygotePID() != 0 {
+		t.Errorf("zygote %d rests not", zygote)
+	}
+	wantNoProcess(t, s.dir)
+	start = time.Now()
+	wantServing(t, s.launch(1))
+	t.Logf("wake without a zygote: %v", time.Since(start))
+	if pid := s.ZygotePID(); pid == 0 || pid == zygote {
+		t.Errorf("zygote %d, was %d: want a new one", pid, zygote)
+	}
+}
+
+// A request may come in the very moment in which the zygote goes to rest.
+func TestZygote_RestWhileWaking(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, helloApp)
+	end(s.launch(1))
+	for range 20 {
+		rested := make(chan struct{})
+		go func() {
+			defer close(rested)
+			s.Rest()
+		}()
+		w := s.launch(1)
+		wantServing(t, w)
+		end(w)
+		<-rested
+	}
+}
+
+// New code is loaded, not what was compiled of the old: also when it is as long
+// and as old, to the second, as that.
+func TestZygote_NewCodeIsNewCode(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "import page\napplication = page.application\n")
+	page := func(text string) string {
+		return "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'" + text + "']\n"
+	}
+	for _, text := range []string{"one", "two", "six"} {
+		s.write("page.py", page(text))
+		w := s.launch(1)
+		if got := ask(t, w, "/"); got != text {
+			t.Errorf("got the page %q, want %q", got, text)
+		}
+		end(w)
+		s.Rest()
+	}
+}
