@@ -107,6 +107,9 @@ func TestProxy_GivesUpAfterTheSecondWorker(t *testing.T) {
 			if got := b.ends(); !slices.Equal(got, []string{"broken", "broken"}) {
 				t.Errorf("the claims ended as %q", got)
 			}
+			if e := <-s.entries; e.Status != 502 || e.Bytes != resp.ContentLength {
+				t.Errorf("logged as %d, %d bytes of %d", e.Status, e.Bytes, resp.ContentLength)
+			}
 		})
 	}
 }

@@ -95,12 +95,18 @@ func checkNoFiles(tb testing.TB, dir string) {
 	if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) > 0 {
 		tb.Errorf("temporary files are left: %q", names)
 	}
+	checkClosed(tb, dir)
+}
+
+// checkClosed fails for what is still open of a directory.
+func checkClosed(tb testing.TB, dir string) {
+	tb.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	for _, fd := range fds {
-		if name, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(name, dir+"/") {
+		if name, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(name+"/", dir+"/") {
 			tb.Errorf("still open: %s", name)
 		}
 	}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"path"
@@ -79,7 +78,7 @@ func (e *exchange) serveFile(dir, name string) bool {
 
 // hidden tells whether a path has an element that begins with a dot.
 func hidden(name string) bool {
-	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.") || !fs.ValidPath(name)
+	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
 }
 
 // countingWriter notes status and bytes of what net/http answers for us.

@@ -42,6 +42,7 @@ func testFiles(t *testing.T) (dirs []string) {
 			t.Fatal(err)
 		}
 	}
+	t.Cleanup(func() { checkClosed(t, root) })
 	one := filepath.Join(root, "one")
 	for name, target := range map[string]string{
 		"inside.css":   "site.css",

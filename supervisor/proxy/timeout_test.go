@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -58,27 +60,29 @@ func TestProxy_GivesUpOnSilentClients(t *testing.T) {
 // TestProxy_HasPatience with clients that take their time but do go on.
 func TestProxy_HasPatience(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBackend(t, streams(200, random(300<<10)))
-		dial, _ := pipeSite(t, &Site{Backend: b, RequestTimeout: time.Second})
-		p := dial()
-		p.send("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\n\r\n")
-		for _, c := range "hello" {
-			<-time.After(clientTimeout - time.Second)
-			p.send(string(c))
-		}
-		resp, err := http.ReadResponse(p.br, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		slowly := readerFunc(func(b []byte) (int, error) {
-			<-time.After(time.Second)
-			return resp.Body.Read(b)
+	for request, body := range map[string]string{"POST /": "hello", "GET /static/large.bin": ""} {
+		synctest.Test(t, func(t *testing.T) {
+			site := &Site{Backend: newBackend(t, streams(200, random(300<<10))), RequestTimeout: time.Second, Static: []Static{largeFile(t)}}
+			dial, _ := pipeSite(t, site)
+			p := dial()
+			p.send(fmt.Sprintf("%s HTTP/1.1\r\nHost: site.test\r\nContent-Length: %d\r\n\r\n", request, len(body)))
+			for _, c := range body {
+				<-time.After(clientTimeout - time.Second)
+				p.send(string(c))
+			}
+			resp, err := http.ReadResponse(p.br, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slowly := readerFunc(func(b []byte) (int, error) {
+				<-time.After(20 * time.Second)
+				return resp.Body.Read(b)
+			})
+			if got, want := sum(t, slowly), sum(t, random(300<<10)); got != want {
+				t.Errorf("%s: got sha256 %s, want %s", request, got, want)
+			}
 		})
-		if got, want := sum(t, slowly), sum(t, random(300<<10)); got != want {
-			t.Errorf("got sha256 %s, want %s", got, want)
-		}
-	})
+	}
 }
 
 type readerFunc func([]byte) (int, error)
@@ -114,30 +118,41 @@ func TestProxy_LetsClientsWait(t *testing.T) {
 
 func TestProxy_CutsClientsThatTakeNothing(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]answer{
-		"spooled":   streams(200, random(5<<20)),
-		"in memory": says(200, strings.Repeat("x", 30<<10)),
+	for name, test := range map[string]struct {
+		request string
+		answer  answer
+		took    time.Duration
+	}{
+		"spooled":     {"GET /", streams(200, random(5<<20)), clientTimeout},
+		"in memory":   {"GET /", says(200, strings.Repeat("x", 30<<10)), clientTimeout},
+		"file":        {"GET /static/large.bin", nil, clientTimeout},
+		"no file":     {"HEAD /static/large.bin", nil, 0}, // net/http flushes it when we are done
+		"our own":     {"GET /", fails(errMalformed), 0},
+		"no such one": {"GET /static/missing", nil, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBackend(t, answer)
-			dial, s := pipeSite(t, &Site{Backend: b})
+			dial, s := pipeSite(t, &Site{Backend: newBackend(t, test.answer), Static: []Static{largeFile(t)}})
 			p, begin := dial(), time.Now()
-			p.send("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
-			if e := <-s.entries; e.Took != clientTimeout || time.Since(begin) != clientTimeout {
-				t.Errorf("%s: took %v, want %v", name, e.Took, clientTimeout)
+			p.send(test.request + " HTTP/1.1\r\nHost: site.test\r\n\r\n")
+			if e := <-s.entries; e.Took != test.took || time.Since(begin) != test.took {
+				t.Errorf("%s: took %v, want %v", name, e.Took, test.took)
 			}
-			if got := b.ends(); !slices.Equal(got, []string{"release"}) {
-				t.Errorf("%s: the claims ended as %q", name, got)
-			}
-			resp, err := http.ReadResponse(p.br, nil)
-			if err == nil {
-				_, err = io.Copy(io.Discard, resp.Body)
-			}
-			if !errors.Is(err, io.ErrUnexpectedEOF) && err != io.EOF {
-				t.Errorf("%s: the client got the end of a whole answer: %v", name, err)
+			<-time.After(begin.Add(clientTimeout + time.Second).Sub(time.Now()))
+			if got, err := io.ReadAll(p); err != nil || len(got) > 0 {
+				t.Errorf("%s: the connection is still open: %.60q, %v", name, got, err)
 			}
 		})
 	}
+}
+
+func largeFile(t *testing.T) Static {
+	t.Helper()
+	dir := t.TempDir()
+	b := []byte(readAll(t, random(300<<10)))
+	if err := os.WriteFile(filepath.Join(dir, "large.bin"), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return Static{Prefix: "/static/", Dirs: []string{dir}, Only: true}
 }
 
 // TestProxy_EndsAStreamAfterALongPause: the last piece and the end are further
