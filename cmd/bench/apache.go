@@ -41,6 +41,7 @@ Group www-data
 {{end}}Listen {{.Addr}}
 KeepAlive On
 MaxKeepAliveRequests 0
+BufferedLogs On
 CustomLog {{.Dir}}/access.log "%h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\""
 WSGISocketPrefix {{.Dir}}/wsgi
 WSGIRestrictEmbedded On
@@ -89,7 +90,7 @@ func startApache(ctx context.Context, b *bench, p *project, sites []site) (*serv
 	if err := os.WriteFile(file, conf.Bytes(), 0o644); err != nil {
 		return nil, err
 	}
-	s := &server{name: "Apache + mod_wsgi", addr: addr}
+	s := &server{name: "Apache + mod_wsgi", addr: addr, reload: touchReload(dir, sites)}
 	if err := s.start(dir, nil, "apache2", "-f", file, "-DFOREGROUND"); err != nil {
 		return nil, err
 	}

@@ -79,6 +79,10 @@ func (b *bench) startMultisite(ctx context.Context, toml string, sites []site) (
 	m.addr, m.roots = st.Supervisor.Listen[0], []int{pid}
 	m.isFront = func(p proc) bool { return p.pid == pid }
 	m.workers = m.workerPIDs
+	m.reload = func(ctx context.Context) error {
+		_, err := m.command(ctx, "reload", sites[0].name)
+		return err
+	}
 	if err := m.awaitAnswers(ctx, sites); err != nil {
 		m.end()
 		return nil, err

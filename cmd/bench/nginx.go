@@ -10,8 +10,8 @@ import (
 	"text/template"
 )
 
-// nginxConf is nginx before one Python server for each site. The log is written
-// as Debian's configuration has it; connections are not closed after 1,000 requests.
+// nginxConf is nginx before one Python server for each site. The log is written in batches, else
+// as the package has it; connections are not closed after 1,000 requests.
 var nginxConf = template.Must(template.New("nginx.conf").Parse(`
 daemon off;
 user {{.User}};
@@ -20,7 +20,7 @@ pid {{.Dir}}/nginx.pid;
 error_log {{.Dir}}/error.log;
 events { worker_connections 1024; }
 http {
-  access_log {{.Dir}}/access.log;
+  access_log {{.Dir}}/access.log combined buffer=32k flush=1s;
   client_body_temp_path {{.Dir}}/body;
   proxy_temp_path {{.Dir}}/proxy;
   fastcgi_temp_path {{.Dir}}/fastcgi;

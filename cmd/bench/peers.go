@@ -61,6 +61,9 @@ func versionOf(ctx context.Context, program string, args ...string) (string, err
 // nothing: after an error it has ended.
 func (b *bench) serving(ctx context.Context, s *server, sites []site, isFront func(proc) bool) (*server, error) {
 	s.roots, s.isFront, s.stop = s.pids(), isFront, s.end
+	if s.reload == nil {
+		s.reload = s.signalReload
+	}
 	s.workers = func(context.Context) ([]int, error) { return s.leaves() }
 	if err := s.awaitAnswers(ctx, sites); err != nil {
 		s.stop()

@@ -42,6 +42,7 @@ type server struct {
 	workers func(context.Context) ([]int, error)
 	children
 	stop   func() // ends all of it
+	reload func(context.Context) error
 	remark string // what the reader must know of it
 }
 

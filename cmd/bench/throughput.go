@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// manyConnections is how many clients ask at once where nothing else is said.
+const manyConnections = 16
+
+func (b *bench) throughputCommand() *cobra.Command {
+	return b.command("throughput", "Requests per second beside the peers: a Django page, and a bare WSGI application",
+		func(ctx context.Context, r *report) error {
+			return b.races(ctx, r, b.djangoRace(manyConnections), b.bareRace(manyConnections))
+		})
+}
+
+func (b *bench) latencyCommand() *cobra.Command {
+	return b.command("latency", "How long an answer takes beside the peers, and what the front door adds to a Go site",
+		func(ctx context.Context, r *report) error {
+			return errors.Join(b.races(ctx, r, b.djangoRace(1), b.bareRace(1)), b.goSite(ctx, r))
+		})
+}
+
+// lapTime is how long one contender is measured in one round.
+func (b *bench) lapTime() time.Duration {
+	if b.quick {
+		return time.Second
+	}
+	return 5 * time.Second
+}
+
+// races lets multisite and all peers that are here run each race.
+func (b *bench) races(ctx context.Context, r *report, races ...race) error {
+	p, err := b.newProject(ctx, b.python())
+	if err != nil {
+		return err
+	}
+	r.note("multisite runs %s. Access logs are on everywhere, written in batches.", p.version)
+	if _, err := lookPath("wrk"); err != nil {
+		r.note("Load by the program's own clients: wrk is not installed.")
+	} else {
+		r.note("Load by wrk, one thread, on the same machine.")
+	}
+	contenders := append([]contender{shared}, b.peers(ctx, r, p)...)
+	for _, x := range races {
+		x.contenders, x.rounds, x.each = contenders, b.roundsOr(5), b.lapTime()
+		if err := b.race(ctx, r, p, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// djangoRace asks for hello through the article's middleware, of five workers.
+func (b *bench) djangoRace(connections int) race {
+	return race{
+		title: fmt.Sprintf("A Django page, 5 workers, %s", counted(connections, "connection")),
+		sites: djangoSites(1, 5), page: helloPage(1), connections: connections,
+	}
+}
+
+// bareRace asks for an answer without any framework, of two workers.
+func (b *bench) bareRace(connections int) race {
+	hello := page{"/", "Hello, world!\n"}
+	return race{
+		title: fmt.Sprintf("A bare WSGI application, 2 workers, %s", counted(connections, "connection")),
+		sites: []site{{name: "bare", host: "bare.example.com", entry: "bare:application", processes: 2, pages: []page{hello}}},
+		page:  hello, connections: connections,
+	}
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
