@@ -35,8 +35,9 @@ func own(paths []string) []string {
 func TestImports_KeepTheTable(t *testing.T) {
 	t.Parallel()
 	leaves := map[string][]string{ // and what of this module each may import
-		"supervisor/config":    {"apps/tomlfile"},
+		"supervisor/config":    {"apps/tomlfile", "supervisor/cron"},
 		"supervisor/control":   {"worker/unixsock"},
+		"supervisor/cron":      nil,
 		"supervisor/dashboard": nil,
 		"supervisor/journal":   nil,
 		"supervisor/pool":      nil,

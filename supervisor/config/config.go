@@ -68,6 +68,10 @@ type Site struct {
 	InactivityTimeout time.Duration
 	MaxBody           int64
 
+	Services []Service // in order of name
+	Cron     []Cron    // in order of name
+	ReloadOn ReloadOn
+
 	Static map[string]string // URL prefix below Mount, "/static/", to absolute directory
 }
 

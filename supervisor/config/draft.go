@@ -19,10 +19,12 @@ type draft struct {
 	entry  entry
 	python *said // python_home
 	names  []nameAt
+
+	services, cron map[string]task
 }
 
 func newDraft(dir string) *draft {
-	return &draft{Site: Site{
+	return &draft{services: map[string]task{}, cron: map[string]task{}, Site: Site{
 		Aliases:         []string{},
 		PythonPath:      []string{},
 		Home:            dir,
@@ -48,6 +50,7 @@ func (d *draft) inherit(name string, table *tomlfile.Table) *draft {
 	site.Name, site.table, site.Position = name, table, table.Position()
 	site.Env = maps.Clone(d.Env)
 	site.Static = maps.Clone(d.Static)
+	site.services, site.cron = maps.Clone(d.services), maps.Clone(d.cron)
 	return &site
 }
 
@@ -82,6 +85,8 @@ func (d *draft) readCommon() {
 		t.Problem("max_body", "must be more than 0", "")
 	}
 	d.readStatic()
+	d.readTasks()
+	d.readReloadOn()
 }
 
 func (d *draft) readTimeouts() {

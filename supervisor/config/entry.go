@@ -116,6 +116,7 @@ func (l *loader) finishSite(d *draft) {
 	if d.Processes.Min < d.Processes.Max && d.InactivityTimeout == 0 {
 		d.InactivityTimeout = idleByDefault
 	}
+	l.finishTasks(d)
 }
 
 // idleByDefault is when a site with a range of processes gives one up, unless
