@@ -196,7 +196,7 @@ func TestPool_EventsTellTheWholeLife(t *testing.T) {
 			t.Fatalf("got %d events, want 3: %+v", len(p.events), p.events)
 		}
 		failed, ready, exited := p.events[0], p.events[1], p.events[2]
-		if failed.Kind != pool.WorkerFailed || failed.Err == nil || failed.Reason != pool.ReasonStartup || failed.Worker != nil || failed.Age != time.Second {
+		if failed.Kind != pool.WorkerFailed || failed.Err == nil || failed.Reason != pool.ReasonCrash || failed.Worker != nil || failed.Age != time.Second {
 			t.Errorf("got %+v", failed)
 		}
 		if ready.Kind != pool.WorkerReady || ready.Worker != pool.Worker(c.last()) || ready.Age != time.Second || ready.Generation != 1 {

@@ -15,6 +15,9 @@ var (
 	ErrStopped      = errors.New("the site is stopped")
 )
 
+// ErrStartupTimeout is why a launch failed that took too long.
+var ErrStartupTimeout = errors.New("not ready in time (startup_timeout)")
+
 // FailedError says that a site has no worker because none can be started.
 type FailedError struct{ Cause error }
 
@@ -158,6 +161,9 @@ func (c *Claim) releaseLocked(broke bool) {
 	m.used = time.Now()
 	c.pool.totals.served++
 	if m.state == Ready {
+		if m.requests == m.mostRequests(&c.pool.set) {
+			c.pool.lookLocked()
+		}
 		c.pool.dispatchLocked()
 		return
 	}

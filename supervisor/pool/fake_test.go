@@ -104,6 +104,7 @@ type fake struct {
 	done   chan struct{}
 	ending sync.Once
 	onStop func() // called by Stop first; may be nil
+	oom    bool   // what it ends of, if by itself
 
 	mu      sync.Mutex // protects all below
 	dumps   int
@@ -116,6 +117,7 @@ type fake struct {
 
 func (w *fake) PID() int              { return w.pid }
 func (w *fake) Done() <-chan struct{} { return w.done }
+func (w *fake) OOM() bool             { return w.oom }
 
 func (w *fake) DumpStack() {
 	w.mu.Lock()

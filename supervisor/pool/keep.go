@@ -74,7 +74,10 @@ func (p *Pool) becomeReady(m *member, w Worker) {
 	now := time.Now()
 	p.mu.Lock()
 	m.worker = w
-	m.ready = now
+	m.ready, m.idle = now, now
+	if i := slices.IndexFunc(p.members, func(o *member) bool { return o.spent != "" && len(o.claims) == 0 }); i >= 0 {
+		m.idle = p.members[i].idleSince() // or a restart_interval would keep a site awake
+	}
 	if m.state == Starting {
 		m.state = Ready
 		p.provedLocked(m.release)
@@ -110,7 +113,10 @@ func (p *Pool) notReady(m *member, err error) {
 	unwanted := !m.live()
 	p.removeLocked(m)
 	e := m.eventLocked(WorkerFailed, now)
-	e.Reason, e.Err = ReasonStartup, err
+	e.Reason, e.Err = whyNotReady(err), err
+	if !unwanted {
+		p.totals.lastExit = e
+	}
 	switch {
 	case unwanted:
 	case m.release == p.next:
@@ -128,6 +134,13 @@ func (p *Pool) notReady(m *member, err error) {
 	}
 }
 
+func whyNotReady(err error) Reason {
+	if errors.Is(err, ErrStartupTimeout) {
+		return ReasonStartupTimeout
+	}
+	return ReasonCrash
+}
+
 // gone records the end of a worker that was ready.
 func (p *Pool) gone(m *member, w Worker) {
 	now := time.Now()
@@ -140,6 +153,9 @@ func (p *Pool) gone(m *member, w Worker) {
 	}
 	if m.reason == ReasonRequestTimeout {
 		p.totals.restarts++
+	}
+	if w.OOM() {
+		m.reason = ReasonOOM
 	}
 	p.removeLocked(m)
 	e := m.eventLocked(WorkerExited, now)

@@ -23,16 +23,21 @@ func (s State) String() string {
 // Reason is why a worker ended.
 type Reason string
 
-// The reasons for which a worker ends.
+// The reasons for which a worker ends. There is no other.
 const (
-	ReasonScale          Reason = "scale"
-	ReasonReload         Reason = "reload"
-	ReasonRestart        Reason = "restart"
-	ReasonInactivity     Reason = "inactivity"
-	ReasonRequestTimeout Reason = "request_timeout"
-	ReasonStartup        Reason = "startup"
-	ReasonCrash          Reason = "crash"
-	ReasonStop           Reason = "supervisor stop"
+	ReasonScale           Reason = "scale"
+	ReasonReload          Reason = "reload"
+	ReasonRestart         Reason = "restart"
+	ReasonMaximumRequests Reason = "maximum_requests"
+	ReasonRestartInterval Reason = "restart_interval"
+	ReasonInactivity      Reason = "inactivity"
+	ReasonMemoryLimit     Reason = "memory_limit"
+	ReasonOOM             Reason = "oom" // the system had or gave it no more memory
+	ReasonRequestTimeout  Reason = "request_timeout"
+	ReasonStartupTimeout  Reason = "startup_timeout"
+	ReasonCPUTimeLimit    Reason = "cpu_time_limit"
+	ReasonCrash           Reason = "crash" // by itself, or by a signal of somebody else
+	ReasonStop            Reason = "supervisor stop"
 )
 
 // member is one place in the pool: a worker from before its launch to its end.
@@ -41,6 +46,7 @@ type member struct {
 	slot    int
 	release *release
 	started time.Time
+	chance  float64       // from 0 to 1: its share of what spreads the ends of workers
 	leave   chan struct{} // closed when it shall end
 	empty   chan struct{} // closed when it shall end and has no request left
 
@@ -49,7 +55,10 @@ type member struct {
 	reason   Reason // valid once leave is closed
 	worker   Worker // nil while starting
 	ready    time.Time
+	over     Reason    // a limit that it was seen to exceed; "": none
+	spent    Reason    // why a successor is started; "": it stays
 	used     time.Time // end of its last request
+	idle     time.Time // since when it has nothing to do, if it had no request yet
 	claims   []*Claim
 	requests int64           // finished
 	broken   []brokenRequest // the last requests that it did not answer as it should
@@ -101,15 +110,15 @@ func (m *member) emptyLocked() {
 	}
 }
 
+// idleSince is since when it has had nothing to do.
+func (m *member) idleSince() time.Time {
+	if m.used.IsZero() {
+		return m.idle
+	}
+	return m.used
+}
+
 func (m *member) brokeLocked(c *Claim) {
 	m.broken = append(m.broken, brokenRequest{c.what, time.Now()})
 	m.broken = m.broken[max(0, len(m.broken)-maxBroken):]
-}
-
-// idleSince is when it last had something to do.
-func (m *member) idleSince() time.Time {
-	if m.used.After(m.ready) {
-		return m.used
-	}
-	return m.ready
 }

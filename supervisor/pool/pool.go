@@ -20,6 +20,7 @@ import (
 type Worker interface {
 	PID() int
 	Done() <-chan struct{}    // closed when it has ended
+	OOM() bool                // tells, when it has, whether for want of memory
 	DumpStack()               // asks for its stack in the log
 	Stop(grace time.Duration) // ends it, with force after grace; returns when it has ended
 	Kill()                    // ends it at once
@@ -28,7 +29,8 @@ type Worker interface {
 // Launcher starts workers of one generation of a site.
 type Launcher interface {
 	// Launch starts a worker and returns it when it answers requests. When ctx
-	// is cancelled it leaves nothing behind.
+	// is cancelled it leaves nothing behind. One that took too long is an
+	// ErrStartupTimeout.
 	Launch(ctx context.Context, id string) (Worker, error)
 }
 
@@ -41,6 +43,8 @@ type Settings struct {
 	GracefulTimeout   time.Duration // for requests in flight when a worker drains
 	ShutdownTimeout   time.Duration // from SIGTERM to SIGKILL
 	InactivityTimeout time.Duration // after which a worker above Min ends; 0: never
+	MaximumRequests   int           // after which a worker is replaced; 0: never
+	RestartInterval   time.Duration // after which a worker is replaced; 0: never
 }
 
 // Options are what a Pool is made of.
@@ -191,19 +195,36 @@ func (p *Pool) Settled(ctx context.Context) error {
 	}
 }
 
+// settledLocked takes a worker that is being replaced, and its successor, for one.
 func (p *Pool) settledLocked() bool {
+	ready, starting, serving := 0, 0, 0
 	for _, m := range p.members {
-		if m.state != Ready || m.release != p.current {
+		switch {
+		case m.spent != "" && m.state == Ready:
+			serving++
+		case m.spent != "":
+		case m.release != p.current:
+			return false
+		case m.state == Ready:
+			ready++
+		case m.state == Starting:
+			starting++
+		default:
 			return false
 		}
 	}
-	return len(p.members) == p.desired
+	return ready+starting == p.desired && starting <= serving
 }
 
 // changedLocked wakes Run and everybody who waits for a change.
 func (p *Pool) changedLocked() {
 	close(p.changed)
 	p.changed = make(chan struct{})
+	p.lookLocked()
+}
+
+// lookLocked wakes Run alone.
+func (p *Pool) lookLocked() {
 	select {
 	case p.wake <- struct{}{}:
 	default: // Run will look anyway

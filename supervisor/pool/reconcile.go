@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -22,7 +23,7 @@ func (p *Pool) reconcile(now time.Time) (starts []*member, wait time.Duration, f
 	if p.stopped && len(p.members) == 0 {
 		return nil, 0, true
 	}
-	wait = p.shrinkIdleLocked(now)
+	wait = min(p.shrinkIdleLocked(now), p.recycleLocked(now))
 	p.drainSurplusLocked()
 	n, delay := p.missingLocked(now)
 	if delay > 0 {
@@ -44,7 +45,7 @@ func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
 	for _, m := range p.members {
 		switch {
 		case !m.live():
-		case m.release != p.current:
+		case p.outdatedLocked(m):
 			outdated++
 		default:
 			live++
@@ -69,16 +70,16 @@ func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
 	return max(n, 0), 0
 }
 
-// drainSurplusLocked drains what is too much: workers of an old generation that
-// have a successor or do not answer yet, and after a scale down the last ones,
-// idle ones first.
+// drainSurplusLocked drains what is too much: outdated workers that have a
+// successor or do not answer yet, and after a scale down the last ones, idle ones
+// first.
 func (p *Pool) drainSurplusLocked() {
 	var ready, live int
 	var outdated []*member
 	for _, m := range p.members {
 		switch {
 		case !m.live() || m.release == p.next:
-		case m.release == p.current:
+		case !p.outdatedLocked(m):
 			live++
 			if m.state == Ready {
 				ready++
@@ -90,7 +91,7 @@ func (p *Pool) drainSurplusLocked() {
 		}
 	}
 	for len(outdated) > max(0, p.desired-ready) {
-		p.leaveLocked(outdated[0], p.current.reason)
+		p.leaveLocked(outdated[0], p.whyOutdatedLocked(outdated[0]))
 		outdated = outdated[1:]
 	}
 	for ; live > p.desired; live-- {
@@ -112,7 +113,7 @@ func (p *Pool) surplusLocked() *member {
 	}
 	var worst *member
 	for _, m := range p.members {
-		if !m.live() || m.release != p.current {
+		if !m.live() || p.outdatedLocked(m) {
 			continue
 		}
 		if worst == nil || rank(m) > rank(worst) || rank(m) == rank(worst) && m.slot > worst.slot {
@@ -168,7 +169,7 @@ func (p *Pool) growLocked() {
 func (p *Pool) liveLocked() int {
 	n := 0
 	for _, m := range p.members {
-		if m.live() && m.release == p.current {
+		if m.live() && !p.outdatedLocked(m) {
 			n++
 		}
 	}
@@ -195,6 +196,7 @@ func (p *Pool) addLocked(r *release, now time.Time) *member {
 		slot:    slot,
 		release: r,
 		started: now,
+		chance:  rand.Float64(),
 		leave:   make(chan struct{}),
 		empty:   make(chan struct{}),
 	}

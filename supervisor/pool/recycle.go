@@ -1,0 +1,86 @@
+package pool
+
+import (
+	"slices"
+	"time"
+)
+
+// spread is the part of maximum_requests and of restart_interval that is added by
+// chance, up to a tenth: workers that started together do not end together.
+const spread = 10
+
+// Recycle replaces a worker that has exceeded a limit measured from outside: one
+// of a site at a time, and not before its successor is ready.
+func (p *Pool) Recycle(w Worker, reason Reason) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		if m.worker == w && m.state == Ready && m.over == "" {
+			m.over = reason
+			p.lookLocked()
+		}
+	}
+}
+
+// recycleLocked chooses the next worker to replace: of those that have reached a
+// limit the oldest. It returns when one will have, if none has. While one is
+// being replaced, and until it has ended, no other is.
+func (p *Pool) recycleLocked(now time.Time) time.Duration {
+	if p.stopped || p.next != nil || slices.ContainsFunc(p.members, p.outdatedLocked) {
+		return forever
+	}
+	wait := forever
+	var oldest *member
+	var why Reason
+	for _, m := range p.members {
+		reason, rest := m.dueLocked(&p.set, now)
+		switch {
+		case reason == "":
+			wait = min(wait, rest)
+		case oldest == nil || m.ready.Before(oldest.ready):
+			oldest, why = m, reason
+		}
+	}
+	if oldest != nil {
+		oldest.spent = why
+	}
+	return wait
+}
+
+// dueLocked tells why the worker is to be replaced, or when it is to be looked
+// at again.
+func (m *member) dueLocked(s *Settings, now time.Time) (Reason, time.Duration) {
+	if m.state != Ready {
+		return "", forever
+	}
+	rest := forever
+	if s.RestartInterval > 0 {
+		more := time.Duration(m.chance * float64(s.RestartInterval/spread))
+		rest = s.RestartInterval + more - now.Sub(m.ready)
+	}
+	switch {
+	case m.over != "":
+		return m.over, 0
+	case s.MaximumRequests > 0 && m.requests >= m.mostRequests(s):
+		return ReasonMaximumRequests, 0
+	case rest <= 0:
+		return ReasonRestartInterval, 0
+	}
+	return "", rest
+}
+
+// mostRequests is maximum_requests for this worker.
+func (m *member) mostRequests(s *Settings) int64 {
+	return int64(s.MaximumRequests) + int64(m.chance*float64(s.MaximumRequests/spread+1))
+}
+
+// outdatedLocked tells whether a worker serves only until its successor is ready.
+func (p *Pool) outdatedLocked(m *member) bool { return m.release != p.current || m.spent != "" }
+
+// whyOutdatedLocked is the reason for which an outdated worker ends.
+func (p *Pool) whyOutdatedLocked(m *member) Reason {
+	if m.spent != "" {
+		return m.spent
+	}
+	return p.current.reason
+}
