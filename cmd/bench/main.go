@@ -46,7 +46,7 @@ func newRoot() *cobra.Command {
 	flags.BoolVar(&b.quick, "quick", false, "small numbers, to see that it works: under 2 minutes")
 	flags.IntVar(&b.rounds, "rounds", 0, "how often each contender is measured (default: 3, memory 1)")
 	flags.StringVar(&b.json, "json", "", "write the result to this file, too")
-	root.AddCommand(b.memoryCommand(), b.scaleCommand(), b.throughputCommand(), b.latencyCommand(), b.reloadCommand())
+	root.AddCommand(b.memoryCommand(), b.scaleCommand(), b.throughputCommand(), b.latencyCommand(), b.reloadCommand(), b.sitesCommand())
 	return root
 }
 

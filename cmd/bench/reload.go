@@ -37,7 +37,7 @@ func (b *bench) reload(ctx context.Context, r *report) error {
 		return err
 	}
 	r.note("A Django page, 5 workers, %d connections, windows of %v. Reloads: multisite reload; Apache: its script touched; "+
-		"uWSGI, gunicorn and granian: SIGHUP (gunicorn --preload then runs the old code on).", manyConnections, window)
+		"uWSGI, gunicorn and granian: SIGHUP (gunicorn --preload then runs the old code on).", busyConnections, window)
 	contenders := append([]contender{shared}, b.peers(ctx, r, p)...)
 	results := make([]reloaded, len(contenders))
 	for range b.roundsOr(3) {
@@ -70,7 +70,7 @@ func (b *bench) reloadOne(ctx context.Context, c contender, p *project, sum *rel
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	seen := &windows{}
-	l := load{addr: s.addr, host: sites[0].host, pages: []page{helloPage(1)}, connections: manyConnections}
+	l := load{addr: s.addr, host: sites[0].host, pages: []page{helloPage(1)}, connections: busyConnections}
 	warm, cancel := context.WithTimeout(ctx, 2*time.Second)
 	l.run(warm)
 	cancel()

@@ -45,3 +45,11 @@ func mixedPages(kind int) []page {
 func helloPage(kind int) page {
 	return page{"/hello/", fmt.Sprintf("Hello from %s (SITE_ID %d)\n", siteNames[kind], kind)}
 }
+
+// bareSite is one that answers without any framework.
+func bareSite(processes int) site {
+	return site{
+		name: "bare", host: "bare.example.com", entry: "bare:application", processes: processes,
+		pages: []page{{"/", "Hello, world!\n"}},
+	}
+}

@@ -9,13 +9,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// manyConnections is how many clients ask at once where nothing else is said.
-const manyConnections = 16
+// busyConnections is how many clients ask at once where nothing else is said.
+const busyConnections = 16
 
 func (b *bench) throughputCommand() *cobra.Command {
 	return b.command("throughput", "Requests per second beside the peers: a Django page, and a bare WSGI application",
 		func(ctx context.Context, r *report) error {
-			return b.races(ctx, r, b.djangoRace(manyConnections), b.bareRace(manyConnections))
+			return b.races(ctx, r, b.djangoRace(busyConnections), b.bareRace(busyConnections))
 		})
 }
 
@@ -66,11 +66,10 @@ func (b *bench) djangoRace(connections int) race {
 
 // bareRace asks for an answer without any framework, of two workers.
 func (b *bench) bareRace(connections int) race {
-	hello := page{"/", "Hello, world!\n"}
+	bare := bareSite(2)
 	return race{
 		title: fmt.Sprintf("A bare WSGI application, 2 workers, %s", counted(connections, "connection")),
-		sites: []site{{name: "bare", host: "bare.example.com", entry: "bare:application", processes: 2, pages: []page{hello}}},
-		page:  hello, connections: connections,
+		sites: []site{bare}, page: bare.pages[0], connections: connections,
 	}
 }
 
