@@ -3,6 +3,7 @@ package process
 import (
 	"bufio"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,8 +23,9 @@ type Output struct {
 	done chan struct{}
 
 	mu sync.Mutex
-	// mu protects tail
-	tail []string
+	// mu protects all below
+	tail        []string
+	outOfMemory bool // a Go program said so
 }
 
 // NewOutput returns an Output that hands each line, without its end, to line.
@@ -94,6 +96,20 @@ func (o *Output) emit(b []byte) {
 		o.tail = append(o.tail[:0], o.tail[1:]...)
 	}
 	o.tail = append(o.tail, s)
+	o.outOfMemory = o.outOfMemory || saysOutOfMemory(s)
 	o.mu.Unlock()
 	o.line(s)
+}
+
+func (o *Output) sawOutOfMemory() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.outOfMemory
+}
+
+// saysOutOfMemory knows what a Go program writes before the stacks of all its
+// goroutines, when the system refuses it memory.
+func saysOutOfMemory(line string) bool {
+	what, fatal := strings.CutPrefix(line, "fatal error: ")
+	return fatal && (strings.Contains(what, "out of memory") || strings.Contains(what, "cannot allocate memory"))
 }

@@ -34,8 +34,14 @@ type Process struct {
 	pidfd  *os.File
 	output *Output
 	done   chan struct{}
-	exit   Exit // valid once done is closed
+	exit   Exit // valid once done is closed, as oom is
+	oom    bool // the kernel ended it for want of memory
 	stop   sync.Once
+
+	limiting sync.Mutex
+	// limiting protects all below
+	limits Limits
+	group  *group // its control group; nil: none of its own
 }
 
 // Start starts the command. The caller keeps ownership of c.Files. After an
@@ -175,6 +181,7 @@ func (p *Process) reap() {
 		}
 	}
 	p.pidfd.Close()
+	p.leaveGroup()
 	if p.output != nil {
 		p.output.finish()
 	}
@@ -187,6 +194,14 @@ func (p *Process) reapGroup() {
 		if _, err := unix.Wait4(-p.pid, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {
 			return // none is left, or none is ours
 		}
+	}
+}
+
+func (p *Process) leaveGroup() {
+	p.limiting.Lock()
+	defer p.limiting.Unlock()
+	if p.group != nil {
+		p.oom = p.group.end()
 	}
 }
 

@@ -1,0 +1,99 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits bound what a process may use. The zero value leaves it as it was born.
+type Limits struct {
+	Memory   int64   // bytes; 0: no bound
+	Groups   *Groups // where the kernel holds it to Memory; nil: RLIMIT_DATA
+	Priority int     // nice value, from -20, the first to run, to 19
+}
+
+// Limit sets what the process may use, from now on.
+//
+// In a control group the kernel ends a process that takes more than Memory.
+// Without one, RLIMIT_DATA refuses it more: Python raises MemoryError, which is
+// one failed request, and lives on; a Go program ends. It counts what a process
+// has asked for, also what it never touched, such as the stacks of its threads.
+func (p *Process) Limit(l Limits) error {
+	p.limiting.Lock()
+	defer p.limiting.Unlock()
+	if l.Priority != p.limits.Priority {
+		if err := p.setPriority(l.Priority); err != nil {
+			return fmt.Errorf("set cpu_priority %d of process %d: %w", l.Priority, p.pid, err)
+		}
+	}
+	if l.Memory != p.limits.Memory {
+		if err := p.limitMemory(l); err != nil {
+			return fmt.Errorf("set memory_limit_hard of process %d: %w", p.pid, err)
+		}
+	}
+	p.limits = l
+	return nil
+}
+
+func (p *Process) limitMemory(l Limits) (err error) {
+	if l.Groups == nil {
+		return p.limitData(l.Memory)
+	}
+	if p.group == nil {
+		p.group, err = l.Groups.add(p.pid)
+	}
+	if err == nil {
+		err = p.group.limit(l.Memory)
+	}
+	return err
+}
+
+// limitData leaves the hard limit alone, so that a higher one can be set later.
+func (p *Process) limitData(bytes int64) error {
+	var r unix.Rlimit
+	if err := unix.Prlimit(p.pid, unix.RLIMIT_DATA, nil, &r); err != nil {
+		return err
+	}
+	if r.Cur = r.Max; bytes > 0 {
+		r.Cur = min(uint64(bytes), r.Max)
+	}
+	return unix.Prlimit(p.pid, unix.RLIMIT_DATA, &r, nil)
+}
+
+// setPriority sets that of every thread: Linux has one for each, and a new one
+// takes its parent's.
+func (p *Process) setPriority(nice int) error {
+	seen := map[int]bool{}
+	for before := -1; before < len(seen); {
+		before = len(seen)
+		tasks, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(p.pid), "task"))
+		if err != nil {
+			return err
+		}
+		for _, task := range tasks {
+			id, err := strconv.Atoi(task.Name())
+			if err != nil || seen[id] {
+				continue
+			}
+			if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil && !errors.Is(err, unix.ESRCH) {
+				return err
+			}
+			seen[id] = true
+		}
+	}
+	return nil
+}
+
+// OOM tells of an ended process whether it ended for want of memory: killed by the
+// kernel in its control group, or, as a Go program does, because it was refused more.
+func (p *Process) OOM() bool {
+	return p.oom || p.exit.Code == goFatal && p.output != nil && p.output.sawOutOfMemory()
+}
+
+// goFatal is the status with which a Go program ends after a fatal error.
+const goFatal = 2

@@ -1,0 +1,194 @@
+package process
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const mb = 1 << 20
+
+func TestLimit_MemoryOfARunningProcess(t *testing.T) {
+	t.Parallel()
+	p := startScript(t, "exec sleep 1000", nil)
+	for _, want := range []int64{512 * mb, 1024 * mb, 0} { // may rise again, and go
+		if err := p.Limit(Limits{Memory: want}); err != nil {
+			t.Fatal(err)
+		}
+		var r unix.Rlimit
+		if err := unix.Prlimit(p.PID(), unix.RLIMIT_DATA, nil, &r); err != nil {
+			t.Fatal(err)
+		}
+		if want == 0 && r.Cur != r.Max || want > 0 && int64(r.Cur) != want {
+			t.Errorf("got %d of %d, want %d", r.Cur, r.Max, want)
+		}
+	}
+}
+
+func TestLimit_PriorityOfEveryThread(t *testing.T) {
+	t.Parallel()
+	pid, p := startGo(t, "wait")
+	if err := p.Limit(Limits{Priority: 7}); err != nil {
+		t.Fatal(err)
+	}
+	tasks, err := os.ReadDir("/proc/" + pid + "/task")
+	if err != nil || len(tasks) < 2 {
+		t.Fatalf("got %d threads, %v, want a Go program", len(tasks), err)
+	}
+	for _, task := range tasks {
+		if got := niceOf(t, pid, task.Name()); got != "7" {
+			t.Errorf("thread %s has %s, want 7", task.Name(), got)
+		}
+	}
+}
+
+func TestLimit_ZeroValueChangesNothing(t *testing.T) {
+	t.Parallel()
+	p := startScript(t, "exec nice -n 3 sleep 1000", nil)
+	if err := p.Limit(Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	pid := strconv.Itoa(p.PID())
+	waitName(t, pid, "sleep")
+	if got := niceOf(t, pid, pid); got != "3" {
+		t.Errorf("got %s, want 3", got)
+	}
+}
+
+func TestLimit_OfAnEndedProcessIsAnError(t *testing.T) {
+	t.Parallel()
+	p := startScript(t, "exit 0", nil)
+	<-p.Done()
+	if err := p.Limit(Limits{Priority: 1}); err == nil || !strings.Contains(err.Error(), "set cpu_priority 1 of process") {
+		t.Errorf("got %v", err)
+	}
+	if err := p.Limit(Limits{Memory: mb}); err == nil || !strings.Contains(err.Error(), "set memory_limit_hard of process") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOOM_OfAGoProgram(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, do string
+		limit    int64
+		want     bool
+	}{
+		{"refused memory", "grow", 400 * mb, true},
+		{"a status of its own", "exit", 400 * mb, false},
+		{"killed", "kill", 400 * mb, false},
+		{"a panic", "panic", 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, p := startGo(t, tt.do)
+			if err := p.Limit(Limits{Memory: tt.limit}); err != nil {
+				t.Fatal(err)
+			}
+			_ = p.Signal(unix.SIGUSR1) // go on
+			<-p.Done()
+			if strings.Contains(strings.Join(p.Tail(), "\n"), "ThreadSanitizer") {
+				t.Skip("the race detector ended it first, in words of its own")
+			}
+			if got := p.OOM(); got != tt.want {
+				t.Errorf("got %v after %v\n%s", got, p.Exit(), strings.Join(p.Tail(), "\n"))
+			}
+		})
+	}
+}
+
+func TestReadCPUTime_OfThisProcess(t *testing.T) {
+	t.Parallel()
+	before, err := ReadCPUTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sum := before; sum < before+2*clockTick; {
+		if sum, err = ReadCPUTime(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := parseCPUTime([]byte("7 (a) b) R 1 7 7 0 -1 4194304 99 0 0 0 150 25 9 9 20 0 1 0 1 1 1"))
+	if err != nil || got != 175*clockTick {
+		t.Errorf("got %v, %v, want 1.75s", got, err)
+	}
+	if _, err := parseCPUTime([]byte("7 (a) R 1")); err == nil {
+		t.Error("half a line is no error")
+	}
+	if _, err := ReadCPUTime(1 << 30); err == nil {
+		t.Error("no process is no error")
+	}
+}
+
+func TestReadRSS_IsAboutRight(t *testing.T) {
+	t.Parallel()
+	_, p := startGo(t, "wait")
+	rss, err := ReadRSS(p.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := ReadMemory(p.PID()); err != nil || rss < m.RSS/2 || rss > 2*m.RSS {
+		t.Errorf("got %d, want about %d, %v", rss, m.RSS, err)
+	}
+	if _, err := ReadRSS(1 << 30); err == nil {
+		t.Error("no process is no error")
+	}
+}
+
+// startGo starts this binary as a program that waits for SIGUSR1, then does as
+// it is told; see TestMain.
+func startGo(t *testing.T, do string) (pid string, p *Process) {
+	t.Helper()
+	ready := make(chan string, 1000)
+	out, err := NewOutput(func(line string) {
+		select {
+		case ready <- line:
+		default:
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err = Start(Command{Path: os.Args[0], Args: []string{"program"}, Env: []string{"PROCESS_TEST_DO=" + do}, Output: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Kill(); <-p.Done() })
+	if line := <-ready; line != "ready" {
+		t.Fatalf("got %q", line)
+	}
+	return strconv.Itoa(p.PID()), p
+}
+
+func niceOf(t *testing.T, pid, task string) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/" + pid + "/task/" + task + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(b), ") ")
+	return strings.Fields(after)[16]
+}
+
+// waitName waits until a process executes a program.
+func waitName(t *testing.T, pid, want string) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		b, err := os.ReadFile("/proc/" + pid + "/comm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSpace(string(b))
+		if name == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %s is %s, want %s", pid, name, want)
+		}
+	}
+}
