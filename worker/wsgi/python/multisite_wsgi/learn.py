@@ -38,7 +38,11 @@ class Module:
 
 
 class Recorder:
-    """Watches imports from now on, until this process ends."""
+    """Watches imports from now on, until this process ends.
+
+    What was imported before has to be what a project zygote has: nothing else
+    may be imported on the way here.
+    """
 
     def __init__(self):
         self.modules = {}  # by name, in the order in which their imports began: cycles are entered by the same door
@@ -127,9 +131,11 @@ class Recorder:
         lazy = type(sys.modules["django.conf"].settings)
 
         def watched(settings, name):  # not __getattr__: values that were read once are in the instance
-            value = object.__getattribute__(settings, name)
-            if name.isupper() or name == "configured" and value:  # while modules are shared they are not
+            if name.isupper():
                 self.taint("it reads settings.%s" % name)
+            value = object.__getattribute__(settings, name)
+            if name == "configured" and value:  # while modules are shared they are not
+                self.taint("it asks whether settings are configured")
             return value
 
         lazy.__getattribute__ = watched

@@ -1,5 +1,6 @@
 """Fork processes that belong to the supervisor, and give them the surroundings of a site."""
 
+import _locale
 import ctypes
 import os
 import signal
@@ -110,8 +111,6 @@ def set_environment(env):
     os.environ.update(env)
     time.tzset()
     if any(before.get(name) != env.get(name) for name in _LOCALE):
-        import _locale
-
         try:
             _locale.setlocale(_locale.LC_CTYPE, "")
         except _locale.Error:
