@@ -75,7 +75,7 @@ func TestProxy_HasPatience(t *testing.T) {
 				t.Fatal(err)
 			}
 			slowly := readerFunc(func(b []byte) (int, error) {
-				<-time.After(20 * time.Second)
+				<-time.After(10 * time.Second)
 				return resp.Body.Read(b)
 			})
 			if got, want := sum(t, slowly), sum(t, random(300<<10)); got != want {
