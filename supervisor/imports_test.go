@@ -42,6 +42,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/journal":   nil,
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     nil,
+		"supervisor/task":      {"worker/process"},
 	}
 	packages := listPackages(t)
 	for leaf, may := range leaves {

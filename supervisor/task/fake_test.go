@@ -1,0 +1,129 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// fake is a process that ends when a test says so, or when it is told to.
+type fake struct {
+	pid      int
+	once     sync.Once
+	done     chan struct{}
+	exit     process.Exit
+	stubborn bool // SIGTERM does not end it
+}
+
+func (f *fake) PID() int              { return f.pid }
+func (f *fake) Done() <-chan struct{} { return f.done }
+func (f *fake) Exit() process.Exit    { return f.exit }
+func (f *fake) Kill()                 { f.end(process.Exit{Signal: 9}) }
+
+func (f *fake) Stop(grace time.Duration) {
+	if !f.stubborn {
+		f.end(process.Exit{Signal: 15})
+	}
+	select {
+	case <-f.done:
+	case <-time.After(grace):
+		f.Kill()
+	}
+}
+
+func (f *fake) end(exit process.Exit) {
+	f.once.Do(func() {
+		f.exit = exit
+		close(f.done)
+	})
+}
+
+// stage starts fake processes and notes what happens to them.
+type stage struct {
+	mu sync.Mutex
+	// mu protects all below
+	begin     time.Time
+	processes []*fake
+	most      int // that ran at once
+	events    []string
+	fail      error
+	stubborn  bool
+}
+
+func newStage() *stage { return &stage{begin: time.Now()} }
+
+func (s *stage) options() Options {
+	return Options{Start: s.start, Grace: func() time.Duration { return 5 * time.Second }, Observe: s.observe}
+}
+
+func (s *stage) start() (Process, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	p := &fake{pid: 100 + len(s.processes), done: make(chan struct{}), stubborn: s.stubborn}
+	s.processes = append(s.processes, p)
+	running := 0
+	for _, p := range s.processes {
+		select {
+		case <-p.done:
+		default:
+			running++
+		}
+	}
+	s.most = max(s.most, running)
+	return p, nil
+}
+
+func (s *stage) observe(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := fmt.Sprintf("%v %s %d", e.Time.Sub(s.begin), e.Kind, e.PID)
+	switch {
+	case e.Err != nil:
+		text = fmt.Sprintf("%v %s: %v", e.Time.Sub(s.begin), e.Kind, e.Err)
+	case e.Kind == Ended:
+		text += fmt.Sprintf(": %s, %s, age %v", e.Reason, e.Exit, e.Age)
+	}
+	s.events = append(s.events, text)
+}
+
+// last returns the process that was started last.
+func (s *stage) last() *fake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.processes[len(s.processes)-1]
+}
+
+// took returns what has happened since it was last asked.
+func (s *stage) took() []string {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events := s.events
+	s.events = nil
+	return events
+}
+
+// run runs a task until the test ends.
+func run(t *testing.T, f func(ctx, force context.Context)) (stop, kill func()) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	force, kill := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx, force)
+	}()
+	t.Cleanup(func() { stop(); kill(); <-done })
+	return stop, kill
+}
+
+// words is the process's end as a status tells it.
+func (f *fake) words(end string) string { return fmt.Sprintf("pid %d: %s", f.pid, end) }
