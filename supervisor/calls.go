@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/multisite/multisite/apps/tomlfile"
@@ -31,7 +32,10 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 	for _, err := range failed {
 		var e *control.Error
 		errors.As(err, &e)
-		all.Detail += e.Message + "\n" + e.Detail + "\n"
+		all.Detail += e.Message + "\n"
+		if detail := strings.TrimRight(e.Detail, "\n"); !strings.HasSuffix(e.Message, detail) { // nor when there is none
+			all.Detail += detail + "\n"
+		}
 	}
 	return all
 }

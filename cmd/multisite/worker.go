@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/multisite/multisite/apps"
@@ -18,7 +20,7 @@ func workerCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := apps.Open(cmd.Context(), settings, apps.Options{StateDir: stateDir})
 			if err != nil {
-				return err
+				return errors.New(err.Error()) // without hints: what it says last is told as the reason
 			}
 			worker.Serve(site)
 			return site.Close()
