@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestKill_UnderLoadNobodySees kills one busy worker after the other while a
-// second process asks: each of its requests is answered.
-func TestKill_UnderLoadNobodySees(t *testing.T) {
+// TestLoad_NobodySeesWorkersGo kills one busy worker after the other while a second
+// process asks, then scales and restarts: each request is answered.
+func TestLoad_NobodySeesWorkersGo(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 3\n"+subdomain1)
 	const connections = 16
@@ -30,6 +30,9 @@ func TestKill_UnderLoadNobodySees(t *testing.T) {
 			return s.Restarts == killed+1 && s.Processes.Ready == 3 && s.Requests.Total > before+2*connections
 		})
 	}
+	r.must("scale", "subdomain1", "1")
+	r.must("restart", "subdomain1")
+	r.must("scale", "subdomain1", "2")
 	load.stop()
 	s := r.site("subdomain1")
 	if s.Restarts != killed || s.State != "running" || s.Requests.Errors != 0 {

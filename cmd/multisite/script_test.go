@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUpStory,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":  awaitSite,
+			"fails":  failWith,
 			"gone":   awaitGone,
 			"grown":  awaitText,
 			"http":   askSite,
@@ -101,6 +103,16 @@ func awaitSite(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("no site %s", args[0])
 		return false
 	})
+}
+
+// failWith is `fails CODE PROGRAM ARG...`: the program must end with that code.
+func failWith(ts *testscript.TestScript, neg bool, args []string) {
+	checkUse(ts, !neg && len(args) > 1, "fails CODE PROGRAM ARG...")
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || fmt.Sprint(exit.ExitCode()) != args[0] {
+		ts.Fatalf("%v, want exit status %s", err, args[0])
+	}
 }
 
 // awaitGone is `gone PID...`: it waits until the processes have ended.
