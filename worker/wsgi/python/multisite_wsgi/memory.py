@@ -1,6 +1,7 @@
 """Keep memory shared after a fork: the tricks, each by its name, in the order that they need."""
 
 import gc
+import sys
 
 from . import immortal, relocate, seal
 
@@ -21,7 +22,7 @@ def apply(wanted, hot=None):
             applied.append("relocate")
     if "seal" in wanted and seal.seal():
         applied.append("seal")
-    if "immortal" in wanted and immortal.immortalise():
+    if _immortal(wanted) and immortal.immortalise():
         applied.append("immortal")
     if "freeze" in wanted:
         gc.freeze()  # no collection in a child visits, and so writes to, what is there now
@@ -29,3 +30,8 @@ def apply(wanted, hot=None):
     if "seal" in applied:
         seal.seal_objects()
     return applied
+
+
+def _immortal(wanted):
+    """Tell whether to immortalise: always, or where the tests of all versions showed it to hold up."""
+    return "immortal" in wanted or "immortal-auto" in wanted and sys.version_info[:2] == (3, 13)
