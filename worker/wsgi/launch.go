@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/unixsock"
@@ -138,15 +137,7 @@ func (r *Runtime) spawn(id string, listener *os.File) (p *process.Process, statu
 // something that it started has kept its end of the pipe.
 func waitReady(p *process.Process, status *os.File) (event, error) {
 	var e event
-	said := make(chan struct{})
-	defer close(said)
-	go func() {
-		select {
-		case <-p.Done():
-			_ = status.SetReadDeadline(time.Now().Add(time.Second)) // for what it wrote; a pipe has deadlines
-		case <-said:
-		}
-	}()
+	defer onEnd(p, status.SetReadDeadline)()
 	line, err := bufio.NewReader(status).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &e)

@@ -59,6 +59,7 @@ func (z *zygote) ask(limit time.Duration, command, answer any, files ...*os.File
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	_ = z.control.SetDeadline(time.Now().Add(limit)) // a socket has deadlines
+	defer onEnd(z.Process, z.control.SetReadDeadline)()
 	err := send(z.control, command, files)
 	if err == nil {
 		err = receive(z.control, answer)
@@ -68,6 +69,23 @@ func (z *zygote) ask(limit time.Duration, command, answer any, files ...*os.File
 		return fmt.Errorf("%w: ask process %d: %w", errZygoteGone, z.PID(), err)
 	}
 	return nil
+}
+
+// lastWords is how long what a process has written may take after its end.
+const lastWords = time.Second
+
+// onEnd limits reading when p ends: its end of the pipe or socket may be kept open
+// by something that it started. stop must be called when nobody reads any more.
+func onEnd(p *process.Process, limit func(time.Time) error) (stop func()) {
+	stopped := make(chan struct{})
+	go func() {
+		select {
+		case <-p.Done():
+			_ = limit(time.Now().Add(lastWords)) // a pipe has deadlines
+		case <-stopped:
+		}
+	}()
+	return func() { close(stopped) }
 }
 
 // alive tells whether the zygote can still be asked.
@@ -196,9 +214,11 @@ func (b *birth) fork(z *zygote, command any, first *os.File) (*process.Process, 
 			b.drop()
 		}
 		return p, err
-	case err == nil && len(answer.Unsafe) > 0:
+	case err != nil:
+		endStrays(b.status)
+	case len(answer.Unsafe) > 0:
 		err = &unsafeError{answer.Unsafe}
-	case err == nil:
+	default:
 		err = fmt.Errorf("zygote %d: %s", z.PID(), answer.Error)
 	}
 	b.drop()
