@@ -68,6 +68,15 @@ type Site struct {
 	InactivityTimeout time.Duration
 	MaxBody           int64
 
+	MaximumRequests int           // after which a worker is replaced; 0, here and below: no limit
+	RestartInterval time.Duration // after which a worker is replaced
+	MemoryLimit     int64         // USS of a worker that is replaced
+	MemoryLimitHard int64         // that a worker can not exceed
+	CPUTimeLimit    time.Duration // of a worker that is replaced
+	CPUPriority     int           // nice value of workers; 0: the supervisor's
+	StackSize       int64         // of the threads of a Python worker
+	MaxClientsPerIP int           // requests that an address may have at once
+
 	Services []Service // in order of name
 	Cron     []Cron    // in order of name
 	ReloadOn ReloadOn

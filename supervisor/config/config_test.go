@@ -129,6 +129,14 @@ graceful_timeout = "4s"
 shutdown_timeout = "500ms"
 inactivity_timeout = "1h"
 max_body = "1GiB"
+maximum_requests = 5000
+restart_interval = "24h"
+memory_limit = "300MiB"
+memory_limit_hard = "1GiB"
+cpu_time_limit = "10m"
+cpu_priority = 5
+stack_size = "512KiB"
+max_clients_per_ip = 20
 static = { "/static" = "static", "/a/media/" = "media" }
 `)
 	want := &Config{
@@ -149,6 +157,8 @@ static = { "/static" = "static", "/a/media/" = "media" }
 			Preload:      Preload{Mode: "false", Warmup: []string{"/", "/admin/login/"}, WarmupStrict: true, Immortal: "on"},
 			QueueTimeout: time.Second, RequestTimeout: 2 * time.Second, StartupTimeout: 3 * time.Second,
 			GracefulTimeout: 4 * time.Second, ShutdownTimeout: time.Second / 2, InactivityTimeout: time.Hour,
+			MaximumRequests: 5000, RestartInterval: 24 * time.Hour, MemoryLimit: 300 << 20, MemoryLimitHard: 1 << 30,
+			CPUTimeLimit: 10 * time.Minute, CPUPriority: 5, StackSize: 512 << 10, MaxClientsPerIP: 20,
 			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media"},
 		}},
 	}

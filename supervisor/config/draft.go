@@ -84,6 +84,7 @@ func (d *draft) readCommon() {
 	if t.Size("max_body", &d.MaxBody) && d.MaxBody == 0 {
 		t.Problem("max_body", "must be more than 0", "")
 	}
+	d.readLimits()
 	d.readStatic()
 	d.readTasks()
 	d.readReloadOn()

@@ -111,8 +111,9 @@ func (l *loader) finishSite(d *draft) {
 		d.Threads = map[Kind]int{WSGI: 1, Apps: 100, App: 100}[d.Kind]
 	}
 	if d.Kind != WSGI {
-		d.table.Reject("a key of Python sites; this is a Go site", "", append([]string{"python_home", "python_path"}, preloadKeys...)...)
+		d.table.Reject("a key of Python sites; this is a Go site", "", append([]string{"python_home", "python_path", "stack_size"}, preloadKeys...)...)
 	}
+	d.checkLimits()
 	if d.Processes.Min < d.Processes.Max && d.InactivityTimeout == 0 {
 		d.InactivityTimeout = idleByDefault
 	}

@@ -95,6 +95,56 @@ immortal = true
 			`sites.toml:20: site.x.warmup: "login/" is not a path [a path begins with "/"]`,
 			`sites.toml:21: site.x.immortal: must be a string, not true or false`,
 		}},
+		{"limits", `[site.x]
+server_name = "x"
+settings = "a.b"
+maximum_requests = -1
+restart_interval = 3600
+memory_limit = "300"
+memory_limit_hard = 1000000
+cpu_time_limit = "soon"
+cpu_priority = 20
+stack_size = "16KiB"
+max_clients_per_ip = "10"
+[site.y]
+server_name = "y"
+settings = "a.b"
+memory_limit = "300MB"
+memory_limit_hard = "300MB"
+cpu_priority = -21
+maximum_request = 7
+[site.z]
+server_name = "z"
+settings = "builtin:subdomain1"
+stack_size = "1MB"
+`, []string{
+			`sites.toml:4: site.x.maximum_requests: must be at least 0, not -1`,
+			`sites.toml:5: site.x.restart_interval: must be a duration such as "30s", not a whole number`,
+			`sites.toml:6: site.x.memory_limit: "300" has no unit [write "300B", "300KB" or "300MB"]`,
+			`sites.toml:7: site.x.memory_limit_hard: must be a size such as "64MB", not a whole number`,
+			`sites.toml:8: site.x.cpu_time_limit: "soon" is not a duration [write one such as "500ms", "30s", "5m" or "1h30m"]`,
+			`sites.toml:9: site.x.cpu_priority: must be at most 19, not 20 [19 waits for everybody else, -20 for nobody]`,
+			`sites.toml:10: site.x.stack_size: must be at least 32KiB`,
+			`sites.toml:11: site.x.max_clients_per_ip: must be a whole number, not a string`,
+			`sites.toml:15: site.y.memory_limit: must be less than memory_limit_hard [a worker over the first is replaced, before it meets the second]`,
+			`sites.toml:17: site.y.cpu_priority: must be at least -20, not -21`,
+			`sites.toml:18: unknown key "site.y.maximum_request" [did you mean "maximum_requests"?]`,
+			`sites.toml:22: site.z.stack_size: a key of Python sites; this is a Go site`,
+		}},
+		{"limits that an heir breaks", `[defaults]
+memory_limit_hard = "200MB"
+[site.x]
+server_name = "x"
+settings = "a.b"
+memory_limit = "300MB"
+[site.y]
+server_name = "y"
+settings = "a.b"
+memory_limit = "300MB"
+memory_limit_hard = "0B"
+`, []string{
+			`sites.toml:6: site.x.memory_limit: must be less than memory_limit_hard [a worker over the first is replaced, before it meets the second]`,
+		}},
 		{"defaults", `[defaults]
 server_name = "x"
 server_alias = "y"
