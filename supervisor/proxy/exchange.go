@@ -27,6 +27,14 @@ type exchange struct {
 // serve answers a request of a known site.
 func (e *exchange) serve() {
 	defer e.done()
+	if most := e.site.MaxPerAddress; most > 0 {
+		addr := e.clientAddr()
+		if !e.site.Clients.enter(addr, most) {
+			e.fail(http.StatusTooManyRequests, "max_clients_per_ip", nil)
+			return
+		}
+		defer e.site.Clients.leave(addr)
+	}
 	if e.serveStatic() {
 		return
 	}

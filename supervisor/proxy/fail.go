@@ -27,6 +27,7 @@ var said = map[int]string{
 	http.StatusRequestTimeout:        "The request took too long to arrive.",
 	http.StatusRequestEntityTooLarge: "What was sent is larger than this site accepts.",
 	http.StatusMisdirectedRequest:    "No site of this name is served here.",
+	http.StatusTooManyRequests:       "There are too many requests from your address at once. Please try again in a moment.",
 	http.StatusInternalServerError:   "The server could not answer this request.",
 	http.StatusBadGateway:            "The site broke off while it answered. Please try again.",
 	http.StatusServiceUnavailable:    "The site can not answer just now. Please try again in a moment.",
@@ -64,7 +65,7 @@ func (e *exchange) writePage(status int) {
 	if e.r.ContentLength != 0 {
 		h.Set("Connection", "close") // or net/http waits for what is left of the body before it answers
 	}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		h.Set("Retry-After", "5")
 	}
 	e.w.WriteHeader(status)

@@ -50,6 +50,8 @@ type Site struct {
 	Backend        Backend
 	RequestTimeout time.Duration // from claim to the end of the answer; 0: none
 	MaxBody        int64         // bytes of a request body; 0: no limit
+	MaxPerAddress  int           // requests that an address may have under way; 0: no limit
+	Clients        *Clients      // counts them; nil only without a limit
 	Static         []Static
 	Stats          *Stats
 	Log            *slog.Logger
