@@ -128,12 +128,14 @@ var keys = map[string]string{
 	"StartupTimeout": "startup_timeout", "GracefulTimeout": "graceful_timeout", "ShutdownTimeout": "shutdown_timeout",
 	"InactivityTimeout": "inactivity_timeout", "MaxBody": "max_body", "Static": "static",
 	"Python": "python_home", "PythonPath": "python_path", "WSGI": "wsgi",
+	"Services": "service", "ReloadOn": "reload_on",
 }
 
 // live are the keys that change without a new worker.
 var live = []string{
 	"server_name", "server_alias", "default", "processes", "listen_backlog", "queue_timeout", "request_timeout",
 	"startup_timeout", "graceful_timeout", "shutdown_timeout", "inactivity_timeout", "max_body", "static",
+	"service", "cron", "reload_on",
 }
 
 // compareSite compares what the file says with what it said, for what changes
@@ -243,6 +245,7 @@ func (s *Supervisor) applyOne(ctx context.Context, ch change, t *site, next *gen
 	case next != nil:
 		return t.explain(t.roll(ctx, next, pool.ReasonReload))
 	}
+	t.tasks.apply(ch.cfg, string(pool.ReasonReload), false)
 	return t.explain(t.pool.Settled(ctx))
 }
 

@@ -26,7 +26,8 @@ type site struct {
 	stats  *proxy.Stats
 	log    *slog.Logger
 	access *accessLog
-	ended  chan struct{} // closed when the last worker has
+	tasks  *tasks
+	ended  chan struct{} // closed when the last worker and the last task have
 
 	mu sync.Mutex
 	// mu protects all below
@@ -52,6 +53,7 @@ func (s *Supervisor) newSite(cfg *config.Site) (*site, error) {
 		access.close()
 		return nil, err
 	}
+	t.tasks = newTasks(t, cfg)
 	t.pool = pool.New(pool.Options{
 		Site:     cfg.Name,
 		Settings: settingsOf(cfg),
@@ -59,6 +61,14 @@ func (s *Supervisor) newSite(cfg *config.Site) (*site, error) {
 		Observe:  t.observe,
 	})
 	return t, nil
+}
+
+// run runs the site until its pool was stopped and all has ended.
+func (t *site) run(force context.Context) {
+	defer close(t.ended)
+	t.tasks.start(force)
+	t.pool.Run(force)
+	t.tasks.stop() // only now: a request in flight may need them
 }
 
 // config is what sites.toml says of the site now.
@@ -152,7 +162,8 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) e
 	err := t.pool.Roll(ctx, next, reason)
 	t.mu.Lock()
 	spent := []*generation{next}
-	if t.pool.Launcher() == pool.Launcher(next) {
+	rolled := t.pool.Launcher() == pool.Launcher(next)
+	if rolled {
 		t.retired = append(t.retired, t.current)
 		t.current = next
 		spent = nil
@@ -161,6 +172,9 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) e
 		}
 	}
 	t.mu.Unlock()
+	if rolled {
+		t.tasks.apply(next.cfg, string(reason), true)
+	}
 	for _, g := range spent {
 		g.close()
 	}

@@ -71,6 +71,7 @@ func (t *site) status() control.SiteStatus {
 		st.Memory.Saved -= m.PSS
 	}
 	st.Memory.Memory = memory(sum)
+	st.Services, st.Cron = t.tasks.status()
 	return st
 }
 

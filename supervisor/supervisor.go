@@ -202,10 +202,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 func (s *Supervisor) startSites(force context.Context) {
 	s.mu.Lock()
 	s.runSite = func(t *site) {
-		s.running.Go(func() {
-			defer close(t.ended)
-			t.pool.Run(force)
-		})
+		s.running.Go(func() { t.run(force) })
 	}
 	for _, site := range s.sites {
 		s.runSite(site)

@@ -198,6 +198,11 @@ func (s *screen) String() string {
 // eventually waits until f is true of another process.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
+	within(t, patience, what, f)
+}
+
+func within(t testing.TB, patience time.Duration, what string, f func() bool) {
+	t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

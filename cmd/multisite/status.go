@@ -78,6 +78,8 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 		if site.Memory.ZygotePSS > 0 {
 			t = append(t, []string{"  zygote", mb(site.Memory.ZygotePSS)})
 		}
+		m = t.tasks(site, now)
+		total = control.Memory{PSS: total.PSS + m.PSS, USS: total.USS + m.USS, RSS: total.RSS + m.RSS}
 	}
 	t.row("supervisor", s.Memory)
 	t.row("total", total)
@@ -114,6 +116,7 @@ func printTrouble(w io.Writer, st control.Status) {
 		if site.LastExit != "" {
 			ends = append(ends, cut("last end: "+site.LastExit, tableWidth))
 		}
+		ends = append(ends, taskEnds(site)...)
 	}
 	if len(ends) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(ends, "\n"))

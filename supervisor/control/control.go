@@ -89,6 +89,9 @@ type SiteStatus struct {
 	LastExit   string         `json:"last_exit"`
 	LastError  string         `json:"last_error"`
 	Workers    []WorkerStatus `json:"workers"`
+
+	Services []ServiceStatus `json:"services"`
+	Cron     []CronStatus    `json:"cron"`
 }
 
 // Processes compares what should be with what is.
