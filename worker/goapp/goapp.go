@@ -33,6 +33,8 @@ type Options struct {
 
 	StartupTimeout time.Duration // until a worker must be ready; default 30 s
 
+	Prepare func(*process.Process) error // called with each new worker before it serves; may be nil
+
 	Log    *slog.Logger              // default: discard
 	Output func(worker, line string) // gets each line of stdout and stderr; may be nil
 }
@@ -87,9 +89,15 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	return w, nil
 }
 
+func (o Options) prepare(p *process.Process) error { return process.Prepare(p, o.Prepare) }
+
 // explain puts a failed start in the program's own words where it spoke.
 func (r *Runtime) explain(ctx context.Context, w *Worker, err error) error {
 	path := r.options.Path
+	var known *process.LaunchError
+	if errors.As(err, &known) {
+		return known
+	}
 	if w.Process == nil {
 		return &process.LaunchError{Problem: err.Error()}
 	}

@@ -34,6 +34,9 @@ func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error 
 			}
 			w.Process = run.Process
 			disarm = context.AfterFunc(ctx, run.Process.Kill)
+			if err := o.prepare(run.Process); err != nil {
+				return nil, err
+			}
 			return run, nil
 		},
 	})

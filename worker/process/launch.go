@@ -7,11 +7,23 @@ import "strings"
 type LaunchError struct {
 	Problem string // one line: "ModuleNotFoundError: No module named 'shop'"
 	Detail  string // a traceback or the last lines of output; may be empty
+	PID     int    // of the process; 0: none was started
 }
 
 func (e *LaunchError) Error() string { return e.Problem }
 
+// Prepare does to a new process what its owner wants, before it serves.
+func Prepare(p *Process, want func(*Process) error) error {
+	if want == nil {
+		return nil
+	}
+	if err := want(p); err != nil {
+		return NewLaunchError(err.Error(), p)
+	}
+	return nil
+}
+
 // NewLaunchError makes an error of a process that ended before it was ready.
 func NewLaunchError(problem string, p *Process) *LaunchError {
-	return &LaunchError{Problem: problem, Detail: strings.Join(p.Tail(), "\n")}
+	return &LaunchError{Problem: problem, Detail: strings.Join(p.Tail(), "\n"), PID: p.PID()}
 }

@@ -17,7 +17,8 @@ type Limits struct {
 	Priority int     // nice value, from -20, the first to run, to 19
 }
 
-// Limit sets what the process may use, from now on.
+// Limit sets what the process may use, from now on. A process that has ended is
+// no error.
 //
 // In a control group the kernel ends a process that takes more than Memory.
 // Without one, RLIMIT_DATA refuses it more: Python raises MemoryError, which is
@@ -27,12 +28,12 @@ func (p *Process) Limit(l Limits) error {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
 	if l.Priority != p.limits.Priority {
-		if err := p.setPriority(l.Priority); err != nil {
+		if err := p.setPriority(l.Priority); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("set cpu_priority %d of process %d: %w", l.Priority, p.pid, err)
 		}
 	}
 	if l.Memory != p.limits.Memory {
-		if err := p.limitMemory(l); err != nil {
+		if err := p.limitMemory(l); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("set memory_limit_hard of process %d: %w", p.pid, err)
 		}
 	}
@@ -72,6 +73,9 @@ func (p *Process) setPriority(nice int) error {
 	for before := -1; before < len(seen); {
 		before = len(seen)
 		tasks, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(p.pid), "task"))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

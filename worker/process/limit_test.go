@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,14 +60,20 @@ func TestLimit_ZeroValueChangesNothing(t *testing.T) {
 	}
 }
 
-func TestLimit_OfAnEndedProcessIsAnError(t *testing.T) {
+func TestLimit_OfAnEndedProcessIsNoError(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exit 0", nil)
 	<-p.Done()
-	if err := p.Limit(Limits{Priority: 1}); err == nil || !strings.Contains(err.Error(), "set cpu_priority 1 of process") {
-		t.Errorf("got %v", err)
+	if err := p.Limit(Limits{Priority: 1, Memory: mb}); err != nil {
+		t.Error(err)
 	}
-	if err := p.Limit(Limits{Memory: mb}); err == nil || !strings.Contains(err.Error(), "set memory_limit_hard of process") {
+}
+
+func TestLimit_NamesTheKeyThatFails(t *testing.T) {
+	t.Parallel()
+	p := startScript(t, "exec sleep 1000", nil)
+	nowhere := &Groups{filepath.Join(t.TempDir(), "none")}
+	if err := p.Limit(Limits{Memory: mb, Groups: nowhere}); err == nil || !strings.Contains(err.Error(), "set memory_limit_hard of process") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -118,6 +118,9 @@ func newProcess(pid, pidfd int, output *Output) (*Process, error) {
 // PID is the process id.
 func (p *Process) PID() int { return p.pid }
 
+// OS is the process itself, of a worker that embeds it.
+func (p *Process) OS() *Process { return p }
+
 // Done is closed when the process has ended, was reaped, and its output was read.
 func (p *Process) Done() <-chan struct{} { return p.done }
 

@@ -90,8 +90,11 @@ func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File
 	stop := context.AfterFunc(ctx, p.Kill)
 	defer stop()
 	w := &Worker{Process: p, socket: path, client: r.client(path)}
-	var err error
-	if w.info, err = waitReady(p, status); err == nil {
+	err := process.Prepare(p, r.opts.Prepare)
+	if err == nil {
+		w.info, err = waitReady(p, status)
+	}
+	if err == nil {
 		err = w.client.Probe(ctx)
 	}
 	if err == nil {
@@ -151,7 +154,7 @@ func waitReady(p *process.Process, status *os.File) (event, error) {
 	case e.Event == "unsafe":
 		return e, &unsafeError{e.Reasons}
 	case e.Event != "ready":
-		return e, &process.LaunchError{Problem: e.Error, Detail: e.Traceback}
+		return e, &process.LaunchError{Problem: e.Error, Detail: e.Traceback, PID: p.PID()}
 	}
 	return e, nil
 }

@@ -34,6 +34,7 @@ type Options struct {
 	Mount      string   // "/" or "/sub"
 	Env        []string // the whole environment
 	Threads    int
+	StackSize  int64 // of threads, in bytes; 0: the system's
 	Processes  int
 
 	Preload      Preload
@@ -44,9 +45,10 @@ type Options struct {
 
 	StartupTimeout time.Duration
 
-	SocketDir string                    // where workers' sockets are made
-	CodeDir   string                    // where the embedded Python code is written
-	Output    func(worker, line string) // what workers write to stdout and stderr
+	Prepare   func(*process.Process) error // called with each new worker before it serves; may be nil
+	SocketDir string                       // where workers' sockets are made
+	CodeDir   string                       // where the embedded Python code is written
+	Output    func(worker, line string)    // what workers write to stdout and stderr
 	Log       *slog.Logger
 }
 
@@ -128,12 +130,14 @@ type config struct {
 	Home       string   `json:"home"`
 	Mount      string   `json:"mount"`
 	Threads    int      `json:"threads"`
+	StackSize  int64    `json:"stack_size"`
 	Processes  int      `json:"processes"`
 }
 
 func (r *Runtime) config(id string) config {
 	o := r.opts
 	return config{
+		StackSize: o.StackSize,
 		Site: o.Site, Worker: id, Settings: o.Settings, WSGI: o.Entry, PythonPath: o.PythonPath,
 		Home: o.Home, Mount: o.Mount, Threads: o.Threads, Processes: o.Processes,
 	}

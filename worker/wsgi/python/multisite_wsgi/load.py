@@ -4,6 +4,7 @@ import importlib
 import os
 import site
 import sys
+import threading
 import types
 
 from . import bytecode, django_site
@@ -34,6 +35,7 @@ def prepare(config):
     bytecode.distrust_old()
     if config.home:
         os.chdir(config.home)
+    threading.stack_size(config.stack_size)
     _set_path(config.python_path, config.home)
     if config.settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = config.settings
