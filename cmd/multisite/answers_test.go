@@ -14,7 +14,7 @@ import (
 // when a worker dies, raises or takes too long.
 func TestAnswers_WhenTheWorkerFails(t *testing.T) {
 	t.Parallel()
-	r := up(t, pythonSites+"processes = 2\nrequest_timeout = \"700ms\"\n"+subdomain1)
+	r := up(t, pythonSites+"processes = 2\nrequest_timeout = \"700ms\"\nshutdown_timeout = \"200ms\"\n"+subdomain1)
 	for _, part := range []struct {
 		name string
 		test func(*testing.T, *running)

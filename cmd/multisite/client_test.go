@@ -140,7 +140,7 @@ func flushed(t *testing.T, r *running) {
 func leaves(t *testing.T, r *running) {
 	before := r.pids("subdomain1")
 	start := time.Now()
-	for _, path := range []string{"/probe/sleep/?ms=300", "/probe/stream/?n=1000&ms=100", "/probe/big/?mb=16"} {
+	for _, path := range []string{"/probe/sleep/?ms=1000", "/probe/stream/?n=1000&ms=100", "/probe/big/?mb=16"} {
 		conn := r.raw()
 		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host1)
 		if strings.Contains(path, "sleep") {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/multisite/multisite/supervisor/control"
 )
 
 // contract is `multisite status --json` as it is promised.
@@ -39,7 +41,10 @@ func statusContract(t *testing.T, r *running) {
 	if len(got) > 0 {
 		t.Errorf("more than promised: %v", got)
 	}
-	st := r.status()
+	var st control.Status
+	if err := json.Unmarshal([]byte(r.must("status", "--json")), &st); err != nil {
+		t.Fatal(err)
+	}
 	if st.Supervisor.PID != r.pid || time.Since(st.Supervisor.Started) > 10*time.Minute || st.Supervisor.Memory.PSS == 0 {
 		t.Errorf("supervisor %+v, whose pid is %d", st.Supervisor, r.pid)
 	}
