@@ -41,6 +41,7 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 func (s *Supervisor) tryLoad(ctx context.Context, c *config.Site) error {
 	plain := *c
 	plain.Preload.Mode = string(wsgi.PreloadOff) // one interpreter is enough
+	plain.MemoryLimitHard = 0                    // control groups are the supervisor's
 	t, err := s.newSite(&plain)
 	if err != nil {
 		return err

@@ -23,10 +23,15 @@ type worker interface {
 	http.RoundTripper
 	Socket() string
 	Exit() process.Exit
+	OS() *process.Process
 	Close() // frees what it held here, after it has ended
 }
 
-var errStartupTimeout = errors.New("not ready in time (startup_timeout)")
+// startupError is a launch that overran its time, as the pool knows it.
+type startupError struct{ error }
+
+func (e startupError) Is(target error) bool { return target == pool.ErrStartupTimeout }
+func (e startupError) Unwrap() error        { return e.error }
 
 // launcher starts workers of one generation of a site. It bounds how many start
 // at once on this machine, and gives each its time from then on.
@@ -44,9 +49,12 @@ func (l *launcher) Launch(ctx context.Context, id string) (pool.Worker, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, errStartupTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, pool.ErrStartupTimeout)
 	defer cancel()
 	w, err := l.launch(ctx, id)
+	if err != nil && errors.Is(context.Cause(ctx), pool.ErrStartupTimeout) {
+		return nil, startupError{err}
+	}
 	if err != nil {
 		return nil, err // a nil worker in the interface would not be nil
 	}
@@ -135,6 +143,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 		Env:        environment(c),
 		Threads:    c.Threads,
 		Processes:  c.Processes.Max,
+		StackSize:  c.StackSize,
 
 		Preload:        wsgi.Preload(c.Preload.Mode),
 		Warmup:         c.Preload.Warmup,
@@ -143,6 +152,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 		Tricks:         tricks(c.Preload),
 		StartupTimeout: c.StartupTimeout,
 
+		Prepare:   t.limit,
 		SocketDir: sockets,
 		CodeDir:   filepath.Join(t.super.stateDir, "python"),
 		Output:    t.output,
@@ -158,6 +168,7 @@ func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 		Dir:            c.Home,
 		SocketDir:      sockets,
 		StartupTimeout: c.StartupTimeout,
+		Prepare:        t.limit,
 		Log:            t.log,
 		Output:         t.output,
 	}

@@ -127,6 +127,9 @@ var keys = map[string]string{
 	"ListenBacklog": "listen_backlog", "QueueTimeout": "queue_timeout", "RequestTimeout": "request_timeout",
 	"StartupTimeout": "startup_timeout", "GracefulTimeout": "graceful_timeout", "ShutdownTimeout": "shutdown_timeout",
 	"InactivityTimeout": "inactivity_timeout", "MaxBody": "max_body", "Static": "static",
+	"MaximumRequests": "maximum_requests", "RestartInterval": "restart_interval", "MemoryLimit": "memory_limit",
+	"MemoryLimitHard": "memory_limit_hard", "CPUTimeLimit": "cpu_time_limit", "CPUPriority": "cpu_priority",
+	"StackSize": "stack_size", "MaxClientsPerIP": "max_clients_per_ip",
 	"Python": "python_home", "PythonPath": "python_path", "WSGI": "wsgi",
 	"Services": "service", "ReloadOn": "reload_on",
 }
@@ -136,6 +139,7 @@ var live = []string{
 	"server_name", "server_alias", "default", "processes", "listen_backlog", "queue_timeout", "request_timeout",
 	"startup_timeout", "graceful_timeout", "shutdown_timeout", "inactivity_timeout", "max_body", "static",
 	"service", "cron", "reload_on",
+	"maximum_requests", "restart_interval", "memory_limit", "memory_limit_hard", "cpu_time_limit", "cpu_priority", "max_clients_per_ip",
 }
 
 // compareSite compares what the file says with what it said, for what changes
@@ -228,6 +232,7 @@ func (s *Supervisor) applyLive(ch change, t *site) error {
 			set.Min, set.Max = st.Min, st.Max
 		}
 		t.pool.Apply(set)
+		t.limitAll()
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
-	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/wsgi"
@@ -24,6 +22,7 @@ type site struct {
 	super  *Supervisor
 	pool   *pool.Pool
 	stats  *proxy.Stats
+	guests *proxy.Clients
 	log    *slog.Logger
 	access *accessLog
 	tasks  *tasks
@@ -46,7 +45,7 @@ func (s *Supervisor) newSite(cfg *config.Site) (*site, error) {
 		return nil, err
 	}
 	t := &site{
-		name: cfg.Name, super: s, stats: &proxy.Stats{}, log: s.logs.logger(cfg.Name), access: access,
+		name: cfg.Name, super: s, stats: &proxy.Stats{}, guests: &proxy.Clients{}, log: s.logs.logger(cfg.Name), access: access,
 		ended: make(chan struct{}), cfg: cfg,
 	}
 	if t.current, err = t.newGeneration(cfg); err != nil {
@@ -94,6 +93,8 @@ func settingsOf(c *config.Site) pool.Settings {
 		GracefulTimeout:   c.GracefulTimeout,
 		ShutdownTimeout:   c.ShutdownTimeout,
 		InactivityTimeout: c.InactivityTimeout,
+		MaximumRequests:   c.MaximumRequests,
+		RestartInterval:   c.RestartInterval,
 	}
 }
 
@@ -105,6 +106,8 @@ func (t *site) route() proxy.Route {
 		Backend:        t,
 		RequestTimeout: c.RequestTimeout,
 		MaxBody:        c.MaxBody,
+		MaxPerAddress:  c.MaxClientsPerIP,
+		Clients:        t.guests,
 		Static:         t.staticRoutes(),
 		Stats:          t.stats,
 		Log:            t.log,
@@ -179,68 +182,6 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) e
 		g.close()
 	}
 	return err
-}
-
-// observe logs the start and the end of workers.
-func (t *site) observe(e pool.Event) {
-	w, _ := e.Worker.(worker)
-	switch e.Kind {
-	case pool.WorkerReady:
-		t.log.Info("worker ready", "worker", e.ID, "pid", w.PID(), "generation", e.Generation, "duration", e.Age)
-		if p, ok := w.(*wsgi.Worker); ok {
-			t.setStatic(p.Static())
-		}
-	case pool.WorkerFailed:
-		t.log.Error("worker failed to start", "worker", e.ID, "generation", e.Generation, "error", e.Err)
-		t.logDetail(e.Err)
-	case pool.WorkerExited:
-		w.Close()
-		level := slog.LevelInfo
-		if e.Reason == pool.ReasonCrash {
-			level = slog.LevelError
-		}
-		t.log.Log(context.Background(), level, "worker ended", exitAttrs(e, w)...)
-		t.letZygoteRest()
-	}
-	t.super.journal.Record(journalEvent(t.name, e, w))
-}
-
-func journalEvent(site string, e pool.Event, w worker) journal.Event {
-	j := journal.Event{Time: e.Time, Site: site, Worker: e.ID, Kind: string(e.Kind), Reason: string(e.Reason)}
-	switch {
-	case e.Err != nil:
-		j.Detail = describeError(e.Err)
-	case e.Kind == pool.WorkerExited:
-		j.Detail = describeExit(e)
-	}
-	if w != nil {
-		j.PID = w.PID()
-	}
-	return j
-}
-
-func exitAttrs(e pool.Event, w worker) []any {
-	attrs := []any{
-		"worker", e.ID, "pid", w.PID(), "reason", string(e.Reason), "exit", w.Exit().String(),
-		"age", e.Age, "requests", e.Requests,
-	}
-	if len(e.Running) > 0 {
-		attrs = append(attrs, "running", strings.Join(e.Running, ", "))
-	}
-	return attrs
-}
-
-// describeExit is one line about the last worker that ended.
-func describeExit(e pool.Event) string {
-	w, ok := e.Worker.(worker)
-	if !ok {
-		return ""
-	}
-	s := fmt.Sprintf("%s pid %d: %s, %s", e.ID, w.PID(), e.Reason, w.Exit())
-	if len(e.Running) > 0 {
-		s += ", while it ran " + strings.Join(e.Running, ", ")
-	}
-	return s
 }
 
 // close ends what the site holds. Its workers must have ended.

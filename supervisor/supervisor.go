@@ -52,6 +52,9 @@ type Supervisor struct {
 	control   *control.Server
 	servers   []*http.Server
 
+	groupsOnce sync.Once
+	groups     *process.Groups // see controlGroups
+
 	reloading  sync.Mutex // one reload at a time
 	publishing sync.Mutex // one table at a time
 	running    sync.WaitGroup
@@ -180,6 +183,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	sampling, stopSampling := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() { s.sampleMemory(sampling) })
+	serving.Go(func() { s.watchLimits(sampling) })
 	failed := s.serve(&serving)
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 

@@ -10,16 +10,19 @@ import (
 const spread = 10
 
 // Recycle replaces a worker that has exceeded a limit measured from outside: one
-// of a site at a time, and not before its successor is ready.
-func (p *Pool) Recycle(w Worker, reason Reason) {
+// of a site at a time, and not before its successor is ready. False: it is to end
+// already.
+func (p *Pool) Recycle(w Worker, reason Reason) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.members {
 		if m.worker == w && m.state == Ready && m.over == "" {
 			m.over = reason
 			p.lookLocked()
+			return true
 		}
 	}
+	return false
 }
 
 // recycleLocked chooses the next worker to replace: of those that have reached a

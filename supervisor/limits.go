@@ -1,0 +1,126 @@
+package supervisor
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/worker/process"
+)
+
+const (
+	// measurePeriod lets a worker that leaks 5 MB with each request leak some
+	// dozens of MB, not hundreds, before it is seen.
+	measurePeriod = 100 * time.Millisecond
+	restPeriod    = time.Second // while no site wants to be measured
+	overSamples   = 3           // in a row: one large answer is no leak
+)
+
+// watchLimits measures the workers of the sites that ask for it, and has those
+// replaced that are over a limit.
+func (s *Supervisor) watchLimits(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	over := map[pool.Worker]int{}
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		seen, period := map[pool.Worker]int{}, restPeriod
+		for _, t := range s.all() {
+			if c := t.config(); c.MemoryLimit > 0 || c.CPUTimeLimit > 0 {
+				period = measurePeriod
+				t.measure(c, over, seen)
+			}
+		}
+		over = seen
+		timer.Reset(period)
+	}
+}
+
+// measure looks at each worker once. over has how often in a row it was over its
+// memory_limit before, seen gets how often it is now.
+func (t *site) measure(c *config.Site, over, seen map[pool.Worker]int) {
+	for _, w := range t.pool.Status().Workers {
+		if w.Worker == nil || w.Requests == 0 { // as it is born it will be born again
+			continue
+		}
+		pid := w.Worker.PID()
+		if uss := usageOver(pid, c.MemoryLimit); uss > 0 {
+			seen[w.Worker] = over[w.Worker] + 1
+			if seen[w.Worker] >= overSamples {
+				t.recycle(w, pool.ReasonMemoryLimit, slog.Int64("uss", uss), slog.Int64("memory_limit", c.MemoryLimit))
+			}
+		}
+		if c.CPUTimeLimit == 0 {
+			continue
+		}
+		if used, err := process.ReadCPUTime(pid); err == nil && used > c.CPUTimeLimit { // else it has ended
+			t.recycle(w, pool.ReasonCPUTimeLimit, slog.Duration("cpu_time", used), slog.Duration("cpu_time_limit", c.CPUTimeLimit))
+		}
+	}
+}
+
+// usageOver returns the USS of a process that has more than limit, else 0. The
+// RSS, which is cheap, tells of most that they are far from it.
+func usageOver(pid int, limit int64) int64 {
+	if limit == 0 {
+		return 0
+	}
+	if rss, err := process.ReadRSS(pid); err != nil || rss < limit/2 { // RSS is not exact
+		return 0
+	}
+	m, _ := process.ReadMemory(pid) // it may just have ended
+	if m.USS <= limit {
+		return 0
+	}
+	return m.USS
+}
+
+func (t *site) recycle(w pool.WorkerStatus, reason pool.Reason, measured ...slog.Attr) {
+	if t.pool.Recycle(w.Worker, reason) {
+		attrs := append([]slog.Attr{slog.String("worker", w.ID), slog.Int("pid", w.Worker.PID()), slog.String("limit", string(reason))}, measured...)
+		t.log.LogAttrs(context.Background(), slog.LevelWarn, "worker over a limit", attrs...)
+	}
+}
+
+// limit sets what a worker may use, as sites.toml says now.
+func (t *site) limit(p *process.Process) error {
+	c := t.config()
+	l := process.Limits{Memory: c.MemoryLimitHard, Priority: c.CPUPriority}
+	if l.Memory > 0 {
+		l.Groups = t.super.controlGroups()
+	}
+	return p.Limit(l)
+}
+
+// limitAll is limit for the workers that run already.
+func (t *site) limitAll() {
+	for _, w := range t.pool.Status().Workers {
+		if one, ok := w.Worker.(worker); ok {
+			t.limitAgain(w.ID, one)
+		}
+	}
+}
+
+func (t *site) limitAgain(id string, w worker) {
+	if err := t.limit(w.OS()); err != nil {
+		t.log.Warn("a limit will hold for the worker's successor only", "worker", id, "error", err)
+	}
+}
+
+// controlGroups returns where hard memory limits are set; nil means RLIMIT_DATA.
+// Which one is found out with the first site that has such a limit.
+func (s *Supervisor) controlGroups() *process.Groups {
+	s.groupsOnce.Do(func() {
+		var err error
+		if s.groups, err = process.OpenGroups(); err != nil {
+			s.log.Info("memory_limit_hard is set by RLIMIT_DATA", "reason", err)
+		}
+	})
+	return s.groups
+}
