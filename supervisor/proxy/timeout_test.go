@@ -137,7 +137,7 @@ func TestProxy_CutsClientsThatTakeNothing(t *testing.T) {
 			if e := <-s.entries; e.Took != test.took || time.Since(begin) != test.took {
 				t.Errorf("%s: took %v, want %v", name, e.Took, test.took)
 			}
-			<-time.After(begin.Add(clientTimeout + time.Second).Sub(time.Now()))
+			<-time.After(time.Until(begin.Add(clientTimeout + time.Second)))
 			if got, err := io.ReadAll(p); err != nil || len(got) > 0 {
 				t.Errorf("%s: the connection is still open: %.60q, %v", name, got, err)
 			}
