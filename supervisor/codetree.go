@@ -38,18 +38,28 @@ func readCodeTree(c *config.Site) codeTree {
 		return t
 	}
 	t.add(c.Python)
-	packages, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(c.Python)), "lib", "python*", "site-packages")) // the pattern is valid
-	for _, dir := range packages {
+	for _, dir := range packageDirs(c) {
 		t.addEntries(dir)
 	}
+	for _, dir := range codeRoots(c) {
+		t.walk(dir)
+	}
+	return t
+}
+
+// codeRoots are the directories below which a Python site has its code.
+func codeRoots(c *config.Site) []string {
 	dirs := slices.Clone(c.PythonPath)
 	if c.Home != "" {
 		dirs = append(dirs, c.Home)
 	}
-	for _, dir := range dirs {
-		t.walk(dir)
-	}
-	return t
+	return dirs
+}
+
+// packageDirs are where its interpreter has what is installed.
+func packageDirs(c *config.Site) []string {
+	dirs, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(c.Python)), "lib", "python*", "site-packages")) // the pattern is valid
+	return dirs
 }
 
 func (t codeTree) equal(o codeTree) bool { return maps.Equal(t, o) }
@@ -76,16 +86,25 @@ func (t codeTree) walk(dir string) {
 		t[dir+" -> "+real] = fileMark{} // both releases may lie below another directory of the site
 		dir = real
 	}
-	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error { // what can not be read is skipped
+	walkCode(dir, func(path string, isDir bool) bool {
+		if !isDir && isCode(path) {
+			t.add(path)
+		}
+		return len(t) < maxCodeFiles
+	})
+}
+
+// walkCode visits a directory and what is below it, but no other environment, until
+// visit returns false. What can not be read is skipped.
+func walkCode(dir string, visit func(path string, isDir bool) (more bool)) {
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error { // it returns no other error
 		switch {
 		case err != nil:
 			return nil
-		case len(t) >= maxCodeFiles:
-			return filepath.SkipAll
 		case e.IsDir() && path != dir && skipDir(path, e.Name()):
 			return filepath.SkipDir
-		case !e.IsDir() && isCode(e.Name()):
-			t.add(path)
+		case !visit(path, e.IsDir()):
+			return filepath.SkipAll
 		}
 		return nil
 	})
