@@ -4,8 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"strings"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -20,21 +19,21 @@ func TestMain(m *testing.M) {
 	if err := process.BecomeSubreaper(); err != nil {
 		panic(err)
 	}
-	if len(os.Args) > 1 {
-		if dir, ok := strings.CutPrefix(os.Args[1], "supervise="); ok {
-			supervise(dir)
-			return
-		}
+	if len(os.Args) == 4 && os.Args[1] == "supervise" {
+		supervise(os.Args[2], os.Args[3])
+		return
 	}
 	code := m.Run()
 	deadline := time.Now().Add(patience)
-	for anyChild() {
+	var strangers process.Strangers
+	for tick := time.Tick(100 * time.Millisecond); anyChild(); <-tick {
+		strangers.Reap() // learners that died with their zygote
 		if time.Now().After(deadline) {
-			fmt.Fprintln(os.Stderr, "a child process was left behind")
+			out, _ := exec.Command("ps", "-o", "pid,ppid,pgid,stat,comm", "--ppid", fmt.Sprint(os.Getpid())).CombinedOutput()
+			fmt.Fprintf(os.Stderr, "a child process was left behind:\n%s", out)
 			code = 1
 			break
 		}
-		runtime.Gosched()
 	}
 	os.Exit(code)
 }

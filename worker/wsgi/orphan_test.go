@@ -1,3 +1,73 @@
 package wsgi
 
-func supervise(string) {}
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// supervise plays the supervisor of the site in a directory: it launches two
+// workers, says so, and does nothing more.
+func supervise(python, dir string) {
+	o := siteOptions(python, dir)
+	o.Output = func(_, line string) { fmt.Println(line) }
+	r, err := New(o)
+	for n := 1; n <= 2 && err == nil; n++ {
+		_, err = r.Launch(context.Background(), fmt.Sprintf("site/%d", n))
+	}
+	fmt.Println("launched", err)
+	select {}
+}
+
+// All that a supervisor started dies with it, whatever it was doing.
+func TestOrphans_DieWithTheSupervisor(t *testing.T) {
+	for _, test := range []struct {
+		name, app, when string
+		processes       int
+	}{
+		{"forked workers", helloApp, "launched <nil>", 3},
+		{"workers that loaded the site", threadApp, "launched <nil>", 3}, // the project zygote waits for the third
+		{"a zygote that loads", "import sys, time\nprint('loading', flush=True)\ntime.sleep(1000)\n", "loading", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := newSiteDir(t)
+			if err := os.WriteFile(dir+"/app.py", []byte(test.app), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(os.Args[0], "supervise", venvPython(t), dir)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for lines := bufio.NewScanner(out); lines.Scan() && !strings.Contains(lines.Text(), test.when); {
+				t.Log(lines.Text())
+			}
+			if got := processesOf(t, dir); len(got) != test.processes+1 {
+				t.Errorf("%d processes:\n%s\nwant the supervisor and %d more", len(got), strings.Join(got, "\n"), test.processes)
+			}
+			kill(t, cmd.Process.Pid)
+			_ = cmd.Wait() // it was killed
+			eventually(t, "the processes to end", func() bool { return len(processesOf(t, dir)) == 0 })
+			reapAll(t)
+		})
+	}
+}
+
+// reapAll takes the status of every child that has ended. The processes of the
+// supervisor came to us, a subreaper too. No other test may run.
+func reapAll(t *testing.T) {
+	eventually(t, "no child to be left", func() bool {
+		_, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		return errors.Is(err, unix.ECHILD)
+	})
+}

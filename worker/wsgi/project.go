@@ -27,8 +27,9 @@ var errProjectGone = errors.New("the project zygote has left")
 // When every site has what it needs the project zygote leaves: its own pages
 // would be of no use to anyone.
 type Project struct {
-	members []*Runtime
-	log     *slog.Logger
+	members   []*Runtime
+	log       *slog.Logger
+	learnTime time.Duration
 
 	leftOut map[string]bool // sites that can not be forked from the zygote; set when started is closed
 
@@ -57,7 +58,10 @@ func NewProject(runtimes []*Runtime, log *slog.Logger) *Project {
 }
 
 func newProject(runtimes []*Runtime, log *slog.Logger) *Project {
-	p := &Project{members: runtimes, log: log, started: make(chan struct{}), leftOut: map[string]bool{}, pending: map[*Runtime]int{}}
+	p := &Project{
+		members: runtimes, log: log, learnTime: learnTime,
+		started: make(chan struct{}), leftOut: map[string]bool{}, pending: map[*Runtime]int{},
+	}
 	for _, r := range runtimes {
 		p.pending[r] = 1 // a zygote of its own, or its one worker
 	}
@@ -195,9 +199,9 @@ func (p *Project) prepare(z *zygote, without []string) (failed string, err error
 		Sites    []zygoteConfig `json:"sites"`
 		Without  []string       `json:"without"`
 		Deadline float64        `json:"deadline_seconds"`
-	}{"prepare", configs, without, learnTime.Seconds()}
+	}{"prepare", configs, without, p.learnTime.Seconds()}
 	var answer prepared
-	if err := z.ask(2*learnTime, command, &answer); err != nil {
+	if err := z.ask(2*p.learnTime, command, &answer); err != nil {
 		return "", err
 	}
 	switch {

@@ -43,7 +43,7 @@ func newSite(t testing.TB, source string, change ...func(*Options)) *testSite {
 	dir := newSiteDir(t)
 	s := &testSite{t: t, dir: dir, log: &screen{}, out: &screen{}}
 	s.write("app.py", source)
-	o := siteOptions(t, dir)
+	o := siteOptions(venvPython(t), dir)
 	o.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o.Output = func(worker, line string) { fmt.Fprintln(s.out, worker, line) }
 	for _, f := range change {
@@ -67,9 +67,9 @@ func newSiteDir(t testing.TB) string {
 	return dir
 }
 
-func siteOptions(t testing.TB, dir string) Options {
+func siteOptions(python, dir string) Options {
 	return Options{
-		Site: "site", Python: venvPython(t), Entry: "app", PythonPath: []string{dir}, Home: dir, Mount: "/",
+		Site: "site", Python: python, Entry: "app", PythonPath: []string{dir}, Home: dir, Mount: "/",
 		Env:     []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "DIR=" + dir, "TMPDIR=" + dir},
 		Threads: 1, Processes: 3,
 		Preload: PreloadAuto, Warmup: []string{"/"}, Host: "site.example.com", Tricks: []string{"gc", "freeze", "seal"},

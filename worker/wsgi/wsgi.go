@@ -138,7 +138,7 @@ func (r *Runtime) config(id string) config {
 	o := r.opts
 	return config{
 		StackSize: o.StackSize,
-		Site: o.Site, Worker: id, Settings: o.Settings, WSGI: o.Entry, PythonPath: o.PythonPath,
+		Site:      o.Site, Worker: id, Settings: o.Settings, WSGI: o.Entry, PythonPath: o.PythonPath,
 		Home: o.Home, Mount: o.Mount, Threads: o.Threads, Processes: o.Processes,
 	}
 }

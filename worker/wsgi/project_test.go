@@ -1,0 +1,221 @@
+package wsgi
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// newProjectOf makes sites of one project, each from its own source.
+func newProjectOf(t *testing.T, change func(*Options), sources ...string) (*Project, []*testSite) {
+	t.Helper()
+	var sites []*testSite
+	var runtimes []*Runtime
+	code := newSiteDir(t)
+	for i, source := range sources {
+		s := newSite(t, source, func(o *Options) {
+			o.Site = string(rune('a' + i))
+			o.CodeDir = code
+			if change != nil {
+				change(o)
+			}
+		})
+		sites, runtimes = append(sites, s), append(runtimes, s.Runtime)
+	}
+	for _, s := range sites[1:] {
+		if s.ProjectKey() != sites[0].ProjectKey() {
+			t.Fatal("the sites do not belong together")
+		}
+	}
+	p := NewProject(runtimes, slog.New(slog.NewTextHandler(sites[0].log, nil)))
+	return p, sites
+}
+
+// settle launches a worker of each site at once and returns the errors.
+func settle(sites []*testSite) []error {
+	errs := make([]error, len(sites))
+	var wg sync.WaitGroup
+	for i, s := range sites {
+		wg.Go(func() {
+			var w *Worker
+			if w, errs[i] = s.tryLaunch(s.t.Context(), 1); errs[i] == nil {
+				wantServing(s.t, w)
+			}
+		})
+	}
+	wg.Wait()
+	return errs
+}
+
+// wantProjectZygoteGone waits until the project zygote has left.
+func wantProjectZygoteGone(t *testing.T, p *Project) {
+	t.Helper()
+	p.mu.Lock()
+	proc := p.process
+	p.mu.Unlock()
+	if proc == nil {
+		t.Fatal("there was no project zygote")
+	}
+	select {
+	case <-proc.Done():
+	case <-time.After(patience):
+		t.Errorf("the project zygote %d stays", proc.PID())
+	}
+}
+
+const jsonApp = "import json, decimal\n" + helloApp
+
+func TestProject_SitesShare(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, nil, jsonApp, jsonApp, jsonApp)
+	for i, err := range settle(sites) {
+		if err != nil || sites[i].PreloadState() != "on" {
+			t.Errorf("site %d: %v, preload %q", i, err, sites[i].PreloadState())
+		}
+	}
+	wantProjectZygoteGone(t, p)
+	if !strings.Contains(sites[0].log.String(), `msg="project zygote ready"`) {
+		t.Errorf("nobody was told:\n%s", sites[0].log)
+	}
+}
+
+// One site's mistake is its own.
+func TestProject_OneFails(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, nil, jsonApp, "import json, no_such_thing\n", jsonApp)
+	errs := settle(sites)
+	var launch *process.LaunchError
+	if !errors.As(errs[1], &launch) || !strings.HasPrefix(launch.Problem, "ModuleNotFoundError") {
+		t.Errorf("the broken site: %v", errs[1])
+	}
+	if errs[0] != nil || errs[2] != nil || sites[0].PreloadState() != "on" || sites[2].PreloadState() != "on" {
+		t.Errorf("the others: %v %q, %v %q", errs[0], sites[0].PreloadState(), errs[2], sites[2].PreloadState())
+	}
+	wantProjectZygoteGone(t, p)
+	sites[1].write("app.py", helloApp)
+	wantServing(t, sites[1].launch(1))
+	if got := sites[1].PreloadState(); got != "on" {
+		t.Errorf("repaired, the site has preload %q", got)
+	}
+}
+
+// A site that hangs while it is loaded keeps the others no longer than the time
+// that a project has to learn what its sites share.
+func TestProject_OneHangs(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, func(o *Options) { o.StartupTimeout = 3 * time.Second },
+		jsonApp, "import time\ntime.sleep(1000)\n", jsonApp)
+	p.learnTime = time.Second
+	start := time.Now()
+	var others time.Duration
+	errs := make([]error, 2)
+	var wg sync.WaitGroup
+	wg.Go(func() { errs[1] = settle(sites[1:2])[0] })
+	wg.Go(func() {
+		errs[0] = errors.Join(settle([]*testSite{sites[0], sites[2]})...)
+		others = time.Since(start)
+	})
+	wg.Wait()
+	if errs[0] != nil || others > p.learnTime+5*time.Second {
+		t.Errorf("the others: %v after %v", errs[0], others)
+	}
+	if errs[1] == nil || errs[1].Error() != errStartupTimeout.Error() {
+		t.Errorf("the site that hangs: %v", errs[1])
+	}
+	wantProjectZygoteGone(t, p)
+}
+
+// A site with a thread is loaded by each of its workers, from the project zygote.
+func TestProject_OneIsUnsafe(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, nil, jsonApp, threadApp, jsonApp)
+	for i, err := range settle(sites) {
+		if err != nil {
+			t.Errorf("site %d: %v", i, err)
+		}
+	}
+	if got, want := sites[1].PreloadState(), `off (thread "exporter" started in app.py:3)`; got != want {
+		t.Errorf("preload %q, want %q", got, want)
+	}
+	for n := range sites[1].opts.Processes - 1 {
+		wantServing(t, sites[1].launch(n+2))
+	}
+	wantProjectZygoteGone(t, p)
+	if sites[0].PreloadState() != "on" || sites[2].PreloadState() != "on" {
+		t.Error("the others lost their zygotes")
+	}
+}
+
+func TestProject_OneWorkerSites(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, func(o *Options) { o.Processes = 1 }, jsonApp, jsonApp)
+	if err := errors.Join(settle(sites)...); err != nil {
+		t.Fatal(err)
+	}
+	wantProjectZygoteGone(t, p)
+	for _, s := range sites {
+		if s.ZygotePID() != 0 || s.PreloadState() != "on (project)" {
+			t.Errorf("zygote %d, preload %q", s.ZygotePID(), s.PreloadState())
+		}
+	}
+}
+
+// A member that is closed before it ever launched does not keep the project zygote.
+func TestProject_CloseOfOneThatNeverStarted(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, nil, jsonApp, jsonApp)
+	if err := settle(sites[:1])[0]; err != nil {
+		t.Fatal(err)
+	}
+	sites[1].Close()
+	wantProjectZygoteGone(t, p)
+}
+
+func TestProject_CloseWhileLearning(t *testing.T) {
+	t.Parallel()
+	const hang = "import os, time\nopen(os.environ['DIR'] + '/loading', 'w').close()\ntime.sleep(1000)\n"
+	_, sites := newProjectOf(t, nil, hang, hang)
+	launched := make(chan error, 1)
+	go func() { launched <- errors.Join(settle(sites)...) }()
+	eventually(t, "a site to load", func() bool { return exists(sites[0].dir+"/loading") || exists(sites[1].dir+"/loading") })
+	start := time.Now()
+	sites[0].Close()
+	if took := time.Since(start); took > learnTime/4 {
+		t.Errorf("the first Close took %v", took)
+	}
+	sites[1].Close()
+	if took := time.Since(start); took > learnTime/2 {
+		t.Errorf("it took %v", took)
+	}
+	if err := <-launched; err == nil {
+		t.Error("launched")
+	}
+	for _, s := range sites {
+		wantNoProcess(t, s.opts.CodeDir)
+	}
+}
+
+func TestProjectKey(t *testing.T) {
+	t.Parallel()
+	base := Options{Python: "/bin/python3", Env: []string{"LANG=C", "PATH=/bin", "SECRET=1"}}
+	for _, test := range []struct {
+		name   string
+		o      Options
+		shared bool
+	}{
+		{"another secret", Options{Python: "/bin/python3", Env: []string{"SECRET=2", "PATH=/bin", "LANG=C"}}, true},
+		{"another interpreter", Options{Python: "/other/python3", Env: base.Env}, false},
+		{"another locale", Options{Python: "/bin/python3", Env: []string{"LANG=de_DE", "PATH=/bin", "SECRET=1"}}, false},
+		{"PYTHONPATH", Options{Python: "/bin/python3", Env: append([]string{"PYTHONPATH=/x"}, base.Env...)}, false},
+		{"a library", Options{Python: "/bin/python3", Env: append([]string{"LD_PRELOAD=/x"}, base.Env...)}, false},
+	} {
+		if got := test.o.ProjectKey() == base.ProjectKey(); got != test.shared {
+			t.Errorf("%s: shared %v, want %v", test.name, got, test.shared)
+		}
+	}
+}
