@@ -87,10 +87,13 @@ func (a *Account) May(want Access, path string) error {
 		return fmt.Errorf("user %q may not enter %s", a.Name, dir)
 	}
 	err := a.look(func() error { return unix.Faccessat(unix.AT_FDCWD, path, uint32(want), unix.AT_EACCESS) })
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("user %q may not %s %s", a.Name, want, path)
+	if !errors.Is(err, fs.ErrPermission) {
+		return nil
 	}
-	return nil
+	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
+		return a.May(want, real)
+	}
+	return fmt.Errorf("user %q may not %s %s", a.Name, want, path)
 }
 
 // closedOnTheWay returns the first directory of path, itself included if it is

@@ -38,6 +38,11 @@ func startApp(o Options, id string, env []string, dir string, listener *os.File)
 }
 
 func (a *app) start(o Options, id string, env []string, listener *os.File) (err error) {
+	if as := o.Account; as != nil {
+		if err := os.Lchown(a.path, as.UID, as.GID); err != nil {
+			return fmt.Errorf("hand over control directory: %w", err)
+		}
+	}
 	if a.dir, err = os.OpenFile(a.path, unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
 		return fmt.Errorf("open control directory: %w", err)
 	}
@@ -62,6 +67,9 @@ func (a *app) start(o Options, id string, env []string, listener *os.File) (err 
 		Dir:    o.Dir,
 		Files:  []*os.File{listener, w, a.dir}, // ListenFD, HandshakeFD, ControlDirFD
 		Output: output,
+
+		Account: o.Account,
+		Umask:   o.Umask,
 	})
 	return err
 }

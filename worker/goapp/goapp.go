@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multisite/multisite/worker/account"
 	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/unixsock"
 )
@@ -30,6 +31,9 @@ type Options struct {
 	Env       []string // its whole environment
 	Dir       string   // its working directory
 	SocketDir string   // where the sockets are made; must exist
+
+	Account *account.Account // who the workers run as; nil: as this process
+	Umask   *int             // nil: this process's
 
 	StartupTimeout time.Duration // until a worker must be ready; default 30 s
 

@@ -3,6 +3,7 @@ package goapp
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"time"
@@ -11,7 +12,9 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
 	"github.com/multisite/multisite/worker"
+	"github.com/multisite/multisite/worker/account"
 	"github.com/multisite/multisite/worker/unixsock"
+	"golang.org/x/sys/unix"
 )
 
 // start runs the program through go-plugin until it says that it is ready. The
@@ -40,7 +43,7 @@ func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error 
 			return run, nil
 		},
 	})
-	err := w.greet(ctx, client)
+	err := w.greet(ctx, client, o.Account)
 	if run != nil {
 		run.close()
 	}
@@ -50,7 +53,7 @@ func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error 
 	return err
 }
 
-func (w *Worker) greet(ctx context.Context, client *plugin.Client) error {
+func (w *Worker) greet(ctx context.Context, client *plugin.Client, as *account.Account) error {
 	address, err := client.Start() // launch and handshake
 	if err != nil {
 		return err
@@ -59,8 +62,33 @@ func (w *Worker) greet(ctx context.Context, client *plugin.Client) error {
 	if err != nil {
 		return fmt.Errorf("dial control socket: %w", err)
 	}
+	if err := checkPeer(conn, as); err != nil {
+		conn.Close()
+		return err
+	}
 	if w.control, err = worker.NewControl(conn); err != nil {
 		return err
 	}
 	return w.control.Ready(ctx)
+}
+
+// checkPeer makes sure that an account's own process listens there: the directory
+// is the account's, so it may have put a link to another's socket into it.
+func checkPeer(conn *net.UnixConn, as *account.Account) error {
+	if as == nil {
+		return nil
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	var peerErr error
+	if err := raw.Control(func(fd uintptr) { peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return err
+	}
+	if peerErr == nil && int(peer.Uid) != as.UID {
+		peerErr = fmt.Errorf("the control socket is not one of user %s", as.Name)
+	}
+	return peerErr
 }

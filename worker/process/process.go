@@ -8,6 +8,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/account"
 )
 
 // Command says what to start.
@@ -26,6 +29,9 @@ type Command struct {
 	Dir    string     // working directory
 	Files  []*os.File // descriptors 3, 4, …
 	Output *Output    // where its stdout and stderr go; nil: nowhere
+
+	Account *account.Account // who it runs as; nil: as we do
+	Umask   *int             // nil: ours
 }
 
 // Process is a running or ended child process.
@@ -66,38 +72,34 @@ func start(c Command) (*Process, error) {
 	out := null
 	if c.Output != nil {
 		out = c.Output.w
+		if err := c.Account.Own(out); err != nil {
+			return nil, err
+		}
 	}
 	pidfd := -1
-	p, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
+	p, err := startProcess(c, &os.ProcAttr{
 		Dir:   c.Dir,
 		Env:   c.Env,
 		Files: append([]*os.File{null, out, out}, c.Files...),
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
+		Sys: &syscall.SysProcAttr{
+			Setpgid: true, PidFD: &pidfd, Credential: c.Account.Credential(),
+			Pdeathsig: syscall.SIGKILL, // set after the credential, which would clear it
+		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, c.explain(err)
 	}
 	defer p.Release()
 	return newProcess(p.Pid, pidfd, c.Output)
 }
 
-// BecomeSubreaper makes this process the parent of every descendant whose own
-// parent ends (PR_SET_CHILD_SUBREAPER), as those that are given to Adopt.
-func BecomeSubreaper() error {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("become a subreaper: %w", err)
+// explain finds out which file or directory is closed to another user: the error
+// of a start does not tell.
+func (c Command) explain(err error) error {
+	if !errors.Is(err, os.ErrPermission) {
+		return err
 	}
-	return nil
-}
-
-// Adopt takes charge of a child that another process forked on our behalf and
-// left to us, the subreaper.
-func Adopt(pid int, output *Output) (*Process, error) {
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return nil, fmt.Errorf("adopt process %d: %w", pid, err)
-	}
-	return newProcess(pid, pidfd, output)
+	return cmp.Or(c.Account.May(account.Run, cmp.Or(c.Dir, "/")), c.Account.May(account.Run, c.Path), err)
 }
 
 func newProcess(pid, pidfd int, output *Output) (*Process, error) {

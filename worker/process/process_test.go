@@ -105,7 +105,14 @@ func TestStart_ChildrenDieWithTheParent(t *testing.T) {
 		fmt.Println("child", p.PID())
 		select {}
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestStart_ChildrenDieWithTheParent$")
+	waitGone(t, killParent(t))
+}
+
+// killParent runs this test in a process of its own, with PROCESS_TEST_PARENT,
+// until it tells its child, and kills it.
+func killParent(t *testing.T) (child string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), "PROCESS_TEST_PARENT=1")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -114,13 +121,12 @@ func TestStart_ChildrenDieWithTheParent(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var pid string
-	if _, err := fmt.Fscanf(stdout, "child %s\n", &pid); err != nil {
+	if _, err := fmt.Fscanf(stdout, "child %s\n", &child); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Process.Kill()
 	_ = cmd.Wait()
-	waitGone(t, pid)
+	return child
 }
 
 func TestReadMemory_OfThisProcess(t *testing.T) {

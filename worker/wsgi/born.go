@@ -35,7 +35,7 @@ func (r *Runtime) born(m *mould, id string, listener *os.File) (*process.Process
 }
 
 func (r *Runtime) forkWorker(z *zygote, id string, command any, listener *os.File) (*process.Process, *os.File, error) {
-	b, err := newBirth(func(line string) { r.opts.Output(id, line) })
+	b, err := newBirth(r.opts.Account, func(line string) { r.opts.Output(id, line) })
 	if err != nil {
 		return nil, nil, err
 	}

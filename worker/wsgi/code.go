@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+
+	"github.com/multisite/multisite/worker/account"
 )
 
 //go:embed python/multisite_wsgi/*.py
@@ -35,7 +38,7 @@ func installCode(dir string) (string, error) {
 }
 
 func writeCode(dir, home string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeOpenDir(dir); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp(dir, "new-*")
@@ -43,14 +46,14 @@ func writeCode(dir, home string) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return err
-	}
 	code, err := fs.Sub(python, "python")
 	if err != nil {
 		return err
 	}
 	if err := os.CopyFS(tmp, code); err != nil {
+		return err
+	}
+	if err := openToAll(tmp); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, home); err != nil {
@@ -60,6 +63,53 @@ func writeCode(dir, home string) error {
 		return err
 	}
 	return nil
+}
+
+// openToAll lets everybody read what is below dir, whatever our umask is.
+func openToAll(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir():
+			return os.Chmod(path, 0o755)
+		}
+		return os.Chmod(path, 0o644)
+	})
+}
+
+// makeOpenDir makes a directory that everybody may enter and read; one that is
+// there stays as it is.
+func makeOpenDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
+}
+
+// makeLearned makes the directory in which zygotes keep what they learn about
+// sites. Each user has one: what stands there decides what is imported.
+func makeLearned(dir string, a *account.Account) (string, error) {
+	learned := filepath.Join(dir, "learned")
+	if err := makeOpenDir(learned); err != nil || a == nil {
+		return learned, err
+	}
+	own := filepath.Join(learned, strconv.Itoa(a.UID))
+	if err := os.MkdirAll(own, 0o700); err != nil {
+		return "", err
+	}
+	return own, os.Lchown(own, a.UID, a.GID)
+}
+
+// octal writes a umask as people do.
+func octal(umask *int) string {
+	if umask == nil {
+		return ""
+	}
+	return fmt.Sprintf("%03o", *umask)
 }
 
 func hashCode() (string, error) {

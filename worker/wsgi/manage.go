@@ -9,7 +9,8 @@ import (
 )
 
 // Manage replaces this process by Django's manage.py machinery, with the site's
-// interpreter, path, settings and environment. It returns only with an error.
+// interpreter, path, settings, environment and user. It returns only with an error.
+// Everybody can read the command line, so it holds nothing of the environment.
 func Manage(o Options, args []string) error {
 	code, err := installCode(o.CodeDir)
 	if err != nil {
@@ -18,6 +19,12 @@ func Manage(o Options, args []string) error {
 	r := &Runtime{opts: o}
 	conf, err := json.Marshal(r.config(o.Site))
 	if err != nil {
+		return err
+	}
+	if o.Umask != nil {
+		unix.Umask(*o.Umask)
+	}
+	if err := o.Account.Become(); err != nil {
 		return err
 	}
 	if err := os.Chdir(o.Home); err != nil {

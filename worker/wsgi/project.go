@@ -69,9 +69,9 @@ func newProject(runtimes []*Runtime, log *slog.Logger) *Project {
 }
 
 // ProjectKey is equal for sites that can share a project zygote: the same
-// interpreter, and the same environment as far as Python itself reads it.
+// interpreter and user, and the same environment as far as Python itself reads it.
 func (o Options) ProjectKey() string {
-	key := []string{o.Python}
+	key := []string{o.Python + "\x00" + o.Account.Key()}
 	for _, v := range o.Env {
 		if name, _, _ := strings.Cut(v, "="); interpreterReads(name) {
 			key = append(key, v)
@@ -155,6 +155,8 @@ func (p *Project) spawn() (*zygote, error) {
 		Dir:    "/",
 		Files:  []*os.File{theirs},
 		Output: output,
+
+		Account: r.opts.Account,
 	})
 	if err != nil {
 		ours.Close()

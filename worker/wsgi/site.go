@@ -36,6 +36,7 @@ const missesAllowed = 3
 type zygoteConfig struct {
 	config
 	Env           map[string]string `json:"env"`
+	Umask         string            `json:"umask"` // octal; "": as it is
 	Warmup        []string          `json:"warmup"`
 	WarmupStrict  bool              `json:"warmup_strict"`
 	Host          string            `json:"hosts"`
@@ -54,11 +55,12 @@ func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
 	return zygoteConfig{
 		config:        r.config(id),
 		Env:           env,
+		Umask:         octal(r.opts.Umask),
 		Warmup:        r.opts.Warmup,
 		WarmupStrict:  r.opts.WarmupStrict,
 		Host:          r.opts.Host,
 		Tricks:        r.opts.Tricks,
-		Learned:       filepath.Join(r.opts.CodeDir, "learned", r.opts.Site+".json"),
+		Learned:       filepath.Join(r.learned, r.opts.Site+".json"),
 		Learn:         learn,
 		SupervisorPID: os.Getpid(),
 	}
@@ -175,7 +177,7 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 		return err
 	}
 	defer theirs.Close()
-	b, err := newBirth(func(line string) { r.opts.Output(r.opts.Site+"/zygote", line) })
+	b, err := newBirth(r.opts.Account, func(line string) { r.opts.Output(r.opts.Site+"/zygote", line) })
 	if err != nil {
 		ours.Close()
 		return err

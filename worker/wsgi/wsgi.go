@@ -9,12 +9,14 @@ package wsgi
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/multisite/multisite/worker/account"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -37,6 +39,10 @@ type Options struct {
 	StackSize  int64 // of threads, in bytes; 0: the system's
 	Processes  int
 
+	Account *account.Account // who its processes run as; nil: as this one
+	Umask   *int             // nil: this process's
+	Locale  string           // set for all of the process, as setlocale(3) does; "": as Python does
+
 	Preload      Preload
 	Warmup       []string // paths that a zygote requests before it is forked
 	WarmupStrict bool     // a warm-up request that raises keeps the site from starting
@@ -54,9 +60,10 @@ type Options struct {
 
 // Runtime starts the workers of one generation of a site.
 type Runtime struct {
-	opts   Options
-	code   string // directory of the package multisite_wsgi
-	making sync.WaitGroup
+	opts    Options
+	code    string // directory of the package multisite_wsgi
+	learned string // directory of what is known about sites
+	making  sync.WaitGroup
 
 	closed chan struct{} // closed by Close
 
@@ -78,10 +85,14 @@ func New(o Options) (*Runtime, error) {
 	if err := os.MkdirAll(o.SocketDir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(o.CodeDir, "learned"), 0o755); err != nil {
+	if err := o.Account.May(account.Run, code); err != nil {
+		return nil, fmt.Errorf("%w, where the Python part of multisite is", err)
+	}
+	learned, err := makeLearned(o.CodeDir, o.Account)
+	if err != nil {
 		return nil, err
 	}
-	return &Runtime{opts: o, code: code, closed: make(chan struct{})}, nil
+	return &Runtime{opts: o, code: code, learned: learned, closed: make(chan struct{})}, nil
 }
 
 // Close ends the zygote and removes the directory of the sockets. No worker is
@@ -132,6 +143,7 @@ type config struct {
 	Threads    int      `json:"threads"`
 	StackSize  int64    `json:"stack_size"`
 	Processes  int      `json:"processes"`
+	Locale     string   `json:"locale"`
 }
 
 func (r *Runtime) config(id string) config {
@@ -139,7 +151,7 @@ func (r *Runtime) config(id string) config {
 	return config{
 		StackSize: o.StackSize,
 		Site:      o.Site, Worker: id, Settings: o.Settings, WSGI: o.Entry, PythonPath: o.PythonPath,
-		Home: o.Home, Mount: o.Mount, Threads: o.Threads, Processes: o.Processes,
+		Home: o.Home, Mount: o.Mount, Threads: o.Threads, Processes: o.Processes, Locale: o.Locale,
 	}
 }
 
@@ -153,5 +165,8 @@ func (r *Runtime) command(output *process.Output, files ...*os.File) process.Com
 		Dir:    r.opts.Home,
 		Files:  files,
 		Output: output,
+
+		Account: r.opts.Account,
+		Umask:   r.opts.Umask,
 	}
 }

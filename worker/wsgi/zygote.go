@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/worker/account"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -181,12 +182,13 @@ type forked struct {
 
 // birth is a process that a zygote forks, and the ends of pipes that it gets.
 type birth struct {
+	as     *account.Account // who it must turn out to be
 	output *process.Output
 	status *os.File // our end
 	theirs *os.File // the child's end of status
 }
 
-func newBirth(line func(string)) (*birth, error) {
+func newBirth(as *account.Account, line func(string)) (*birth, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -197,7 +199,13 @@ func newBirth(line func(string)) (*birth, error) {
 		w.Close()
 		return nil, err
 	}
-	return &birth{output: output, status: r, theirs: w}, nil
+	b := &birth{as: as, output: output, status: r, theirs: w}
+	if err := as.Own(output.File()); err != nil {
+		w.Close()
+		b.drop()
+		return nil, err
+	}
+	return b, nil
 }
 
 // fork asks z for a child and takes charge of it. first is the descriptor that
@@ -208,9 +216,11 @@ func (b *birth) fork(z *zygote, command any, first *os.File) (*process.Process, 
 	b.theirs.Close()
 	switch {
 	case err == nil && answer.PID > 0:
-		p, err := process.Adopt(answer.PID, b.output)
+		p, err := process.Adopt(answer.PID, b.as, b.output)
 		if err != nil {
-			_ = unix.Kill(-answer.PID, unix.SIGKILL) // nobody could end it later
+			if b.as == nil && answer.PID > 1 { // else it may be a lie
+				_ = unix.Kill(-answer.PID, unix.SIGKILL) // nobody could end it later
+			}
 			b.drop()
 		}
 		return p, err

@@ -17,6 +17,7 @@ class Config:
         self.python_path = values.get("python_path") or []
         self.home = values.get("home") or ""
         self.mount = values.get("mount") or "/"
+        self.locale = values.get("locale") or ""
         self.threads = int(values.get("threads") or 1)
         self.processes = int(values.get("processes") or 1)
         self.stack_size = int(values.get("stack_size") or 0)

@@ -149,6 +149,7 @@ class _Learner:
 def _learn(config, file):
     """Does not return."""
     try:
+        offspring.set_umask(config.umask)
         offspring.set_environment(config.env or {})
         recorder = learn.Recorder()
         warmup = Warmup(load.load(config).application, config)

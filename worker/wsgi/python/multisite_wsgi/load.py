@@ -8,7 +8,7 @@ import threading
 import types
 
 from . import bytecode, django_site
-from .report import SiteError
+from .report import SiteError, log_line
 
 SCRIPT_MODULE = "multisite_site_script"
 
@@ -31,7 +31,9 @@ def load(config):
 
 
 def prepare(config):
-    """Set working directory, sys.path and DJANGO_SETTINGS_MODULE."""
+    """Set locale, working directory, sys.path and DJANGO_SETTINGS_MODULE."""
+    if config.locale:
+        _set_locale(config.locale)
     bytecode.distrust_old()
     if config.home:
         os.chdir(config.home)
@@ -39,6 +41,16 @@ def prepare(config):
     _set_path(config.python_path, config.home)
     if config.settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = config.settings
+
+
+def _set_locale(name):
+    """Use it for numbers, dates and sorting too; Python itself takes only the encoding from the environment."""
+    import _locale
+
+    try:
+        _locale.setlocale(_locale.LC_ALL, name)
+    except _locale.Error:
+        log_line('the locale "%s" is not installed' % name)
 
 
 def _set_path(python_path, home):

@@ -95,10 +95,14 @@ def enter_output(output):
 def enter_surroundings(config, output):
     """Make output, environment and umask those of the site."""
     enter_output(output)
-    if config.umask is not None:
-        os.umask(config.umask)
+    set_umask(config.umask)
     if config.env is not None:
         set_environment(config.env)
+
+
+def set_umask(umask):
+    if umask is not None:
+        os.umask(umask)
 
 
 def set_environment(env):

@@ -1,0 +1,89 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/multisite/multisite/worker/account"
+)
+
+// stranger is a user that owns nothing.
+var stranger = &account.Account{Name: "stranger", UID: 4711, GID: 4712, Groups: []int{4713, 4714}}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: no process is started as another user here")
+	}
+}
+
+func TestStart_AsAnotherUser(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	umask := 0o27
+	lines := collect(t, `id -u; id -g; id -G; umask; echo by name > /dev/stdout; kill -0 $PPID 2>/dev/null || echo powerless`,
+		Command{Account: stranger, Umask: &umask})
+	if got, want := strings.Join(lines, "|"), "4711|4712|4712 4713 4714|0027|by name|powerless"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if lines := collect(t, `umask`, Command{}); len(lines) != 1 || lines[0] == "0027" {
+		t.Errorf("another process began with umask %q", lines)
+	}
+}
+
+func TestStart_SaysWhichDirectoryIsClosed(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := t.TempDir() // below one that is its owner's
+	_, err := Start(Command{Path: "/bin/true", Args: []string{"true"}, Dir: dir, Account: stranger})
+	if want := `start /bin/true: user "stranger" may not enter ` + filepath.Dir(dir); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestStart_OfAnotherUserDiesWithTheParent: a change of user clears what ties a
+// process to its parent's life.
+func TestStart_OfAnotherUserDiesWithTheParent(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	if os.Getenv("PROCESS_TEST_PARENT") != "" {
+		p := startCommand(t, "echo up; exec sleep 1000", func(string) {}, Command{Account: stranger})
+		fmt.Println("child", p.PID())
+		select {}
+	}
+	waitGone(t, killParent(t))
+}
+
+// TestAdopt_TakesOnlyItsOwn: who tells the number may be anybody.
+func TestAdopt_TakesOnlyItsOwn(t *testing.T) {
+	t.Parallel()
+	child := exec.Command("cat")
+	stdin, err := child.StdinPipe()
+	if err == nil {
+		err = child.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		pid  int
+		as   *account.Account
+	}{
+		{"our parent", os.Getppid(), nil},
+		{"ourselves", os.Getpid(), nil},
+		{"a child of another user", child.Process.Pid, stranger},
+	} {
+		if p, err := Adopt(tt.pid, tt.as, nil); err == nil {
+			t.Errorf("%s was adopted: %d", tt.name, p.PID())
+		}
+	}
+	stdin.Close()
+	if err := child.Wait(); err != nil {
+		t.Errorf("the child: %v", err)
+	}
+}

@@ -1,0 +1,56 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/account"
+)
+
+// BecomeSubreaper makes this process the parent of every descendant whose own
+// parent ends (PR_SET_CHILD_SUBREAPER), as those that are given to Adopt.
+func BecomeSubreaper() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become a subreaper: %w", err)
+	}
+	return nil
+}
+
+// Adopt takes charge of a child that another process forked on our behalf and
+// left to us, the subreaper. That process may be anybody's code: only a child of
+// ours that runs as who it should is taken, for all that is done to it later is
+// done with our rights.
+func Adopt(pid int, as *account.Account, output *Output) (*Process, error) {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("adopt process %d: %w", pid, err)
+	}
+	if err := checkChild(pid, pidfd, as); err != nil {
+		unix.Close(pidfd)
+		return nil, fmt.Errorf("adopt process %d: %w", pid, err)
+	}
+	return newProcess(pid, pidfd, output)
+}
+
+// checkChild reads first whose the process is, and asks then whether pidfd is a
+// child of ours that nobody has waited for: until then its number was its own.
+func checkChild(pid, pidfd int, as *account.Account) error {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return err
+	}
+	if as != nil && !strings.Contains(string(status), fmt.Sprintf("\nUid:\t%[1]d\t%[1]d\t%[1]d\t", as.UID)) {
+		return errors.New("it is not a process of user " + as.Name)
+	}
+	for {
+		err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
