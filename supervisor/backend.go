@@ -46,7 +46,7 @@ func (c claim) RoundTrip(r *http.Request) (*http.Response, error) {
 // goClaim is a claim on a Go worker, which learns of the visitor from headers.
 type goClaim struct{ claim }
 
-// RoundTrip adds the X-Forwarded headers, which nobody else can have set.
+// RoundTrip sets the X-Forwarded headers to what the front door itself believes.
 func (c goClaim) RoundTrip(r *http.Request) (*http.Response, error) {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		r.Header.Set("X-Forwarded-For", host)
