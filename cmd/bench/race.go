@@ -40,9 +40,11 @@ func (b *bench) race(ctx context.Context, r *report, p *project, x race) error {
 	}()
 	for _, c := range x.contenders {
 		s, err := c.start(ctx, b, p, x.sites)
-		if err != nil {
+		if err != nil && len(runners) == 0 {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		if err != nil { // the others still run
 			r.note("%s: %s did not start: %v", x.title, c.name, err)
-			b.say("%s: %v", c.name, err)
 			continue
 		}
 		s.name = c.name
