@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sqlite3
+import textwrap
 import unittest
 from unittest import mock
 
@@ -231,6 +232,30 @@ class DjangoSites(Zygotes):
             self.answers(worker)
             self.assertEqual(self.modules - alone - machinery, set())
             self.assertEqual(alone - self.modules, set())
+
+
+    def test_settings_are_out_of_bounds_while_modules_are_shared(self):
+        """No learner saw it: the module reads a setting the third time only."""
+        packages = os.path.join(self.dir, "site-packages")
+        self.write("site-packages/reader.py", """
+            import os
+            path = os.path.join(os.path.dirname(__file__), "count")
+            with open(path, "a") as file:
+                file.write("x")
+            if os.path.getsize(path) == 3:
+                from django.conf import settings
+                try:
+                    settings.DEBUG
+                except Exception:
+                    pass
+        """)
+        configs = []
+        for name in "plain", "german":
+            self.write(name + "_settings.py", "import reader\n" + textwrap.dedent(SITES[name]))
+            config = self.django(name)
+            configs.append(dict(config, python_path=[packages] + config["python_path"]))
+        answer = self.zygote.ask({"cmd": "prepare", "sites": configs, "without": [], "deadline_seconds": 60})
+        self.assertEqual(answer, {"failed_import": "reader", "error": "it reads settings.DEBUG"})
 
 
 def _headers(response):

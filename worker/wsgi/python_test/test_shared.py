@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import unittest
 
 from zygotes import Refused, Zygotes
@@ -156,6 +157,41 @@ class Choice(Shared):
 
     def test_no_sites(self):
         self.assertEqual(self.prepared()["modules"], 0)
+
+
+class Relocation(Shared):
+    def test_code_that_requests_run(self):
+        self.package("busy", """
+def hot():
+    def inner():
+        return 1
+    return inner()
+def cold():
+    pass
+BEFORE = [hot.__code__, cold.__code__]
+""")
+        one, two = self.two("import busy")
+        for config in one, two:
+            home = os.path.join(self.dir, config["site"])
+            self.write(config["site"] + "/site_app.py", """
+                import busy, json
+
+                def application(environ, start_response):
+                    busy.hot()
+                    start_response("200 OK", [])
+                    inside = [busy.BEFORE[0].co_consts, busy.hot.__code__.co_consts]
+                    moved = [busy.hot.__code__ is not busy.BEFORE[0], busy.cold.__code__ is not busy.BEFORE[1]]
+                    moved.append(all(a is not b for a, b in zip(*inside) if hasattr(a, "co_code")))
+                    return [json.dumps([moved, busy.hot.__code__ == busy.BEFORE[0]]).encode()]
+            """)
+        for tricks in ["relocate"], []:
+            self.again()
+            configs = [dict(config, tricks=tricks) for config in (one, two)]
+            expected = bool(tricks) and sys.version_info >= (3, 11)
+            self.assertEqual(self.prepared(*configs)["tricks"], tricks if expected else [])
+            worker = self.worker(self.zygote, **configs[0])
+            worker.event()
+            self.assertEqual(json.loads(self.get(worker).body), [[expected, False, expected], True])
 
 
 class Trouble(Shared):

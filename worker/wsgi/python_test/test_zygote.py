@@ -1,6 +1,7 @@
 """The zygotes: who is forked from whom, what a worker of theirs is, and how all of it ends."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -135,6 +136,9 @@ class End(Zygotes):
         pids = [int(pid) for pid in done.stdout.split()]
         self.assertEqual(len(pids), 3)
         for pid in pids:  # they are our children now, as we are the next subreaper
+            end = os.pidfd_open(pid)
+            self.assertTrue(select.select([end], [], [], 10)[0], "process %d lives on" % pid)
+            os.close(end)
             os.waitpid(pid, 0)
 
 

@@ -50,7 +50,9 @@ def _load(name, origin, allowed):
         if spec is None or spec.origin != origin:
             raise ImportError("it is not at %s" % origin)
         importlib.import_module(name)
-    except BaseException as error:  # who reads settings meets _OutOfBounds
+    except _OutOfBounds as error:
+        raise FailedImport(name, str(error)) from None
+    except BaseException as error:  # SystemExit of a module too
         raise FailedImport(name, error_line(error)) from None
     strange = [new for new in list(sys.modules)[known:] if new not in allowed and _is_imported(new)]
     if strange:
