@@ -141,13 +141,14 @@ func whyNotReady(err error) Reason {
 	return ReasonCrash
 }
 
-// gone records the end of a worker that was ready.
+// gone records the end of a worker that was ready. It keeps its place until that
+// was observed: what it left behind, its socket above all, is removed by a name
+// that its successor will have.
 func (p *Pool) gone(m *member, w Worker) {
 	now := time.Now()
 	p.mu.Lock()
-	crashed := m.live()
-	if crashed {
-		m.leaveLocked(Draining, ReasonCrash)
+	if m.live() {
+		m.reason = ReasonCrash
 		p.totals.restarts++
 		p.trouble.crashed(m.started, m.ready, now)
 	}
@@ -157,13 +158,17 @@ func (p *Pool) gone(m *member, w Worker) {
 	if w.OOM() {
 		m.reason = ReasonOOM
 	}
-	p.removeLocked(m)
 	e := m.eventLocked(WorkerExited, now)
 	e.Worker = w
 	p.totals.lastExit = e
-	p.changedLocked()
 	p.mu.Unlock()
 	p.observe(e)
+
+	p.mu.Lock()
+	m.leaveLocked(Draining, m.reason)
+	p.removeLocked(m)
+	p.changedLocked()
+	p.mu.Unlock()
 }
 
 func (p *Pool) removeLocked(m *member) {
