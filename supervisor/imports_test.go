@@ -35,7 +35,7 @@ func own(paths []string) []string {
 func TestImports_KeepTheTable(t *testing.T) {
 	t.Parallel()
 	leaves := map[string][]string{ // and what of this module each may import
-		"supervisor/config":    {"apps/tomlfile", "supervisor/cron"},
+		"supervisor/config":    {"apps/tomlfile", "worker/account", "supervisor/cron"},
 		"supervisor/control":   {"worker/unixsock"},
 		"supervisor/cron":      nil,
 		"supervisor/dashboard": nil,
@@ -43,6 +43,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     nil,
 		"supervisor/task":      {"worker/process"},
+		"supervisor/watch":     nil,
 	}
 	packages := listPackages(t)
 	for leaf, may := range leaves {
@@ -78,6 +79,7 @@ func TestImports_OneHomeForEach(t *testing.T) {
 		"github.com/spf13/cobra":         {"cmd"},
 		"github.com/BurntSushi/toml":     {"apps/tomlfile"},
 		"github.com/hashicorp/go-plugin": {"worker"},
+		"github.com/fsnotify/fsnotify":   {"supervisor/watch"},
 		"github.com/mattn/go-sqlite3":    {"apps/db", "supervisor/journal"},
 		"os/exec":                        {"cmd", "worker"}, // who may start processes
 	}

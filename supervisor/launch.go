@@ -145,6 +145,10 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 		Processes:  c.Processes.Max,
 		StackSize:  c.StackSize,
 
+		Account: c.Account,
+		Umask:   c.Umask,
+		Locale:  c.Locale,
+
 		Preload:        wsgi.Preload(c.Preload.Mode),
 		Warmup:         c.Preload.Warmup,
 		WarmupStrict:   c.Preload.WarmupStrict,
@@ -167,6 +171,8 @@ func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 		Env:            environment(c),
 		Dir:            c.Home,
 		SocketDir:      sockets,
+		Account:        c.Account,
+		Umask:          c.Umask,
 		StartupTimeout: c.StartupTimeout,
 		Prepare:        t.limit,
 		Log:            t.log,

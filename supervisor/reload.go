@@ -29,27 +29,45 @@ type change struct {
 // writes to w: for one site, or for all when name is empty. A mistake in the file
 // changes nothing; a site whose new code does not start keeps its old workers.
 func (s *Supervisor) Reload(ctx context.Context, name string, w io.Writer) error {
+	if name == "" {
+		return s.reload(ctx, nil, w)
+	}
+	return s.reload(ctx, func() []string { return []string{name} }, w)
+}
+
+// reload is Reload for the sites that which names, while no other reload runs; for
+// all when it is nil.
+func (s *Supervisor) reload(ctx context.Context, which func() []string, w io.Writer) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	var names []string
+	if which != nil {
+		if names = which(); len(names) == 0 {
+			return nil
+		}
+	}
 	cfg, err := s.read()
 	if err != nil {
 		return err
 	}
-	changes, err := s.compare(cfg, name)
+	changes, err := s.compare(cfg, names)
 	if err != nil {
 		return err
 	}
+	defer s.watching.refresh()
 	return s.apply(ctx, cfg, changes, w)
 }
 
 // ReloadAndLog is Reload for when nobody waits for the answer.
-func (s *Supervisor) ReloadAndLog(ctx context.Context) {
+func (s *Supervisor) ReloadAndLog(ctx context.Context) { s.reloadAndLog(ctx, nil) }
+
+func (s *Supervisor) reloadAndLog(ctx context.Context, which func() []string) {
 	var did strings.Builder
-	err := s.Reload(ctx, "", &did)
+	err := s.reload(ctx, which, &did)
 	for line := range strings.Lines(did.String()) {
 		s.log.Info("reload", "change", strings.TrimSpace(line))
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		s.log.Error("reload failed", "error", err)
 	}
 }
@@ -83,10 +101,12 @@ func (s *Supervisor) read() (*config.Config, error) {
 	return cfg, nil
 }
 
-// compare finds what to do to each site. name limits it to one, whose workers are
+// compare finds what to do to each site. names limit it to some, whose workers are
 // replaced in any case.
-func (s *Supervisor) compare(cfg *config.Config, name string) ([]change, error) {
+func (s *Supervisor) compare(cfg *config.Config, names []string) ([]change, error) {
 	var changes []change
+	named := len(names) > 0
+	wanted := func(name string) bool { return !named || slices.Contains(names, name) }
 	old := map[string]*site{}
 	for _, t := range s.all() {
 		old[t.name] = t
@@ -94,7 +114,7 @@ func (s *Supervisor) compare(cfg *config.Config, name string) ([]change, error) 
 	for _, c := range cfg.Sites {
 		t := old[c.Name]
 		delete(old, c.Name)
-		if name != "" && c.Name != name {
+		if !wanted(c.Name) {
 			continue
 		}
 		if t == nil {
@@ -102,7 +122,7 @@ func (s *Supervisor) compare(cfg *config.Config, name string) ([]change, error) 
 			continue
 		}
 		ch := compareSite(t, c)
-		if ch.roll == "" && name != "" {
+		if ch.roll == "" && named {
 			ch.roll = "asked for"
 		}
 		if ch.roll != "" || len(ch.what) > 0 {
@@ -110,12 +130,12 @@ func (s *Supervisor) compare(cfg *config.Config, name string) ([]change, error) 
 		}
 	}
 	for gone, t := range old {
-		if name == "" || gone == name {
+		if wanted(gone) {
 			changes = append(changes, change{site: t})
 		}
 	}
-	if name != "" && len(changes) == 0 {
-		_, err := s.site(name)
+	if named && len(changes) == 0 {
+		_, err := s.site(names[0])
 		return nil, err
 	}
 	return changes, nil
@@ -130,7 +150,7 @@ var keys = map[string]string{
 	"MaximumRequests": "maximum_requests", "RestartInterval": "restart_interval", "MemoryLimit": "memory_limit",
 	"MemoryLimitHard": "memory_limit_hard", "CPUTimeLimit": "cpu_time_limit", "CPUPriority": "cpu_priority",
 	"StackSize": "stack_size", "MaxClientsPerIP": "max_clients_per_ip",
-	"Python": "python_home", "PythonPath": "python_path", "WSGI": "wsgi",
+	"Account": "user or group", "Python": "python_home", "PythonPath": "python_path", "WSGI": "wsgi",
 	"Services": "service", "ReloadOn": "reload_on",
 }
 

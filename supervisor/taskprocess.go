@@ -56,6 +56,9 @@ func (t *site) startTask(c *config.Site, command config.Command, id string) (tas
 		Env:    taskEnvironment(c),
 		Dir:    c.Home,
 		Output: output,
+
+		Account: c.Account,
+		Umask:   c.Umask,
 	})
 	if err != nil {
 		return nil, err // a nil process in the interface would not be nil

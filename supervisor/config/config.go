@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/worker/account"
 )
 
 // Config is a whole sites.toml with its includes.
@@ -53,7 +54,12 @@ type Site struct {
 	PythonPath []string // absolute
 	Home       string   // absolute working directory
 
-	Env map[string]string
+	Env map[string]string // env, over what env_file says
+
+	Account *account.Account // nil: whoever runs multisite
+	Umask   *int             // nil: multisite's
+	Lang    string           // LANG
+	Locale  string           // LC_ALL; "": not set
 
 	Processes Range
 	Threads   int

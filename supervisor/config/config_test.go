@@ -81,7 +81,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 1},
 			ServerName: "blog.example.com", Aliases: []string{},
 			Kind: WSGI, Settings: "project.blog",
-			Python: dir + "/venv/bin/python3", PythonPath: []string{}, Home: dir, Env: map[string]string{},
+			Python: dir + "/venv/bin/python3", PythonPath: []string{}, Home: dir, Env: map[string]string{}, Lang: "C.UTF-8",
 			Processes: Range{1, 1}, Threads: 1, Preload: defaultPreload(), ListenBacklog: 100,
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
 			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second,
@@ -96,6 +96,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 func TestLoad_ReadsEveryKey(t *testing.T) {
 	t.Parallel()
 	dir := project(t)
+	write(t, dir+"/site.env", "FROM_FILE=yes\nEMPTY=not\n", 0o600)
 	c := mustLoad(t, dir, `
 listen = ["127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"]
 state_dir = "var"
@@ -111,6 +112,10 @@ wsgi = "project.wsgi:application"
 python_home = "prefix"
 python_path = ["src", "/"]
 home = "run"
+umask = "027"
+lang = "de_CH.UTF-8"
+locale = "C"
+env_file = "site.env"
 env = { LANG = "C", EMPTY = "" }
 processes = { min = 0, max = 5 }
 threads = 3
@@ -139,6 +144,7 @@ stack_size = "512KiB"
 max_clients_per_ip = 20
 static = { "/static" = "static", "/a/media/" = "media" }
 `)
+	umask := 0o27
 	want := &Config{
 		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", Dashboard: "127.0.0.1:8081",
 		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
@@ -152,7 +158,8 @@ static = { "/static" = "static", "/a/media/" = "media" }
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",
 			Python: dir + "/prefix/bin/python", PythonPath: []string{dir + "/src", "/"}, Home: dir + "/run",
-			Env:       map[string]string{"LANG": "C", "EMPTY": ""},
+			Env:   map[string]string{"LANG": "C", "EMPTY": "", "FROM_FILE": "yes"},
+			Umask: &umask, Lang: "de_CH.UTF-8", Locale: "C",
 			Processes: Range{0, 5}, Threads: 3, ListenBacklog: 0,
 			Preload:      Preload{Mode: "false", Warmup: []string{"/", "/admin/login/"}, WarmupStrict: true, Immortal: "on"},
 			QueueTimeout: time.Second, RequestTimeout: 2 * time.Second, StartupTimeout: 3 * time.Second,

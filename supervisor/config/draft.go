@@ -20,6 +20,8 @@ type draft struct {
 	python *said // python_home
 	names  []nameAt
 
+	identity identity
+
 	services, cron map[string]task
 }
 
@@ -29,6 +31,7 @@ func newDraft(dir string) *draft {
 		PythonPath:      []string{},
 		Home:            dir,
 		Env:             map[string]string{},
+		Lang:            "C.UTF-8",
 		Processes:       Range{1, 1},
 		Preload:         defaultPreload(),
 		ListenBacklog:   100,
@@ -75,6 +78,8 @@ func (d *draft) readCommon() {
 	if t.Path("home", &d.Home) {
 		checkDir(t, "home", d.Home)
 	}
+	d.readIdentity()
+	d.readEnvFile()
 	d.readEnv()
 	d.readProcesses()
 	d.readPreload()

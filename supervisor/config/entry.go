@@ -114,6 +114,7 @@ func (l *loader) finishSite(d *draft) {
 		d.table.Reject("a key of Python sites; this is a Go site", "", append([]string{"python_home", "python_path", "stack_size"}, preloadKeys...)...)
 	}
 	d.checkLimits()
+	l.finishIdentity(d)
 	if d.Processes.Min < d.Processes.Max && d.InactivityTimeout == 0 {
 		d.InactivityTimeout = idleByDefault
 	}
