@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/multisite/multisite/worker"
@@ -17,6 +19,7 @@ func main() {
 	http.HandleFunc("/", hello)
 	http.HandleFunc("/sleep", sleep)
 	http.HandleFunc("/stream", stream)
+	http.HandleFunc("/leak", leak)
 	http.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	http.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("as asked") })
 	worker.Serve(http.DefaultServeMux)
@@ -31,6 +34,21 @@ func hello(w http.ResponseWriter, r *http.Request) {
 func sleep(w http.ResponseWriter, r *http.Request) {
 	ms, _ := strconv.Atoi(r.FormValue("ms")) // 0: at once
 	time.Sleep(time.Duration(ms) * time.Millisecond)
+	hello(w, r)
+}
+
+// leaked is what leak keeps for as long as the process lives.
+var leaked struct {
+	sync.Mutex
+	all [][]byte
+}
+
+// leak keeps ?mb= megabytes, touched so that they count as resident.
+func leak(w http.ResponseWriter, r *http.Request) {
+	mb, _ := strconv.Atoi(r.FormValue("mb"))
+	leaked.Lock()
+	defer leaked.Unlock()
+	leaked.all = append(leaked.all, bytes.Repeat([]byte("x"), mb<<20))
 	hello(w, r)
 }
 
