@@ -15,22 +15,22 @@ import (
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{quick: true, log: io.Discard}
-	cleanup, err := b.prepare(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	cleanup, prepareErr := b.prepare(t.Context())
 	t.Cleanup(func() {
+		defer cleanup()
 		all, err := allProcs()
 		if err != nil {
 			t.Error(err)
 		}
 		for _, p := range all {
-			if strings.Contains(p.command, b.tmp) {
+			if b.tmp != "" && strings.Contains(p.command, b.tmp) {
 				t.Errorf("process %d is left: %s", p.pid, p.command)
 			}
 		}
-		cleanup()
 	})
+	if prepareErr != nil {
+		t.Fatal(prepareErr)
+	}
 	return b
 }
 
