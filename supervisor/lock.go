@@ -28,7 +28,7 @@ type lock struct{ file *os.File }
 func pidFile(stateDir string) string { return filepath.Join(stateDir, "multisite.pid") }
 
 func takeLock(stateDir string) (*lock, error) {
-	if err := os.MkdirAll(stateDir, 0o711); err != nil {
+	if err := makeStateDir(stateDir); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
 	}
 	f, err := os.OpenFile(pidFile(stateDir), os.O_RDWR|os.O_CREATE, 0o644)
@@ -52,6 +52,18 @@ func takeLock(stateDir string) (*lock, error) {
 		return nil, err
 	}
 	return &lock{file: f}, nil
+}
+
+// makeStateDir makes a directory that sites of other users may pass through,
+// whatever our umask is. One that is there stays as it is.
+func makeStateDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o711)
 }
 
 // release empties the file and drops the lock. The file stays: removing a locked

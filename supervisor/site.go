@@ -134,13 +134,17 @@ func hostsOf(c *config.Site) []string {
 func (t *site) staticRoutes() []proxy.Static {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	var as func(func()) error
+	if t.cfg.Account != nil {
+		as = t.cfg.Account.Do
+	}
 	var routes []proxy.Static
 	for _, prefix := range slices.Backward(slices.Sorted(maps.Keys(t.cfg.Static))) { // the longer of two first
-		routes = append(routes, proxy.Static{Prefix: t.cfg.Mount + prefix, Dirs: []string{t.cfg.Static[prefix]}, Only: true})
+		routes = append(routes, proxy.Static{Prefix: t.cfg.Mount + prefix, Dirs: []string{t.cfg.Static[prefix]}, Only: true, As: as})
 	}
 	for _, s := range t.static {
 		if _, named := t.cfg.Static[strings.TrimPrefix(s.URL, t.cfg.Mount)]; !named && len(s.Dirs) > 0 {
-			routes = append(routes, proxy.Static{Prefix: s.URL, Dirs: s.Dirs})
+			routes = append(routes, proxy.Static{Prefix: s.URL, Dirs: s.Dirs, As: as})
 		}
 	}
 	return routes

@@ -39,6 +39,9 @@ func (c *cli) checkCommand() *cobra.Command {
 					return err
 				}
 			}
+			for _, warning := range supervisor.Warnings(cfg) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "multisite: warning:", warning)
+			}
 			path, _ := c.path()
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: no mistakes (%d sites)\n", path, len(cfg.Sites))
 			return nil

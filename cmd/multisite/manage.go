@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/apps"
 	"github.com/multisite/multisite/apps/tomlfile"
@@ -76,6 +77,12 @@ func manage(cmd *cobra.Command, cfg *config.Config, site *config.Site, args []st
 	case config.WSGI:
 		return supervisor.ManagePython(cfg, site, args)
 	case config.Apps:
+		if site.Umask != nil {
+			unix.Umask(*site.Umask)
+		}
+		if err := site.Account.Become(); err != nil {
+			return err
+		}
 		opts := apps.Options{StateDir: cfg.StateDir}
 		if code := apps.Manage(cmd.Context(), site.Settings, opts, args, os.Stdin, cmd.OutOrStdout(), cmd.ErrOrStderr()); code != 0 {
 			return &exitError{code}

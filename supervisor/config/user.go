@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -143,6 +144,11 @@ func (l *loader) checkReach(d *draft) {
 		}
 		if err := d.Account.May(need.want, need.path); err != nil {
 			d.table.Problem(need.key, err.Error(), "")
+		}
+	}
+	for _, prefix := range slices.Sorted(maps.Keys(d.Static)) {
+		if err := d.Account.May(account.Run, d.Static[prefix]); err != nil {
+			d.table.Problem("static", err.Error(), "the front door reads a site's files as the site's user")
 		}
 	}
 	switch {

@@ -15,6 +15,29 @@ type Static struct {
 	Dirs   []string
 	// Only says that what is not found here is not asked of a worker.
 	Only bool
+	// As runs a function with the rights of the site's user; nil: with ours. A site
+	// may name any directory as its own.
+	As func(func()) error
+}
+
+// open opens a file below dir; a symbolic link that leads out of it is not followed.
+func (s Static) open(dir, name string) (f *os.File, err error) {
+	open := func() {
+		var root *os.Root
+		if root, err = os.OpenRoot(dir); err != nil {
+			return
+		}
+		defer root.Close()
+		f, err = root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // or a named pipe would hold us
+	}
+	if s.As == nil {
+		open()
+		return f, err
+	}
+	if asErr := s.As(open); asErr != nil {
+		return nil, asErr
+	}
+	return f, err
 }
 
 // serveStatic answers from the site's static directories. False: not a file of theirs.
@@ -44,22 +67,16 @@ func (e *exchange) serveFrom(s Static, name string) bool {
 		return false
 	}
 	for _, dir := range s.Dirs {
-		if e.serveFile(dir, name) {
+		if e.serveFile(s, dir, name) {
 			return true
 		}
 	}
 	return false
 }
 
-// serveFile serves a regular file below dir; a symbolic link that leads out of
-// it is not followed.
-func (e *exchange) serveFile(dir, name string) bool {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return false
-	}
-	defer root.Close()
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // or a named pipe would hold us
+// serveFile serves a regular file below dir.
+func (e *exchange) serveFile(s Static, dir, name string) bool {
+	f, err := s.open(dir, name)
 	if err != nil {
 		return false
 	}
