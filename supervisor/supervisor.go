@@ -28,6 +28,7 @@ type Options struct {
 	Version string
 	Program string    // this binary, which runs the built-in Go apps as `multisite worker`
 	Console io.Writer // gets every log line; nil: only the files do
+	Watch   bool      // reload every site whose code changes
 }
 
 // Supervisor runs the sites of one sites.toml.
@@ -51,6 +52,7 @@ type Supervisor struct {
 	page      net.Listener // of the dashboard; nil: none
 	control   *control.Server
 	servers   []*http.Server
+	watching  *watching
 
 	groupsOnce sync.Once
 	groups     *process.Groups // see controlGroups
@@ -123,6 +125,9 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := s.recallScales(); err != nil {
 		return err
 	}
+	if s.watching, err = s.newWatching(o.Watch); err != nil {
+		return err
+	}
 	s.control, err = control.Listen(s.stateDir, s)
 	return err
 }
@@ -184,6 +189,9 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { s.sampleMemory(sampling) })
 	serving.Go(func() { s.watchLimits(sampling) })
+	watching, stopWatching := context.WithCancel(context.Background())
+	defer stopWatching()
+	serving.Go(func() { s.watching.run(watching) })
 	failed := s.serve(&serving)
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 
@@ -193,6 +201,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	case <-s.stop:
 	case err = <-failed:
 	}
+	stopWatching()
 	s.drain(force)
 	s.running.Wait()
 	close(s.ended)
@@ -282,6 +291,9 @@ func (s *Supervisor) close(ctx context.Context) {
 		defer cancel()
 		s.control.Close(ctx)
 		_ = os.Remove(control.SocketPath(s.stateDir)) // the next up would remove it
+	}
+	if s.watching != nil {
+		s.watching.watcher.Close()
 	}
 	for _, l := range s.listeners {
 		l.Close()

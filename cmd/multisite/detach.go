@@ -21,7 +21,7 @@ type outcome struct {
 
 // upDetached starts `multisite up` in a session of its own and returns when that
 // says how it went.
-func (c *cli) upDetached(stdout io.Writer) error {
+func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err // said here, where the hint is read
@@ -48,6 +48,9 @@ func (c *cli) upDetached(stdout io.Writer) error {
 	if path, named := c.path(); named {
 		cmd.Args = append(cmd.Args, "--config", path)
 	}
+	if watch {
+		cmd.Args = append(cmd.Args, "--watch")
+	}
 	cmd.Stdout, cmd.Stderr = out, out // only a crash of the supervisor itself writes there
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -70,7 +73,7 @@ func (c *cli) upDetached(stdout io.Writer) error {
 }
 
 // upReporting is the background half of `up -d`.
-func (c *cli) upReporting(ctx context.Context, to *os.File) error {
+func (c *cli) upReporting(ctx context.Context, watch bool, to *os.File) error {
 	said := false
 	tell := func(summary string, err error) {
 		var text strings.Builder
@@ -80,7 +83,7 @@ func (c *cli) upReporting(ctx context.Context, to *os.File) error {
 		to.Close()
 		said = true
 	}
-	err := c.up(ctx, nil, tell)
+	err := c.up(ctx, watch, nil, tell)
 	if !said {
 		tell("", err)
 	}

@@ -26,6 +26,8 @@ type running struct {
 	out  *screen // what it printed
 	log  *screen // and logged
 	end  *end
+
+	flags []string // of `multisite up`
 }
 
 // end is how the process ended, once ch is closed.
@@ -54,7 +56,7 @@ func (r *running) in(t *testing.T) *running {
 // start runs `multisite up` and returns when it says how its sites are.
 func (r *running) start() {
 	r.t.Helper()
-	cmd := command(r.t, r.dir, "multisite", "up")
+	cmd := command(r.t, r.dir, "multisite", append([]string{"up"}, r.flags...)...)
 	cmd.Stdout, cmd.Stderr = r.out, r.log
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)

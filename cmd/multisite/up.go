@@ -19,7 +19,7 @@ import (
 )
 
 func (c *cli) upCommand() *cobra.Command {
-	var detach bool
+	var detach, watch bool
 	var reportFD int
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -27,21 +27,22 @@ func (c *cli) upCommand() *cobra.Command {
 		Long: "Start every site of sites.toml and serve, in the foreground.\n" +
 			"With -d it goes on in the background; the command returns once every site is\n" +
 			"ready (exit 0), or says which is not (exit 1; the others are served).",
-		Args: exactly(0, "up [-d]"),
+		Args: exactly(0, "up [-d] [--watch]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case detach:
-				return c.upDetached(cmd.OutOrStdout())
+				return c.upDetached(cmd.OutOrStdout(), watch)
 			case reportFD > 0:
-				return c.upReporting(cmd.Context(), os.NewFile(uintptr(reportFD), "report"))
+				return c.upReporting(cmd.Context(), watch, os.NewFile(uintptr(reportFD), "report"))
 			}
-			return c.up(cmd.Context(), os.Stderr, func(summary string, err error) {
+			return c.up(cmd.Context(), watch, os.Stderr, func(summary string, err error) {
 				fmt.Fprint(cmd.OutOrStdout(), summary)
 				report(os.Stderr, err)
 			})
 		},
 	}
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once every site is ready, and go on in the background")
+	cmd.Flags().BoolVar(&watch, "watch", false, "for development: reload every site whose code changes")
 	cmd.Flags().IntVar(&reportFD, "report-fd", 0, "descriptor on which the background process reports to up -d")
 	_ = cmd.Flags().MarkHidden("report-fd") // it exists
 	return cmd
@@ -50,7 +51,7 @@ func (c *cli) upCommand() *cobra.Command {
 // up runs the supervisor until it is told to end: by one SIGTERM, SIGINT or
 // `multisite down` when the requests in flight are answered, by a second at once.
 // settled is called when every site is ready, or with the error of those that are not.
-func (c *cli) up(ctx context.Context, console io.Writer, settled func(summary string, err error)) error {
+func (c *cli) up(ctx context.Context, watch bool, console io.Writer, settled func(summary string, err error)) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func (c *cli) up(ctx context.Context, console io.Writer, settled func(summary st
 	if err != nil {
 		return err
 	}
-	s, err := supervisor.New(supervisor.Options{Load: c.load, Version: version(), Program: program, Console: console})
+	s, err := supervisor.New(supervisor.Options{Load: c.load, Version: version(), Program: program, Console: console, Watch: watch})
 	if err != nil {
 		return explainListen(err)
 	}
@@ -140,7 +141,7 @@ func summary(ctx context.Context, cfg *config.Config, s *supervisor.Supervisor) 
 			site.Name, siteURL(site, s.Addrs()), st.State, st.Processes.Ready, st.Processes.Desired)
 	}
 	for _, site := range cfg.Sites {
-		if site.Kind != config.Apps {
+		if site.Kind != config.Apps || site.Account != nil { // a database of another user's is theirs to open
 			continue
 		}
 		has, err := apps.HasSuperuser(ctx, site.Settings, apps.Options{StateDir: cfg.StateDir})

@@ -101,7 +101,7 @@ func (w *Watcher) add(dir string) bool {
 		if !said {
 			w.log.Warn("not every directory is watched: raise fs.inotify.max_user_watches (sysctl)", "error", err)
 		}
-	case err != nil && !errors.Is(err, os.ErrNotExist): // that one has just gone
+	case err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, fsnotify.ErrClosed): // it or we have just gone
 		w.log.Warn("not watched", "directory", dir, "error", err)
 	}
 	return err == nil
