@@ -31,6 +31,10 @@ func TestReapOrphans_TakesNobodysAndNoOther(t *testing.T) {
 	defer reaping.Wait()
 	defer cancel()
 
+	late := exec.Command("/bin/sh", "-c", "exit 5") // dead long before anybody asks how it ended
+	if err := late.Start(); err != nil {
+		t.Fatal(err)
+	}
 	orphans := make(chan string, 1000)
 	var running sync.WaitGroup
 	for range 8 {
@@ -63,6 +67,9 @@ func TestReapOrphans_TakesNobodysAndNoOther(t *testing.T) {
 	for pid := range orphans {
 		n++
 		waitReaped(t, pid)
+	}
+	if _ = late.Wait(); late.ProcessState.ExitCode() != 5 {
+		t.Errorf("one that is waited for late: %v, want exit status 5", late.ProcessState)
 	}
 	if n < 200 {
 		t.Errorf("%d orphans told their number, want 200 or more", n)
