@@ -110,11 +110,12 @@ func (g *generation) close() {
 	_ = os.RemoveAll(g.sockets) // wiped before its name is used again
 }
 
-// joinProjects lets generations that start together share what they load.
+// joinProjects lets generations that start together share what they load. A site
+// that sleeps starts alone, when somebody asks for it.
 func joinProjects(generations []*generation, log *slog.Logger) {
 	groups := map[string][]*wsgi.Runtime{}
 	for _, g := range generations {
-		if g.python != nil && g.python.Preloads() {
+		if g.python != nil && g.python.Preloads() && g.cfg.Processes.Min > 0 {
 			key := g.python.ProjectKey()
 			groups[key] = append(groups[key], g.python)
 		}

@@ -68,7 +68,7 @@ func (r *Runtime) launch(ctx context.Context, id, path string, listener *os.File
 }
 
 func (r *Runtime) launchForked(ctx context.Context, id, path string, listener *os.File) (*Worker, error) {
-	m, err := r.getMould(ctx)
+	m, err := r.getMould(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,7 @@ func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
 // mould is what a site's workers are made from: its zygote, or the project's for
 // a site that loads its code in each worker, or a fresh interpreter.
 type mould struct {
+	single  bool          // for a site of one worker
 	ready   chan struct{} // closed when all below is set
 	zygote  *zygote
 	project *Project // that forks workers itself
@@ -79,14 +80,14 @@ type mould struct {
 
 // getMould returns what workers are made from; the first call makes it. A mould
 // that failed or whose zygote has died is made anew by the next call.
-func (r *Runtime) getMould(ctx context.Context) (*mould, error) {
+func (r *Runtime) getMould(ctx context.Context, id string) (*mould, error) {
 	r.mu.Lock()
 	if r.isClosed() {
 		r.mu.Unlock()
 		return nil, errClosed
 	}
-	if r.mould == nil || r.mould.spent() {
-		m := &mould{ready: make(chan struct{})}
+	if r.mould == nil || r.mould.spent() || r.mould.outgrown(id) {
+		m := &mould{ready: make(chan struct{}), single: r.opts.Processes == 1 && firstOf(id)}
 		r.mould = m
 		project := r.chooseProjectLocked()
 		r.making.Go(func() { r.make(m, project) })
@@ -123,10 +124,29 @@ func (m *mould) spent() bool {
 	}
 }
 
+// firstOf tells whether an id is that of a site's first worker.
+func firstOf(id string) bool { return strings.HasSuffix(id, "/1") }
+
+// outgrown tells whether a mould for one worker is asked for another: the site was
+// scaled, and a zygote pays from the second worker on.
+func (m *mould) outgrown(id string) bool {
+	select {
+	case <-m.ready:
+		return m.single && m.err == nil && !firstOf(id)
+	default:
+		return false
+	}
+}
+
 // make makes the mould. Where it can not be a zygote of the site, that is said
 // once in the log and kept for status.
 func (r *Runtime) make(m *mould, project *Project) {
 	defer close(m.ready)
+	if m.single && len(project.members) == 1 {
+		m.note = "one worker"
+		project.release(r, 1)
+		return
+	}
 	z, err := project.get(r.closed)
 	if err == nil && project.leftOut[r.opts.Site] {
 		project.release(r, 1)
@@ -142,7 +162,7 @@ func (r *Runtime) make(m *mould, project *Project) {
 		}
 		return
 	}
-	if r.opts.Processes == 1 {
+	if m.single {
 		m.project, m.note = project, "on (project)"
 		return // its one worker is forked from the project zygote
 	}
