@@ -42,6 +42,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/journal":   nil,
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     nil,
+		"supervisor/systemd":   nil,
 		"supervisor/task":      {"worker/process"},
 		"supervisor/watch":     nil,
 	}
@@ -76,12 +77,14 @@ func TestImports_KeepTheTable(t *testing.T) {
 func TestImports_OneHomeForEach(t *testing.T) {
 	t.Parallel()
 	homes := map[string][]string{
-		"github.com/spf13/cobra":         {"cmd"},
-		"github.com/BurntSushi/toml":     {"apps/tomlfile"},
-		"github.com/hashicorp/go-plugin": {"worker"},
-		"github.com/fsnotify/fsnotify":   {"supervisor/watch"},
-		"github.com/mattn/go-sqlite3":    {"apps/db", "supervisor/journal"},
-		"os/exec":                        {"cmd", "worker"}, // who may start processes
+		"github.com/spf13/cobra":                      {"cmd"},
+		"github.com/BurntSushi/toml":                  {"apps/tomlfile"},
+		"github.com/hashicorp/go-plugin":              {"worker"},
+		"github.com/coreos/go-systemd/v22/daemon":     {"supervisor/systemd"},
+		"github.com/coreos/go-systemd/v22/activation": {"supervisor/systemd"},
+		"github.com/fsnotify/fsnotify":                {"supervisor/watch"},
+		"github.com/mattn/go-sqlite3":                 {"apps/db", "supervisor/journal"},
+		"os/exec":                                     {"cmd", "worker"}, // who may start processes
 	}
 	used := map[string]bool{}
 	for _, p := range listPackages(t) {

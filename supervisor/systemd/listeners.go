@@ -1,0 +1,45 @@
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/coreos/go-systemd/v22/activation"
+)
+
+// Listeners returns the sockets that were handed to us, in the order of the unit,
+// none when there are none. The environment does not tell of them any more.
+func Listeners() ([]net.Listener, error) {
+	var listeners []net.Listener
+	var errs []error
+	for _, f := range activation.Files(true) {
+		l, err := listener(f)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("socket activation: %s: %w", f.Name(), err))
+			continue
+		}
+		listeners = append(listeners, l)
+	}
+	if len(errs) > 0 {
+		for _, l := range listeners {
+			l.Close()
+		}
+		return nil, errors.Join(errs...)
+	}
+	return listeners, nil
+}
+
+func listener(f *os.File) (net.Listener, error) {
+	defer f.Close() // the listener has its own
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("not a socket to listen on: %w", err)
+	}
+	if network := l.Addr().Network(); network != "tcp" {
+		l.Close()
+		return nil, fmt.Errorf("a %s socket, not TCP: write a port or an address as ListenStream=", network)
+	}
+	return l, nil
+}

@@ -1,0 +1,122 @@
+// Package systemd speaks with the service manager that may have started us: it is
+// told when the sites are ready, when they reload and when they end (sd_notify(3)),
+// that we are alive as long as we are, and it may hand us sockets that it listens
+// on (sd_listen_fds(3)). Where nobody asks for it in our environment, nothing is said.
+package systemd
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// Notifier tells the service manager what state we are in. It never says ready
+// before the first Ready, nor after Stopping.
+type Notifier struct {
+	log *slog.Logger
+
+	mu sync.Mutex
+	// mu protects state, and the order of messages
+	state state
+}
+
+type state int
+
+const (
+	starting state = iota
+	ready
+	stopping
+)
+
+// NewNotifier returns a Notifier that has said nothing yet.
+func NewNotifier(log *slog.Logger) *Notifier { return &Notifier{log: log} }
+
+// Ready says that we have started. status is one line for a person.
+func (n *Notifier) Ready(status string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state != stopping {
+		n.state = ready
+		n.sendLocked(daemon.SdNotifyReady, "STATUS="+oneLine(status))
+	}
+}
+
+// Reloading says that a reload begins. reloaded is to be called at its end.
+func (n *Notifier) Reloading() (reloaded func(status string)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state != ready {
+		return func(string) {}
+	}
+	n.sendLocked(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()), "STATUS=reloading")
+	return n.Ready
+}
+
+// Stopping says that we end.
+func (n *Notifier) Stopping(status string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.state = stopping
+	n.sendLocked(daemon.SdNotifyStopping, "STATUS="+oneLine(status))
+}
+
+func (n *Notifier) sendLocked(lines ...string) {
+	if _, err := daemon.SdNotify(false, strings.Join(lines, "\n")); err != nil {
+		n.log.Warn("the service manager was not told", "message", lines[0], "error", err)
+	}
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// answerTime is how long a check may take for us to count as alive.
+const answerTime = time.Second
+
+// Watchdog says that we are alive, twice in the time in which it must be said,
+// until ctx ends: but only while check returns within a second. A check that hangs
+// is left behind, and is the reason why we will be killed.
+func (n *Notifier) Watchdog(ctx context.Context, check func()) {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		n.log.Warn("no watchdog", "error", err)
+	}
+	if interval == 0 {
+		return
+	}
+	ticker := time.NewTicker(interval / 2)
+	defer ticker.Stop()
+	var checking chan struct{} // closed when the check has returned; nil: none runs
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if checking == nil {
+			done := make(chan struct{})
+			checking = done
+			go func() {
+				defer close(done)
+				check()
+			}()
+		}
+		select {
+		case <-checking:
+			checking = nil
+			n.alive()
+		case <-time.After(answerTime):
+			n.log.Error("the supervisor does not answer: the watchdog is not told", "limit", answerTime)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *Notifier) alive() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sendLocked(daemon.SdNotifyWatchdog)
+}
