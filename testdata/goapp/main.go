@@ -18,6 +18,7 @@ func main() {
 	fmt.Println("goapp: starting")
 	http.HandleFunc("/", hello)
 	http.HandleFunc("/sleep", sleep)
+	http.HandleFunc("/whoami", whoami)
 	http.HandleFunc("/stream", stream)
 	http.HandleFunc("/leak", leak)
 	http.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(3) })

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/multisite/multisite/worker/account"
+)
+
+const userSite = `
+[site.shop]
+server_name = "shop.example.com"
+wsgi = "whoami:application"
+home = "code"
+python_home = "${PYTHON}"
+user = "4711"
+group = "4712"
+umask = "027"
+env_file = "secret.env"
+`
+
+// TestCheck_AsAnotherUser loads the code as the site's user does.
+func TestCheck_AsAnotherUser(t *testing.T) {
+	t.Parallel()
+	dir := newUsersDir(t, userSite)
+	code := filepath.Join(dir, "code")
+	if got := runIn(t, dir, "check"); got.code != 0 || got.stderr != "" {
+		t.Errorf("exit %d: %s", got.code, got.stderr)
+	}
+	chmod(t, filepath.Join(code, "whoami.py"), 0o666)
+	want := "multisite: warning: site shop runs as 4711, and everybody may write " + filepath.Join(code, "whoami.py") + "\n"
+	if got := runIn(t, dir, "check"); got.code != 0 || got.stderr != want {
+		t.Errorf("exit %d: %swant %s", got.code, got.stderr, want)
+	}
+	chmod(t, filepath.Join(code, "whoami.py"), 0o600)
+	if got := runIn(t, dir, "check"); got.code == 0 || !strings.Contains(got.stderr, "PermissionError") {
+		t.Errorf("the code is closed: exit %d: %s", got.code, got.stderr)
+	}
+	chmod(t, code, 0o700)
+	want = "multisite: error: sites.toml:5: site.shop.home: user \"4711\" may not enter " + code + "\n"
+	for _, args := range [][]string{{"check"}, {"up"}} {
+		if got := runIn(t, dir, args...); got.code != 2 || got.stderr != want {
+			t.Errorf("%s: exit %d: %swant %s", args, got.code, got.stderr, want)
+		}
+	}
+}
+
+// TestCheck_NeedsRootForAnotherUser runs multisite itself as a user.
+func TestCheck_NeedsRootForAnotherUser(t *testing.T) {
+	t.Parallel()
+	dir := newUsersDir(t, userSite)
+	chmod(t, filepath.Join(dir, "sites.toml"), 0o644)
+	chmod(t, filepath.Join(dir, "secret.env"), 0o644)
+	for _, tt := range []struct {
+		uid, gid int
+		command  string
+		code     int
+		stderr   string
+	}{
+		{4811, 4812, "check", 2, "multisite: error: sites.toml:7: site.shop.user: user \"4711\" needs multisite to run as root\n" +
+			"multisite: hint: start it as root, or as that user; or leave user out\n"},
+		{4811, 4812, "up", 2, "multisite: error: sites.toml:7: site.shop.user: user \"4711\" needs multisite to run as root\n" +
+			"multisite: hint: start it as root, or as that user; or leave user out\n"},
+		{4711, 4712, "check", 0, ""},
+	} {
+		a := account.Account{UID: tt.uid, GID: tt.gid}
+		var stderr bytes.Buffer
+		cmd := command(t, dir, programForAll(t, dir), tt.command)
+		cmd.Stderr, cmd.SysProcAttr = &stderr, &syscall.SysProcAttr{Credential: a.Credential()}
+		_ = cmd.Run() // its exit code tells
+		if cmd.ProcessState.ExitCode() != tt.code || stderr.String() != tt.stderr {
+			t.Errorf("%s as %d: exit %d: %s", tt.command, tt.uid, cmd.ProcessState.ExitCode(), stderr.String())
+		}
+	}
+}
+
+// TestManage_AsAnotherUser runs a management command as the site's user, with its
+// environment, of which nothing is on the command line.
+func TestManage_AsAnotherUser(t *testing.T) {
+	t.Parallel()
+	dir := newUsersDir(t, userSite+"settings = \"shop_settings\"\n")
+	code := filepath.Join(dir, "code")
+	management := "import json, whoami\ndef execute_from_command_line(argv):\n" +
+		"    print(json.dumps(dict(whoami.whoami(), argv=argv, cmdline=open('/proc/self/cmdline').read())))\n"
+	for name, text := range map[string]string{"django/__init__.py": "", "django/core/__init__.py": "", "django/core/management/__init__.py": management} {
+		path := filepath.Join(code, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := runIn(t, dir, "manage", "shop", "migrate")
+	var told struct {
+		who
+		Argv    []string `json:"argv"`
+		Cmdline string   `json:"cmdline"`
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &told); err != nil {
+		t.Fatalf("exit %d, %v: %s%s", got.code, err, got.stdout, got.stderr)
+	}
+	if told.UIDs[2] != 4711 || told.GIDs[2] != 4712 || len(told.Groups) != 0 || told.Umask != "0027" || told.Home != "/" || told.Env["SECRET"] != "forked-secret" {
+		t.Errorf("it is %+v", told)
+	}
+	if told.Argv[1] != "migrate" || strings.Contains(told.Cmdline, "secret") {
+		t.Errorf("its command line is %q", told.Cmdline)
+	}
+}
+
+func chmod(t *testing.T, path string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// programForAll returns a copy of multisite that every user may run.
+func programForAll(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "multisite")
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	found, err := exec.LookPath("multisite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := os.Open(found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
