@@ -48,7 +48,7 @@ func sitesTOML(p *project, sites []site, defaults string) string {
 			fmt.Fprintf(&t, "processes = %d\n", s.processes)
 		}
 		if s.settings != "" {
-			fmt.Fprintf(&t, "settings = %q\n", s.settings)
+			fmt.Fprintf(&t, "settings = %q\nwarmup = [\"/\", \"/hello/\", \"/admin/login/\"]\n", s.settings)
 		} else {
 			fmt.Fprintf(&t, "wsgi = %q\nwarmup = []\n", s.entry)
 		}
