@@ -226,3 +226,28 @@ func TestProxy_ServesFilesWithoutWorkers(t *testing.T) {
 		t.Errorf("claims %q", got)
 	}
 }
+
+// TestStatic_IsReadAsTheSite: without the rights of the site's user nothing is.
+func TestStatic_IsReadAsTheSite(t *testing.T) {
+	t.Parallel()
+	dir := testFiles(t)[0]
+	inside, refuse := false, false
+	s := Static{As: func(f func()) error {
+		if refuse {
+			return os.ErrPermission
+		}
+		inside = true
+		f()
+		return nil
+	}}
+	f, err := s.open(dir, "site.css")
+	if err != nil || !inside {
+		t.Fatalf("opened with the site's rights: %v, %v", inside, err)
+	}
+	f.Close()
+	refuse = true
+	if f, err := s.open(dir, "site.css"); err == nil {
+		f.Close()
+		t.Error("opened without the site's rights")
+	}
+}
