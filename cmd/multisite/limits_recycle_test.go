@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/journal"
+)
+
+const recycledSites = `
+[site.requests]
+server_name = "requests.example.com"
+settings = "subdomain1_settings"
+processes = 3
+threads = 2
+maximum_requests = 50
+[site.interval]
+server_name = "interval.example.com"
+settings = "subdomain1_settings"
+processes = 2
+restart_interval = "500ms"
+[site.leak]
+server_name = "leak.example.com"
+settings = "subdomain1_settings"
+processes = 2
+memory_limit = "150MB"
+[site.compute]
+server_name = "compute.example.com"
+settings = "subdomain1_settings"
+processes = 2
+cpu_time_limit = "100ms"
+`
+
+// TestRecycle_UnderLoadNobodySees replaces workers at their limits while others
+// ask without a pause: each request is answered.
+func TestRecycle_UnderLoadNobodySees(t *testing.T) {
+	t.Parallel()
+	for name, preload := range map[string]string{"preload": `"auto"`, "no preload": "false"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sites := pythonSites + "graceful_timeout = \"30s\"\npreload = " + preload + recycledSites
+			r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+			r.start()
+			t.Cleanup(func() { endQuietly(r) })
+			t.Run("maximum_requests", func(t *testing.T) { recycleByRequests(t, r.in(t)) })
+			t.Run("restart_interval", func(t *testing.T) { r.in(t).recycle("interval", "restart_interval", 4, work...) })
+			t.Run("cpu_time_limit", func(t *testing.T) { r.in(t).recycle("compute", "cpu_time_limit", 2, work...) })
+			t.Run("memory_limit", func(t *testing.T) { recycleByMemory(t, r.in(t)) })
+			r.must("down")
+			<-r.end.ch
+			wantOneByOne(t, r, map[string]int{"requests": 3, "interval": 2, "leak": 2, "compute": 2})
+			checkNothingLeft(t, r.dir)
+		})
+	}
+}
+
+// work is requests that overlap.
+var work = []string{"/hello/", "/probe/sleep/?ms=20", "/probe/sleep/?ms=50"}
+
+func recycleByRequests(t *testing.T, r *running) {
+	ends := r.recycle("requests", "maximum_requests", 12, work...)
+	served := []int{}
+	for _, end := range ends {
+		n, _ := strconv.Atoi(end[1]) // digits
+		served = append(served, n)
+	}
+	slices.Sort(served)
+	t.Logf("answered by each with maximum_requests = 50: %v", served)
+	if served[0] < 50 {
+		t.Errorf("a worker was replaced after %d requests", served[0])
+	}
+}
+
+func recycleByMemory(t *testing.T, r *running) {
+	r.recycle("leak", "memory_limit", 3, "/probe/leak/?mb=5", "/hello/", "/probe/sleep/?ms=20")
+	over := regexp.MustCompile(`msg="worker over a limit" .* limit=memory_limit uss=(\d+) memory_limit=150000000`)
+	seen := over.FindAllStringSubmatch(r.siteLog("leak"), -1)
+	if len(seen) < 3 {
+		t.Errorf("the log tells of %d measures", len(seen))
+	}
+	for _, m := range seen {
+		uss, _ := strconv.ParseInt(m[1], 10, 64) // digits
+		t.Logf("seen at %d MB", uss/1_000_000)
+	}
+}
+
+// recycle loads a site until so many workers have ended for a reason, and returns
+// their ends in the log, with the number of requests. No answer may be bad.
+func (r *running) recycle(site, reason string, n int, paths ...string) (ends [][]string) {
+	r.t.Helper()
+	if os.Getenv("MULTISITE_LONG") != "" {
+		n *= 10
+	}
+	ended := regexp.MustCompile(`msg="worker ended" .* reason=` + reason + ` exit="exit status 0" age=\S+ requests=(\d+)\n`)
+	start, before := time.Now(), len(ended.FindAllString(r.siteLog(site), -1))
+	load := r.startLoad(site+".example.com", 6, "", paths...)
+	eventually(r.t, fmt.Sprintf("%d ends for %s", n, reason), func() bool {
+		ends = ended.FindAllStringSubmatch(r.siteLog(site), -1)[before:]
+		return len(ends) >= n
+	})
+	load.stop()
+	r.t.Logf("%d workers replaced in %v", len(ends), time.Since(start).Round(time.Millisecond))
+	return ends
+}
+
+// wantOneByOne checks in the journal that a successor was ready before each
+// end, and that no two workers of a site were replaced at once.
+func wantOneByOne(t *testing.T, r *running, processes map[string]int) {
+	j, err := journal.Open(filepath.Join(r.dir, ".multisite", "journal.db"), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for site, n := range processes {
+		events, err := j.Events(t.Context(), journal.Filter{Site: site, Limit: 10000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(events, func(a, b journal.Event) int { return a.Time.Compare(b.Time) })
+		ready := 0
+		for _, e := range events {
+			switch {
+			case e.Kind == "worker ready":
+				ready++
+			case e.Reason == "supervisor stop":
+				continue
+			default:
+				ready--
+			}
+			if ready > n+1 || e.Kind != "worker ready" && ready < n {
+				t.Errorf("site %s: %d workers at %v, want %d, and one more while it is replaced", site, ready, e.Time, n)
+			}
+		}
+	}
+}

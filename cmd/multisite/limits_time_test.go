@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+)
+
+// slack is how late an exact limit may be; on a machine that does other things
+// too, one of a few tries has to make it.
+const (
+	slack = 200 * time.Millisecond
+	tries = 3
+)
+
+// takesExactly checks that something takes a time exactly: never less, and at most
+// slack more at one of the tries.
+func takesExactly(t *testing.T, want time.Duration, try func() time.Duration) {
+	t.Helper()
+	for i := range tries {
+		took := try()
+		t.Logf("try %d: %v, want %v", i+1, took, want)
+		switch {
+		case took < want:
+			t.Errorf("took %v, less than %v", took, want)
+			return
+		case took <= want+slack:
+			return
+		}
+	}
+	t.Errorf("never within %v of %v", slack, want)
+}
+
+// TestRequestTimeout_IsExact with every thread of the site stuck: who waits gets
+// 504 in time, and the next one finds a new worker. What else the stuck workers
+// had is answered.
+func TestRequestTimeout_IsExact(t *testing.T) {
+	t.Parallel()
+	const site = "\n[site.%[1]s]\nserver_name = \"%[1]s.example.com\"\nsettings = \"subdomain1_settings\"\nthreads = %[2]d\n"
+	limit := time.Second
+	if os.Getenv("MULTISITE_LONG") != "" {
+		limit = 3 * time.Second
+	}
+	r := up(t, pythonSites+fmt.Sprintf("processes = 2\nrequest_timeout = %q\nshutdown_timeout = \"500ms\"\n", limit)+
+		fmt.Sprintf(site, "one", 1)+fmt.Sprintf(site, "five", 5))
+	for name, threads := range map[string]int{"one": 1, "five": 5} {
+		t.Run(name, func(t *testing.T) {
+			r := r.in(t)
+			host := name + ".example.com"
+			takesExactly(t, limit, func() time.Duration {
+				took := r.stuck(host, 2*threads)
+				start := time.Now()
+				if a := r.get(host, "/hello/"); a.status != 200 {
+					t.Errorf("the next request: status %d", a.status)
+				}
+				next := time.Since(start)
+				t.Logf("the next request: %v", next)
+				if next > time.Second {
+					t.Errorf("the next request was answered after %v, want within 1s", next)
+				}
+				r.waitSite(name, "running")
+				return took
+			})
+			stack := regexp.MustCompile(name + `/\d   File ".*/probe/views.py", line \d+ in sleep`)
+			if !stack.MatchString(r.siteLog(name)) {
+				t.Error("the log has no stack of the stuck worker")
+			}
+		})
+	}
+	t.Run("threads that are not stuck", func(t *testing.T) { othersGoOn(t, r.in(t)) })
+}
+
+// stuck has so many requests overrun at once and returns when the last is answered.
+func (r *running) stuck(host string, n int) time.Duration {
+	var wg sync.WaitGroup
+	start := time.Now()
+	for range n {
+		wg.Go(func() {
+			a, err := r.newVisitor().do(newRequest(r.t, http.MethodGet, host, "/probe/sleep/?ms=60000", nil))
+			if err != nil || a.status != http.StatusGatewayTimeout {
+				r.t.Errorf("status %d, %v, want 504", a.status, err)
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(start)
+}
+
+// othersGoOn: one of the five threads of each worker is stuck.
+func othersGoOn(t *testing.T, r *running) {
+	const host = "five.example.com"
+	load := r.startLoad(host, 4, "", "/probe/sleep/?ms=400", "/hello/")
+	for range 3 {
+		r.stuck(host, 1)
+	}
+	load.stop()
+}
+
+// TestQueue_IsExactInTime: who waits for queue_timeout is told at that moment, and
+// who finds the queue full at once.
+func TestQueue_IsExactInTime(t *testing.T) {
+	t.Parallel()
+	r := up(t, pythonSites+`
+processes = 1
+listen_backlog = 2
+queue_timeout = "1s"
+`+subdomain1)
+	release := r.hold(5000)
+	defer release()
+	takesExactly(t, time.Second, func() time.Duration { return r.refused("/hello/") })
+	for range 2 {
+		go func() { _, _ = r.newVisitor().do(newRequest(t, http.MethodGet, host1, "/hello/", nil)) }() // refused in its time
+	}
+	eventually(t, "two to wait", func() bool { return r.site("subdomain1").Requests.Queued == 2 })
+	takesExactly(t, 0, func() time.Duration { return r.refused("/hello/") })
+}
+
+// hold keeps the site's only worker busy for so many milliseconds.
+func (r *running) hold(ms int) (release func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		a, err := r.newVisitor().do(newRequest(r.t, http.MethodGet, host1, fmt.Sprintf("/probe/sleep/?ms=%d", ms), nil))
+		if err != nil || a.status != 200 {
+			r.t.Errorf("the one that is served: status %d, %v", a.status, err)
+		}
+	})
+	eventually(r.t, "the worker to be busy", func() bool { return r.site("subdomain1").Requests.Active == 1 })
+	return wg.Wait
+}
+
+// refused asks, must be refused, and returns when that was.
+func (r *running) refused(path string) time.Duration {
+	r.t.Helper()
+	start := time.Now()
+	a := r.get(host1, path)
+	took := time.Since(start)
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+		r.t.Errorf("status %d, Retry-After %q, want 503", a.status, a.header.Get("Retry-After"))
+	}
+	return took
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const boundSites = `
+listen = "127.0.0.1:0"
+[defaults]
+python_home = "${VENV}"
+processes = 2
+memory_limit_hard = "1GB"
+cpu_priority = 3
+[site.forked]
+server_name = "forked.example.com"
+wsgi = "bound.wsgi"
+threads = 2
+stack_size = "1MiB"
+[site.spawned]
+server_name = "spawned.example.com"
+wsgi = "bound.wsgi"
+preload = false
+threads = 2
+stack_size = "1MiB"
+[site.program]
+server_name = "program.example.com"
+app = "./goapp"
+[site.guests]
+server_name = "guests.example.com"
+app = "./goapp"
+max_clients_per_ip = 2
+`
+
+const boundScript = `
+import threading
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/large":
+        b"x" * 2_000_000_000
+    size = threading.stack_size()  # to ask without an argument sets it to 0
+    threading.stack_size(size)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"stack %d\n" % size]
+`
+
+// TestBounds_OfEveryKindOfWorker: forked, in an interpreter of its own, in Go.
+func TestBounds_OfEveryKindOfWorker(t *testing.T) {
+	t.Parallel()
+	r := &running{t: t, dir: newDir(t, boundSites), out: &screen{}, log: &screen{}}
+	writeFile(t, filepath.Join(r.dir, "bound.wsgi"), boundScript)
+	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
+	r.start()
+	t.Cleanup(r.finish)
+	t.Run("memory and priority are set", func(t *testing.T) { wantBounds(t, r.in(t), "1000000000", "3") })
+	t.Run("stack_size", func(t *testing.T) {
+		for _, site := range []string{"forked", "spawned"} {
+			if a := r.in(t).askSite(site, "/"); a.body != "stack 1048576\n" {
+				t.Errorf("%s: status %d\n%s", site, a.status, a.body)
+			}
+		}
+	})
+	t.Run("refused memory is one failed request", func(t *testing.T) { refusedMemory(t, r.in(t)) })
+	t.Run("a reload changes them without a new worker", func(t *testing.T) { reloadBounds(t, r.in(t)) })
+	t.Run("max_clients_per_ip", func(t *testing.T) { tooManyGuests(t, r.in(t)) })
+}
+
+// wantBounds checks what the kernel says of each worker.
+func wantBounds(t *testing.T, r *running, memory, nice string) {
+	data := regexp.MustCompile(`Max data size +(\S+) `)
+	for _, site := range []string{"forked", "spawned", "program"} {
+		for pid := range r.pids(site) {
+			proc := fmt.Sprintf("/proc/%d/", pid)
+			if m := data.FindStringSubmatch(readFile(t, proc+"limits")); m == nil || m[1] != memory {
+				t.Errorf("%s: memory %q, want %s", site, m, memory)
+			}
+			tasks, err := os.ReadDir(proc + "task")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, task := range tasks {
+				_, stat, _ := strings.Cut(readFile(t, proc+"task/"+task.Name()+"/stat"), ") ")
+				if got := strings.Fields(stat)[16]; got != nice {
+					t.Errorf("%s: a thread has priority %s, want %s", site, got, nice)
+				}
+			}
+		}
+	}
+}
+
+func refusedMemory(t *testing.T, r *running) {
+	for _, site := range []string{"forked", "spawned"} {
+		before := r.pids(site)
+		if a := r.askSite(site, "/large"); a.status != http.StatusInternalServerError {
+			t.Errorf("%s: status %d, want 500", site, a.status)
+		}
+		if log := r.siteLog(site); !regexp.MustCompile(site + `/\d MemoryError\n`).MatchString(log) {
+			t.Errorf("the log does not say why:\n%s", log)
+		}
+		if a := r.askSite(site, "/"); a.status != 200 || !maps.Equal(before, r.pids(site)) {
+			t.Errorf("%s: status %d, processes %v, then %v", site, a.status, before, r.pids(site))
+		}
+	}
+}
+
+func reloadBounds(t *testing.T, r *running) {
+	before := map[string]map[int]bool{}
+	for _, site := range []string{"forked", "spawned", "program"} {
+		before[site] = r.pids(site)
+	}
+	now := strings.NewReplacer(`"1GB"`, `"2GB"`, "cpu_priority = 3", "cpu_priority = 5").Replace(boundSites)
+	writeFile(t, filepath.Join(r.dir, "sites.toml"), now)
+	said := r.must("reload")
+	if !strings.Contains(said, "forked: memory_limit_hard, cpu_priority changed, no worker restarted") {
+		t.Errorf("it said:\n%s", said)
+	}
+	wantBounds(t, r, "2000000000", "5")
+	for site, pids := range before {
+		if !maps.Equal(pids, r.pids(site)) {
+			t.Errorf("%s has new processes", site)
+		}
+	}
+}
+
+func tooManyGuests(t *testing.T, r *running) {
+	slow := make(chan answer, 2)
+	for range 2 {
+		go func() {
+			a, err := r.newVisitor().do(newRequest(t, http.MethodGet, hostOf("guests"), "/sleep?ms=1500", nil))
+			if err != nil {
+				t.Error(err)
+			}
+			slow <- a
+		}()
+	}
+	eventually(t, "both to be served", func() bool { return r.site("guests").Requests.Active == 2 })
+	a := r.askSite("guests", "/")
+	if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
+		t.Errorf("the third: status %d, want 429", a.status)
+	}
+	if log := r.siteLog("guests"); !strings.Contains(log, "status=429 limit=max_clients_per_ip") {
+		t.Errorf("the log does not name the limit:\n%s", log)
+	}
+	other := &visitor{t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).DialContext(ctx, "tcp", r.addr)
+		}}}}
+	if a := other.get(hostOf("guests"), "/"); a.status != 200 {
+		t.Errorf("from another address: status %d", a.status)
+	}
+	for range 2 {
+		if a := <-slow; a.status != 200 {
+			t.Errorf("the first two: status %d", a.status)
+		}
+	}
+	if a := r.askSite("guests", "/"); a.status != 200 {
+		t.Errorf("after them: status %d", a.status)
+	}
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
