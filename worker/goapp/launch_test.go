@@ -63,6 +63,27 @@ func TestLaunch_SaysWhyItFailed(t *testing.T) {
 	}
 }
 
+func TestLaunch_WhatCanNotBePreparedDoesNotServe(t *testing.T) {
+	t.Parallel()
+	o := options(t, "app")
+	var pid int
+	o.Prepare = func(p *process.Process) error {
+		pid = p.PID()
+		return errors.New("no such priority")
+	}
+	_, err := New(o).Launch(t.Context(), "blog/1")
+	var failed *process.LaunchError
+	if !errors.As(err, &failed) || failed.Problem != "no such priority" || failed.PID != pid || pid == 0 {
+		t.Errorf("got %+v of process %d", err, pid)
+	}
+	if left := leftovers(t, o.SocketDir); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
+		t.Error("the process lives")
+	}
+}
+
 func TestLaunch_CancelLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
