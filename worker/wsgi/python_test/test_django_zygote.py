@@ -85,6 +85,26 @@ class DjangoZygote(Zygotes):
         self.site_with("from django.core.cache import cache\ncache.set('key', 'value')")
         self.assertEqual(self.shares()[0], "42 value")
 
+    def test_cache_of_a_server(self):
+        self.site_with("")
+        self.write("server_cache.py", """
+            import socket
+            from django.core.cache.backends.locmem import LocMemCache
+
+            class Cache(LocMemCache):
+                def __init__(self, *args):
+                    super().__init__(*args)
+                    self.pair = socket.socketpair()
+                def close(self, **kwargs):
+                    for end in self.pair:
+                        end.close()
+        """)
+        with open(os.path.join(self.dir, "settings.py"), "a") as file:
+            file.write("CACHES = {'default': {'BACKEND': 'server_cache.Cache'}}\n")
+        with open(os.path.join(self.dir, "urls.py"), "a") as file:
+            file.write("cache.get('key')\n")
+        self.assertEqual(self.shares(warmup=[])[0], "42 None")
+
     def test_application_that_is_no_django_site(self):
         """Django is importable and imported, but nobody configured it."""
         self.write("site_app.py", """

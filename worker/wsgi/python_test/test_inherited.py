@@ -95,7 +95,7 @@ class ExitWork(Inherited):
 
     def test_children_of_multiprocessing_end(self):
         self.app("""
-            import multiprocessing, time
+            import multiprocessing.util, time
             def begin():
                 process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
                 process.start()
@@ -182,6 +182,9 @@ class Process(Inherited):
         expected = self.get(expected).body.decode()
         self.assertEqual(self.answers(1), [expected])
         self.assertTrue(expected.startswith("(True"))
+        self.app("import gc, os\ngc.enable()\nbefore = []\n"
+                 "os.register_at_fork(before=lambda: before.append(gc.isenabled()))", "any(before)")
+        self.assertEqual(self.answers(1), ["False"])
 
     def test_locks(self):
         self.app("""

@@ -61,13 +61,16 @@ class Immortal(Hazards):
             import io, sys
             class Finaliser:
                 def __del__(self): pass
-            def generate(): yield
+            def generate(): yield [1.5, 2.5][0]
             kinds = {"list": [object()], "text": "".join(["a", "b"]), "number": 10 ** 20, "class": Finaliser,
-                     "constant": generate.__code__.co_consts, "finaliser": Finaliser(), "generator": generate(),
+                     "finaliser": Finaliser(), "generator": generate(), "frame": sys._getframe(),
                      "file": open("/dev/null")}
             threshold = 1 << 30
-        """, "sorted(name for name, thing in kinds.items() if sys.getrefcount(thing) >= threshold)")
-        expected = sorted(["list", "text", "number", "class", "constant"])
+            def found():
+                things = dict(kinds, constants=generate.__code__.co_consts)
+                return sorted(name for name, thing in things.items() if sys.getrefcount(thing) >= threshold)
+        """, "found()")
+        expected = sorted(["list", "text", "number", "class", "constants"])
         zygote = self.ready(wsgi="site_app")
         self.assertEqual(self.get(self.serving(zygote)).body.decode(), str(expected))
         zygote = self.ready(wsgi="site_app", tricks=["freeze"])

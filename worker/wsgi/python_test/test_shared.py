@@ -1,7 +1,9 @@
 """What a project zygote loads for several sites, and what it leaves to each of them."""
 
+import importlib.util
 import json
 import os
+import select
 import sys
 import unittest
 
@@ -147,6 +149,25 @@ class Choice(Shared):
         self.package("both", "import importlib\nimportlib.import_module('late')")
         self.assertShares(["both", "late"], *self.two("import both"))
 
+    def test_function_that_finds_a_module_loaded(self):
+        self.package("reads", "import os\nA = os.environ.get('A')")
+        self.package("both", "import importlib\nimportlib.import_module('reads')")
+        one, two = self.two("import reads, both")
+        one["env"] = dict(one["env"], A="1")
+        self.assertShares([], one, two)
+
+    @unittest.skipUnless(importlib.util.find_spec("django"), "this interpreter has no Django")
+    def test_django(self):
+        self.package("setting", "from django.conf import settings\nX = settings.X")
+        self.package("default", "from django.conf import settings\nX = getattr(settings, 'NONE', 1)")
+        self.package("configured", "from django.conf import settings\nX = settings.configured")
+        self.package("registry", "from django.apps import apps\napps.lazy_model_operation(print, ('a', 'b'))")
+        self.package("lazy", "from django.conf import settings\nfrom django.apps import apps\n"
+                             "def later():\n    return settings.X")
+        self.assertShares(["lazy"], *self.two(
+            "from django.conf import settings; settings.configure(X=1);"
+            " import setting, default, configured, registry, lazy"))
+
     def test_one_site(self):
         self.package("both")
         one = self.project("one", "import both")
@@ -266,8 +287,11 @@ if os.path.getsize(path) == 3:
         with open(path) as file:
             pids = file.read().split()
         self.assertEqual(len(pids), 2)
-        for pid in pids:  # killed; we are its parent now, as we are the subreaper
-            os.waitpid(int(pid), 0)
+        for pid in map(int, pids):  # killed; we are its parent now, as we are the subreaper
+            end = os.pidfd_open(pid)
+            self.assertTrue(select.select([end], [], [], 10)[0], "process %d lives on" % pid)
+            os.close(end)
+            os.waitpid(pid, 0)
 
 
 class Cache(Shared):

@@ -30,7 +30,6 @@ import types
 import weakref
 
 _MANY = 100_000_000  # references to one object: more cannot be true
-_RUNNING = (types.FrameType, types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 
 def immortalise():
@@ -113,7 +112,7 @@ def _with_finalisers():
 
 
 def _may_be_immortal(kind):
-    return not issubclass(kind, _RUNNING) and not hasattr(kind, "__del__")
+    return kind is not types.FrameType and not hasattr(kind, "__del__")  # generators have one too
 
 
 def _private_memory():

@@ -170,7 +170,7 @@ def _learn(config, file):
 
 def _identity(config):
     """Return what has to be equal for the learned to be true; short, and without the secrets of an environment."""
-    names = ("env", "home", "hosts", "mount", "python_path", "settings", "warmup", "wsgi")
+    names = ("env", "home", "hosts", "locale", "mount", "python_path", "settings", "warmup", "wsgi")
     values = json.dumps({name: config.values.get(name) for name in names}, sort_keys=True).encode()
     return [sys.version, sys.executable, importlib.util.source_hash(values).hex()]
 
