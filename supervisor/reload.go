@@ -19,10 +19,11 @@ import (
 
 // change is what a reload does to one site.
 type change struct {
-	site *site        // nil: a new one
-	cfg  *config.Site // nil: it goes
-	roll string       // why its workers are replaced; "": they stay
-	what []string     // keys that changed
+	site  *site        // nil: a new one, which apply makes
+	added bool         // it was made
+	cfg   *config.Site // nil: it goes
+	roll  string       // why its workers are replaced; "": they stay
+	what  []string     // keys that changed
 }
 
 // Reload reads sites.toml and the code again and applies the difference, which it
@@ -196,6 +197,7 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 		switch {
 		case ch.cfg == nil:
 		case ch.site == nil:
+			changes[i].added = true
 			if changes[i].site, err = s.newSite(ch.cfg); err == nil {
 				generations = append(generations, changes[i].site.current)
 			}
@@ -237,7 +239,7 @@ func (s *Supervisor) applyLive(ch change, t *site) error {
 	switch {
 	case ch.cfg == nil:
 		s.removeSite(t)
-	case ch.site == nil:
+	case ch.added:
 		return s.addSite(t)
 	default:
 		counts := t.config().Processes != ch.cfg.Processes
@@ -265,7 +267,7 @@ func (s *Supervisor) applyOne(ctx context.Context, ch change, t *site, next *gen
 		<-t.ended // within its own timeouts
 		t.close()
 		return nil
-	case ch.site == nil:
+	case ch.added:
 		return t.explain(t.pool.Settled(ctx))
 	case next != nil:
 		return t.explain(t.roll(ctx, next, pool.ReasonReload))
@@ -277,11 +279,13 @@ func (s *Supervisor) applyOne(ctx context.Context, ch change, t *site, next *gen
 func describeChange(ch change, t *site, err error) string {
 	name := t.name
 	switch {
+	case err != nil && ch.added:
+		return name + ": added, but it does not start"
 	case err != nil:
 		return fmt.Sprintf("%s: not changed, its old workers serve on", name)
 	case ch.cfg == nil:
 		return name + ": removed"
-	case ch.site == nil:
+	case ch.added:
 		return name + ": added"
 	case ch.roll != "":
 		return fmt.Sprintf("%s: new workers, generation %d (%s)", name, t.pool.Status().Generation, ch.roll)
