@@ -5,7 +5,7 @@
 // # Processes
 //
 //	multisite up                   front door, pools, control socket, journal
-//	├─ python: project zygote      per interpreter and environment; leaves when its work is done
+//	├─ python: project zygote      per interpreter, user and environment; leaves when its work is done
 //	├─ python: site zygote         one per site and generation: settings loaded, application warm
 //	├─ python: subdomain1/1 …      forked from it; FastCGI on a unix socket of its own
 //	├─ multisite worker …          a site of the built-in Go apps; HTTP on its own socket
@@ -19,7 +19,7 @@
 //
 //	cmd > supervisor > config, proxy, pool, control, journal, dashboard   (these do not know each other)
 //	                 > worker/wsgi, worker/goapp, worker/fastcgi          (runtimes: what starts workers of one kind)
-//	                 > worker/process, worker/unixsock                    (one process; one socket)
+//	                 > worker/process, worker/unixsock, worker/account    (one process; one socket; who it runs as)
 //	apps/**, worker/** never import supervisor/**
 //
 // A leaf declares the small interface that it needs: the front door a Backend, the
@@ -64,6 +64,18 @@
 // zygote checks before every fork that it is alone (threads, sockets, files that
 // are written, children, connections); where it is not, the site's workers load
 // their code themselves, and status says why.
+//
+// # Users
+//
+// A supervisor that is root can give a site to a user: its zygotes, workers,
+// services, cron entries and management commands are all that user's from their
+// first instruction on, and inherit what they could not open themselves (listening
+// socket, pipes). What runs there may be hostile, so root's rights are not lent to
+// it: a process that a zygote names must be a child of ours and that user's
+// (process.Adopt), the peer of a control socket too, and files that the site calls
+// static are opened with the user's rights (account.Do). Sites of different users
+// can not reach each other's files, sockets, memory or environment; those of one
+// user are one to the kernel and can.
 //
 // # State on disk
 //

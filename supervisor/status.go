@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/worker/process"
@@ -42,6 +43,7 @@ func (t *site) status() control.SiteStatus {
 		Kind:       string(c.Kind),
 		State:      string(ps.State),
 		Generation: ps.Generation,
+		User:       userOf(c),
 		Settings:   cmp.Or(c.Settings, c.WSGI, c.App), // a site without any is known by what it runs
 		Processes:  control.Processes{Desired: ps.Desired, Ready: ps.Ready},
 		Threads:    c.Threads,
@@ -114,4 +116,12 @@ func memoryOf(pid int) control.Memory {
 
 func memory(m process.Memory) control.Memory {
 	return control.Memory{PSS: m.PSS, USS: m.USS, RSS: m.RSS}
+}
+
+// userOf names who a site's processes run as; "": as the supervisor.
+func userOf(c *config.Site) string {
+	if c.Account == nil {
+		return ""
+	}
+	return c.Account.Name
 }

@@ -235,6 +235,9 @@ func eachIsItsUser(t *testing.T, r *running) {
 			}
 		}
 	}
+	if got := r.site("plain").User; got != "nobody" {
+		t.Errorf("status says %q, want nobody", got)
+	}
 	for site, preload := range map[string]string{"forked": "on", "beside": "on", "plain": "off"} {
 		if got := r.site(site).Preload; !strings.HasPrefix(got, preload) {
 			t.Errorf("%s: preload %q, want %q", site, got, preload)

@@ -80,6 +80,7 @@ type SiteStatus struct {
 	State      string         `json:"state"`
 	Generation int            `json:"generation"`
 	Settings   string         `json:"settings"`
+	User       string         `json:"user"`    // who its processes run as; "": whoever runs the supervisor
 	Preload    string         `json:"preload"` // "on", or "off" with the reason; "" for a Go site
 	Processes  Processes      `json:"processes"`
 	Threads    int            `json:"threads"`

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/worker/account"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -212,6 +213,7 @@ func TestProjectKey(t *testing.T) {
 		{"another interpreter", Options{Python: "/other/python3", Env: base.Env}, false},
 		{"another locale", Options{Python: "/bin/python3", Env: []string{"LANG=de_DE", "PATH=/bin", "SECRET=1"}}, false},
 		{"PYTHONPATH", Options{Python: "/bin/python3", Env: append([]string{"PYTHONPATH=/x"}, base.Env...)}, false},
+		{"another user", Options{Python: "/bin/python3", Env: base.Env, Account: &account.Account{UID: 4711}}, false},
 		{"a library", Options{Python: "/bin/python3", Env: append([]string{"LD_PRELOAD=/x"}, base.Env...)}, false},
 	} {
 		if got := test.o.ProjectKey() == base.ProjectKey(); got != test.shared {
