@@ -76,7 +76,7 @@ func TestAdopt_TakesOnlyItsOwn(t *testing.T) {
 	}{
 		{"our parent", os.Getppid(), nil},
 		{"ourselves", os.Getpid(), nil},
-		{"a child of another user", child.Process.Pid, stranger},
+		{"a child of another user", child.Process.Pid, &account.Account{Name: "stranger", UID: os.Geteuid() + 1}},
 	} {
 		if p, err := Adopt(tt.pid, tt.as, nil); err == nil {
 			t.Errorf("%s was adopted: %d", tt.name, p.PID())

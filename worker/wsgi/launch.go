@@ -141,7 +141,7 @@ func (r *Runtime) spawn(id string, listener *os.File) (p *process.Process, statu
 func waitReady(p *process.Process, status *os.File) (event, error) {
 	var e event
 	defer onEnd(p, status.SetReadDeadline)()
-	line, err := bufio.NewReader(status).ReadBytes('\n')
+	line, err := bufio.NewReader(io.LimitReader(status, maxMessage)).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &e)
 	}
