@@ -47,6 +47,8 @@ func (s *Supervisor) reload(ctx context.Context, which func() []string, w io.Wri
 			return nil
 		}
 	}
+	reloaded := s.notify.Reloading()
+	defer func() { reloaded(s.outline()) }()
 	cfg, err := s.read()
 	if err != nil {
 		return err
@@ -85,7 +87,7 @@ func (s *Supervisor) read() (*config.Config, error) {
 		name string
 		same bool
 	}{
-		{"listen", slices.Equal(cfg.Listen, old.Listen)},
+		{"listen", s.handed || slices.Equal(cfg.Listen, old.Listen)},
 		{"state_dir", cfg.StateDir == old.StateDir},
 		{"trusted_proxies", slices.Equal(cfg.TrustedProxies, old.TrustedProxies)},
 	} {

@@ -19,6 +19,7 @@ import (
 	"github.com/multisite/multisite/supervisor/dashboard"
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/supervisor/systemd"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -29,6 +30,8 @@ type Options struct {
 	Program string    // this binary, which runs the built-in Go apps as `multisite worker`
 	Console io.Writer // gets every log line; nil: only the files do
 	Watch   bool      // reload every site whose code changes
+
+	Listeners []net.Listener // of the front door, taken over; none: as sites.toml says
 }
 
 // Supervisor runs the sites of one sites.toml.
@@ -53,6 +56,8 @@ type Supervisor struct {
 	control   *control.Server
 	servers   []*http.Server
 	watching  *watching
+	notify    *systemd.Notifier
+	handed    bool // listeners are not those of sites.toml
 
 	groupsOnce sync.Once
 	groups     *process.Groups // see controlGroups
@@ -80,6 +85,7 @@ func New(o Options) (*Supervisor, error) {
 		load: o.Load, program: o.Program, cfg: cfg, stateDir: cfg.StateDir, version: o.Version, started: time.Now(),
 		launches: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		stop:     make(chan struct{}), ended: make(chan struct{}),
+		listeners: o.Listeners, handed: len(o.Listeners) > 0,
 	}
 	if err := s.open(o); err != nil {
 		s.close(context.Background())
@@ -96,6 +102,7 @@ func (s *Supervisor) open(o Options) (err error) {
 		return err
 	}
 	s.log = s.logs.logger("multisite")
+	s.notify = systemd.NewNotifier(s.log)
 	if s.journal, err = journal.Open(filepath.Join(s.stateDir, "journal.db"), journal.Options{Log: s.log}); err != nil {
 		return err
 	}
@@ -149,9 +156,13 @@ func (s *Supervisor) recallScales() error {
 	return nil
 }
 
-// listen takes the addresses of the front door.
+// listen takes the addresses of the front door, unless it was given listeners.
 func (s *Supervisor) listen() error {
-	for _, addr := range s.cfg.Listen {
+	var addrs []string
+	if !s.handed {
+		addrs = s.cfg.Listen
+	}
+	for _, addr := range addrs {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			return err
@@ -185,13 +196,17 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 		return err
 	}
 	s.startSites(force)
-	sampling, stopSampling := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
-	serving.Go(func() { s.sampleMemory(sampling) })
-	serving.Go(func() { s.watchLimits(sampling) })
-	watching, stopWatching := context.WithCancel(context.Background())
-	defer stopWatching()
-	serving.Go(func() { s.watching.run(watching) })
+	up, stopUp := context.WithCancel(context.Background())
+	defer stopUp()
+	for _, f := range []func(context.Context){s.announce, s.watching.run} {
+		serving.Go(func() { f(up) })
+	}
+	alive, stopAlive := context.WithCancel(context.Background())
+	defer stopAlive()
+	for _, f := range []func(context.Context){s.sampleMemory, s.watchLimits, s.watchdog, reapOrphans} {
+		serving.Go(func() { f(alive) })
+	}
 	failed := s.serve(&serving)
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 
@@ -201,11 +216,12 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	case <-s.stop:
 	case err = <-failed:
 	}
-	stopWatching()
+	stopUp()
+	s.notify.Stopping("letting requests in flight finish")
 	s.drain(force)
 	s.running.Wait()
 	close(s.ended)
-	stopSampling()
+	stopAlive()
 	s.close(force)
 	serving.Wait()
 	return err

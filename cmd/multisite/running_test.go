@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +29,10 @@ type running struct {
 	log  *screen // and logged
 	end  *end
 
-	flags []string // of `multisite up`
+	flags []string   // of `multisite up`
+	env   []string   // that it has beside the test's
+	files []*os.File // sockets that it is handed
+	wrap  []string   // the command that runs it
 }
 
 // end is how the process ended, once ch is closed.
@@ -56,7 +61,15 @@ func (r *running) in(t *testing.T) *running {
 // start runs `multisite up` and returns when it says how its sites are.
 func (r *running) start() {
 	r.t.Helper()
-	cmd := command(r.t, r.dir, "multisite", append([]string{"up"}, r.flags...)...)
+	args := append(append(slices.Clone(r.wrap), "multisite", "up"), r.flags...)
+	if len(r.files) > 0 {
+		args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, args...)
+	}
+	cmd := command(r.t, r.dir, args[0], args[1:]...)
+	cmd.Env = append(cmd.Env, r.env...)
+	if cmd.ExtraFiles = r.files; len(r.files) > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("LISTEN_FDS=%d", len(r.files)))
+	}
 	cmd.Stdout, cmd.Stderr = r.out, r.log
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/multisite/multisite/apps"
 	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/systemd"
 )
 
 func (c *cli) upCommand() *cobra.Command {
@@ -60,7 +61,13 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, settled fun
 	if err != nil {
 		return err
 	}
-	s, err := supervisor.New(supervisor.Options{Load: c.load, Version: version(), Program: program, Console: console, Watch: watch})
+	listeners, err := systemd.Listeners()
+	if err != nil {
+		return err
+	}
+	s, err := supervisor.New(supervisor.Options{
+		Load: c.load, Version: version(), Program: program, Console: console, Watch: watch, Listeners: listeners,
+	})
 	if err != nil {
 		return explainListen(err)
 	}

@@ -7,6 +7,8 @@ package systemd
 import (
 	"context"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -64,10 +66,29 @@ func (n *Notifier) Stopping(status string) {
 	n.sendLocked(daemon.SdNotifyStopping, "STATUS="+oneLine(status))
 }
 
+// sendTime is how long a manager that does not read may hold us up.
+const sendTime = time.Second
+
 func (n *Notifier) sendLocked(lines ...string) {
-	if _, err := daemon.SdNotify(false, strings.Join(lines, "\n")); err != nil {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return
+	}
+	if err := send(socket, strings.Join(lines, "\n")); err != nil {
 		n.log.Warn("the service manager was not told", "message", lines[0], "error", err)
 	}
+}
+
+// send is daemon.SdNotify, which would wait for ever.
+func send(socket, message string) error {
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetWriteDeadline(time.Now().Add(sendTime)) // a socket has deadlines
+	_, err = c.Write([]byte(message))
+	return err
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

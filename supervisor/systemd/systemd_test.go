@@ -58,6 +58,19 @@ func TestNotifier_Order(t *testing.T) {
 	}
 }
 
+// TestNotifier_ManagerThatDoesNotRead holds nobody up for long.
+func TestNotifier_ManagerThatDoesNotRead(t *testing.T) {
+	manager(t)
+	var log strings.Builder
+	n := NewNotifier(slog.New(slog.NewTextHandler(&log, nil)))
+	for log.Len() == 0 { // until its queue is full
+		n.Ready("")
+	}
+	if !strings.Contains(log.String(), "the service manager was not told") {
+		t.Errorf("logged %s", &log)
+	}
+}
+
 func TestNotifier_NobodyAsks(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	t.Setenv("WATCHDOG_USEC", "")
