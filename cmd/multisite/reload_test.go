@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -37,6 +38,7 @@ func TestReload(t *testing.T) {
 		{"live keys restart no worker", reloadLiveKeys},
 		{"another environment restarts one site", reloadEnvironment},
 		{"bad code leaves the old", reloadBadCode},
+		{"interrupted, it leaves the old", reloadInterrupted},
 		{"a mistake in sites.toml changes nothing", reloadMistake},
 		{"a site is added, and removed", reloadSitesOfFile},
 		{"SIGHUP", reloadHangup},
@@ -196,6 +198,49 @@ func reloadBadCode(t *testing.T, r *running) {
 	if !strings.HasPrefix(out, "edited: new workers, generation ") || r.page() != "ten" {
 		t.Errorf("repaired: %q, and the page is %q", out, r.page())
 	}
+}
+
+// reloadInterrupted: who does not want to wait any longer for code that hangs
+// presses Ctrl-C, and has changed nothing.
+func reloadInterrupted(t *testing.T, r *running) {
+	before := r.pids("edited")
+	loading := filepath.Join(r.dir, "loading")
+	path := filepath.Join(r.dir, "code", "edited_settings.py")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hang := fmt.Sprintf("import time\nopen(%q, 'w').close()\ntime.sleep(1000)\n", loading)
+	if err := os.WriteFile(path, append(good, hang...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, r.dir, "multisite", "reload")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the code to hang", func() bool { return exists(loading) })
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("the interrupted command succeeded")
+	}
+	r.wantSame("edited", before)
+	if err := os.WriteFile(path, append(good, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if out := r.must("reload"); !strings.HasPrefix(out, "edited: new workers, generation ") || r.page() != "ten" {
+		t.Errorf("afterwards: %q, and the page is %q", out, r.page())
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("the next reload took %v", took)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func reloadMistake(t *testing.T, r *running) {

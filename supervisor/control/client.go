@@ -94,11 +94,15 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 
 // do returns the answer of a call that succeeded.
 func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	b, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
+	var body io.Reader // none: one that is not read would keep the server from seeing that we have left
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://multisite"+path, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(ctx, method, "http://multisite"+path, body)
 	if err != nil {
 		return nil, err
 	}
