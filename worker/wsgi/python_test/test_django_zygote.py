@@ -101,9 +101,9 @@ class DjangoZygote(Zygotes):
         """)
         with open(os.path.join(self.dir, "settings.py"), "a") as file:
             file.write("CACHES = {'default': {'BACKEND': 'server_cache.Cache'}}\n")
-        with open(os.path.join(self.dir, "urls.py"), "a") as file:
-            file.write("cache.get('key')\n")
-        self.assertEqual(self.shares(warmup=[])[0], "42 None")
+        self.write("site_app.py", "from django.core.cache import cache\nfrom django.core.wsgi import get_wsgi_application\n"
+                                  "application = get_wsgi_application()\ncache.get('key')")
+        self.assertEqual(self.shares(wsgi="site_app", warmup=[])[0], "42 None")
 
     def test_application_that_is_no_django_site(self):
         """Django is importable and imported, but nobody configured it."""
