@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	learnTime  = 20 * time.Second // for all sites of a project together
+	learnTime  = 8 * time.Second // for all sites of a project together
 	maxRetries = 8                // modules that fail when they are imported for all sites
 )
 
