@@ -41,6 +41,7 @@ class Warmup:
     def __init__(self, application, config):
         self._application = application
         self._config = config
+        self._paths = list(config.warmup)
         self._raised = []
 
     def run(self, rounds=ROUNDS, seconds=SECONDS):
@@ -55,15 +56,14 @@ class Warmup:
             disconnect()
 
     def _run(self, rounds, deadline):
-        errors, paths = [], []
-        for path in self._config.warmup:
+        errors = []
+        for path in list(self._paths):
             problem = self._request(path)
             if problem:
                 errors.append("%s: %s" % (path, problem))
-            else:
-                paths.append(path)
+                self._paths.remove(path)
         for _ in range(rounds - 1):
-            for path in paths:
+            for path in self._paths:
                 if time.monotonic() > deadline:
                     return errors
                 self._request(path)

@@ -28,7 +28,8 @@ class ProjectZygote:
 
     def __init__(self):
         gc.disable()
-        os.closerange(CONTROL_FD + 1, os.sysconf("SC_OPEN_MAX"))
+        for fd in hazards.descriptors() - {0, 1, 2, CONTROL_FD}:
+            os.close(fd)  # of whoever started the supervisor
         self._control = Control(CONTROL_FD)
         sys.argv = ["multisite"]
         streams.line_by_line()
