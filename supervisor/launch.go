@@ -39,10 +39,18 @@ type launcher struct {
 	launch  func(ctx context.Context, id string) (worker, error)
 	slots   chan struct{}
 	timeout time.Duration
+	scout   scout
 }
 
 // Launch starts a worker and returns it when it answers.
-func (l *launcher) Launch(ctx context.Context, id string) (pool.Worker, error) {
+func (l *launcher) Launch(ctx context.Context, id string) (_ pool.Worker, err error) {
+	report, err := l.scout.lead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if report != nil {
+		defer func() { report(err) }()
+	}
 	select {
 	case l.slots <- struct{}{}:
 		defer func() { <-l.slots }()
