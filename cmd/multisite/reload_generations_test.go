@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+// use is what a supervisor holds.
+type use struct {
+	descriptors, threads, processes int
+	pss                             int64
+}
+
+// TestReload_GenerationsUnderLoad reloads new code again and again while a second
+// process asks: no request fails, and the supervisor does not grow.
+func TestReload_GenerationsUnderLoad(t *testing.T) {
+	t.Parallel()
+	generations := 6
+	if os.Getenv("MULTISITE_LONG") != "" {
+		generations = 50
+	}
+	r := &running{t: t, dir: newDir(t, reloadSites), out: &screen{}, log: &screen{}}
+	r.say("page 1")
+	r.start()
+	t.Cleanup(r.finish)
+	edited := r.startLoad("edited.example.com", 2, "page ", "/")
+	other := r.startLoad(host1, 2, "Subdomain One", "/hello/")
+	visitor := r.newVisitor() // one, with one connection
+	var first use
+	for n := 2; n <= generations; n++ {
+		r.say(fmt.Sprintf("page %d", n))
+		r.wantReload(fmt.Sprintf("edited: new workers, generation %d (code changed)\n", n))
+		if got, want := visitor.get("edited.example.com", "/").body, fmt.Sprintf("page %d", n); got != want {
+			t.Fatalf("after reload %d: %q", n, got)
+		}
+		if n == 3 { // what is made once is made
+			first = r.settledUse()
+		}
+	}
+	last := r.settledUse()
+	t.Logf("after 3 generations %+v, after %d %+v", first, generations, last)
+	if last.processes != first.processes || last.descriptors > first.descriptors+3 || last.threads > first.threads+4 ||
+		last.pss > first.pss+16<<20 {
+		t.Errorf("after 3 generations %+v, after %d %+v", first, generations, last)
+	}
+	edited.stop()
+	other.stop()
+	for _, s := range r.status().Sites {
+		if s.Requests.Errors != 0 || s.Restarts != 0 || s.State != "running" {
+			t.Errorf("site %s is %s: %d errors, %d restarts", s.Name, s.State, s.Requests.Errors, s.Restarts)
+		}
+	}
+}
+
+// settledUse returns what the supervisor uses once the last generation has left.
+func (r *running) settledUse() use {
+	r.t.Helper()
+	const all = 2*2 + 2 // workers and zygotes
+	eventually(r.t, "the old generation to leave", func() bool { return len(children(r.t, r.pid)) == all })
+	proc := filepath.Join("/proc", strconv.Itoa(r.pid))
+	descriptors, err := os.ReadDir(proc + "/fd")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	threads, err := os.ReadDir(proc + "/task")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return use{len(descriptors), len(threads), len(leftProcesses(r.t, r.dir)), r.memory().PSS}
+}
+
+func (r *running) memory() control.Memory {
+	r.t.Helper()
+	return r.status().Supervisor.Memory
+}
