@@ -5,6 +5,7 @@ import json
 import os
 import select
 import sys
+import time
 import unittest
 
 from zygotes import Refused, Zygotes
@@ -270,9 +271,19 @@ if os.path.getsize(path) == 3:
     def test_site_that_is_slow(self):
         self.package("both")
         one, two = self.two("import both")
-        slow = self.project("slow", "import both, time; time.sleep(60)")
+        slow = self.project("slow", "import both; exec('while True: pass')")
         answer = self.prepare(slow, one, two, deadline=3)
         self.assertEqual(answer["left_out"], ["slow: it takes too long to load"])
+        self.assertEqual(self.shared(one), ["both"])
+
+    def test_site_that_waits(self):
+        self.package("both")
+        one, two = self.two("import both")
+        waits = self.project("waits", "import both, time; time.sleep(60)")
+        started = time.monotonic()
+        answer = self.prepare(waits, one, two, deadline=60)
+        self.assertLess(time.monotonic() - started, 30)
+        self.assertEqual(answer["left_out"], ["waits: it takes too long to load"])
         self.assertEqual(self.shared(one), ["both"])
 
     def test_site_that_dies(self):

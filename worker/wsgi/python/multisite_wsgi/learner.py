@@ -21,6 +21,7 @@ from .warmup import Warmup
 
 _AT_ONCE = 2
 _POLL_SECONDS = 0.005
+_IDLE_SECONDS = 2  # without any work: a learner that waits, for ever perhaps, keeps all other sites waiting
 
 
 class Findings:
@@ -90,7 +91,7 @@ def _run_learners(waiting, deadline, learned):
         while waiting and len(running) < _AT_ONCE:
             running.append(_Learner(waiting.pop(0)))
         for learner in list(running):
-            if not learner.has_ended(time.monotonic() > deadline):
+            if not learner.has_ended(time.monotonic() > deadline or learner.idles()):
                 continue
             running.remove(learner)
             result = learner.result()
@@ -108,6 +109,8 @@ class _Learner:
     def __init__(self, config):
         self.config = config
         self._overdue = False
+        self._used = b""
+        self._since = self._looked = time.monotonic()
         self._file = open(os.memfd_create("learned"), "r+b")
         self._pid = os.fork()
         if self._pid == 0:
@@ -125,6 +128,17 @@ class _Learner:
             self._kill()
             os.waitpid(self._pid, 0)
         return ended
+
+    def idles(self):
+        """Tell whether it has neither worked nor wanted to for a while."""
+        now = time.monotonic()
+        if now - self._looked > 0.1:
+            self._looked = now
+            with open("/proc/%d/stat" % self._pid, "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()  # from the third on, proc(5)
+            if fields[0] == b"R" or fields[11:15] != self._used:  # user and system time, its children's too
+                self._used, self._since = fields[11:15], now
+        return now - self._since > _IDLE_SECONDS
 
     def _kill(self):
         for kill in os.killpg, os.kill:  # it may not lead a group yet
