@@ -25,6 +25,9 @@ func (t *site) observe(e pool.Event) {
 			t.setStatic(p.Static())
 		}
 	case pool.WorkerFailed:
+		if told := (*sharedError)(nil); errors.As(e.Err, &told) {
+			return
+		}
 		t.log.Error("worker failed to start", "worker", e.ID, "pid", pidOf(e), "generation", e.Generation,
 			"reason", string(e.Reason), "age", e.Age, "error", e.Err)
 		t.logDetail(e.Err)

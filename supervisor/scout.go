@@ -20,6 +20,11 @@ type expedition struct {
 	err  error
 }
 
+// sharedError is what another worker has met and told already.
+type sharedError struct{ error }
+
+func (e *sharedError) Unwrap() error { return e.error }
+
 // lead returns report when the caller is the first, who is to call it with what
 // came of it. Else it waits for the first, and returns its error.
 func (s *scout) lead(ctx context.Context) (report func(error), err error) {
@@ -43,7 +48,7 @@ func (s *scout) lead(ctx context.Context) (report func(error), err error) {
 			return nil, context.Cause(ctx)
 		}
 		if out.err != nil {
-			return nil, out.err
+			return nil, &sharedError{out.err}
 		}
 	}
 }

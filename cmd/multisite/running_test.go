@@ -61,6 +61,17 @@ func (r *running) in(t *testing.T) *running {
 // start runs `multisite up` and returns when it says how its sites are.
 func (r *running) start() {
 	r.t.Helper()
+	r.begin()
+	eventually(r.t, "multisite up to print its sites", func() bool {
+		return r.hasEnded() || strings.Contains(r.out.String(), "http://")
+	})
+	r.mustRun()
+	r.addr = r.status().Supervisor.Listen[0]
+}
+
+// begin runs `multisite up` and returns when it can be asked.
+func (r *running) begin() {
+	r.t.Helper()
 	args := append(append(slices.Clone(r.wrap), "multisite", "up"), r.flags...)
 	if len(r.files) > 0 {
 		args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, args...)
@@ -79,13 +90,17 @@ func (r *running) start() {
 		e.err = cmd.Wait()
 		close(e.ch)
 	}(r.end)
-	eventually(r.t, "multisite up to print its sites", func() bool {
-		return r.hasEnded() || strings.Contains(r.out.String(), "http://")
+	eventually(r.t, "multisite up to be there", func() bool {
+		return r.hasEnded() || strings.Contains(r.log.String(), "supervisor started")
 	})
+	r.mustRun()
+}
+
+func (r *running) mustRun() {
+	r.t.Helper()
 	if r.hasEnded() {
 		r.t.Fatalf("multisite up ended: %v\n%s", r.end.err, r.log.String())
 	}
-	r.addr = r.status().Supervisor.Listen[0]
 }
 
 func (r *running) hasEnded() bool {
