@@ -15,7 +15,7 @@ import (
 
 const (
 	learnTime  = 8 * time.Second // for all sites of a project together
-	maxRetries = 8                // modules that fail when they are imported for all sites
+	maxRetries = 8               // modules that fail when they are imported for all sites
 )
 
 // errProjectGone says that a project zygote has left: its work is done.
