@@ -34,6 +34,20 @@ class Tricks(Hazards):
         """, "seen()")
         self.assertEqual(self.get(self.serving(self.ready(wsgi="site_app"))).body, b"None")
 
+    @unittest.skipIf(sys.version_info >= (3, 12), "names are immortal")
+    def test_lookups_are_forgotten(self):
+        self.app("""
+            import sys
+            class Thing: pass
+            name = sys.intern("".join(["un", "usual"]))
+            setattr(Thing, name, 1)
+            before = sys.getrefcount(name)
+            getattr(Thing(), name)
+        """, "sys.getrefcount(name) - before")
+        for tricks, expected in (["gc"], b"0"), ([], b"1"):
+            zygote = self.ready(wsgi="site_app", warmup=[], tricks=tricks)
+            self.assertEqual(self.get(self.serving(zygote)).body, expected)
+
     def test_seal(self):
         """A worker that makes many small objects leaves the pages of the zygote alone."""
         self.app("""

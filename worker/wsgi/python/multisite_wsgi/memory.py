@@ -14,6 +14,7 @@ def apply(wanted, hot=None):
     applied = []
     if "gc" in wanted:
         gc.collect()
+        _forget_lookups()
         applied.append("gc")
     if "relocate" in wanted and hot is not None:
         if "seal" in wanted:
@@ -35,3 +36,13 @@ def apply(wanted, hot=None):
 def _immortal(wanted):
     """Tell whether to immortalise: always, or where the tests of all versions showed it to hold up."""
     return "immortal" in wanted or "immortal-auto" in wanted and sys.version_info[:2] == (3, 13)
+
+
+def _forget_lookups():
+    """Empty the cache of attribute lookups, which counts references to the names in it.
+
+    Whenever a child looks up something else, it would give up a name here and a
+    name there, each with a page. From 3.12 on names are immortal.
+    """
+    if sys.version_info < (3, 12):
+        sys._clear_type_cache()
