@@ -9,7 +9,8 @@
 //	├─ python: site zygote         one per site and generation: settings loaded, application warm
 //	├─ python: subdomain1/1 …      forked from it; FastCGI on a unix socket of its own
 //	├─ multisite worker …          a site of the built-in Go apps; HTTP on its own socket
-//	└─ path/to/program             anybody's Go program that calls worker.Serve
+//	├─ path/to/program             anybody's Go program that calls worker.Serve
+//	└─ subdomain1/service.NAME …   what a site runs beside its workers, always or by its cron entries
 //
 // The supervisor never imports application code. Everything else is its child,
 // also what a zygote forked (it is the subreaper), and dies with it, however it
@@ -17,7 +18,9 @@
 //
 // # Who knows whom
 //
-//	cmd > supervisor > config, proxy, pool, control, journal, dashboard   (these do not know each other)
+//	cmd > supervisor > config, proxy, pool, task, watch, control,
+//	                   journal, dashboard, systemd                        (these do not know each other)
+//	                   cron                                               (schedules; config reads them)
 //	                 > worker/wsgi, worker/goapp, worker/fastcgi          (runtimes: what starts workers of one kind)
 //	                 > worker/process, worker/unixsock, worker/account    (one process; one socket; who it runs as)
 //	apps/**, worker/** never import supervisor/**
@@ -57,6 +60,17 @@
 // not ready nothing has happened; then new ones are added and old ones drained in
 // turn (pool.Roll). A reload compares the files of the code, what the workers run
 // with, and sites.toml; what did not change is not touched.
+//
+// Services are replaced when the last old worker has ended, so they too run old code
+// until the new one is proved. The first worker of a generation goes ahead alone
+// (scout): a site that hangs while it loads takes one place, not those of the others.
+//
+// # Who asks for a reload
+//
+// A person (multisite reload, SIGHUP), or the files themselves: reload_on and
+// up --watch. The kernel's word (watch) only makes us look: what is reloaded is
+// decided by comparing the files with those that the workers run. The service
+// manager is told of each, of the start and of the end (systemd).
 //
 // # Memory
 //
