@@ -75,6 +75,7 @@ class Forked:
         if self._exit is None:
             if not select.select([self._pidfd], [], [], timeout)[0]:
                 raise AssertionError("process %d does not leave" % self.pid)
+            os.killpg(self.pid, signal.SIGKILL)  # what it left behind, as the supervisor does
             _, status = os.waitpid(self.pid, 0)
             os.close(self._pidfd)
             self._exit = os.waitstatus_to_exitcode(status)
