@@ -124,6 +124,10 @@ func (m *multisite) readyTimes(s site) ([]time.Duration, error) {
 // readied adds what the log says of the one worker that came after n others.
 func (m *multisite) readied(s site, n int, to *times) error {
 	all, err := m.readyTimes(s)
+	for late := 0; err == nil && len(all) <= n && late < 200; late++ {
+		time.Sleep(10 * time.Millisecond) // the log may be a moment behind the answer
+		all, err = m.readyTimes(s)
+	}
 	if err != nil {
 		return err
 	}
