@@ -47,6 +47,7 @@ func TestService(t *testing.T) {
 		{"is new after a restart of its site", serviceRestarts},
 		{"comes, changes and goes with a reload", serviceReloads},
 		{"keeps running when a reload fails", serviceSurvives},
+		{"goes with its site", serviceGoes},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
 	}
@@ -173,6 +174,18 @@ func serviceSurvives(t *testing.T, r *running) {
 	if now := r.service("bot"); now != bot && now.PID != bot.PID {
 		t.Errorf("before %+v, now %+v", bot, now)
 	}
+}
+
+func serviceGoes(t *testing.T, r *running) {
+	bot := r.service("bot")
+	r.write(t, "sites.toml", pythonSites+"[site.subdomain2]\nserver_name = \"subdomain2.example.com\"\nsettings = \"subdomain2_settings\"\n")
+	if got := r.must("reload"); !strings.Contains(got, "subdomain1: removed\n") {
+		t.Errorf("got %q", got)
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d", bot.PID)); err == nil {
+		t.Errorf("service %d is still there", bot.PID)
+	}
+	r.waitLog("subdomain1", fmt.Sprintf(`service=subdomain1/service\.bot pid=%d reason="supervisor stop" exit="signal terminated \(15\)"`, bot.PID))
 }
 
 // edit changes the sites.toml.
