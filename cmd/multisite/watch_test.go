@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -91,6 +92,19 @@ func (r *running) write(t *testing.T, name, text string) {
 	}
 }
 
+// paused calls f while the supervisor stands still.
+func (r *running) paused(f func()) {
+	r.t.Helper()
+	signal := func(sig syscall.Signal) {
+		if err := syscall.Kill(r.pid, sig); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	defer signal(syscall.SIGCONT)
+	f()
+}
+
 // waitAnswer waits until a site answers so.
 func (r *running) waitAnswer(site, want string) {
 	r.t.Helper()
@@ -116,10 +130,12 @@ func (r *running) wantGenerations(want string) {
 }
 
 func watchSeveral(t *testing.T, r *running) {
-	for i := range 20 {
-		r.write(t, fmt.Sprintf("src/module%d.py", i), "x = 1\n")
-	}
-	r.write(t, "src/app.py", fmt.Sprintf(watchedApp, "two"))
+	r.paused(func() { // however slow this machine is
+		for i := range 20 {
+			r.write(t, fmt.Sprintf("src/module%d.py", i), "x = 1\n")
+		}
+		r.write(t, "src/app.py", fmt.Sprintf(watchedApp, "two"))
+	})
 	r.waitAnswer("code", "two")
 	r.wantGenerations("code 2, release 1, still 1, touch 1")
 	if a := r.get("still.example.com", "/"); a.body != "src" {
@@ -128,8 +144,10 @@ func watchSeveral(t *testing.T, r *running) {
 }
 
 func watchPackage(t *testing.T, r *running) {
-	r.write(t, "src/package/below/deep.py", "answer = b'deep'\n")
-	r.write(t, "src/app.py", "from package.below import deep\n"+strings.Replace(watchedApp, `b"%s"`, "deep.answer", 1))
+	r.paused(func() {
+		r.write(t, "src/package/below/deep.py", "answer = b'deep'\n")
+		r.write(t, "src/app.py", "from package.below import deep\n"+strings.Replace(watchedApp, `b"%s"`, "deep.answer", 1))
+	})
 	r.waitAnswer("code", "deep")
 	r.write(t, "src/package/below/deep.py", "answer = b'deeper'\n")
 	r.waitAnswer("code", "deeper")

@@ -14,7 +14,7 @@ import (
 // watched runs a Watcher and returns the bursts that it tells.
 func watched(t *testing.T, subjects map[string]Subject) (*Watcher, <-chan []string) {
 	t.Helper()
-	w, err := New(Options{Quiet: 30 * time.Millisecond})
+	w, err := New(Options{Quiet: 500 * time.Millisecond}) // files are written faster than that on any machine
 	if err != nil {
 		t.Fatal(err)
 	}
