@@ -95,12 +95,12 @@ func recycleByMemory(t *testing.T, r *running) {
 func (r *running) recycle(site, reason string, n int, paths ...string) (ends [][]string) {
 	r.t.Helper()
 	if os.Getenv("MULTISITE_LONG") != "" {
-		n *= 10
+		n *= 3
 	}
 	ended := regexp.MustCompile(`msg="worker ended" .* reason=` + reason + ` exit="exit status 0" age=\S+ requests=(\d+)\n`)
 	start, before := time.Now(), len(ended.FindAllString(r.siteLog(site), -1))
 	load := r.startLoad(site+".example.com", 6, "", paths...)
-	eventually(r.t, fmt.Sprintf("%d ends for %s", n, reason), func() bool {
+	within(r.t, 3*patience, fmt.Sprintf("%d ends for %s", n, reason), func() bool {
 		ends = ended.FindAllStringSubmatch(r.siteLog(site), -1)[before:]
 		return len(ends) >= n
 	})

@@ -34,7 +34,7 @@ func statusContract(t *testing.T, r *running) {
 	}
 	for _, key := range []string{
 		".sites[].preload", ".sites[].memory.saved", // of sites that are loaded once
-		".sites[].services[]", ".sites[].cron[]", ".sites[].user",
+		".sites[].services[]", ".sites[].cron[]", ".sites[].user", ".sites[].user",
 	} {
 		delete(got, key)
 	}

@@ -1,0 +1,7 @@
+//go:build race
+
+package main
+
+// raceDetector tells that this program, which the tests run as multisite, keeps a
+// history of its memory: how much it holds says nothing.
+const raceDetector = true
