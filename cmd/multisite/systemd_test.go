@@ -218,6 +218,11 @@ func TestSystemd_FirstProcess(t *testing.T) {
 	}
 	sites := notifiedSites + orphanMaker
 	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}, wrap: []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child"}, env: []string{testPID + "="}}
+	t.Cleanup(func() {
+		if r.end != nil && !r.hasEnded() { // it does not know of this test, which has failed
+			kill(t, r.pid)
+		}
+	})
 	r.start()
 	if got := r.status().Supervisor.PID; got != 1 {
 		t.Errorf("pid %d, want 1", got)
