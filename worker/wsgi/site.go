@@ -74,19 +74,22 @@ type mould struct {
 	zygote  *zygote
 	project *Project // that forks workers itself
 	info    event
-	err     error  // why the site can not start
-	note    string // how workers share memory, for status
+	err     error // why the site can not start
 }
 
 // getMould returns what workers are made from; the first call makes it. A mould
 // that failed or whose zygote has died is made anew by the next call.
 func (r *Runtime) getMould(ctx context.Context, id string) (*mould, error) {
+	var ended *zygote
 	r.mu.Lock()
 	if r.isClosed() {
 		r.mu.Unlock()
 		return nil, errClosed
 	}
 	if r.mould == nil || r.mould.spent() || r.mould.outgrown(id) {
+		if r.mould != nil {
+			ended = r.mould.zygote
+		}
 		m := &mould{ready: make(chan struct{}), single: r.opts.Processes == 1 && firstOf(id)}
 		r.mould = m
 		project := r.chooseProjectLocked()
@@ -94,6 +97,9 @@ func (r *Runtime) getMould(ctx context.Context, id string) (*mould, error) {
 	}
 	m := r.mould
 	r.mu.Unlock()
+	if ended != nil {
+		r.opts.Log.Warn("zygote has ended", "pid", ended.PID(), "exit", ended.Exit().String())
+	}
 	select {
 	case <-m.ready:
 		return m, m.err
@@ -143,7 +149,7 @@ func (m *mould) outgrown(id string) bool {
 func (r *Runtime) make(m *mould, project *Project) {
 	defer close(m.ready)
 	if m.single && len(project.members) == 1 {
-		m.note = "one worker"
+		r.setNote("one worker")
 		project.release(r, 1)
 		return
 	}
@@ -163,14 +169,15 @@ func (r *Runtime) make(m *mould, project *Project) {
 		return
 	}
 	if m.single {
-		m.project, m.note = project, "on (project)"
+		m.project = project
+		r.setNote("on (project)")
 		return // its one worker is forked from the project zygote
 	}
 	m.err = r.makeZygote(m, z)
 	var unsafe *unsafeError
 	switch {
 	case m.err == nil:
-		m.note = "on"
+		r.setNote("on")
 	case errors.As(m.err, &unsafe):
 		if m.err = r.fallBack(m, unsafe.text()); m.err == nil {
 			m.project = project
@@ -185,7 +192,7 @@ func (r *Runtime) fallBack(m *mould, why string) error {
 	if r.opts.Preload == PreloadOn {
 		return &process.LaunchError{Problem: "preload = true, but " + why}
 	}
-	m.note = "off (" + why + ")"
+	r.setNote("off (" + why + ")")
 	r.opts.Log.Warn("workers load the code themselves: more memory, slower start", "reason", why)
 	return nil
 }
@@ -293,10 +300,15 @@ func (r *Runtime) PreloadState() string {
 	if r.opts.Preload == PreloadOff {
 		return "off"
 	}
-	if m := r.made(); m != nil {
-		return m.note
-	}
-	return ""
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.note
+}
+
+func (r *Runtime) setNote(note string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note = note
 }
 
 // made returns the mould when it is there.

@@ -2,6 +2,7 @@ package wsgi
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,9 @@ func TestZygote_KilledIsMadeAnew(t *testing.T) {
 	wantServing(t, first)
 	if pid := s.ZygotePID(); pid == old || pid == 0 || s.PreloadState() != "on" {
 		t.Errorf("zygote %d, was %d; preload %q", pid, old, s.PreloadState())
+	}
+	if want := fmt.Sprintf(`level=WARN msg="zygote has ended" pid=%d exit="signal killed (9)"`, old); !strings.Contains(s.log.String(), want) {
+		t.Errorf("nobody was told:\n%s", s.log)
 	}
 }
 
@@ -115,8 +119,8 @@ func TestZygote_RestAndWake(t *testing.T) {
 	t.Logf("wake with a zygote: %v", time.Since(start))
 	end(w)
 	s.Rest()
-	if s.ZygotePID() != 0 {
-		t.Errorf("zygote %d rests not", zygote)
+	if s.ZygotePID() != 0 || s.PreloadState() != "on" {
+		t.Errorf("zygote %d, preload %q, want it at rest, and on", s.ZygotePID(), s.PreloadState())
 	}
 	wantNoProcess(t, s.dir)
 	start = time.Now()
