@@ -101,8 +101,12 @@ class DjangoZygote(Zygotes):
         """)
         with open(os.path.join(self.dir, "settings.py"), "a") as file:
             file.write("CACHES = {'default': {'BACKEND': 'server_cache.Cache'}}\n")
-        self.write("site_app.py", "from django.core.cache import cache\nfrom django.core.wsgi import get_wsgi_application\n"
-                                  "application = get_wsgi_application()\ncache.get('key')")
+        self.write("site_app.py", """
+            from django.core.cache import cache
+            from django.core.wsgi import get_wsgi_application
+            application = get_wsgi_application()
+            cache.get("key")
+        """)
         self.assertEqual(self.shares(wsgi="site_app", warmup=[])[0], "42 None")
 
     def test_application_that_is_no_django_site(self):

@@ -104,6 +104,23 @@ class Threads(Hazards):
         """)
         self.unsafe(r'thread ".+" of a C library')
 
+    def test_wrapped_start(self):
+        """Sentry wraps Thread.start when it is loaded: that stays."""
+        self.app("""
+            import threading
+            start, started = threading.Thread.start, []
+            def wrapped(self):
+                started.append(self)
+                return start(self)
+            threading.Thread.start = wrapped
+            def use():
+                thread = threading.Thread(target=int)
+                thread.start()
+                thread.join()
+                return len(started)
+        """, "use()")
+        self.assertEqual(self.get(self.serving(self.ready(wsgi="site_app", warmup=[]))).body, b"1")
+
     def test_started_later(self):
         """A signal handler of the application starts a thread in the zygote, after the first fork."""
         self.app("""

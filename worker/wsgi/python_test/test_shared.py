@@ -109,7 +109,8 @@ class Choice(Shared):
         self.package("reads_b", "import os\nB = os.getenv('B', 'none')")
         self.package("imports_a", "def late():\n    import reads_a\nlate()")
         self.package("reads_all", "import os\nALL = dict(os.environ)")
-        imports = "import reads_a, reads_b, imports_a, reads_all; assert (reads_a.A, reads_b.B) == (os.environ['A'], 'same')"
+        imports = ("import reads_a, reads_b, imports_a, reads_all;"
+                   " assert (reads_a.A, reads_b.B) == (os.environ['A'], 'same')")
         one, two = self.two(imports)
         for config, a in (one, "1"), (two, "2"):
             config["env"] = dict(config["env"], A=a, B="same")
@@ -288,7 +289,8 @@ if os.path.getsize(path) == 3:
 
     def test_site_that_dies(self):
         answer = self.prepare(*self.two("os._exit(3)"))
-        self.assertEqual(sorted(answer["left_out"]), ["%s: the process that loaded it died" % s for s in ("one", "two")])
+        expected = ["%s: the process that loaded it died" % site for site in ("one", "two")]
+        self.assertEqual(sorted(answer["left_out"]), expected)
         self.assertEqual(answer["modules"], 0)
 
     def test_learner_leaves_nothing(self):

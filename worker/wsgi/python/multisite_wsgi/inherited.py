@@ -52,7 +52,7 @@ class Departure:
         self._files = files
 
     def prepare(self):
-        """Begin the exit work of this process: what is registered from now on runs before _exit, and nothing after it."""
+        """Begin the exit work of this process: what is registered from now on runs, then _exit, and nothing more."""
         atexit.register(self._exit)
         atexit.register(weakref.finalize._exitfunc)
         weakref.finalize._registered_with_atexit = True

@@ -25,7 +25,7 @@ def apply(wanted, hot=None):
         applied.append("seal")
     if _immortal(wanted) and immortal.immortalise():
         applied.append("immortal")
-    if "freeze" in wanted:
+    if "freeze" in wanted or "immortal" in applied:
         gc.freeze()  # no collection in a child visits, and so writes to, what is there now
         applied.append("freeze")
     if "seal" in applied:

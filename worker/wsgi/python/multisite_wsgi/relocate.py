@@ -41,5 +41,6 @@ def _moved(code, hot, moved):
             _moved(constant, hot, moved) if type(constant) is types.CodeType and code_key(constant) in hot else constant
             for constant in code.co_consts)
         same = all(old is new for old, new in zip(code.co_consts, constants))
-        moved[id(code)] = code, code.replace() if same else code.replace(co_consts=constants)  # the old one keeps its id
+        new = code.replace() if same else code.replace(co_consts=constants)
+        moved[id(code)] = code, new  # the old one is kept, and so is its id
     return moved[id(code)][1]

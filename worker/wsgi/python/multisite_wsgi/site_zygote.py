@@ -64,10 +64,10 @@ class SiteZygote:
         gc.disable()  # what the application imported may have enabled it
         try:
             clean.close_everything()
+            gc.collect()
+            return hazards.find(self._own)
         except Exception as error:  # of a database backend or a cache
             return ["something cannot be closed: " + error_line(error)]
-        gc.collect()
-        return hazards.find(self._own)
 
     def _obey(self):
         while True:

@@ -1,5 +1,6 @@
 """Remember where threads are started, to be able to name the line."""
 
+import functools
 import os
 import sys
 import threading
@@ -13,15 +14,17 @@ class Starts:
     def __enter__(self):
         self._start = start = threading.Thread.start
 
+        @functools.wraps(start)
         def remember(thread):
             thread._multisite_started = _caller()
             return start(thread)
 
-        threading.Thread.start = remember
+        threading.Thread.start = self._remember = remember
         return self
 
     def __exit__(self, *_):
-        threading.Thread.start = self._start
+        if threading.Thread.start is self._remember:  # else the application has wrapped it, as Sentry does
+            threading.Thread.start = self._start
 
 
 def describe(thread):
