@@ -6,7 +6,6 @@ import (
 
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/pool"
-	"github.com/multisite/multisite/worker/process"
 )
 
 const (
@@ -16,19 +15,16 @@ const (
 	restAfter = 5
 )
 
-// sampleMemory puts the memory of every site into the journal once a minute. It
-// also takes the status of what workers have left behind.
+// sampleMemory puts the memory of every site into the journal once a minute.
 func (s *Supervisor) sampleMemory(ctx context.Context) {
 	ticker := time.NewTicker(samplePeriod)
 	defer ticker.Stop()
-	var strangers process.Strangers
 	for {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
-		strangers.Reap()
 		for _, t := range s.all() {
 			st := t.status()
 			s.journal.RecordSample(journal.Sample{

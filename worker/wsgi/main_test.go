@@ -1,6 +1,7 @@
 package wsgi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -25,9 +26,8 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	deadline := time.Now().Add(patience)
-	var strangers process.Strangers
+	go process.ReapOrphans(context.Background(), 100*time.Millisecond) // learners that died with their zygote
 	for tick := time.Tick(100 * time.Millisecond); anyChild(); <-tick {
-		strangers.Reap() // learners that died with their zygote
 		if time.Now().After(deadline) {
 			out, _ := exec.Command("ps", "-o", "pid,ppid,pgid,stat,comm", "--ppid", fmt.Sprint(os.Getpid())).CombinedOutput()
 			fmt.Fprintf(os.Stderr, "a child process was left behind:\n%s", out)
