@@ -162,7 +162,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 		Warmup:         c.Preload.Warmup,
 		WarmupStrict:   c.Preload.WarmupStrict,
 		Host:           hostForWarmup(c),
-		Tricks:         tricks(c.Preload),
+		Tricks:         tricks(c),
 		StartupTimeout: c.StartupTimeout,
 
 		Prepare:   t.limit,
@@ -194,15 +194,18 @@ func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 	return o
 }
 
-// tricks are the names by which the zygote knows the switches.
-func tricks(p config.Preload) []string {
+// tricks are the names by which the zygote knows the switches. A site that may
+// sleep has no immortal objects by itself: the search for them takes half a second,
+// which whoever wakes it would wait for.
+func tricks(c *config.Site) []string {
+	p := c.Preload
 	var names []string
 	for _, t := range []struct {
 		on   bool
 		name string
 	}{
 		{p.GCFreeze, "gc"}, {p.GCFreeze, "freeze"}, {p.SealHeap, "seal"}, {p.RelocateCode, "relocate"},
-		{p.Immortal == "on", "immortal"}, {p.Immortal == "auto", "immortal-auto"},
+		{p.Immortal == "on", "immortal"}, {p.Immortal == "auto" && c.Processes.Min > 0, "immortal-auto"},
 	} {
 		if t.on {
 			names = append(names, t.name)

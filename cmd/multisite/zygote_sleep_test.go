@@ -102,6 +102,7 @@ func wakeFromNothing(t *testing.T, r *running) {
 
 func wakeFromZygote(t *testing.T, r *running) {
 	r.waitSite("shared", "sleeping")
+	eventually(t, "the last worker's end", func() bool { return len(r.site("shared").Workers) == 0 })
 	if s := r.site("shared"); s.Memory.ZygotePSS == 0 || s.Preload != "on" || len(s.Workers) != 0 {
 		t.Errorf("asleep it has a zygote of %d bytes, preload %q, %d workers", s.Memory.ZygotePSS, s.Preload, len(s.Workers))
 	}
