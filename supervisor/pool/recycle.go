@@ -61,15 +61,32 @@ func (m *member) dueLocked(s *Settings, now time.Time) (Reason, time.Duration) {
 		more := time.Duration(m.chance * float64(s.RestartInterval/spread))
 		rest = s.RestartInterval + more - now.Sub(m.ready)
 	}
+	idle := m.idleLocked(s, now)
 	switch {
 	case m.over != "":
 		return m.over, 0
+	case idle <= 0:
+		return ReasonInactivity, 0
 	case s.MaximumRequests > 0 && m.requests >= m.mostRequests(s):
 		return ReasonMaximumRequests, 0
 	case rest <= 0:
 		return ReasonRestartInterval, 0
 	}
-	return "", rest
+	return "", min(rest, idle)
+}
+
+// idleLocked is how long the worker may still be idle before a fresh one takes its
+// place: what its requests wrote to is memory that it shares with nobody, and a
+// fork gives it back. One that has served nothing since it came is fresh. The end
+// of a request wakes nobody, so it is never longer than InactivityTimeout.
+func (m *member) idleLocked(s *Settings, now time.Time) time.Duration {
+	switch {
+	case s.InactivityTimeout == 0:
+		return forever
+	case m.requests == 0 || len(m.claims) > 0:
+		return s.InactivityTimeout
+	}
+	return s.InactivityTimeout - now.Sub(m.idleSince())
 }
 
 // mostRequests is maximum_requests for this worker.
