@@ -86,9 +86,6 @@ func (t *site) newGeneration(c *config.Site) (*generation, error) {
 	t.generations++
 	sockets := filepath.Join(t.super.stateDir, "run", fmt.Sprintf("%s.%d", t.name, t.generations))
 	t.mu.Unlock()
-	if err := os.RemoveAll(sockets); err != nil { // of a supervisor that was killed
-		return nil, err
-	}
 	if err := os.MkdirAll(sockets, 0o700); err != nil {
 		return nil, err
 	}
@@ -115,7 +112,7 @@ func (g *generation) close() {
 	if g.python != nil {
 		g.python.Close()
 	}
-	_ = os.RemoveAll(g.sockets) // wiped before its name is used again
+	_ = os.RemoveAll(g.sockets) // what stays is wiped by the next start
 }
 
 // joinProjects lets generations that start together share what they load. A site
