@@ -225,6 +225,7 @@ func reloadInterrupted(t *testing.T, r *running) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("the interrupted command succeeded")
 	}
+	eventually(t, "the worker on trial to be given up", func() bool { return !r.pids("edited")[0] }) // it has no pid yet
 	r.wantSame("edited", before)
 	if err := os.WriteFile(path, append(good, '\n'), 0o600); err != nil {
 		t.Fatal(err)
