@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -26,8 +28,12 @@ type load struct {
 
 // loaded is what the loader reports.
 type loaded struct {
-	Good int      // answers with status 200 and the right body
-	Bad  []string // the first of the others
+	Good  int           // answers with status 200 and the right body
+	Bad   []string      // the others
+	Dials int           // connections that were opened
+	Took  []int         // microseconds of each good answer
+	Ends  []int         // milliseconds since the start when it had come
+	Wall  time.Duration // how long all of it went on
 }
 
 // startLoad begins to ask a site over keep-alive connections, each going round
@@ -49,7 +55,7 @@ func (r *running) startLoad(host string, connections int, want string, paths ...
 }
 
 // stop ends the load. Not one answer may have been bad.
-func (l *load) stop() {
+func (l *load) stop() loaded {
 	l.t.Helper()
 	l.stdin.Close()
 	if err := l.cmd.Wait(); err != nil {
@@ -59,10 +65,31 @@ func (l *load) stop() {
 	if err := json.Unmarshal(l.stdout.Bytes(), &got); err != nil {
 		l.t.Fatalf("loader: %v: %q", err, l.stdout.String())
 	}
-	l.t.Logf("%d requests answered", got.Good)
+	l.t.Logf("%d requests answered, the slowest in %v", got.Good, got.percentile(100))
 	if got.Good == 0 || len(got.Bad) > 0 {
-		l.t.Errorf("%d good answers, and %d bad:\n%s", got.Good, len(got.Bad), strings.Join(got.Bad, "\n"))
+		l.t.Errorf("%d good answers, and %d bad:\n%s", got.Good, len(got.Bad), strings.Join(got.Bad[:min(10, len(got.Bad))], "\n"))
 	}
+	return got
+}
+
+// percentile is the time that so many of a hundred answers took at most.
+func (l loaded) percentile(p int) time.Duration {
+	if len(l.Took) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(l.Took))
+	return time.Duration(sorted[min(len(sorted)-1, len(sorted)*p/100)]) * time.Microsecond
+}
+
+// perSecond is the number of answers in each whole second.
+func (l loaded) perSecond() []int {
+	counts := make([]int, int(l.Wall/time.Second))
+	for _, ms := range l.Ends {
+		if second := ms / 1000; second < len(counts) {
+			counts[second]++
+		}
+	}
+	return counts
 }
 
 // loader is the program: it asks until its standard input ends.
@@ -84,25 +111,33 @@ func loader() {
 		sum loaded
 		wg  sync.WaitGroup
 	)
+	begin := time.Now()
 	for range connections {
 		wg.Go(func() {
-			got := ask(addr, host, want, paths, stop)
+			got := ask(addr, host, want, paths, begin, stop)
 			all.Lock()
 			defer all.Unlock()
 			sum.Good += got.Good
+			sum.Dials += got.Dials
 			sum.Bad = append(sum.Bad, got.Bad...)
+			sum.Took = append(sum.Took, got.Took...)
+			sum.Ends = append(sum.Ends, got.Ends...)
 		})
 	}
 	wg.Wait()
+	sum.Wall = time.Since(begin)
 	if err := json.NewEncoder(os.Stdout).Encode(sum); err != nil {
 		panic(err)
 	}
 }
 
 // ask is one client with one connection.
-func ask(addr, host, want string, paths []string, stop <-chan struct{}) (sum loaded) {
+func ask(addr, host, want string, paths []string, begin time.Time, stop <-chan struct{}) (sum loaded) {
+	var dials atomic.Int64
+	defer func() { sum.Dials = int(dials.Load()) }()
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dials.Add(1)
 			return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		},
 	}}
@@ -120,6 +155,8 @@ func ask(addr, host, want string, paths []string, stop <-chan struct{}) (sum loa
 			continue
 		}
 		sum.Good++
+		sum.Took = append(sum.Took, int(time.Since(start).Microseconds()))
+		sum.Ends = append(sum.Ends, int(time.Since(begin).Milliseconds()))
 	}
 }
 

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The fault suite: what must not be noticed. The short form counts wrong answers;
+// the long form, which runs alone on the machine, measures times too.
+func longForm() bool { return os.Getenv("MULTISITE_LONG") != "" }
+
+// TestFault_KillWithOneSibling kills one of two workers after the other.
+func TestFault_KillWithOneSibling(t *testing.T) {
+	t.Parallel()
+	r := up(t, pythonSites+"processes = 2\n"+subdomain1)
+	const connections = 8
+	kills := 3
+	if longForm() {
+		kills = 20
+	}
+	load := r.startLoad(host1, connections, "", "/hello/", "/probe/sleep/?ms=20")
+	for n := range kills {
+		kill(t, r.busyWorker("subdomain1"))
+		r.recovered("subdomain1", n+1, connections)
+	}
+	got := load.stop()
+	if slowest := got.percentile(100); longForm() && slowest > time.Second {
+		t.Errorf("the slowest answer took %v, want none over 1s", slowest)
+	}
+}
+
+// recovered waits until a site has replaced so many workers that died and each
+// connection has had two answers since: what was hit by the last death, and is
+// repeated once, is not hit by the next one.
+func (r *running) recovered(site string, deaths, connections int) {
+	r.t.Helper()
+	before := r.site(site).Requests.Total
+	eventually(r.t, "the worker to be replaced", func() bool {
+		s := r.site(site)
+		return s.Restarts == deaths && s.Processes.Ready == s.Processes.Desired && s.Requests.Total > before+2*int64(connections)
+	})
+}
+
+// TestFault_ReloadAndRestartUnseen: a long request finishes, and clients that keep
+// their connections notice nothing.
+func TestFault_ReloadAndRestartUnseen(t *testing.T) {
+	t.Parallel()
+	r := up(t, pythonSites+"processes = 4\nthreads = 4\n"+subdomain1)
+	const clients = 16
+	long, quiet := 3*time.Second, 0*time.Second
+	if longForm() {
+		long, quiet = 12*time.Second, 5*time.Second
+	}
+	load := r.startLoad(host1, clients, "slept", "/probe/sleep/?ms=40")
+	for _, what := range []string{"reload", "restart"} {
+		<-time.After(quiet) // seconds to compare with
+		before := r.pids("subdomain1")
+		finished := r.longRequest(long)
+		r.must(what, "subdomain1")
+		if took, cut := finished(); cut != "" || took < long {
+			t.Errorf("%s: the long request ended after %v: %s", what, took, cut)
+		}
+		for pid := range r.pids("subdomain1") {
+			if before[pid] {
+				t.Errorf("%s: worker %d is still there", what, pid)
+			}
+		}
+	}
+	<-time.After(quiet)
+	got := load.stop()
+	if got.Dials != clients {
+		t.Errorf("%d connections were made for %d clients, want that each is kept", got.Dials, clients)
+	}
+	counts := got.perSecond()
+	median := slices.Sorted(slices.Values(counts))[len(counts)/2]
+	t.Logf("answers in each second, %d the median: %v", median, counts)
+	if least := slices.Min(counts); longForm() && least < median/2 {
+		t.Errorf("%d answers in one second, want at least half of the median, %d: %v", least, median, counts)
+	}
+}
+
+// longRequest starts a request and returns when a worker has it. finished returns
+// how long it took, and what was wrong with its answer.
+func (r *running) longRequest(takes time.Duration) (finished func() (time.Duration, string)) {
+	r.t.Helper()
+	path := fmt.Sprintf("/probe/sleep/?ms=%d", takes.Milliseconds())
+	served := r.site("subdomain1").Requests.Total
+	type end struct {
+		took  time.Duration
+		wrong string
+	}
+	ch := make(chan end, 1)
+	go func() {
+		start := time.Now()
+		a, err := r.newVisitor().do(newRequest(r.t, http.MethodGet, host1, path, nil))
+		wrong := ""
+		if err != nil || a.status != 200 || !strings.HasPrefix(a.body, "slept") {
+			wrong = fmt.Sprintf("status %d, %v", a.status, err)
+		}
+		ch <- end{time.Since(start), wrong}
+	}()
+	eventually(r.t, "others to be answered meanwhile", func() bool { return r.site("subdomain1").Requests.Total > served+50 })
+	return func() (time.Duration, string) {
+		e := <-ch
+		return e.took, e.wrong
+	}
+}
+
+// TestFault_OneSiteHangs: two hundred wait for it, and another site is as fast as ever.
+func TestFault_OneSiteHangs(t *testing.T) {
+	t.Parallel()
+	r := up(t, pythonSites+`graceful_timeout = "1s"
+shutdown_timeout = "200ms"
+[site.hangs]
+server_name = "hangs.example.com"
+settings = "subdomain1_settings"
+processes = 1
+listen_backlog = 500
+`+subdomain1+"processes = 2\n")
+	const waiting = 200
+	measured := time.Second
+	if longForm() {
+		measured = 10 * time.Second
+	}
+	measure := func() loaded {
+		load := r.startLoad(host1, 4, "Subdomain One", "/hello/")
+		<-time.After(measured)
+		return load.stop()
+	}
+	quiet := measure()
+	for range waiting {
+		fmt.Fprint(r.raw(), "GET /probe/sleep/?ms=600000 HTTP/1.1\r\nHost: hangs.example.com\r\n\r\n")
+	}
+	held := func() bool {
+		q := r.site("hangs").Requests
+		return q.Active == 1 && q.Queued == waiting-1
+	}
+	eventually(t, "all to wait", held)
+	beside := measure()
+	if !held() {
+		t.Errorf("they wait no more: %+v", r.site("hangs").Requests)
+	}
+	before, now := quiet.percentile(99), beside.percentile(99)
+	t.Logf("99%% answered in %v, beside a site that hangs %v", before, now)
+	if longForm() && now > 2*before {
+		t.Errorf("99%% answered in %v, want at most twice %v", now, before)
+	}
+}
