@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -12,11 +11,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/process"
 )
 
 const logTime = "2006-01-02T15:04:05.000Z07:00"
+
+// maxOpenLogs bounds the descriptors of logs. The next line opens its file again.
+const maxOpenLogs = 64
 
 // logs writes one file per site, and multisite.log for the supervisor's own
 // words. Every line begins with the time and who said it.
@@ -77,6 +78,9 @@ func (l *logs) write(site, who, text string) {
 func (l *logs) fileLocked(site string) (*os.File, error) {
 	if f := l.files[site]; f != nil {
 		return f, nil
+	}
+	if len(l.files) == maxOpenLogs { // most sites of many are silent
+		l.closeFilesLocked()
 	}
 	f, err := os.OpenFile(l.path(site), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err == nil {
@@ -145,9 +149,14 @@ func (l *logs) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+	l.closeFilesLocked()
+}
+
+func (l *logs) closeFilesLocked() {
 	for _, f := range l.files {
 		f.Close()
 	}
+	clear(l.files)
 }
 
 // output takes a line that a worker wrote.
@@ -170,53 +179,4 @@ func describeError(err error) string {
 		return fmt.Sprintf("%v\n%s", err, strings.TrimRight(launch.Detail, "\n"))
 	}
 	return err.Error()
-}
-
-// accessLog is a site's access log, written in blocks.
-type accessLog struct {
-	mu sync.Mutex
-	// mu protects all below
-	file  *os.File
-	out   *bufio.Writer
-	line  []byte
-	flush *time.Timer // writes what is buffered, soon after the first line
-	idle  bool
-}
-
-const accessDelay = time.Second
-
-func (l *logs) openAccess(site string) (*accessLog, error) {
-	f, err := os.OpenFile(filepath.Join(l.dir, site+".access.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	a := &accessLog{file: f, out: bufio.NewWriterSize(f, 32<<10), idle: true}
-	a.flush = time.AfterFunc(accessDelay, a.flushNow)
-	return a, nil
-}
-
-func (a *accessLog) write(e proxy.Entry) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.line = e.AppendCombined(a.line[:0])
-	_, _ = a.out.Write(a.line) // a full disk costs log lines, never a request
-	if a.idle {
-		a.idle = false
-		a.flush.Reset(accessDelay)
-	}
-}
-
-func (a *accessLog) flushNow() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.idle = true
-	if a.out.Flush() != nil {
-		a.out.Reset(a.file) // a bufio.Writer that failed once never writes again
-	}
-}
-
-func (a *accessLog) close() {
-	a.flush.Stop()
-	a.flushNow()
-	a.file.Close()
 }

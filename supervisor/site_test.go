@@ -1,12 +1,14 @@
 package supervisor
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,10 +24,7 @@ func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 	t.Helper()
 	s := &Supervisor{logs: newLogs(t, nil), proxy: proxy.New(proxy.Options{})}
 	for _, c := range configs {
-		access, err := s.logs.openAccess(c.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		access := s.logs.access(c.Name)
 		t.Cleanup(access.close)
 		s.sites = append(s.sites, &site{
 			name: c.Name, cfg: c, super: s, stats: &proxy.Stats{}, log: slog.New(slog.DiscardHandler), access: access,
@@ -101,10 +100,7 @@ func TestHostsOf(t *testing.T) {
 func TestAccessLog_HasEveryLine(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	a, err := l.openAccess("blog")
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := l.access("blog")
 	r := httptest.NewRequest(http.MethodGet, "http://blog/x", nil)
 	r.RequestURI = "/x"
 	at := time.Date(2026, 7, 4, 12, 0, 0, 0, time.UTC)
@@ -117,5 +113,47 @@ func TestAccessLog_HasEveryLine(t *testing.T) {
 	want := line + `200 7 "-" "-" 0.0015 blog/1` + "\n" + line + `503 7 "-" "-" 0.0015 blog/1` + "\n"
 	if err != nil || string(b) != want {
 		t.Errorf("%v, got:\n%swant:\n%s", err, b, want)
+	}
+}
+
+// TestAccessLog_HoldsNothingBetweenBlocks: of a thousand sites most are silent.
+func TestAccessLog_HoldsNothingBetweenBlocks(t *testing.T) {
+	t.Parallel()
+	a := newLogs(t, nil).access("blog")
+	if _, err := os.Stat(a.path); !os.IsNotExist(err) {
+		t.Errorf("the file of a silent site is there: %v", err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "http://blog/x", nil)
+	const lines = 1000
+	for range lines {
+		a.write(proxy.Entry{Request: r, Status: 200})
+	}
+	if info, err := os.Stat(a.path); err != nil || info.Size() < accessBlock {
+		t.Errorf("a whole block waits in memory: %v", err)
+	}
+	a.flushNow()
+	if a.lines != nil {
+		t.Error("the buffer is kept")
+	}
+	b, err := os.ReadFile(a.path)
+	if got := strings.Count(string(b), "\n"); err != nil || got != lines {
+		t.Errorf("got %d lines, %v; want %d", got, err, lines)
+	}
+}
+
+func TestLogs_BoundTheirDescriptors(t *testing.T) {
+	t.Parallel()
+	l := newLogs(t, nil)
+	for i := range 3 * maxOpenLogs {
+		for _, site := range []string{"first", fmt.Sprintf("site%d", i)} {
+			l.write(site, "who", "what")
+		}
+	}
+	if n := len(l.files); n > maxOpenLogs {
+		t.Errorf("%d log files are open, want at most %d", n, maxOpenLogs)
+	}
+	b, err := os.ReadFile(l.path("first"))
+	if got := strings.Count(string(b), "\n"); err != nil || got != 3*maxOpenLogs {
+		t.Errorf("got %d lines, %v; want %d", got, err, 3*maxOpenLogs)
 	}
 }
