@@ -17,12 +17,13 @@ type Stats struct {
 	mu sync.Mutex
 	// mu protects all below
 	total, errors int64
-	ring          [samples]sample
+	began         time.Time // of the first request
+	ring          []sample  // the last requests; grows to its size with them
 	next          int
 }
 
 type sample struct {
-	end  time.Time
+	end  time.Duration // since began
 	took time.Duration
 }
 
@@ -42,38 +43,40 @@ func (s *Stats) record(took time.Duration, status int) {
 	if status >= http.StatusInternalServerError {
 		s.errors++
 	}
-	s.ring[s.next] = sample{end: now, took: took}
+	if s.began.IsZero() {
+		s.began = now
+	}
+	one := sample{end: now.Sub(s.began), took: took}
+	if len(s.ring) < samples {
+		s.ring = append(s.ring, one)
+		return
+	}
+	s.ring[s.next] = one
 	s.next = (s.next + 1) % samples
 }
 
 // Counts returns the numbers of now.
 func (s *Stats) Counts() Counts {
 	s.mu.Lock()
-	ring, c := s.ring, Counts{Total: s.total, Errors: s.errors}
+	ring, c, now := slices.Clone(s.ring), Counts{Total: s.total, Errors: s.errors}, time.Since(s.began)
 	s.mu.Unlock()
-	now := time.Now()
-	var took []time.Duration
-	recent, oldest := 0, now
-	for _, v := range ring {
-		if v.end.IsZero() {
-			continue
-		}
-		took = append(took, v.took)
-		if now.Sub(v.end) < rateWindow {
-			recent++
-			if v.end.Before(oldest) {
-				oldest = v.end
-			}
-		}
-	}
-	if len(took) == 0 {
+	if len(ring) == 0 {
 		return c
+	}
+	took := make([]time.Duration, len(ring))
+	recent, oldest := 0, now
+	for i, v := range ring {
+		took[i] = v.took
+		if now-v.end < rateWindow {
+			recent++
+			oldest = min(oldest, v.end)
+		}
 	}
 	slices.Sort(took)
 	c.P50, c.P99 = took[len(took)/2], took[len(took)*99/100]
 	window := rateWindow
 	if recent == samples { // the ring turned within the window
-		window = max(now.Sub(oldest), time.Millisecond)
+		window = max(now-oldest, time.Millisecond)
 	}
 	c.PerSecond = float64(recent) / window.Seconds()
 	return c
