@@ -186,7 +186,8 @@ func (l *loader) finish() {
 	l.checkNames()
 	for _, d := range l.drafts {
 		l.finishSite(d)
-		l.config.Sites = append(l.config.Sites, &d.Site)
+		site := d.Site // alone: a draft holds the file that it was read from
+		l.config.Sites = append(l.config.Sites, &site)
 	}
 	slices.SortFunc(l.config.Sites, func(a, b *Site) int { return cmp.Compare(a.Name, b.Name) })
 }
