@@ -150,7 +150,9 @@ func (p *Pool) gone(m *member, w Worker) {
 	if m.live() {
 		m.reason = ReasonCrash
 		p.totals.restarts++
-		p.trouble.crashed(m.started, m.ready, now)
+		if !m.servedLocked() {
+			p.trouble.crashed(m.started, m.ready, now)
+		}
 	}
 	if m.reason == ReasonRequestTimeout {
 		p.totals.restarts++

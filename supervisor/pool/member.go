@@ -118,6 +118,10 @@ func (m *member) idleSince() time.Time {
 	return m.used
 }
 
+// servedLocked tells whether it has answered a request: whatever ends it later, it
+// is no worker that can not run, and its successor need not wait.
+func (m *member) servedLocked() bool { return m.requests > int64(len(m.broken)) }
+
 func (m *member) brokeLocked(c *Claim) {
 	m.broken = append(m.broken, brokenRequest{c.what, time.Now()})
 	m.broken = m.broken[max(0, len(m.broken)-maxBroken):]

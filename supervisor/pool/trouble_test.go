@@ -141,6 +141,26 @@ func TestPool_EarlyDeathsBackOff(t *testing.T) {
 	})
 }
 
+// A request that kills its worker is sent again and again: the others must not wait
+// ever longer for a new one.
+func TestPool_EarlyDeathAfterAnAnswerIsMadeGoodAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{}
+		p := settled(t, fixed(1), c)
+		for range 20 {
+			p.claim("GET /").Release()
+			poison := p.claim("GET /poison")
+			before := c.launched()
+			c.last().crash()
+			poison.Broken()
+			synctest.Wait()
+			if c.launched() != before+1 || p.elapsed() != 0 {
+				t.Fatalf("at %v: no new worker at once", p.elapsed())
+			}
+		}
+	})
+}
+
 // awaitReady returns when the end of a worker was noticed and made good.
 func awaitReady(p *site) error {
 	synctest.Wait()
