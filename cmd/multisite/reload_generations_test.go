@@ -62,6 +62,12 @@ func (r *running) settledUse() use {
 	r.t.Helper()
 	const all = 2*2 + 2 // workers and zygotes
 	eventually(r.t, "the old generation to leave", func() bool { return len(children(r.t, r.pid)) == all })
+	return r.usage()
+}
+
+// usage returns what the supervisor uses now.
+func (r *running) usage() use {
+	r.t.Helper()
 	proc := filepath.Join("/proc", strconv.Itoa(r.pid))
 	descriptors, err := os.ReadDir(proc + "/fd")
 	if err != nil {
