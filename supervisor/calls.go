@@ -70,7 +70,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	next, err := site.newGeneration(site.config())
+	next, err := site.newGeneration(site.config(), s.lookAtCode())
 	if err != nil {
 		return err
 	}

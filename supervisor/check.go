@@ -13,7 +13,8 @@ import (
 )
 
 // Check loads the code of every Python site once, as a worker of it would, and
-// returns why it does not load where it does not. It uses a directory of its
+// returns why it does not load where it does not. Sites that load the same in the
+// same circumstances are tried once for all of them. It uses a directory of its
 // own: nothing that runs is touched.
 func Check(ctx context.Context, cfg *config.Config) []error {
 	dir, err := os.MkdirTemp("", "multisite-check-")
@@ -31,13 +32,47 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 	defer s.logs.close()
 	errs := make([]error, len(cfg.Sites))
 	var wg sync.WaitGroup
-	for i, c := range cfg.Sites {
-		if c.Kind == config.WSGI {
-			wg.Go(func() { errs[i] = s.tryLoad(ctx, c) })
-		}
+	for _, alike := range trials(cfg.Sites) {
+		wg.Go(func() {
+			err := s.tryLoad(ctx, cfg.Sites[alike[0]])
+			for _, i := range alike {
+				errs[i] = (&site{name: cfg.Sites[i].Name}).explain(err)
+			}
+		})
 	}
 	wg.Wait()
 	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// trials groups the Python sites, by their index, so that one of each group tells
+// of all.
+func trials(sites []*config.Site) (groups [][]int) {
+	var essences []*config.Site
+	for i, c := range sites {
+		if c.Kind != config.WSGI {
+			continue
+		}
+		essence := essenceOf(c)
+		g := slices.IndexFunc(essences, essence.Same)
+		if g < 0 {
+			g = len(essences)
+			essences, groups = append(essences, essence), append(groups, nil)
+		}
+		groups[g] = append(groups[g], i)
+	}
+	return groups
+}
+
+// essenceOf is a site without what its code can not see while it is loaded.
+func essenceOf(c *config.Site) *config.Site {
+	e := *c
+	e.Name, e.ServerName, e.Aliases, e.Default, e.Static = "", "", nil, false, nil
+	e.Processes, e.Preload, e.ReloadOn = config.Range{}, config.Preload{}, config.ReloadOn{}
+	e.Services, e.Cron = nil, nil
+	e.ListenBacklog, e.MaxBody, e.MaxClientsPerIP = 0, 0, 0
+	e.QueueTimeout, e.RequestTimeout, e.GracefulTimeout, e.ShutdownTimeout, e.InactivityTimeout = 0, 0, 0, 0, 0
+	e.MaximumRequests, e.RestartInterval, e.MemoryLimit, e.MemoryLimitHard, e.CPUTimeLimit, e.CPUPriority = 0, 0, 0, 0, 0, 0
+	return &e
 }
 
 // tryLoad starts one worker of a site and ends it when it is ready.
@@ -45,14 +80,14 @@ func (s *Supervisor) tryLoad(ctx context.Context, c *config.Site) error {
 	plain := *c
 	plain.Preload.Mode = string(wsgi.PreloadOff) // one interpreter is enough
 	plain.MemoryLimitHard = 0                    // control groups are the supervisor's
-	t, err := s.newSite(&plain)
+	t, err := s.newSite(&plain, s.lookAtCode())
 	if err != nil {
 		return err
 	}
 	defer t.close()
 	w, err := t.current.Launch(ctx, c.Name+"/1")
 	if err != nil {
-		return t.explain(err)
+		return err
 	}
 	w.Stop(c.ShutdownTimeout)
 	w.(worker).Close()

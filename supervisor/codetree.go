@@ -16,94 +16,137 @@ import (
 const maxCodeFiles = 50_000
 
 // codeTree is the files that a site's code is read from, with what tells whether
-// one has changed. Where it stays equal, a reload need not touch the site.
-type codeTree map[string]fileMark
+// one has changed: source, templates, translations and settings below its
+// directories, and the packages that its interpreter has installed. Where it stays
+// equal, a reload need not touch the site. Sites share the parts that they have in
+// common.
+type codeTree []*codePart
+
+func (t codeTree) equal(o codeTree) bool { return slices.EqualFunc(t, o, (*codePart).equal) }
+
+// place is where a part of a site's code lies.
+type place struct {
+	kind placeKind
+	path string
+}
+
+type placeKind int
+
+const (
+	aFile         placeKind = iota
+	anInterpreter           // and the packages that are installed for it
+	aDirectory              // and all below it
+)
+
+// placesOf returns where a site has its code.
+func placesOf(c *config.Site) []place {
+	var places []place
+	for _, path := range []string{c.WSGI, c.App, c.Settings} {
+		if filepath.IsAbs(path) {
+			places = append(places, place{aFile, path})
+		}
+	}
+	if c.Kind != config.WSGI {
+		return places
+	}
+	places = append(places, place{anInterpreter, c.Python})
+	for _, dir := range c.PythonPath {
+		places = append(places, place{aDirectory, dir})
+	}
+	if c.Home != "" {
+		places = append(places, place{aDirectory, c.Home})
+	}
+	return places
+}
+
+// codePart is what was found at one place at one moment. It does not change.
+type codePart struct {
+	place
+	files marks
+	dirs  []string // in which they lie, sorted
+}
+
+// marks are files with what tells whether they have changed.
+type marks map[string]fileMark
 
 type fileMark struct {
 	modified time.Time
 	size     int64
 }
 
-// readCodeTree notes the code of a site as it is now: source, templates,
-// translations and settings below its directories, and the packages that its
-// interpreter has installed. A current -> releases/7 link counts by where it leads.
-func readCodeTree(c *config.Site) codeTree {
-	t := codeTree{}
-	for _, file := range []string{c.WSGI, c.App, c.Settings} {
-		if filepath.IsAbs(file) {
-			t.add(file)
+func (p *codePart) equal(o *codePart) bool {
+	return p == o || p.place == o.place && maps.Equal(p.files, o.files)
+}
+
+// read looks at the files of a place. A current -> releases/7 link counts by where
+// it leads.
+func (at place) read() *codePart {
+	p := &codePart{place: at, files: marks{}}
+	switch at.kind {
+	case aFile:
+		p.files.add(at.path)
+	case anInterpreter:
+		p.files.add(at.path)
+		pattern := filepath.Join(filepath.Dir(filepath.Dir(at.path)), "lib", "python*", "site-packages")
+		p.dirs, _ = filepath.Glob(pattern) // the pattern is valid
+		for _, dir := range p.dirs {
+			p.files.addEntries(dir)
 		}
+	case aDirectory:
+		p.walk()
 	}
-	if c.Kind != config.WSGI {
-		return t
-	}
-	t.add(c.Python)
-	for _, dir := range packageDirs(c) {
-		t.addEntries(dir)
-	}
-	for _, dir := range codeRoots(c) {
-		t.walk(dir)
-	}
-	return t
+	slices.Sort(p.dirs)
+	return p
 }
 
-// codeRoots are the directories below which a Python site has its code.
-func codeRoots(c *config.Site) []string {
-	dirs := slices.Clone(c.PythonPath)
-	if c.Home != "" {
-		dirs = append(dirs, c.Home)
+// matters tells whether a path in one of the directories would be among the files.
+func (p *codePart) matters(path string) bool {
+	if _, in := slices.BinarySearch(p.dirs, filepath.Dir(path)); !in {
+		return false
 	}
-	return dirs
+	if p.kind == anInterpreter {
+		return filepath.Base(path) != "__pycache__"
+	}
+	return isCode(path)
 }
-
-// packageDirs are where its interpreter has what is installed.
-func packageDirs(c *config.Site) []string {
-	dirs, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(c.Python)), "lib", "python*", "site-packages")) // the pattern is valid
-	return dirs
-}
-
-func (t codeTree) equal(o codeTree) bool { return maps.Equal(t, o) }
 
 // add notes a file; what can not be read is not noted, and its appearance is a change.
-func (t codeTree) add(path string) {
+func (m marks) add(path string) {
 	if info, err := os.Stat(path); err == nil {
-		t[path] = fileMark{info.ModTime(), info.Size()}
+		m[path] = fileMark{info.ModTime(), info.Size()}
 	}
 }
 
 // addEntries notes what is installed in a directory, not the files of each package.
-func (t codeTree) addEntries(dir string) {
+func (m marks) addEntries(dir string) {
 	entries, _ := os.ReadDir(dir) // an unreadable directory has no entries
 	for _, e := range entries {
 		if e.Name() != "__pycache__" {
-			t.add(filepath.Join(dir, e.Name()))
+			m.add(filepath.Join(dir, e.Name()))
 		}
 	}
 }
 
-func (t codeTree) walk(dir string) {
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		t[dir+" -> "+real] = fileMark{} // both releases may lie below another directory of the site
-		dir = real
+// walk notes the code in a directory and what is below it, but no other
+// environment. What can not be read is skipped.
+func (p *codePart) walk() {
+	root := p.path
+	if real, err := filepath.EvalSymlinks(root); err == nil {
+		p.files[root+" -> "+real] = fileMark{} // both releases may lie below another directory of the site
+		root = real
 	}
-	walkCode(dir, func(path string, isDir bool) bool {
-		if !isDir && isCode(path) {
-			t.add(path)
-		}
-		return len(t) < maxCodeFiles
-	})
-}
-
-// walkCode visits a directory and what is below it, but no other environment, until
-// visit returns false. What can not be read is skipped.
-func walkCode(dir string, visit func(path string, isDir bool) (more bool)) {
-	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error { // it returns no other error
+	_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error { // it returns no other error
 		switch {
 		case err != nil:
 			return nil
-		case e.IsDir() && path != dir && skipDir(path, e.Name()):
+		case e.IsDir() && path != root && skipDir(path, e.Name()):
 			return filepath.SkipDir
-		case !visit(path, e.IsDir()):
+		case e.IsDir():
+			p.dirs = append(p.dirs, path)
+		case isCode(path):
+			p.files.add(path)
+		}
+		if len(p.files) >= maxCodeFiles || len(p.dirs) >= maxCodeFiles {
 			return filepath.SkipAll
 		}
 		return nil

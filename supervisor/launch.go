@@ -79,9 +79,9 @@ type generation struct {
 	python  *wsgi.Runtime // nil for a Go site
 }
 
-// newGeneration returns the next generation of the site, with the code and the
-// settings of now. It starts nothing.
-func (t *site) newGeneration(c *config.Site) (*generation, error) {
+// newGeneration returns the next generation of the site, with the code of the look
+// and the settings of now. It starts nothing.
+func (t *site) newGeneration(c *config.Site, look *codeLook) (*generation, error) {
 	t.mu.Lock()
 	t.generations++
 	sockets := filepath.Join(t.super.stateDir, "run", fmt.Sprintf("%s.%d", t.name, t.generations))
@@ -89,7 +89,7 @@ func (t *site) newGeneration(c *config.Site) (*generation, error) {
 	if err := os.MkdirAll(sockets, 0o700); err != nil {
 		return nil, err
 	}
-	g := &generation{launcher: launcher{slots: t.super.launches, timeout: c.StartupTimeout}, cfg: c, code: readCodeTree(c), sockets: sockets}
+	g := &generation{launcher: launcher{slots: t.super.launches, timeout: c.StartupTimeout}, cfg: c, code: look.tree(c), sockets: sockets}
 	if c.Kind == config.WSGI {
 		r, err := wsgi.New(t.wsgiOptions(c, sockets))
 		if err != nil {

@@ -53,12 +53,13 @@ func (s *Supervisor) reload(ctx context.Context, which func() []string, w io.Wri
 	if err != nil {
 		return err
 	}
-	changes, err := s.compare(cfg, names)
+	look := s.lookAtCode()
+	changes, err := s.compare(cfg, names, look)
 	if err != nil {
 		return err
 	}
 	defer s.watching.refresh()
-	return s.apply(ctx, cfg, changes, w)
+	return s.apply(ctx, cfg, changes, look, w)
 }
 
 // ReloadAndLog is Reload for when nobody waits for the answer.
@@ -106,7 +107,7 @@ func (s *Supervisor) read() (*config.Config, error) {
 
 // compare finds what to do to each site. names limit it to some, whose workers are
 // replaced in any case.
-func (s *Supervisor) compare(cfg *config.Config, names []string) ([]change, error) {
+func (s *Supervisor) compare(cfg *config.Config, names []string, look *codeLook) ([]change, error) {
 	var changes []change
 	named := len(names) > 0
 	wanted := func(name string) bool { return !named || slices.Contains(names, name) }
@@ -124,7 +125,7 @@ func (s *Supervisor) compare(cfg *config.Config, names []string) ([]change, erro
 			changes = append(changes, change{cfg: c})
 			continue
 		}
-		ch := compareSite(t, c)
+		ch := compareSite(t, c, look)
 		if ch.roll == "" && named {
 			ch.roll = "asked for"
 		}
@@ -167,7 +168,7 @@ var live = []string{
 
 // compareSite compares what the file says with what it said, for what changes
 // live, and with what the workers run with, for what needs new ones.
-func compareSite(t *site, c *config.Site) change {
+func compareSite(t *site, c *config.Site, look *codeLook) change {
 	ch := change{site: t, cfg: c}
 	t.mu.Lock()
 	said, runs := reflect.ValueOf(*t.cfg), t.current
@@ -184,14 +185,14 @@ func compareSite(t *site, c *config.Site) change {
 			ch.roll = key + " changed"
 		}
 	}
-	if ch.roll == "" && !readCodeTree(c).equal(runs.code) {
+	if ch.roll == "" && !look.tree(c).equal(runs.code) {
 		ch.roll = "code changed"
 	}
 	return ch
 }
 
 // apply carries the changes out, side by side.
-func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []change, w io.Writer) error {
+func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []change, look *codeLook, w io.Writer) error {
 	var generations []*generation
 	next := make([]*generation, len(changes))
 	for i, ch := range changes {
@@ -200,11 +201,11 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 		case ch.cfg == nil:
 		case ch.site == nil:
 			changes[i].added = true
-			if changes[i].site, err = s.newSite(ch.cfg); err == nil {
+			if changes[i].site, err = s.newSite(ch.cfg, look); err == nil {
 				generations = append(generations, changes[i].site.current)
 			}
 		case ch.roll != "":
-			if next[i], err = ch.site.newGeneration(ch.cfg); err == nil {
+			if next[i], err = ch.site.newGeneration(ch.cfg, look); err == nil {
 				generations = append(generations, next[i])
 			}
 		}

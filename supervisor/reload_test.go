@@ -57,10 +57,10 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			old := &config.Site{Name: "blog", ServerName: "blog", Kind: config.WSGI}
 			s := sitesWithoutWorkers(t, old)
-			s.sites[0].current = &generation{cfg: old, code: readCodeTree(old)}
+			s.sites[0].current = &generation{cfg: old, code: s.lookAtCode().tree(old)}
 			now := *old
 			tt.change(&now)
-			got := compareSite(s.sites[0], &now)
+			got := compareSite(s.sites[0], &now, s.lookAtCode())
 			slices.Sort(got.what)
 			slices.Sort(tt.what)
 			if !slices.Equal(got.what, tt.what) || got.roll != tt.roll {
@@ -101,9 +101,10 @@ func TestCodeTree_NoticesCodeAndNothingElse(t *testing.T) {
 			write(t, dir, "releases/2/x.py", "x")
 			symlink(t, "releases/1", filepath.Join(dir, "current"))
 			site := &config.Site{Kind: config.WSGI, PythonPath: []string{filepath.Join(dir, "current")}, Home: dir}
-			before := readCodeTree(site)
+			s := &Supervisor{}
+			before := s.lookAtCode().tree(site)
 			tt.change(t, dir)
-			if changed := !before.equal(readCodeTree(site)); changed != tt.want {
+			if changed := !before.equal(s.lookAtCode().tree(site)); changed != tt.want {
 				t.Errorf("changed: %v, want %v", changed, tt.want)
 			}
 		})

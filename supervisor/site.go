@@ -39,13 +39,13 @@ type site struct {
 }
 
 // newSite returns a site of which nothing runs yet.
-func (s *Supervisor) newSite(cfg *config.Site) (*site, error) {
+func (s *Supervisor) newSite(cfg *config.Site, look *codeLook) (*site, error) {
 	t := &site{
 		name: cfg.Name, super: s, stats: &proxy.Stats{}, guests: &proxy.Clients{}, log: s.logs.logger(cfg.Name), access: s.logs.access(cfg.Name),
 		ended: make(chan struct{}), cfg: cfg,
 	}
 	var err error
-	if t.current, err = t.newGeneration(cfg); err != nil {
+	if t.current, err = t.newGeneration(cfg, look); err != nil {
 		return nil, err
 	}
 	t.tasks = newTasks(t, cfg)

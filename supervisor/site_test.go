@@ -131,7 +131,7 @@ func TestAccessLog_HoldsNothingBetweenBlocks(t *testing.T) {
 	if info, err := os.Stat(a.path); err != nil || info.Size() < accessBlock {
 		t.Errorf("a whole block waits in memory: %v", err)
 	}
-	a.flushNow()
+	a.close()
 	if a.lines != nil {
 		t.Error("the buffer is kept")
 	}

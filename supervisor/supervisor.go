@@ -114,8 +114,9 @@ func (s *Supervisor) open(o Options) (err error) {
 		return err
 	}
 	s.proxy = proxy.New(proxy.Options{TrustedProxies: s.cfg.TrustedProxies, SpoolDir: spool, Log: s.log})
+	look := s.lookAtCode()
 	for _, cfg := range s.cfg.Sites {
-		site, err := s.newSite(cfg)
+		site, err := s.newSite(cfg, look)
 		if err != nil {
 			return fmt.Errorf("site %s: %w", cfg.Name, err)
 		}

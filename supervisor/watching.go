@@ -30,7 +30,7 @@ type watching struct {
 // seen is what a site's files were when they were last looked at.
 type seen struct {
 	code    codeTree // that was tried; nil: none yet
-	touched codeTree
+	touched marks
 }
 
 func (s *Supervisor) newWatching(all bool) (*watching, error) {
@@ -44,7 +44,7 @@ func (s *Supervisor) newWatching(all bool) (*watching, error) {
 // run watches until ctx ends.
 func (k *watching) run(ctx context.Context) {
 	k.refresh()
-	k.reload(ctx, slices.Collect(maps.Keys(k.subjects()))) // what has changed since the sites were made
+	k.reload(ctx, k.watched()) // what has changed since the sites were made
 	k.watcher.Run(ctx, func(ctx context.Context, sites []string) {
 		k.refresh()
 		k.reload(ctx, sites)
@@ -55,39 +55,51 @@ func (k *watching) run(ctx context.Context) {
 func (k *watching) refresh() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	const rounds = 10 // of a tree that grows while it is walked
-	for range rounds {
-		if !k.watcher.Set(k.subjects()) {
-			break
-		}
+	look := k.super.lookAtCode()
+	for rounds := 10; k.watcher.Set(k.subjects(look)) && rounds > 0; rounds-- { // a tree may grow while it is walked
+		look = k.super.lookAtCode()
 	}
 	known := k.seen
 	k.seen = map[string]seen{}
 	for _, t := range k.super.all() {
 		was, found := known[t.name]
 		if !found {
-			was = seen{touched: readFiles(t.config().ReloadOn.Touch)}
+			was = seen{touched: look.files(t.config().ReloadOn.Touch)}
 		}
 		k.seen[t.name] = was
 	}
 }
 
-func (k *watching) subjects() map[string]watch.Subject {
+func (k *watching) subjects(look *codeLook) map[string]watch.Subject {
 	subjects := map[string]watch.Subject{}
 	for _, t := range k.super.all() {
-		c := t.config()
-		if code := c.ReloadOn.Code || k.all; code || len(c.ReloadOn.Touch) > 0 {
-			subjects[t.name] = subjectOf(c, code)
+		if c := t.config(); k.watches(c) {
+			subjects[t.name] = look.subject(c, c.ReloadOn.Code || k.all)
 		}
 	}
 	return subjects
 }
 
+func (k *watching) watches(c *config.Site) bool {
+	return c.ReloadOn.Code || k.all || len(c.ReloadOn.Touch) > 0
+}
+
+// watched are the names of the sites that ask for it.
+func (k *watching) watched() (names []string) {
+	for _, t := range k.super.all() {
+		if k.watches(t.config()) {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}
+
 // reload reloads those of the sites whose files are others now.
 func (k *watching) reload(ctx context.Context, sites []string) {
 	k.super.reloadAndLog(ctx, func() (due []string) {
+		look := k.super.lookAtCode()
 		for _, t := range k.super.all() {
-			if slices.Contains(sites, t.name) && k.hasChanged(t) {
+			if slices.Contains(sites, t.name) && k.hasChanged(t, look) {
 				t.log.Info("files have changed: reload")
 				due = append(due, t.name)
 			}
@@ -96,76 +108,44 @@ func (k *watching) reload(ctx context.Context, sites []string) {
 	})
 }
 
-func (k *watching) hasChanged(t *site) bool {
+func (k *watching) hasChanged(t *site, look *codeLook) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	c, last := t.config(), k.seen[t.name]
-	now := seen{touched: readFiles(c.ReloadOn.Touch)}
+	now := seen{touched: look.files(c.ReloadOn.Touch)}
 	changed := false
 	for path, mark := range now.touched { // one that is gone was not touched
 		changed = changed || last.touched[path] != mark
 	}
 	if c.ReloadOn.Code || k.all {
-		now.code = readCodeTree(c)
+		now.code = look.tree(c)
 		changed = changed || !now.code.equal(last.code) && !now.code.equal(t.code())
 	}
 	k.seen[t.name] = now
 	return changed
 }
 
-// code is what the site's workers run.
-func (t *site) code() codeTree {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current.code
-}
-
-func readFiles(paths []string) codeTree {
-	t := codeTree{}
-	for _, path := range paths {
-		t.add(path)
-	}
-	return t
-}
-
-// subjectOf are the directories in which a site's reasons to reload lie.
-func subjectOf(c *config.Site, code bool) watch.Subject {
-	files, trees, packages := map[string]bool{}, map[string]bool{}, map[string]bool{}
+// subject is the directories in which a site's reasons to reload lie.
+func (l *codeLook) subject(c *config.Site, code bool) watch.Subject {
+	var reasons []*codePart
 	for _, path := range c.ReloadOn.Touch {
-		addLinks(files, path)
+		reasons = append(reasons, l.part(place{aFile, path}))
 	}
 	if code {
-		for _, path := range []string{c.WSGI, c.App, c.Settings, c.Python} {
-			if filepath.IsAbs(path) {
-				addLinks(files, path)
-			}
+		reasons = append(reasons, l.tree(c)...)
+	}
+	files, dirs := map[string]bool{}, map[string]bool{}
+	for _, p := range reasons {
+		addLinks(files, p.path)
+		for _, dir := range p.dirs {
+			dirs[dir] = true
 		}
 	}
-	if code && c.Kind == config.WSGI {
-		for _, dir := range packageDirs(c) {
-			packages[dir] = true
-		}
-		for _, root := range codeRoots(c) {
-			addLinks(files, root)
-			if real, err := filepath.EvalSymlinks(root); err == nil {
-				root = real
-			}
-			walkCode(root, func(path string, isDir bool) bool {
-				if isDir {
-					trees[path] = true
-				}
-				return len(trees) < maxCodeFiles
-			})
-		}
-	}
-	dirs := maps.Clone(trees)
-	maps.Copy(dirs, packages)
 	for path := range files {
 		dirs[filepath.Dir(path)] = true
 	}
 	return watch.Subject{Dirs: slices.Sorted(maps.Keys(dirs)), Matters: func(path string) bool {
-		dir := filepath.Dir(path)
-		return files[path] || trees[dir] && isCode(path) || packages[dir] && filepath.Base(path) != "__pycache__"
+		return files[path] || slices.ContainsFunc(reasons, func(p *codePart) bool { return p.matters(path) })
 	}}
 }
 
