@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"github.com/multisite/multisite/worker/account"
 )
@@ -22,7 +23,7 @@ const packageDir = "python/multisite_wsgi"
 // its contents, and returns the package's directory. What is there already is
 // right: it came by rename. Other users' workers may read it.
 func installCode(dir string) (string, error) {
-	hash, err := hashCode()
+	hash, err := codeHash()
 	if err != nil {
 		return "", fmt.Errorf("install the Python worker: %w", err)
 	}
@@ -111,6 +112,9 @@ func octal(umask *int) string {
 	}
 	return fmt.Sprintf("%03o", *umask)
 }
+
+// codeHash is hashCode, computed once: a supervisor asks for every site.
+var codeHash = sync.OnceValues(hashCode)
 
 func hashCode() (string, error) {
 	files, err := fs.Glob(python, packageDir+"/*.py")
