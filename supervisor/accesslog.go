@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -17,16 +16,17 @@ const (
 // accessLog is a site's access log, written in blocks, the last one soon after its
 // first line. Between blocks it holds no file, and no memory while nobody asks.
 type accessLog struct {
-	path string
+	logs *logs
 
 	mu sync.Mutex
 	// mu protects all below
+	file  logFile
 	lines []byte      // to be written; nil: none
 	flush *time.Timer // nil: none yet
 }
 
 func (l *logs) access(site string) *accessLog {
-	return &accessLog{path: filepath.Join(l.dir, site+".access.log")}
+	return &accessLog{logs: l, file: logFile{path: filepath.Join(l.dir, site+".access.log"), rules: &l.rules}}
 }
 
 func (a *accessLog) write(e proxy.Entry) {
@@ -49,18 +49,14 @@ func (a *accessLog) flushNow() {
 	a.lines = nil
 }
 
-// writeLocked adds the lines to the file. A disk that is full costs log lines,
-// never a request.
 func (a *accessLog) writeLocked() {
 	if len(a.lines) == 0 {
 		return
 	}
-	f, err := os.OpenFile(a.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return
+	if err := a.file.write(a.lines); err != nil {
+		a.logs.warn(err)
 	}
-	_, _ = f.Write(a.lines)
-	f.Close()
+	a.file.release()
 }
 
 func (a *accessLog) close() {

@@ -24,10 +24,11 @@ const maxOpenLogs = 64
 type logs struct {
 	dir     string
 	console io.Writer
+	rules   logRules
 
 	mu sync.Mutex
 	// mu protects files, followers and the order of lines
-	files     map[string]*os.File
+	files     map[string]*logFile
 	followers map[*follower]bool
 	ended     bool // nobody follows any more
 	closed    bool
@@ -46,13 +47,12 @@ func openLogs(dir string, console io.Writer) (*logs, error) {
 	if console == nil {
 		console = io.Discard
 	}
-	return &logs{dir: dir, console: console, files: map[string]*os.File{}, followers: map[*follower]bool{}}, nil
+	return &logs{dir: dir, console: console, files: map[string]*logFile{}, followers: map[*follower]bool{}}, nil
 }
 
 func (l *logs) path(site string) string { return filepath.Join(l.dir, site+".log") }
 
-// write adds one line that who said about a site. A disk that is full costs log
-// lines, never a request.
+// write adds one line that who said about a site.
 func (l *logs) write(site, who, text string) {
 	line := time.Now().Format(logTime) + " " + who + " " + text + "\n"
 	l.mu.Lock()
@@ -60,10 +60,16 @@ func (l *logs) write(site, who, text string) {
 	if l.closed {
 		return
 	}
-	if f, err := l.fileLocked(site); err == nil {
-		_, _ = io.WriteString(f, line)
+	err := l.fileLocked(site).write([]byte(line))
+	l.tellLocked(site, line)
+	if err != nil {
+		l.warnLocked(err)
 	}
-	_, _ = io.WriteString(l.console, line)
+}
+
+// tellLocked sends a line to those who read along.
+func (l *logs) tellLocked(site, line string) {
+	_, _ = io.WriteString(l.console, line) // there is nowhere else to say it
 	for f := range l.followers {
 		if f.site != "" && f.site != site {
 			continue
@@ -75,18 +81,44 @@ func (l *logs) write(site, who, text string) {
 	}
 }
 
-func (l *logs) fileLocked(site string) (*os.File, error) {
-	if f := l.files[site]; f != nil {
-		return f, nil
-	}
-	if len(l.files) == maxOpenLogs { // most sites of many are silent
-		l.closeFilesLocked()
-	}
-	f, err := os.OpenFile(l.path(site), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err == nil {
+// warn says where it can be said that log files can not be written to.
+func (l *logs) warn(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.warnLocked(err)
+}
+
+func (l *logs) warnLocked(err error) {
+	l.tellLocked("multisite", fmt.Sprintf("%s multisite level=WARN msg=\"log lines are lost\" error=%q\n", time.Now().Format(logTime), err))
+}
+
+// fileLocked returns the file of a site's log, which may have to be opened.
+func (l *logs) fileLocked(site string) *logFile {
+	f := l.files[site]
+	if f == nil {
+		f = &logFile{path: l.path(site), rules: &l.rules}
 		l.files[site] = f
 	}
-	return f, err
+	if f.file == nil && l.openLocked() >= maxOpenLogs { // most sites of many are silent
+		l.closeFilesLocked()
+	}
+	return f
+}
+
+func (l *logs) openLocked() (n int) {
+	for _, f := range l.files {
+		if f.file != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// setRules says from now on how large a log file may be, and how many that are put
+// aside stay. It tells whether that is new.
+func (l *logs) setRules(most int64, keep int) bool {
+	sizes, counts := l.rules.most.Swap(most), l.rules.keep.Swap(int64(keep))
+	return sizes != most || counts != int64(keep)
 }
 
 // logger returns a logger whose records are lines of the site's log.
@@ -154,9 +186,8 @@ func (l *logs) close() {
 
 func (l *logs) closeFilesLocked() {
 	for _, f := range l.files {
-		f.Close()
+		f.release()
 	}
-	clear(l.files)
 }
 
 // output takes a line that a worker wrote.

@@ -215,6 +215,7 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 	}
 	joinProjects(generations, s.log)
 	s.setConfig(cfg)
+	newRules := s.logs.setRules(cfg.LogMaxSize, cfg.LogKeep)
 	for i, ch := range changes {
 		if err := s.applyLive(ch, changes[i].site); err != nil {
 			return err
@@ -231,7 +232,9 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 	for i, ch := range changes {
 		fmt.Fprintln(w, describeChange(ch, changes[i].site, results[i]))
 	}
-	if len(changes) == 0 {
+	if newRules {
+		fmt.Fprintln(w, "log_max_size, log_keep changed")
+	} else if len(changes) == 0 {
 		fmt.Fprintln(w, "nothing has changed")
 	}
 	return firstError(results)

@@ -120,7 +120,7 @@ func TestAccessLog_HasEveryLine(t *testing.T) {
 func TestAccessLog_HoldsNothingBetweenBlocks(t *testing.T) {
 	t.Parallel()
 	a := newLogs(t, nil).access("blog")
-	if _, err := os.Stat(a.path); !os.IsNotExist(err) {
+	if _, err := os.Stat(a.file.path); !os.IsNotExist(err) {
 		t.Errorf("the file of a silent site is there: %v", err)
 	}
 	r := httptest.NewRequest(http.MethodGet, "http://blog/x", nil)
@@ -128,14 +128,14 @@ func TestAccessLog_HoldsNothingBetweenBlocks(t *testing.T) {
 	for range lines {
 		a.write(proxy.Entry{Request: r, Status: 200})
 	}
-	if info, err := os.Stat(a.path); err != nil || info.Size() < accessBlock {
+	if info, err := os.Stat(a.file.path); err != nil || info.Size() < accessBlock {
 		t.Errorf("a whole block waits in memory: %v", err)
 	}
 	a.close()
 	if a.lines != nil {
 		t.Error("the buffer is kept")
 	}
-	b, err := os.ReadFile(a.path)
+	b, err := os.ReadFile(a.file.path)
 	if got := strings.Count(string(b), "\n"); err != nil || got != lines {
 		t.Errorf("got %d lines, %v; want %d", got, err, lines)
 	}
@@ -149,7 +149,7 @@ func TestLogs_BoundTheirDescriptors(t *testing.T) {
 			l.write(site, "who", "what")
 		}
 	}
-	if n := len(l.files); n > maxOpenLogs {
+	if n := l.openLocked(); n > maxOpenLogs {
 		t.Errorf("%d log files are open, want at most %d", n, maxOpenLogs)
 	}
 	b, err := os.ReadFile(l.path("first"))

@@ -101,6 +101,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.logs, err = openLogs(filepath.Join(s.stateDir, "logs"), o.Console); err != nil {
 		return err
 	}
+	s.logs.setRules(s.cfg.LogMaxSize, s.cfg.LogKeep)
 	s.log = s.logs.logger("multisite")
 	s.notify = systemd.NewNotifier(s.log)
 	if s.journal, err = journal.Open(filepath.Join(s.stateDir, "journal.db"), journal.Options{Log: s.log}); err != nil {

@@ -63,8 +63,8 @@ func (f *follower) copy(ctx context.Context, w io.Writer, tail []string) error {
 func TailLogs(dir string, names []string, n int) ([]string, error) {
 	var all []string
 	for _, name := range names {
-		lines, err := tailFile((&logs{dir: dir}).path(name), n)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		lines, err := tailFiles((&logs{dir: dir}).path(name), n)
+		if err != nil {
 			return nil, err
 		}
 		all = append(all, lines...)
@@ -76,6 +76,22 @@ func TailLogs(dir string, names []string, n int) ([]string, error) {
 }
 
 func stamp(line string) string { return line[:min(len(line), len(logTime))] }
+
+// tailFiles returns the last n lines of a log file and of those put aside.
+func tailFiles(path string, n int) ([]string, error) {
+	var lines []string
+	for i := 0; len(lines) < n; i++ {
+		older, err := tailFile(olderLog(path, i), n-len(lines))
+		if errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		lines = append(older, lines...)
+	}
+	return lines, nil
+}
 
 // tailFile returns the last n lines of a file, reading it from its end.
 func tailFile(path string, n int) ([]string, error) {

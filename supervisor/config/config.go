@@ -23,6 +23,8 @@ type Config struct {
 	Dashboard      string         // host:port of the status page; "": none
 	StateDir       string         // absolute; default .multisite beside sites.toml
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
+	LogMaxSize     int64          // bytes of a log file that is put aside; 0: never
+	LogKeep        int            // log files put aside that stay
 	Sites          []*Site        // in order of name
 }
 

@@ -77,6 +77,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 	c := mustLoad(t, dir, "[site.blog]\nserver_name = 'Blog.Example.COM.:80'\nsettings = 'project.blog'\n")
 	want := &Config{
 		Path: dir + "/sites.toml", Dir: dir, Listen: []string{"127.0.0.1:8080"}, StateDir: dir + "/.multisite",
+		LogMaxSize: 64 << 20, LogKeep: 3,
 		Sites: []*Site{{
 			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 1},
 			ServerName: "blog.example.com", Aliases: []string{},
@@ -102,6 +103,8 @@ listen = ["127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"]
 state_dir = "var"
 dashboard = "127.0.0.1:8081"
 trusted_proxies = ["10.0.0.0/8", "192.168.0.1", "::1", "10.1.2.3/16"]
+log_max_size = "1MiB"
+log_keep = 0
 [site.blog]
 server_name = "blog.example.com"
 server_alias = ["*.blog.example.com", "10.0.0.1", "[::1]:8080", "XN--bcher-kva.example"]
@@ -147,13 +150,14 @@ static = { "/static" = "static", "/a/media/" = "media" }
 	umask := 0o27
 	want := &Config{
 		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", Dashboard: "127.0.0.1:8081",
-		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
+		LogMaxSize: 1 << 20,
+		Listen:     []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.0.1/32"),
 			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
 		},
 		Sites: []*Site{{
-			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 6},
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 8},
 			ServerName: "blog.example.com", Default: true, Mount: "/b",
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",

@@ -25,6 +25,9 @@ func (l *loader) topLevel(top *tomlfile.Table) {
 			top.Problem("state_dir", "not a directory: "+l.config.StateDir, "")
 		}
 	}
+	l.config.LogMaxSize, l.config.LogKeep = 64<<20, 3
+	top.Size("log_max_size", &l.config.LogMaxSize)
+	top.Int("log_keep", &l.config.LogKeep, 0)
 	items, _ := top.Items("trusted_proxies")
 	for _, item := range items {
 		prefix, err := parsePrefix(item.Value)
