@@ -1,0 +1,154 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/multisite/multisite/supervisor/config"
+)
+
+// manySites is a running supervisor of sites of all kinds that sleep. Their Python
+// is never started.
+type manySites struct {
+	*Supervisor
+	dir   string // of their code
+	sites int
+}
+
+func startManySites(t *testing.T, n int) *manySites {
+	t.Helper()
+	m := &manySites{dir: t.TempDir(), sites: n}
+	write(t, m.dir, "bin/python3", "#!/bin/false\n")
+	if err := os.Chmod(filepath.Join(m.dir, "bin/python3"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, m.dir, "lib/python3.13/site-packages/django/__init__.py", "")
+	write(t, m.dir, "code/settings.py", "")
+	m.writeTOML(t, "max = 2")
+	s, err := New(Options{Load: func() (*config.Config, error) { return config.Load(filepath.Join(m.dir, "sites.toml")) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Supervisor = s
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, context.Background()) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// writeTOML writes the sites; the first one has as many processes as first says.
+func (m *manySites) writeTOML(t *testing.T, first string) {
+	t.Helper()
+	var text strings.Builder
+	fmt.Fprintf(&text, "listen = '127.0.0.1:0'\n[defaults]\npython_home = %q\npython_path = [%q]\nhome = %q\n",
+		m.dir, filepath.Join(m.dir, "code"), m.dir)
+	runs := []string{"settings = 'settings'", "wsgi = 'settings:application'", "settings = 'builtin:subdomain1'"}
+	for i := range m.sites {
+		processes := "max = 2"
+		if i == 0 {
+			processes = first
+		}
+		fmt.Fprintf(&text, "[site.s%d]\nserver_name = 's%d.example.com'\nprocesses = { min = 0, %s }\n%s\n", i, i, processes, runs[i%len(runs)])
+	}
+	write(t, m.dir, "sites.toml", text.String())
+}
+
+// parts returns the parts of all sites' code, and how many places they are of.
+func (m *manySites) parts() (all map[*codePart]bool, places int) {
+	all, at := map[*codePart]bool{}, map[place]bool{}
+	for _, t := range m.all() {
+		for _, p := range t.code() {
+			all[p], at[p.place] = true, true
+		}
+	}
+	return all, len(at)
+}
+
+func (m *manySites) reload(t *testing.T) string {
+	t.Helper()
+	var did strings.Builder
+	if err := m.Reload(t.Context(), "", &did); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(did.String())
+}
+
+// TestGrowth_CodeIsReadOnceForAllItsSites: when each site walks its code base itself,
+// a thousand of them take half a minute to start, and to find out that nothing changed.
+func TestGrowth_CodeIsReadOnceForAllItsSites(t *testing.T) {
+	t.Parallel()
+	m := startManySites(t, 100)
+	const places = 3 // the interpreter, python_path and home
+	before, n := m.parts()
+	if len(before) != places || n != places {
+		t.Fatalf("the code at %d places was read %d times, want %d each", n, len(before), places)
+	}
+	m.writeTOML(t, "max = 3")
+	if got, want := m.reload(t), "s0: processes changed, no worker restarted"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	write(t, m.dir, "code/settings.py", "changed = True")
+	if got := strings.Count(m.reload(t), "code changed"); got != 67 {
+		t.Errorf("%d of 67 Python sites were reloaded for new code", got)
+	}
+	after, n := m.parts()
+	if len(after) != places || n != places {
+		t.Errorf("after a change, the code at %d places was read %d times, want %d each", n, len(after), places)
+	}
+	kept := 0
+	for p := range after {
+		if before[p] {
+			kept++
+		}
+	}
+	if kept != 1 { // of the interpreter: below home is python_path
+		t.Errorf("%d parts are held as they were, want 1", kept)
+	}
+}
+
+// TestGrowth_ASleepingSiteCostsLittle is not parallel to others: it counts what this
+// process has.
+func TestGrowth_ASleepingSiteCostsLittle(t *testing.T) {
+	type cost struct{ memory, goroutines, descriptors int }
+	measure := func(sites int) (c cost) {
+		t.Run(fmt.Sprint(sites, " sites"), func(t *testing.T) {
+			m := startManySites(t, sites)
+			m.Status(t.Context())
+			fds, err := os.ReadDir("/proc/self/fd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			runtime.GC()
+			runtime.GC() // what the first one has finalised
+			var mem runtime.MemStats
+			runtime.ReadMemStats(&mem)
+			c = cost{int(mem.HeapAlloc + mem.StackInuse), runtime.NumGoroutine(), len(fds)}
+		})
+		return c
+	}
+	const more = 500
+	few, many := measure(3), measure(3+more)
+	if got := (many.memory - few.memory) / more; got > 25_000 {
+		t.Errorf("a sleeping site holds %d bytes of heap and stacks, want at most 25000", got)
+	}
+	if got := many.goroutines - few.goroutines; got > more+10 {
+		t.Errorf("%d sleeping sites have %d goroutines, want one each", more, got)
+	}
+	if got := many.descriptors - few.descriptors; got > 10 {
+		t.Errorf("%d sleeping sites hold %d descriptors, want none", more, got)
+	}
+}
