@@ -7,9 +7,20 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
+
+	"github.com/multisite/multisite/worker/process"
 )
 
-func main() { os.Exit(run(context.Background(), os.Args[1:])) }
+// init keeps the main goroutine on the main thread, whose children outlive an
+// upgrade of the supervisor. Only here can that be said early enough.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	var code int
+	process.ServeMain(func() { code = run(context.Background(), os.Args[1:]) })
+	os.Exit(code)
+}
 
 // run executes the command line and returns the exit code: 0 done, 1 failed,
 // 2 wrong usage or bad config.

@@ -26,15 +26,23 @@ func BecomeSubreaper() error {
 // ours that runs as who it should is taken, for all that is done to it later is
 // done with our rights.
 func Adopt(pid int, as *account.Account, output *Output) (*Process, error) {
-	pidfd, err := unix.PidfdOpen(pid, 0)
+	p := &Process{pid: pid, output: output}
+	if err := p.adopt(as); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Process) adopt(as *account.Account) error {
+	pidfd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {
-		return nil, fmt.Errorf("adopt process %d: %w", pid, err)
+		return fmt.Errorf("adopt process %d: %w", p.pid, err)
 	}
-	if err := checkChild(pid, pidfd, as); err != nil {
+	if err := checkChild(p.pid, pidfd, as); err != nil {
 		unix.Close(pidfd)
-		return nil, fmt.Errorf("adopt process %d: %w", pid, err)
+		return fmt.Errorf("adopt process %d: %w", p.pid, err)
 	}
-	return newProcess(pid, pidfd, output)
+	return p.watch(pidfd)
 }
 
 // checkChild reads first whose the process is, and asks then whether pidfd is a

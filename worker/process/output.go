@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"strings"
 	"sync"
@@ -25,7 +26,9 @@ type Output struct {
 	mu sync.Mutex
 	// mu protects all below
 	tail        []string
-	outOfMemory bool // a Go program said so
+	outOfMemory bool          // a Go program said so
+	rest        []byte        // what was read of a line that has not ended, while parked
+	parked      chan struct{} // closed when nobody reads; nil: somebody shall
 }
 
 // NewOutput returns an Output that hands each line, without its end, to line.
@@ -57,7 +60,7 @@ func (o *Output) Close() {
 }
 
 // started drops our copy of the writing end: the process has its own.
-func (o *Output) started() { o.w.Close() }
+func (o *Output) started() { o.w.Close() } // nil, of one that was inherited, does not matter
 
 // finish waits until all that the dead process wrote was read.
 func (o *Output) finish() {
@@ -65,23 +68,33 @@ func (o *Output) finish() {
 	<-o.done
 }
 
+// read returns at the end of the output, and before it when it is handed over.
 func (o *Output) read() {
-	defer close(o.done)
-	defer o.r.Close()
+	if o.readLines() {
+		o.r.Close()
+		close(o.done)
+	}
+}
+
+// readLines tells whether it has read all.
+func (o *Output) readLines() (all bool) {
 	in := bufio.NewReaderSize(o.r, 4<<10)
-	var long []byte
+	long := o.takeRest()
 	for {
 		part, err := in.ReadSlice('\n')
 		long = append(long, part...)
 		if err == bufio.ErrBufferFull && len(long) < maxLine {
 			continue
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && o.park(long) {
+			return false
+		}
 		if len(long) > 0 {
 			o.emit(long)
 			long = long[:0]
 		}
 		if err != nil && err != bufio.ErrBufferFull {
-			return
+			return true
 		}
 	}
 }

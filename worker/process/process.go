@@ -90,7 +90,11 @@ func start(c Command) (*Process, error) {
 		return nil, c.explain(err)
 	}
 	defer p.Release()
-	return newProcess(p.Pid, pidfd, c.Output)
+	child := &Process{pid: p.Pid, output: c.Output}
+	if err := child.watch(pidfd); err != nil {
+		return nil, err
+	}
+	return child, nil
 }
 
 // explain finds out which file or directory is closed to another user: the error
@@ -102,19 +106,20 @@ func (c Command) explain(err error) error {
 	return cmp.Or(c.Account.May(account.Run, cmp.Or(c.Dir, "/")), c.Account.May(account.Run, c.Path), err)
 }
 
-func newProcess(pid, pidfd int, output *Output) (*Process, error) {
+// watch takes charge of the process.
+func (p *Process) watch(pidfd int) error {
 	if pidfd < 0 {
-		_ = unix.Kill(pid, unix.SIGKILL) // unusable without a pidfd
-		return nil, fmt.Errorf("watch process %d: this kernel has no pidfd (Linux 5.10 or newer is needed)", pid)
+		_ = unix.Kill(p.pid, unix.SIGKILL) // unusable without a pidfd
+		return fmt.Errorf("watch process %d: this kernel has no pidfd (Linux 5.10 or newer is needed)", p.pid)
 	}
 	unix.CloseOnExec(pidfd)
 	_ = unix.SetNonblock(pidfd, true) // lets the runtime's poller wait for it
-	p := &Process{pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), output: output, done: make(chan struct{})}
-	if output != nil {
-		output.started()
+	p.pidfd, p.done = os.NewFile(uintptr(pidfd), "pidfd"), make(chan struct{})
+	if p.output != nil {
+		p.output.started()
 	}
 	go p.reap()
-	return p, nil
+	return nil
 }
 
 // PID is the process id.
@@ -174,8 +179,10 @@ func (p *Process) Kill() {
 // The group is killed before the status is taken, while the number is still ours.
 func (p *Process) reap() {
 	defer p.reapGroup()
-	defer close(p.done)
 	_ = p.waitUntilDead() // an error leaves wait4 below to wait
+	reaping.RLock()
+	defer reaping.RUnlock()
+	defer close(p.done)
 	_ = unix.Kill(-p.pid, unix.SIGKILL)
 	var ws unix.WaitStatus
 	for {

@@ -10,7 +10,13 @@ import (
 
 // TestMain lets this binary play a Go program.
 func TestMain(m *testing.M) {
-	if do := os.Getenv("PROCESS_TEST_DO"); do != "" {
+	switch do := os.Getenv("PROCESS_TEST_DO"); do {
+	case "":
+	case "replace":
+		replaceMyself()
+	case "orphan":
+		beOrphan()
+	default:
 		program(do)
 	}
 	os.Exit(m.Run())

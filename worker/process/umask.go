@@ -13,7 +13,7 @@ import (
 var umaskLock sync.RWMutex
 
 // startProcess is os.StartProcess with a umask; nil: ours.
-func startProcess(c Command, attr *os.ProcAttr) (*os.Process, error) {
+func startProcess(c Command, attr *os.ProcAttr) (p *os.Process, err error) {
 	if c.Umask == nil {
 		umaskLock.RLock()
 		defer umaskLock.RUnlock()
@@ -22,5 +22,6 @@ func startProcess(c Command, attr *os.ProcAttr) (*os.Process, error) {
 		defer umaskLock.Unlock()
 		defer unix.Umask(unix.Umask(*c.Umask))
 	}
-	return os.StartProcess(c.Path, c.Args, attr)
+	onMain(func() { p, err = os.StartProcess(c.Path, c.Args, attr) })
+	return p, err
 }

@@ -1,0 +1,169 @@
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// stateEnv names the descriptor from which the next image reads what it was left.
+const stateEnv = "MULTISITE_HANDOVER_FD"
+
+// Baggage is what one image of this program leaves to the next, which takes its
+// place in the same process (execve(2)): descriptors, and a text that tells what
+// they are. A descriptor is packed as a copy, so that nothing that happens before
+// the exec can close it or give its number to another file.
+type Baggage struct {
+	mu sync.Mutex
+	// mu protects all below
+	fds  []int
+	undo []func()
+}
+
+// luggageTag is what the descriptor of stateEnv holds.
+type luggageTag struct {
+	FDs   []int           `json:"fds"`
+	State json.RawMessage `json:"state"`
+}
+
+// Pack puts a copy of a file or socket in, and returns the number by which the
+// next image takes it out.
+func (b *Baggage) Pack(c syscall.Conn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var dupErr error
+	if err := raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3) }); err != nil {
+		return -1, err
+	}
+	if dupErr != nil {
+		return -1, fmt.Errorf("copy a descriptor: %w", dupErr)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fds = append(b.fds, fd)
+	return fd, nil
+}
+
+// onUnpack calls f when the exec has failed.
+func (b *Baggage) onUnpack(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.undo = append(b.undo, f)
+}
+
+// Exec replaces this image by another one, which finds state and all that was
+// packed with Unpack. It returns only with an error, after which b is empty and
+// everything is as it was.
+func (b *Baggage) Exec(path string, argv, env []string, state any) error {
+	defer b.drop()
+	if mainCalls.Load() == nil {
+		return errors.New("replace the program: its main thread is not served")
+	}
+	memory, err := b.seal(state)
+	if err != nil {
+		return fmt.Errorf("leave a state: %w", err)
+	}
+	defer unix.Close(memory)
+	env = append(slices.Clone(env), stateEnv+"="+strconv.Itoa(memory))
+	onMain(func() {
+		syscall.ForkLock.Lock() // nothing may be forked that would inherit them all
+		defer syscall.ForkLock.Unlock()
+		for _, fd := range append(b.fds, memory) {
+			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // it is open
+		}
+		err = unix.Exec(path, argv, env)
+		for _, fd := range append(b.fds, memory) {
+			unix.CloseOnExec(fd)
+		}
+	})
+	return fmt.Errorf("replace the program by %s: %w", path, err)
+}
+
+// seal writes what the next image reads into a file without a name.
+func (b *Baggage) seal(state any) (fd int, err error) {
+	text, err := json.Marshal(state)
+	if err != nil {
+		return -1, err
+	}
+	if text, err = json.Marshal(luggageTag{b.fds, text}); err != nil {
+		return -1, err
+	}
+	if fd, err = unix.MemfdCreate("multisite handover", unix.MFD_CLOEXEC); err != nil {
+		return -1, err
+	}
+	for len(text) > 0 {
+		n, err := unix.Write(fd, text)
+		if err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+		text = text[n:]
+	}
+	_, err = unix.Seek(fd, 0, io.SeekStart)
+	return fd, err
+}
+
+// drop gives up what was packed.
+func (b *Baggage) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, fd := range b.fds {
+		unix.Close(fd)
+	}
+	for _, f := range b.undo {
+		f()
+	}
+	b.fds, b.undo = nil, nil
+}
+
+// Unpack reads into state what the image before this one has left; false: there
+// was none. Nothing that is started from now on inherits any of it.
+func Unpack(state any) (_ *Baggage, left bool, err error) {
+	number := os.Getenv(stateEnv)
+	if number == "" {
+		return nil, false, nil
+	}
+	_ = os.Unsetenv(stateEnv)
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, true, fmt.Errorf("read %s: %w", stateEnv, err)
+	}
+	memory := os.NewFile(uintptr(fd), "handover")
+	defer memory.Close()
+	var tag luggageTag
+	if err := json.NewDecoder(memory).Decode(&tag); err != nil {
+		return nil, true, fmt.Errorf("read what the last program has left: %w", err)
+	}
+	for _, fd := range tag.FDs {
+		unix.CloseOnExec(fd)
+	}
+	if err := json.Unmarshal(tag.State, state); err != nil {
+		return nil, true, fmt.Errorf("read what the last program has left: %w", err)
+	}
+	return &Baggage{fds: tag.FDs}, true, nil
+}
+
+// Take takes a descriptor out, which belongs to the caller now.
+func (b *Baggage) Take(fd int, name string) (*os.File, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.fds, fd)
+	if i < 0 {
+		return nil, fmt.Errorf("%s: descriptor %d was not left to us", name, fd)
+	}
+	b.fds = slices.Delete(b.fds, i, i+1)
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// Close closes what nobody has taken.
+func (b *Baggage) Close() { b.drop() }

@@ -1,0 +1,203 @@
+package process
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The main goroutine is the main thread's, as in a program that calls ServeMain.
+func init() { runtime.LockOSThread() }
+
+// TestExec_ChildrenOutliveTheirImage: one process replaces itself, three times. Its
+// child, and what that has left to it, live on; then it is killed, and they die.
+func TestExec_ChildrenOutliveTheirImage(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "PROCESS_TEST_DO=replace")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	said := map[string]string{}
+	for lines.Scan() && lines.Text() != "done" {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		said[name] = value
+	}
+	for name, want := range map[string]string{
+		"image": "3", "orphan": "lives", "line": "a line in two parts", "short": "exit status 7", "failed": "true",
+	} {
+		if said[name] != want {
+			t.Errorf("%s: got %q, want %q", name, said[name], want)
+		}
+	}
+	before, _ := strconv.Atoi(said["before"])
+	after, err := strconv.Atoi(said["after"])
+	if err != nil || after > before { // the one that ends early may have been reaped
+		t.Errorf("descriptors: %d at first, %d after three replacements", before, after)
+	}
+	if said["pid"] != strconv.Itoa(cmd.Process.Pid) {
+		t.Errorf("it is process %s now, was %d", said["pid"], cmd.Process.Pid)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"child", "grandchild"} {
+		waitGone(t, said[name])
+	}
+}
+
+// journey is what the images of the test's program leave to each other.
+type journey struct {
+	Image             int
+	Child, Short      Handover
+	Grandchild        int
+	DescriptorsBefore int
+}
+
+// replaceMyself is that program. It prints what it finds, and waits to be killed.
+func replaceMyself() {
+	ServeMain(func() {
+		if err := replace(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	})
+}
+
+func replace() error {
+	var j journey
+	b, left, err := Unpack(&j)
+	if err != nil {
+		return err
+	}
+	if !left {
+		return begin()
+	}
+	defer b.Close()
+	line := make(chan string, 10)
+	child, err := b.Inherit(j.Child, func(s string) { line <- s })
+	if err != nil {
+		return err
+	}
+	short, err := b.Inherit(j.Short, func(string) {})
+	if err != nil {
+		return err
+	}
+	b.Close()
+	<-short.Done()
+	if j.Image++; j.Image < 3 {
+		return goOn(j, child, short)
+	}
+	_ = child.Signal(syscall.SIGUSR1) // it lives
+	fmt.Println("image", j.Image)
+	fmt.Println("pid", os.Getpid())
+	fmt.Println("child", child.PID())
+	fmt.Println("grandchild", j.Grandchild)
+	fmt.Println("line", <-line)
+	fmt.Println("short", short.Exit())
+	fmt.Println("before", j.DescriptorsBefore)
+	fmt.Println("after", len(ofDescriptors()))
+	if parentIs(j.Grandchild, os.Getpid()) {
+		fmt.Println("orphan lives")
+	}
+	failed := new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j)
+	fmt.Println("failed", failed != nil && strings.Contains(failed.Error(), "no such file"))
+	fmt.Println("done")
+	<-time.After(time.Minute) // it is killed before
+	return nil
+}
+
+// begin starts the processes that shall stay.
+func begin() error {
+	if err := BecomeSubreaper(); err != nil {
+		return err
+	}
+	said := make(chan string, 1)
+	out, err := NewOutput(func(s string) { said <- s })
+	if err != nil {
+		return err
+	}
+	// What it has forked tells its number, and is ours when it ends.
+	parent, err := Start(Command{Path: "/bin/sh", Args: []string{"sh", "-c", `setsid "$0" & wait`, os.Args[0]},
+		Env: []string{"PROCESS_TEST_DO=orphan", "PROCESS_TEST_PARENT=" + strconv.Itoa(os.Getpid()), "PATH=" + os.Getenv("PATH")}, Output: out})
+	if err != nil {
+		return err
+	}
+	j := journey{}
+	if j.Grandchild, err = strconv.Atoi(<-said); err != nil {
+		return err
+	}
+	parent.Stop(time.Second)
+	<-said // it is bound to us
+
+	begun := make(chan string, 1)
+	if out, err = NewOutput(func(s string) { begun <- s }); err != nil {
+		return err
+	}
+	child, err := Start(Command{Path: "/bin/sh", Args: []string{"sh", "-c",
+		`trap 'echo two parts' USR1; echo begun; printf "a line in "; while :; do sleep 0.01; done`}, Output: out})
+	if err != nil {
+		return err
+	}
+	<-begun
+	short, err := Start(Command{Path: "/bin/sh", Args: []string{"sh", "-c", "exit 7"}})
+	if err != nil {
+		return err
+	}
+	j.DescriptorsBefore = len(ofDescriptors())
+	return goOn(j, child, short)
+}
+
+// goOn lets the next image follow.
+func goOn(j journey, child, short *Process) (err error) {
+	defer HoldReaping()()
+	b := &Baggage{}
+	if j.Child, err = child.HandOver(b); err != nil {
+		return err
+	}
+	if j.Short, err = short.HandOver(b); err != nil {
+		return err
+	}
+	return b.Exec("/proc/self/exe", os.Args, os.Environ(), j)
+}
+
+// beOrphan is bound to its new parent as a worker is that a zygote has forked.
+func beOrphan() {
+	fmt.Println(os.Getpid())
+	parent := os.Getenv("PROCESS_TEST_PARENT")
+	for fmt.Sprint(os.Getppid()) != parent {
+		runtime.Gosched()
+	}
+	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
+	fmt.Println("bound")
+	<-time.After(time.Minute)
+}
+
+func parentIs(pid, parent int) bool {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return strings.Contains(string(b), fmt.Sprintf("\nPPid:\t%d\n", parent))
+}
+
+func ofDescriptors() []os.DirEntry {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return entries
+}
