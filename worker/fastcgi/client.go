@@ -1,6 +1,7 @@
 package fastcgi
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,9 @@ type Options struct {
 
 // Client sends requests to one worker process.
 type Client struct {
-	opts   Options
-	params []byte // Options.Params, encoded
+	opts    Options
+	params  []byte    // Options.Params, encoded
+	readers sync.Pool // of *bufio.Reader, for those that wait
 
 	mu sync.Mutex
 	// mu protects idle, closed
@@ -40,6 +42,7 @@ type Client struct {
 // NewClient returns a Client that has not connected yet.
 func NewClient(o Options) *Client {
 	c := &Client{opts: o}
+	c.readers.New = func() any { return bufio.NewReaderSize(nil, readBuffer) }
 	for name, value := range o.Params {
 		c.params = appendPair(c.params, name, value)
 	}
@@ -56,9 +59,15 @@ func (c *Client) Probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, cn.close)
+	if err := cn.wait(nil); err != nil {
+		cn.close()
+		return err
+	}
+	nc := cn.nc
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	err = cn.probe()
 	if !stop() {
+		cn.close()
 		return context.Cause(ctx)
 	}
 	if err != nil {
@@ -114,6 +123,7 @@ func (c *Client) get(ctx context.Context) (*conn, error) {
 }
 
 func (c *Client) put(cn *conn) {
+	cn.rest()
 	c.mu.Lock()
 	if !c.closed {
 		c.idle = append(c.idle, cn)
@@ -126,11 +136,11 @@ func (c *Client) put(cn *conn) {
 }
 
 func (c *Client) dial(ctx context.Context) (*conn, error) {
-	nc, err := unixsock.Dial(ctx, c.opts.Socket)
+	fd, err := unixsock.DialFD(ctx, c.opts.Socket)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c, nc), nil
+	return &conn{client: c, fd: fd}, nil
 }
 
 // reopen is called after a request was given up: it waits until the worker

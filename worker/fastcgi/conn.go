@@ -2,11 +2,14 @@ package fastcgi
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -17,25 +20,84 @@ const (
 	keepBuffer = 128 << 10 // a larger write buffer is not kept
 )
 
-// conn is one connection to a worker. Every request has another id than the one
-// before: a late record of that one is seen to be wrong.
-type conn struct {
-	client *Client
-	nc     net.Conn
-	br     *bufio.Reader
-	out    []byte
-	id     byte       // of the last request
-	sent   chan error // of the goroutine that sends a large body; nil: all is sent
+// stream is a connection that one waits on.
+type stream interface {
+	io.ReadWriteCloser
+	SetDeadline(time.Time) error
 }
 
-func newConn(c *Client, nc net.Conn) *conn {
-	return &conn{client: c, nc: nc, br: bufio.NewReaderSize(nc, readBuffer)}
+// conn is one connection to a worker. Every request has another id than the one
+// before: a late record of that one is seen to be wrong.
+//
+// Between requests it is a bare descriptor. Who sends without waiting uses that
+// (Sent); for who waits, a copy of it is given to the runtime's poller for as long
+// as the request lasts: a poller that watched it all the time would wake for
+// every answer that another one takes.
+type conn struct {
+	client  *Client
+	fd      int     // -1: closed, or never one
+	watcher Watcher // of fd; nil: none
+	nc      stream  // nil: nobody waits
+	br      *bufio.Reader
+	out     []byte
+	id      byte       // of the last request
+	sent    chan error // of the goroutine that sends a large body; nil: all is sent
+}
+
+// newConn returns a connection that is nc for ever.
+func newConn(c *Client, nc stream) *conn {
+	return &conn{client: c, fd: -1, nc: nc, br: bufio.NewReaderSize(nc, readBuffer)}
+}
+
+// wait makes the connection one to wait on. before was read from it already.
+func (c *conn) wait(before []byte) error {
+	if c.nc != nil {
+		return nil
+	}
+	c.unwatch()
+	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	c.nc = os.NewFile(uintptr(fd), "worker")
+	c.br = c.client.readers.Get().(*bufio.Reader)
+	var in io.Reader = c.nc
+	if len(before) > 0 {
+		in = io.MultiReader(bytes.NewReader(before), c.nc)
+	}
+	c.br.Reset(in)
+	return nil
+}
+
+// rest ends the waiting, between two requests.
+func (c *conn) rest() {
+	if c.fd < 0 || c.nc == nil {
+		return
+	}
+	c.nc.Close()
+	c.br.Reset(nil)
+	c.client.readers.Put(c.br)
+	c.nc, c.br = nil, nil
+}
+
+func (c *conn) unwatch() {
+	if c.watcher != nil {
+		c.watcher.Unwatch(c.fd)
+		c.watcher = nil
+	}
 }
 
 // close ends the connection and the goroutine that still sends on it: the
 // request body belongs to the caller again.
 func (c *conn) close() {
-	c.nc.Close()
+	if c.nc != nil {
+		c.nc.Close()
+	}
+	if c.fd >= 0 {
+		c.unwatch()
+		unix.Close(c.fd)
+		c.fd = -1
+	}
 	if c.sent != nil {
 		<-c.sent
 		c.sent = nil
@@ -67,10 +129,18 @@ func (c *conn) probe() error {
 }
 
 func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, error) {
+	if err := c.wait(nil); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
 	_ = c.nc.SetDeadline(deadline)
 	if err := c.send(r); err != nil {
 		return nil, err
 	}
+	return c.receive(r, deadline)
+}
+
+// receive waits for the answer until its head is here.
+func (c *conn) receive(r *http.Request, deadline time.Time) (*http.Response, error) {
 	body := &Body{conn: c, deadline: deadline}
 	head, err := body.readHead()
 	if err != nil {
@@ -88,9 +158,7 @@ func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, e
 // the rest, so that a worker that answers before it has read everything, and
 // the front door that waits for it, can not block each other.
 func (c *conn) send(r *http.Request) error {
-	c.id = c.id%255 + 1
-	b := appendBegin(c.out[:0], c.id)
-	b = c.appendParamRecords(b, r)
+	b := c.appendRequest(headOf(r))
 	rest := r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 	if rest && r.ContentLength > 0 && int64(len(b))+r.ContentLength+2*headerSize <= firstWrite {
 		var err error
@@ -119,12 +187,18 @@ func (c *conn) send(r *http.Request) error {
 	return nil
 }
 
+// appendRequest begins the next request, in the write buffer.
+func (c *conn) appendRequest(h *Head) []byte {
+	c.id = c.id%255 + 1
+	return c.appendParamRecords(appendBegin(c.out[:0], c.id), h)
+}
+
 // appendParamRecords appends the PARAMS stream: nearly always one record.
-func (c *conn) appendParamRecords(b []byte, r *http.Request) []byte {
+func (c *conn) appendParamRecords(b []byte, h *Head) []byte {
 	start := len(b)
 	b = appendHeader(b, typeParams, c.id, 0)
 	b = append(b, c.client.params...)
-	b = appendParams(b, r, c.client.opts.ScriptName, r.ContentLength)
+	b = appendParams(b, h, c.client.opts.ScriptName)
 	n := len(b) - start - headerSize
 	if n <= maxContent {
 		b[start+4], b[start+5] = byte(n>>8), byte(n)

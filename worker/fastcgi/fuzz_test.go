@@ -161,8 +161,8 @@ func FuzzParams(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path, host, name, value, script string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL.Path, r.RequestURI, r.Host = path, path, host
-		r.Header = http.Header{name: {value, value}}
-		params, err := decodePairs(string(appendParams(nil, r, script, 5)))
+		r.Header, r.ContentLength = http.Header{name: {value, value}}, 5
+		params, err := decodePairs(string(appendParams(nil, headOf(r), script)))
 		if errors.Is(err, errTwice) {
 			t.Skip(err) // a name with an underscore; the front door drops it
 		}

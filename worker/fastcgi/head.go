@@ -10,14 +10,34 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// parseHead fills resp from the header lines of a CGI answer (RFC 3875,
-// section 6.3): lines end with LF or CRLF, Status is 200 when absent and 302
-// when there is only a Location.
+// parseHead fills resp from the header lines of a CGI answer.
 func parseHead(resp *http.Response, head string) error {
 	lines := strings.Count(head, "\n")
 	resp.Header = make(http.Header, lines)
 	values := make([]string, 0, lines) // of all headers: nearly every one has one value
-	status := ""
+	status, err := eachField(head, func(name, value string) {
+		if before := resp.Header[name]; before != nil {
+			resp.Header[name] = append(before, value)
+			return
+		}
+		n := len(values)
+		values = append(values, value)
+		resp.Header[name] = values[n : n+1 : n+1]
+	})
+	if err != nil {
+		return err
+	}
+	resp.StatusCode, resp.Status, err = statusOf(status, resp.Header.Get("Location") != "")
+	if err == nil {
+		setLength(resp)
+	}
+	return err
+}
+
+// eachField calls f for every header line of a CGI answer (RFC 3875, section 6.3)
+// but Status, whose value it returns: "" when there is none. Lines end with LF or
+// CRLF.
+func eachField(head string, f func(name, value string)) (status string, err error) {
 	for line := range strings.Lines(head) {
 		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 		if line == "" {
@@ -25,45 +45,38 @@ func parseHead(resp *http.Response, head string) error {
 		}
 		name, value, ok := strings.Cut(line, ":")
 		if !ok || !httpguts.ValidHeaderFieldName(name) {
-			return malformed("header line %q", cut(line))
+			return "", malformed("header line %q", cut(line))
 		}
 		value = strings.Trim(value, " \t")
 		if !httpguts.ValidHeaderFieldValue(value) {
-			return malformed("value of header %s", name)
+			return "", malformed("value of header %s", name)
 		}
-		if strings.EqualFold(name, "Status") {
-			if status = value; status == "" {
-				return malformed("an empty status")
-			}
+		if !strings.EqualFold(name, "Status") {
+			f(textproto.CanonicalMIMEHeaderKey(name), value)
 			continue
 		}
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		if before := resp.Header[name]; before != nil {
-			resp.Header[name] = append(before, value)
-			continue
+		if status = value; status == "" {
+			return "", malformed("an empty status")
 		}
-		n := len(values)
-		values = append(values, value)
-		resp.Header[name] = values[n : n+1 : n+1]
 	}
-	return setStatus(resp, status)
+	return status, nil
 }
 
-func setStatus(resp *http.Response, status string) error {
-	if status == "" {
+// statusOf reads the value of Status: 200 when absent, and 302 when there is only
+// a Location.
+func statusOf(status string, moved bool) (int, string, error) {
+	switch {
+	case status == "" && moved:
+		status = "302 Found"
+	case status == "":
 		status = "200 OK"
-		if resp.Header.Get("Location") != "" {
-			status = "302 Found"
-		}
 	}
 	code, _, _ := strings.Cut(status, " ")
 	n, err := strconv.Atoi(code)
 	if err != nil || len(code) != 3 || n < 200 {
-		return malformed("status %q", cut(status))
+		return 0, "", malformed("status %q", cut(status))
 	}
-	resp.StatusCode, resp.Status = n, status
-	setLength(resp)
-	return nil
+	return n, status, nil
 }
 
 // setLength drops a Content-Length that is no number or said twice: the length

@@ -7,37 +7,79 @@ import (
 	"strings"
 )
 
-// appendParams appends the CGI variables of a request (RFC 3875, section 4.1)
-// as name-value pairs. r is the request as the front door received it, checked
-// and stripped; script is the prefix under which the site is mounted.
-func appendParams(b []byte, r *http.Request, script string, length int64) []byte {
-	b = appendPair(b, "REQUEST_METHOD", r.Method)
-	b = appendPair(b, "SCRIPT_NAME", script)
-	b = appendPair(b, "PATH_INFO", pathInfo(r.URL.Path, script))
-	b = appendPair(b, "QUERY_STRING", r.URL.RawQuery)
-	b = appendPair(b, "REQUEST_URI", r.RequestURI)
-	b = appendPair(b, "SERVER_PROTOCOL", r.Proto)
-	b = appendServer(b, r)
-	if host, port, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		b = appendPair(b, "REMOTE_ADDR", host)
-		b = appendPair(b, "REMOTE_PORT", port)
+// Head is a request without its body, as CGI tells a worker of it.
+type Head struct {
+	Method, URI, Path, Query, Proto string
+	Host                            string // as the client named it; "": it did not
+	Scheme                          string
+	RemoteAddr, RemotePort          string
+	Local                           string      // where the client connected to: stands in for no Host
+	Length                          int64       // of the body; -1: CONTENT_LENGTH is not told
+	Fields                          [][2]string // the header, without Host, Content-Length and repetitions
+}
+
+// headOf is the head of a request as the front door received it, checked and stripped.
+func headOf(r *http.Request) *Head {
+	h := &Head{
+		Method: r.Method, URI: r.RequestURI, Path: r.URL.Path, Query: r.URL.RawQuery, Proto: r.Proto,
+		Host: r.Host, Scheme: r.URL.Scheme, Length: r.ContentLength,
+		Fields: make([][2]string, 0, len(r.Header)),
 	}
-	if length > 0 || length == 0 && r.Header["Content-Length"] != nil {
-		b = appendPair(b, "CONTENT_LENGTH", strconv.FormatInt(length, 10))
+	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
+		h.Length = -1
 	}
-	if r.Host != "" {
-		b = appendPair(b, "HTTP_HOST", r.Host)
+	h.RemoteAddr, h.RemotePort, _ = net.SplitHostPort(r.RemoteAddr)
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && r.Host == "" {
+		h.Local = local.String()
 	}
 	for name, values := range r.Header {
-		if len(values) == 0 {
-			continue
-		}
-		switch name {
-		case "Content-Length", "Proxy", "Host": // Proxy: CVE-2016-5385
-		case "Content-Type":
-			b = appendPair(b, "CONTENT_TYPE", values[0])
+		switch {
+		case len(values) == 0, name == "Content-Length", name == "Host":
+		case len(values) == 1:
+			h.Fields = append(h.Fields, [2]string{name, values[0]})
 		default:
-			b = appendHTTPHeader(b, name, values)
+			h.Fields = append(h.Fields, [2]string{name, strings.Join(values, separator(name))})
+		}
+	}
+	return h
+}
+
+// separator stands between the values of a repeated header (RFC 9110, section 5.3;
+// cookies by RFC 6265).
+func separator(name string) string {
+	if name == "Cookie" {
+		return "; "
+	}
+	return ", "
+}
+
+// appendParams appends the CGI variables of a request (RFC 3875, section 4.1) as
+// name-value pairs; script is the prefix under which the site is mounted.
+func appendParams(b []byte, h *Head, script string) []byte {
+	b = appendPair(b, "REQUEST_METHOD", h.Method)
+	b = appendPair(b, "SCRIPT_NAME", script)
+	b = appendPair(b, "PATH_INFO", pathInfo(h.Path, script))
+	b = appendPair(b, "QUERY_STRING", h.Query)
+	b = appendPair(b, "REQUEST_URI", h.URI)
+	b = appendPair(b, "SERVER_PROTOCOL", h.Proto)
+	b = appendServer(b, h)
+	if h.RemoteAddr != "" {
+		b = appendPair(b, "REMOTE_ADDR", h.RemoteAddr)
+		b = appendPair(b, "REMOTE_PORT", h.RemotePort)
+	}
+	if h.Length >= 0 {
+		b = appendPair(b, "CONTENT_LENGTH", strconv.FormatInt(h.Length, 10))
+	}
+	if h.Host != "" {
+		b = appendPair(b, "HTTP_HOST", h.Host)
+	}
+	for _, field := range h.Fields {
+		switch name := field[0]; {
+		case strings.EqualFold(name, "Proxy"): // CVE-2016-5385
+		case strings.EqualFold(name, "Content-Type"):
+			b = appendPair(b, "CONTENT_TYPE", field[1])
+		default:
+			b = appendHTTPHeader(b, name, field[1])
 		}
 	}
 	return b
@@ -49,15 +91,15 @@ func pathInfo(path, script string) string {
 }
 
 // appendServer appends the name and port that the client spoke to.
-func appendServer(b []byte, r *http.Request) []byte {
+func appendServer(b []byte, h *Head) []byte {
 	scheme, port := "http", "80"
-	if r.URL.Scheme == "https" {
+	if h.Scheme == "https" {
 		scheme, port = "https", "443"
 		b = appendPair(b, "HTTPS", "on")
 	}
-	host := r.Host
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && host == "" {
-		host = local.String() // HTTP/1.0: neither may be empty, says PEP 3333
+	host := h.Host
+	if host == "" {
+		host = h.Local // HTTP/1.0: neither may be empty, says PEP 3333
 	}
 	// The brackets of an IPv6 address stay, says RFC 3875, section 4.1.14.
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
@@ -71,17 +113,8 @@ func appendServer(b []byte, r *http.Request) []byte {
 	return appendPair(b, "SERVER_PORT", port)
 }
 
-// appendHTTPHeader appends one header as HTTP_NAME, repeated ones joined as
-// RFC 9110, section 5.3 says (cookies by RFC 6265).
-func appendHTTPHeader(b []byte, name string, values []string) []byte {
-	value := values[0]
-	if len(values) > 1 {
-		sep := ", "
-		if name == "Cookie" {
-			sep = "; "
-		}
-		value = strings.Join(values, sep)
-	}
+// appendHTTPHeader appends one header as HTTP_NAME.
+func appendHTTPHeader(b []byte, name, value string) []byte {
 	b = appendLength(b, len("HTTP_")+len(name))
 	b = appendLength(b, len(value))
 	b = append(b, "HTTP_"...)
