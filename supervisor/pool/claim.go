@@ -36,6 +36,8 @@ const (
 type Claim struct {
 	pool     *Pool
 	what     string        // "GET /path", for logs
+	since    time.Time     // when it began to wait
+	told     func()        // see Ask; may be nil
 	assigned chan struct{} // closed when a waiting claim got a worker or an error; nil: never waited
 	waiting  *list.Element // its place in the queue
 
@@ -49,23 +51,40 @@ type Claim struct {
 // Claim takes a worker for one request, waiting in the queue while all are busy.
 // what names the request in logs. The caller must call Release exactly once.
 func (p *Pool) Claim(ctx context.Context, what string) (*Claim, error) {
-	c := &Claim{pool: p, what: what}
-	p.mu.Lock()
-	if m := p.freeLocked(); m != nil && p.queue.len() == 0 {
-		m.takeLocked(c)
-		p.mu.Unlock()
-		return c, nil
-	}
-	err := p.enqueueLocked(c)
-	if err != nil {
-		p.totals.refused++
-	}
-	timeout := p.set.QueueTimeout
-	p.mu.Unlock()
+	c, err := p.Ask(what, nil)
 	if err != nil {
 		return nil, err
 	}
-	return c.wait(ctx, timeout)
+	return c.Wait(ctx)
+}
+
+// Ask is Claim for a caller that does not wait. Where the claim is not Settled at
+// once, told is called when it is, from any goroutine and with the pool locked: it
+// may only take note.
+func (p *Pool) Ask(what string, told func()) (*Claim, error) {
+	c := &Claim{pool: p, what: what, told: told}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.freeLocked(); m != nil && p.queue.len() == 0 {
+		m.takeLocked(c)
+		return c, nil
+	}
+	if err := p.enqueueLocked(c); err != nil {
+		p.totals.refused++
+		return nil, err
+	}
+	return c, nil
+}
+
+// Settled tells whether the claim has left the queue, or was never in it: Wait
+// does not wait.
+func (c *Claim) Settled() bool {
+	select {
+	case <-c.assigned:
+		return true
+	default:
+		return c.assigned == nil
+	}
 }
 
 // enqueueLocked puts a claim into the queue, or says why it may not wait.
@@ -78,15 +97,22 @@ func (p *Pool) enqueueLocked(c *Claim) error {
 	case p.queue.len() >= p.set.Backlog:
 		return ErrBacklog
 	}
-	c.assigned = make(chan struct{})
+	c.assigned, c.since = make(chan struct{}), time.Now()
 	p.queue.push(c)
 	p.growLocked()
 	return nil
 }
 
-// wait returns when the claim left the queue.
-func (c *Claim) wait(ctx context.Context, timeout time.Duration) (*Claim, error) {
-	timer := time.NewTimer(timeout)
+// Wait returns when the claim holds a worker, or none will come: at the latest
+// queue_timeout after it began to wait.
+func (c *Claim) Wait(ctx context.Context) (*Claim, error) {
+	if c.Settled() {
+		return c.result()
+	}
+	c.pool.mu.Lock()
+	timeout := c.pool.set.QueueTimeout
+	c.pool.mu.Unlock()
+	timer := time.NewTimer(timeout - time.Since(c.since))
 	defer timer.Stop()
 	var cause error
 	select {
@@ -104,7 +130,9 @@ func (c *Claim) wait(ctx context.Context, timeout time.Duration) (*Claim, error)
 }
 
 func (c *Claim) result() (*Claim, error) {
-	<-c.assigned
+	if c.assigned != nil {
+		<-c.assigned
+	}
 	if c.err != nil {
 		return nil, c.err
 	}
@@ -213,7 +241,14 @@ func (p *Pool) dispatchLocked() {
 		}
 		c := p.queue.pop()
 		m.takeLocked(c)
-		close(c.assigned)
+		c.settleLocked()
+	}
+}
+
+func (c *Claim) settleLocked() {
+	close(c.assigned)
+	if c.told != nil {
+		c.told()
 	}
 }
 
@@ -223,7 +258,7 @@ func (p *Pool) refuseWaitingLocked(err error) {
 		c := p.queue.pop()
 		c.err = err
 		p.totals.refused++
-		close(c.assigned)
+		c.settleLocked()
 	}
 }
 

@@ -163,6 +163,7 @@ func (p *Pool) gone(m *member, w Worker) {
 	e := m.eventLocked(WorkerExited, now)
 	e.Worker = w
 	p.totals.lastExit = e
+	m.ended = true
 	p.mu.Unlock()
 	p.observe(e)
 

@@ -54,6 +54,7 @@ type member struct {
 	state    State
 	reason   Reason // valid once leave is closed
 	worker   Worker // nil while starting
+	ended    bool   // its end is recorded
 	ready    time.Time
 	over     Reason    // a limit that it was seen to exceed; "": none
 	spent    Reason    // why a successor is started; "": it stays

@@ -53,6 +53,8 @@ type Options struct {
 	Settings Settings
 	Launcher Launcher
 	Observe  func(Event) // told of every start and end; may be nil
+
+	Inherited *Handover // that the image before this one has left; may be nil
 }
 
 // Pool is the workers of one site.
@@ -68,6 +70,7 @@ type Pool struct {
 	set     Settings
 	desired int // within Min and Max
 	stopped bool
+	paused  bool      // nothing is launched
 	members []*member // launched or to be launched, not yet gone
 	queue   queue
 	current *release // what new workers are launched from
@@ -90,7 +93,7 @@ func New(o Options) *Pool {
 	if o.Observe == nil {
 		o.Observe = func(Event) {}
 	}
-	return &Pool{
+	p := &Pool{
 		site:    o.Site,
 		observe: o.Observe,
 		wake:    make(chan struct{}, 1),
@@ -100,6 +103,10 @@ func New(o Options) *Pool {
 		current: &release{generation: 1, launcher: o.Launcher},
 		changed: make(chan struct{}),
 	}
+	if o.Inherited != nil {
+		p.inherit(o.Inherited)
+	}
+	return p
 }
 
 // Run starts workers and keeps their number until Stop was called and the last
@@ -108,6 +115,9 @@ func (p *Pool) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	cancelled := ctx.Done()
+	for _, m := range p.inherited() {
+		p.keepers.Go(func() { p.keepInherited(ctx, m) })
+	}
 	for {
 		starts, wait, finished := p.reconcile(time.Now())
 		if finished {

@@ -44,9 +44,15 @@ type site struct {
 // start runs a pool until the end of the test.
 func start(t testing.TB, s pool.Settings, l pool.Launcher) *site {
 	t.Helper()
+	return run(t, pool.Options{Settings: s, Launcher: l})
+}
+
+func run(t testing.TB, o pool.Options) *site {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &site{t: t, began: time.Now(), cancel: cancel, ended: make(chan struct{})}
-	r.Pool = pool.New(pool.Options{Site: "shop", Settings: s, Launcher: l, Observe: r.observe})
+	o.Site, o.Observe = "shop", r.observe
+	r.Pool = pool.New(o)
 	go func() {
 		defer close(r.ended)
 		r.Run(ctx)

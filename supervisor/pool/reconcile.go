@@ -23,6 +23,9 @@ func (p *Pool) reconcile(now time.Time) (starts []*member, wait time.Duration, f
 	if p.stopped && len(p.members) == 0 {
 		return nil, 0, true
 	}
+	if p.paused {
+		return nil, forever, false
+	}
 	wait = min(p.shrinkIdleLocked(now), p.recycleLocked(now))
 	p.drainSurplusLocked()
 	n, delay := p.missingLocked(now)

@@ -2,6 +2,7 @@ package goapp
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"time"
@@ -17,8 +18,8 @@ type Worker struct {
 
 	id        string
 	path      string
-	made      os.FileInfo // the socket file as we made it
-	control   *worker.Control
+	made      os.FileInfo     // the socket file as we made it
+	control   *worker.Control // nil: it was inherited, and knows us by signals alone
 	transport *http.Transport
 }
 
@@ -30,12 +31,19 @@ func (w *Worker) Socket() string { return w.path }
 
 // Stats asks the worker about itself.
 func (w *Worker) Stats(ctx context.Context) (worker.Stats, error) {
+	if w.control == nil {
+		return worker.Stats{}, errors.New("an inherited worker has no control connection")
+	}
 	return w.control.Stats(ctx)
 }
 
 // Stop lets the worker finish the requests it has begun and end, kills it after
 // grace, and returns when it is gone.
 func (w *Worker) Stop(grace time.Duration) {
+	if w.control == nil {
+		w.Process.Stop(grace) // SIGTERM says the same
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	asked := make(chan struct{})
 	go func() {

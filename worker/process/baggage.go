@@ -54,8 +54,8 @@ func (b *Baggage) Pack(c syscall.Conn) (fd int, err error) {
 	return fd, nil
 }
 
-// onUnpack calls f when the exec has failed.
-func (b *Baggage) onUnpack(f func()) {
+// OnFailure has f called when the exec has failed.
+func (b *Baggage) OnFailure(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.undo = append(b.undo, f)

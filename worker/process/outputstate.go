@@ -17,7 +17,7 @@ func (o *Output) handOver(b *Baggage) (*OutputState, error) {
 	if !o.stopReading() {
 		return nil, nil // there is no more to come
 	}
-	b.onUnpack(o.readOn)
+	b.OnFailure(o.readOn)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	fd, err := b.Pack(o.r)

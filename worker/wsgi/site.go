@@ -217,6 +217,8 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 	}
 	defer b.status.Close()
 	z := &zygote{Process: p, control: ours}
+	r.setLoading(p)
+	defer r.setLoading(nil)
 	m.info, err = r.awaitZygote(p, b.status)
 	var unsafe *unsafeError
 	switch {
@@ -309,6 +311,12 @@ func (r *Runtime) setNote(note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.note = note
+}
+
+func (r *Runtime) setLoading(p *process.Process) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loading = p
 }
 
 // made returns the mould when it is there.

@@ -72,9 +72,10 @@ type Runtime struct {
 	joined  *Project // that the first mould will be made with
 	project *Project // that the last mould was made with
 	mould   *mould
-	note    string // how workers share memory, for status
-	misses  int    // forked workers in a row that did not become ready
-	broken  int    // zygotes that were given up for that
+	loading *process.Process // of the zygote that is being made; nil: none is
+	note    string           // how workers share memory, for status
+	misses  int              // forked workers in a row that did not become ready
+	broken  int              // zygotes that were given up for that
 }
 
 // New returns a Runtime. It starts nothing.

@@ -1,0 +1,158 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// Handover is what one image of this program leaves to the next of a Pool.
+type Handover struct {
+	Generation int              `json:"generation"`
+	Reason     Reason           `json:"reason,omitempty"` // why workers of older generations end
+	Desired    int              `json:"desired"`
+	Served     int64            `json:"served,omitempty"`
+	Refused    int64            `json:"refused,omitempty"`
+	Restarts   int              `json:"restarts,omitempty"`
+	Failures   int              `json:"failures,omitempty"` // to start a worker, in a row
+	Failed     time.Time        `json:"failed"`             // when the last one did
+	Retry      time.Time        `json:"retry"`
+	Broken     string           `json:"broken,omitempty"`
+	Workers    []WorkerHandover `json:"workers"`
+}
+
+// WorkerHandover is one worker. Whoever makes the next image's Pool sets Worker to
+// the same process; one without is not taken over.
+type WorkerHandover struct {
+	ID         string    `json:"id"`
+	Slot       int       `json:"slot"`
+	Generation int       `json:"generation"`
+	State      State     `json:"state"`
+	Reason     Reason    `json:"reason,omitempty"`
+	Over       Reason    `json:"over,omitempty"`
+	Spent      Reason    `json:"spent,omitempty"`
+	Started    time.Time `json:"started"`
+	Ready      time.Time `json:"ready"`
+	Used       time.Time `json:"used"`
+	Idle       time.Time `json:"idle"`
+	Chance     float64   `json:"chance"`
+	Requests   int64     `json:"requests"`
+
+	Worker Worker `json:"-"`
+}
+
+// Launched returns when no worker is being launched, or when ctx has ended.
+func (p *Pool) Launched(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		launching, changed := p.launchingLocked(), p.changed
+		p.mu.Unlock()
+		if !launching {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Pool) launchingLocked() bool {
+	return slices.ContainsFunc(p.members, func(m *member) bool { return m.worker == nil })
+}
+
+// Pause lets nothing be launched until resume is called, and gives up what is
+// being launched. Requests and the ends of workers go their way. No Roll may run.
+func (p *Pool) Pause() (resume func()) {
+	p.mu.Lock()
+	p.paused = true
+	for _, m := range p.members {
+		if m.state == Starting {
+			p.leaveLocked(m, ReasonRestart)
+		}
+	}
+	p.mu.Unlock()
+	p.Launched(context.Background())
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.paused = false
+		p.changedLocked()
+	}
+}
+
+// HandOver returns what the next image needs to go on. The pool must be paused.
+// A worker that still has a request, whose client is gone by then, is to end.
+func (p *Pool) HandOver() Handover {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := Handover{
+		Generation: p.current.generation, Reason: p.current.reason, Desired: p.desired,
+		Served: p.totals.served, Refused: p.totals.refused, Restarts: p.totals.restarts,
+		Failures: p.trouble.failures, Failed: p.trouble.last, Retry: p.trouble.retry,
+	}
+	if p.trouble.broken != nil {
+		h.Broken = p.trouble.broken.Error()
+	}
+	for _, m := range p.members {
+		if m.worker == nil || m.ended {
+			continue
+		}
+		w := WorkerHandover{
+			ID: m.id, Slot: m.slot, Generation: m.release.generation, State: m.state, Reason: m.reason, Over: m.over, Spent: m.spent,
+			Started: m.started, Ready: m.ready, Used: m.used, Idle: m.idle, Chance: m.chance, Requests: m.requests, Worker: m.worker,
+		}
+		if w.State == Ready && len(m.claims) > 0 {
+			w.State, w.Reason = Draining, ReasonRestart
+		}
+		h.Workers = append(h.Workers, w)
+	}
+	return h
+}
+
+// inherit makes a new pool that of the image before.
+func (p *Pool) inherit(h *Handover) {
+	p.current.generation, p.current.reason = h.Generation, h.Reason
+	p.desired = min(max(h.Desired, p.set.Min), p.set.Max)
+	p.totals = totals{served: h.Served, refused: h.Refused, restarts: h.Restarts}
+	p.trouble = trouble{failures: h.Failures, last: h.Failed, retry: h.Retry}
+	if h.Broken != "" {
+		p.trouble.broken = errors.New(h.Broken)
+	}
+	releases := map[int]*release{h.Generation: p.current}
+	for _, w := range h.Workers {
+		if w.Worker == nil {
+			continue
+		}
+		if releases[w.Generation] == nil {
+			releases[w.Generation] = &release{generation: w.Generation}
+		}
+		m := &member{
+			id: w.ID, slot: w.Slot, release: releases[w.Generation], state: Ready, worker: w.Worker, over: w.Over, spent: w.Spent,
+			started: w.Started, ready: w.Ready, used: w.Used, idle: w.Idle, chance: w.Chance, requests: w.Requests,
+			leave: make(chan struct{}), empty: make(chan struct{}),
+		}
+		if w.State != Ready {
+			m.leaveLocked(w.State, w.Reason)
+		}
+		p.members = append(p.members, m)
+	}
+}
+
+// inherited are the workers that there are before Run.
+func (p *Pool) inherited() []*member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.members)
+}
+
+// keepInherited owns one worker that the image before has launched.
+func (p *Pool) keepInherited(ctx context.Context, m *member) {
+	p.attend(ctx, m, m.worker)
+	if ctx.Err() != nil {
+		p.Stop() // as in keep
+	}
+	p.gone(m, m.worker)
+}
