@@ -104,6 +104,34 @@ func TestScale_ReadsTheLog(t *testing.T) {
 	}
 }
 
+// TestManySites_MeasuresAllOfThem: a figure that is missing would show as a dash, and
+// one of no request as 0.
+func TestManySites_MeasuresAllOfThem(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := newReport("test")
+	if err := b.manySites(t.Context(), r, b.testProject(t), 8); err != nil {
+		t.Fatal(err)
+	}
+	rows := r.Tables[0].Rows
+	if len(rows) != 2 || rows[0][0] != 2 || rows[1][0] != 8 {
+		t.Fatalf("got %v, want a row of 2 sites and one of 8", rows)
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			if f, ok := cell.(figure); ok && f.median() <= 0 {
+				t.Errorf("%v sites: %s: got %v", row[0], r.Tables[0].Columns[i], f)
+			}
+		}
+		if bad := row[len(row)-1]; bad != 0 {
+			t.Errorf("%v sites: got %v wrong answers", row[0], bad)
+		}
+	}
+	if countNotes(r, "Cost of a request with 8 sites") != 1 {
+		t.Errorf("got the notes %q", r.Notes)
+	}
+}
+
 func TestPeers_AreNotedWhetherHereOrNot(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	b := &bench{}

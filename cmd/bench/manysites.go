@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -50,88 +52,141 @@ func sleepingSites(p *project, n int) string {
 	return t.String()
 }
 
-// crowd is a multisite with few or many sites.
+// crowd is a multisite with few or many sites. What is measured more than once is
+// measured by turns.
 type crowd struct {
 	*multisite
-	sites     int
-	up        time.Duration
-	check     time.Duration
-	status    figure // ms
-	reload    time.Duration
-	pss       int64 // of the supervisor, idle
-	perSecond figure
-	frontCPU  figure
-	bad       int
+	toml        string
+	sites       int
+	changes     int // of sites.toml so far
+	check       figure
+	load        figure // check that imports all code
+	up          figure
+	status      figure
+	reload      figure
+	pss         figure // of the supervisor, MB
+	descriptors int
+	perSecond   figure
+	frontCPU    figure
+	bad         int
 }
 
 // manySites compares a supervisor of many sleeping sites with one of two, by turns.
 func (b *bench) manySites(ctx context.Context, r *report, p *project, n int) error {
 	few, many := &crowd{sites: 2}, &crowd{sites: n}
-	for _, c := range []*crowd{few, many} {
-		if err := b.gather(ctx, p, c); err != nil {
-			return fmt.Errorf("%d sites: %w", c.sites, err)
-		}
-		defer c.end()
+	both := []*crowd{few, many}
+	for _, c := range both {
+		c.toml, c.frontCPU = sleepingSites(p, c.sites), figure{digits: 1}
 	}
+	defer func() {
+		for _, c := range both {
+			if c.multisite != nil {
+				c.end()
+			}
+		}
+	}()
+	steps := []func(context.Context, *crowd) error{b.gather, b.weighCrowd, b.askCrowd, b.askCrowd, b.askCrowd}
 	for round := range b.roundsOr(5) {
-		for _, c := range []*crowd{few, many} {
-			b.say("%d sites, round %d", c.sites, round+1)
-			if err := b.askCrowd(ctx, c); err != nil {
-				return err
+		for _, step := range steps {
+			for _, c := range both {
+				if err := step(ctx, c); err != nil {
+					return fmt.Errorf("%d sites, round %d: %w", c.sites, round+1, err)
+				}
 			}
 		}
 	}
-	t := r.table("Sites, all but one asleep, of mixed kinds", "sites", "check, ms", "up, ms", "status, ms", "reload, ms",
-		"supervisor, MB", "each more site, KB", "requests/s to the one awake", "CPU of the front door, µs", "wrong answers")
-	for _, c := range []*crowd{few, many} {
-		each := "–"
-		if c == many {
-			each = fmt.Sprintf("%.0f", float64(many.pss-few.pss)/float64(many.sites-few.sites)/1e3)
-		}
-		var pss figure
-		pss.addBytes(c.pss)
-		t.row(c.sites, c.check.Milliseconds(), c.up.Milliseconds(), c.status, c.reload.Milliseconds(), pss, each,
-			c.perSecond, c.frontCPU, c.bad)
-	}
-	r.note("cost of a request with %d sites beside 2: %s", n, ratio(many.frontCPU.median(), few.frontCPU.median()))
+	showCrowds(r, few, many)
 	return nil
 }
 
-// gather starts a crowd and takes what is taken once.
-func (b *bench) gather(ctx context.Context, p *project, c *crowd) (err error) {
+func showCrowds(r *report, few, many *crowd) {
+	t := r.table("Sites, all but one asleep, of mixed kinds", "sites", "check --no-import, ms", "check, ms", "up -d, ms", "status, ms",
+		"reload of one change, ms", "supervisor, MB", "each sleeping site, KB", "descriptors",
+		"requests/s to the one awake", "CPU of the front door for each, µs", "wrong answers")
+	for _, c := range []*crowd{few, many} {
+		each := "–"
+		if c == many {
+			each = fmt.Sprintf("%.1f", (many.pss.median()-few.pss.median())*1000/float64(many.sites-few.sites))
+		}
+		t.row(c.sites, c.check, c.load, c.up, c.status, c.reload, c.pss, each, c.descriptors, c.perSecond, c.frontCPU, c.bad)
+	}
+	r.note("A third of the sites each: Django, WSGI without a framework, built-in Go. check loads sites that load the same once.")
+	cost := figure{digits: 2}
+	for i, few := range few.frontCPU.rounds {
+		cost.add(many.frontCPU.rounds[i] / max(few, 1)) // of laps that followed one another
+	}
+	r.note("Cost of a request with %d sites, with 2 it is 1: %s.", many.sites, cost)
+}
+
+// gather checks and starts a crowd anew.
+func (b *bench) gather(ctx context.Context, c *crowd) (err error) {
 	b.say("%d sites", c.sites)
-	begin := time.Now()
-	if c.multisite, err = b.startMultisite(ctx, sleepingSites(p, c.sites), []site{bareSite(2)}); err != nil {
+	if c.multisite != nil {
+		c.end()
+	}
+	if c.multisite, err = b.startMultisite(ctx, c.toml, []site{bareSite(2)}); err != nil {
 		return err
 	}
-	c.up = time.Since(begin)
-	c.perSecond, c.frontCPU = figure{}, figure{digits: 1}
-	for _, command := range []struct {
-		name string
-		took *time.Duration
-	}{{"check", &c.check}, {"reload", &c.reload}} {
-		begin = time.Now()
-		if command.name == "check" {
-			_, err = c.command(ctx, "check", "--no-import")
-		} else {
-			_, err = c.command(ctx, "reload")
-		}
-		if err != nil {
-			return err
-		}
-		*command.took = time.Since(begin)
+	c.up.add(milliseconds([]time.Duration{c.multisite.up})[0])
+	if _, err := c.time(ctx, &c.check, "check", "--no-import"); err != nil {
+		return err
 	}
+	_, err = c.time(ctx, &c.load, "check")
+	return err
+}
+
+// weighCrowd takes what the supervisor holds while both run: they share the program.
+func (b *bench) weighCrowd(_ context.Context, c *crowd) error {
 	front, _, err := c.split()
 	if err != nil {
 		return err
 	}
 	m, err := memoryOf(front)
-	c.pss = m.PSS
+	if err != nil {
+		return err
+	}
+	c.pss.addBytes(m.PSS)
+	c.descriptors, err = descriptors(front)
 	return err
 }
 
-// askCrowd asks the site that is awake, and for the status of all.
+// time adds how long a command takes, in ms, and returns what it printed.
+func (m *multisite) time(ctx context.Context, took *figure, args ...string) (string, error) {
+	begin := time.Now()
+	out, err := m.command(ctx, args...)
+	took.add(float64(time.Since(begin)) / float64(time.Millisecond))
+	return out, err
+}
+
+// change changes one of the sleeping sites, and reloads.
+func (c *crowd) change(ctx context.Context) error {
+	c.changes++
+	toml := strings.Replace(c.toml, "max = 5", fmt.Sprintf("max = %d", 5+c.changes), 1)
+	if err := os.WriteFile(filepath.Join(c.dir, "sites.toml"), []byte(toml), 0o600); err != nil {
+		return err
+	}
+	out, err := c.time(ctx, &c.reload, "reload")
+	if want := "sleeper0: processes changed, no worker restarted\n"; err == nil && out != want {
+		return fmt.Errorf("reload says %q, want %q", out, want)
+	}
+	return err
+}
+
+// descriptors returns how many of them processes have open.
+func descriptors(procs []proc) (n int, err error) {
+	for _, p := range procs {
+		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid))
+		if err != nil {
+			return 0, err
+		}
+		n += len(fds)
+	}
+	return n, nil
+}
+
+// askCrowd asks the site that is awake, and has one changed.
 func (b *bench) askCrowd(ctx context.Context, c *crowd) error {
+	b.say("requests to one of %d sites", c.sites)
 	awake := bareSite(2)
 	before, _, err := c.cpu()
 	if err != nil {
@@ -148,10 +203,8 @@ func (b *bench) askCrowd(ctx context.Context, c *crowd) error {
 	c.perSecond.add(got.perSecond)
 	c.frontCPU.add(perRequest(after-before, got.requests))
 	c.bad += got.bad
-	begin := time.Now()
-	if _, err := c.command(ctx, "status", "--json"); err != nil {
+	if _, err := c.time(ctx, &c.status, "status", "--json"); err != nil {
 		return err
 	}
-	c.status.add(float64(time.Since(begin)) / float64(time.Millisecond))
-	return nil
+	return c.change(ctx)
 }

@@ -15,14 +15,12 @@ const workersPerSite = 20
 func (b *bench) manyWorkers(ctx context.Context, r *report, p *project, n int) error {
 	b.say("%d workers", n)
 	sites := djangoSites(n/workersPerSite, workersPerSite)
-	begin := time.Now()
 	m, err := b.startMultisite(ctx, sitesTOML(p, sites, ""), sites)
 	if err != nil {
 		return err
 	}
 	defer m.end()
-	up := time.Since(begin)
-	begin = time.Now()
+	begin := time.Now()
 	const each = 50
 	var w weight
 	w.bad = b.exercise(ctx, &m.server, sites, each)
@@ -30,9 +28,13 @@ func (b *bench) manyWorkers(ctx context.Context, r *report, p *project, n int) e
 	if err := m.weigh(ctx, &w); err != nil {
 		return err
 	}
-	t := r.table("Active workers", "sites × workers", "up, ms", "mixed requests/s", "all but the supervisor, MB", "USS of a worker, MB",
+	var status figure
+	if _, err := m.time(ctx, &status, "status", "--json"); err != nil {
+		return err
+	}
+	t := r.table("Active workers", "sites × workers", "up -d, ms", "status, ms", "mixed requests/s", "all but the supervisor, MB", "USS of a worker, MB",
 		"supervisor, MB", "wrong answers")
-	t.row(fmt.Sprintf("%d × %d", len(sites), workersPerSite), up.Milliseconds(),
+	t.row(fmt.Sprintf("%d × %d", len(sites), workersPerSite), m.up.Milliseconds(), status,
 		figure{rounds: []float64{float64(n*each) / took.Seconds()}}, w.apps, w.worker, w.front, w.bad)
 	return nil
 }

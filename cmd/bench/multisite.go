@@ -18,7 +18,8 @@ import (
 type multisite struct {
 	server
 	bench  *bench
-	dir    string // of its sites.toml
+	dir    string        // of its sites.toml
+	up     time.Duration // that `multisite up -d` took
 	client *control.Client
 }
 
@@ -67,10 +68,12 @@ func (b *bench) startMultisite(ctx context.Context, toml string, sites []site) (
 	}
 	m := &multisite{bench: b, dir: dir, client: control.NewClient(filepath.Join(dir, ".multisite"))}
 	m.stop = m.end
+	begin := time.Now()
 	if _, err := m.command(ctx, "up", "-d"); err != nil {
 		m.end()
 		return nil, err
 	}
+	m.up = time.Since(begin)
 	st, err := m.client.Status(ctx)
 	if err != nil {
 		return nil, err
