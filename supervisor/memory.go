@@ -15,7 +15,8 @@ const (
 	restAfter = 5
 )
 
-// sampleMemory puts the memory of every site into the journal once a minute.
+// sampleMemory puts the memory of every site that has processes into the journal
+// once a minute.
 func (s *Supervisor) sampleMemory(ctx context.Context) {
 	ticker := time.NewTicker(samplePeriod)
 	defer ticker.Stop()
@@ -27,6 +28,9 @@ func (s *Supervisor) sampleMemory(ctx context.Context) {
 		}
 		for _, t := range s.all() {
 			st := t.status()
+			if st.Memory.PSS == 0 { // a row a minute of nothing would crowd out the others
+				continue
+			}
 			s.journal.RecordSample(journal.Sample{
 				Site: t.name, Workers: len(st.Workers),
 				PSS: st.Memory.PSS, USS: st.Memory.USS, RSS: st.Memory.RSS, ZygotePSS: st.Memory.ZygotePSS,
