@@ -10,6 +10,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 import unittest
 
 from front import Front
@@ -91,6 +92,30 @@ class Worker:
 
     def signal(self, number):
         os.kill(self.pid, number)
+
+    def asleep_in(self, call=None):
+        """Return the number of the system call that the worker sleeps in; wait until it is call."""
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            with open("/proc/%d/syscall" % self.pid) as file:
+                now = file.read().split()[0]
+            if now != "running" and call in (None, now):
+                return now
+            os.sched_yield()
+        raise AssertionError("the worker does not come to sleep in %s" % call)
+
+    def sleep_again(self):
+        """Wait until the worker has woken up, without a reason of the test, and sleeps again."""
+        deadline = time.monotonic() + TIMEOUT
+        before = self._sleeps()
+        while self._sleeps() < before + 2:
+            if time.monotonic() > deadline:
+                raise AssertionError("the worker sleeps on")
+            os.sched_yield()
+
+    def _sleeps(self):
+        with open("/proc/%d/status" % self.pid) as file:
+            return int(file.read().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
     def wait(self):
         """Return the exit code, negative for a signal, as subprocess does."""

@@ -59,6 +59,44 @@ class Leaving(WorkerCase):
             self.assertTrue(front.at_end())
         self.assertEqual(worker.wait(), 0)
 
+    def test_requests_sent_before_the_end_are_answered(self):
+        """None is lost in the socket's buffer."""
+        gate = self.fifo()
+        worker = self.serve(GATED)
+        request = head(environ(X="x" * 500)) + body(b"")
+        request = head(environ(X="x" * (1524 - len(request)))) + body(b"")
+        self.assertEqual(len(request), 1024)
+        count = 150  # the worker receives 64 at once, and ends between two
+        with worker.front() as front:
+            front.send(head(environ(query=gate)) + body(b""))
+            worker.out.wait("waiting\n")
+            front.send(request * count)
+            worker.signal(signal.SIGTERM)
+            open(gate, "w").close()
+            for _ in range(1 + count):
+                self.assertEqual(front.response().body, b"done")
+            self.assertTrue(front.at_end())
+        self.assertEqual(worker.wait(), 0)
+
+    def test_requests_and_bodies_that_let_wait(self):
+        worker = self.serve("""
+            def application(environ, start_response):
+                start_response("200 OK", [])(b"begun")
+                return [environ["wsgi.input"].read()]
+        """)
+        polling = worker.asleep_in()  # it waits for a connection
+        with worker.front() as front:
+            for _ in range(2):
+                front.send(head(environ("POST")))
+                self.assertTrue(next(front.stream()).endswith(b"begun"))
+                worker.sleep_again()
+                front.send(body(b" and ended"))
+                self.assertEqual(b"".join(front.stream()), b" and ended")
+                worker.asleep_in(polling)
+            worker.signal(signal.SIGTERM)
+            self.assertTrue(front.at_end())
+        self.assertEqual(worker.wait(), 0)
+
     def test_idle_worker_leaves_at_once(self):
         for threads, connections in ((1, 0), (4, 0), (4, 3)):
             with self.subTest(threads=threads, connections=connections):

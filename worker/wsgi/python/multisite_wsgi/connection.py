@@ -1,11 +1,18 @@
-"""One connection of the front door: a sequence of FastCGI requests, one at a time."""
+"""One connection of the front door: a sequence of FastCGI requests, one at a time.
+
+The front door may send the next request while one runs: it waits here in the
+buffer, or in the socket's, and is then served without waiting for anything.
+"""
 
 import io
+import socket
+import struct
 
 from . import fastcgi
 from .fastcgi import HEADER, MAX_CONTENT, ProtocolError
 
 _RECEIVE = 65536
+_A_WHILE = struct.pack("@ll", 0, 50_000)  # struct timeval: how long a receive waits; then poll(), which a stop ends
 _BATCH = 16 * MAX_CONTENT  # a larger chunk is sent in parts, which bounds the memory for its records
 
 
@@ -16,16 +23,19 @@ class ClientGone(ConnectionError):
 class Connection:
     """Reads records from a socket; knows nothing of WSGI."""
 
-    def __init__(self, sock, idle, limits):
-        """idle() waits for the next request; it is false when the worker shall leave instead.
+    def __init__(self, sock, stop, limits):
+        """stop tells when the worker shall leave; see lifecycle.Stop.
 
         limits are the values for FCGI_GET_VALUES, as {name: decimal text} in bytes.
         """
         self._sock = sock
-        self._idle = idle
+        self._stop = stop
+        self._idle = stop.waiter(sock)
         self._limits = limits
         self._data = b""
         self._pos = 0
+        sock.settimeout(None)  # the application may have called socket.setdefaulttimeout
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _A_WHILE)
 
     def next_request(self):
         """Return the next Exchange, or None when there will be none.
@@ -34,6 +44,10 @@ class Connection:
         that the application did not read: FastCGI 3.3 has them ignored.
         """
         while self._pos < len(self._data) or self._wait():
+            whole = fastcgi.bodiless_request(self._data, self._pos)
+            if whole is not None:
+                request_id, flags, start, end, self._pos = whole
+                return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, self._data[start:end], True)
             kind, request_id, content = self.record()
             if request_id == 0:
                 self._manage(kind, content)
@@ -82,11 +96,30 @@ class Connection:
             self.send(fastcgi.end_request(request_id, fastcgi.CANT_MPX_CONN))
 
     def _wait(self):
-        """Wait between requests: false at the end of the connection or of the worker."""
-        if not self._idle():
-            return False
-        self._data, self._pos = self._recv(), 0
-        return bool(self._data)
+        """Receive between requests; false at the end of the connection or of the worker."""
+        data = self._receive_soon()
+        if data is None:
+            if not self._idle():
+                # What the front door has sent until now is served. From here on it can not send,
+                # and knows that what it can not send was not begun.
+                self._sock.shutdown(socket.SHUT_RD)
+            data = self._recv()
+        self._data, self._pos = data, 0
+        return bool(data)
+
+    def _receive_soon(self):
+        """Receive what comes within a while, else None: a busy worker needs no poll() for each request.
+
+        A signal does not end this wait, so it is a short one.
+        """
+        if self._stop.requested:
+            return None
+        try:
+            return self._sock.recv(_RECEIVE)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise ClientGone("the front door is gone: %s" % error) from None
 
     def _receive(self, need):
         """Return (data, 0) with at least need bytes from the current position on."""
@@ -102,10 +135,13 @@ class Connection:
         return self._data, 0
 
     def _recv(self):
-        try:
-            return self._sock.recv(_RECEIVE)
-        except OSError as error:
-            raise ClientGone("the front door is gone: %s" % error) from None
+        while True:
+            try:
+                return self._sock.recv(_RECEIVE)
+            except BlockingIOError:
+                continue  # it took longer than _A_WHILE
+            except OSError as error:
+                raise ClientGone("the front door is gone: %s" % error) from None
 
     def _begin(self, request_id, content):
         """Read the parameters; None when the request ended before they did."""
@@ -146,17 +182,20 @@ class Connection:
 class Exchange:
     """One request and the way back for its response."""
 
-    __slots__ = ("_connection", "_id", "keep", "params", "_aborted")
+    __slots__ = ("_connection", "_id", "keep", "params", "_bodiless", "_aborted")
 
-    def __init__(self, connection, request_id, keep, params):
+    def __init__(self, connection, request_id, keep, params, bodiless=False):
         self._connection = connection
         self._id = request_id
         self.keep = keep
         self.params = params
+        self._bodiless = bodiless
         self._aborted = False
 
     def input(self):
         """Return wsgi.input: in memory if the whole body is here already, else a stream."""
+        if self._bodiless:
+            return io.BytesIO()
         arrived = []
         while True:
             record = self._connection.buffered()
@@ -192,7 +231,7 @@ class Exchange:
         if len(data) > MAX_CONTENT:
             self.send(data)
             data = b""
-        self._connection.send(fastcgi.stdout(self._id, data) + fastcgi.end_of_response(self._id))
+        self._connection.send(fastcgi.last_records(self._id, data))
 
     def _stdin(self, record):
         """Return the content of a STDIN record of this request, None for any other record."""

@@ -1,6 +1,5 @@
 """FastCGI 1.0 records (specification sections 3.3, 3.4, 8)."""
 
-import functools
 import struct
 
 VERSION = 1
@@ -26,6 +25,15 @@ HEADER = struct.Struct(">BBHHBx")  # version, type, request id, content length, 
 BEGIN_BODY = struct.Struct(">HB5x")  # role, flags
 END_BODY = struct.Struct(">LB3x")  # application status, protocol status
 _LONG = struct.Struct(">L")
+
+# Several records at once. The first two bytes of each are one number, version and type; so are the
+# last four of those without a surprise: content length, no padding.
+_REQUEST = struct.Struct(">HHLHB5xHHHBx")  # BEGIN; the header of PARAMS
+_BODILESS = struct.Struct(">HHLHHL")  # the end of PARAMS and of STDIN
+_LAST = [struct.Struct(">%dxHHLHHL8x" % n) for n in range(8)]  # padding; the end of STDOUT; END_REQUEST
+_BEGIN, _END_REQUEST, _PARAMS, _STDIN, _STDOUT = (
+    VERSION << 8 | kind for kind in (BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT))
+_EIGHT_BYTES = 8 << 16
 
 MAX_CONTENT = 65528  # the largest multiple of 8 that fits: full records need no padding
 _PADDING = [bytes(n) for n in range(8)]
@@ -55,10 +63,34 @@ def end_request(request_id, status=REQUEST_COMPLETE):
     return record(END_REQUEST, request_id, END_BODY.pack(0, status))
 
 
-@functools.lru_cache(maxsize=8)  # the front door uses few ids
-def end_of_response(request_id):
-    """Return the end of STDOUT and of the request."""
-    return record(STDOUT, request_id, b"") + end_request(request_id)
+def last_records(request_id, data):
+    """Return the last data of STDOUT, of at most MAX_CONTENT bytes, its end, and that of the request, in one pass."""
+    size = len(data)
+    padding = -size & 7
+    header = HEADER.pack(VERSION, STDOUT, request_id, size, padding) if size else b""
+    return b"".join((header, data, _LAST[padding].pack(_STDOUT, request_id, 0, _END_REQUEST, request_id, _EIGHT_BYTES)))
+
+
+def bodiless_request(data, pos):
+    """Return (request id, flags, start and end of the parameters, end of the request), or None.
+
+    None is for all that is not BEGIN, one record of parameters and an empty
+    body, completely here. What is has nearly every request; looking at all of
+    it at once costs a fifth of reading it record by record.
+    """
+    start = pos + _REQUEST.size
+    if len(data) < start:
+        return None
+    begin, request_id, content, role, flags, params, its_id, length, padding = _REQUEST.unpack_from(data, pos)
+    if begin != _BEGIN or not request_id or content != _EIGHT_BYTES or role != RESPONDER or params != _PARAMS:
+        return None
+    end = start + length
+    rest = end + padding
+    last = rest + _BODILESS.size
+    if (not length or its_id != request_id
+            or data[rest:last] != _BODILESS.pack(_PARAMS, request_id, 0, _STDIN, request_id, 0)):
+        return None
+    return request_id, flags, start, end, last
 
 
 def decode_params(block, params):

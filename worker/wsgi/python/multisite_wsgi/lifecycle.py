@@ -17,6 +17,7 @@ class Stop:
     """SIGTERM as a readable descriptor: it is looked at between requests only."""
 
     def __init__(self):
+        self.requested = False
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._forking = threading.local()
@@ -54,6 +55,7 @@ class Stop:
 
     def request(self, *_signal):
         """Let every waiter know; safe in a signal handler."""
+        self.requested = True
         try:
             os.write(self._writer, b"x")
         except BlockingIOError:

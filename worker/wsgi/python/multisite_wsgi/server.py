@@ -72,10 +72,9 @@ class Server:
                 sock, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 continue
-            sock.settimeout(None)  # the application may have called socket.setdefaulttimeout
             self._connections.add(sock)
             try:
-                self._serve(Connection(sock, self._stop.waiter(sock), self._limits))
+                self._serve(Connection(sock, self._stop, self._limits))
             except ClientGone:
                 pass
             except fastcgi.ProtocolError as error:
