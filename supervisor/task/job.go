@@ -26,11 +26,14 @@ type Job struct {
 	opts    Options
 	changed chan struct{} // tells Run to look at the schedule again
 
+	starting sync.Mutex // held while a process is started
+
 	mu sync.Mutex
 	// mu protects all below
 	schedule Schedule
 	status   JobStatus
 	busy     bool
+	process  Process // that runs; nil: none does
 }
 
 // JobStatus is what a job was doing at one moment.
@@ -70,6 +73,12 @@ func (j *Job) Status() JobStatus {
 func (j *Job) Run(ctx, force context.Context) {
 	var runs sync.WaitGroup
 	defer runs.Wait()
+	j.mu.Lock()
+	inherited, began := j.process, j.status.Started
+	j.mu.Unlock()
+	if inherited != nil {
+		runs.Go(func() { j.attend(ctx, force, inherited, began) })
+	}
 	for j.due(ctx) {
 		if j.claim() {
 			runs.Go(func() { j.run(ctx, force) })
@@ -132,16 +141,32 @@ func (j *Job) skip(err error) {
 
 func (j *Job) run(ctx, force context.Context) {
 	began := time.Now()
-	p, err := j.opts.Start()
+	p, err := j.start(began)
 	if err != nil {
 		j.finish(Event{Kind: Failed, Time: began, Err: err})
 		return
 	}
+	j.opts.Observe(Event{Kind: Started, Time: began, PID: p.PID()})
+	j.attend(ctx, force, p, began)
+}
+
+func (j *Job) start(began time.Time) (Process, error) {
+	j.starting.Lock()
+	defer j.starting.Unlock()
+	p, err := j.opts.Start()
+	if err != nil {
+		return nil, err
+	}
 	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.process = p
 	j.status.PID, j.status.Started = p.PID(), began
 	j.status.Runs++
-	j.mu.Unlock()
-	j.opts.Observe(Event{Kind: Started, Time: began, PID: p.PID()})
+	return p, nil
+}
+
+// attend returns when the process has ended.
+func (j *Job) attend(ctx, force context.Context, p Process, began time.Time) {
 	reason := ReasonDone
 	select {
 	case <-p.Done():
@@ -155,7 +180,8 @@ func (j *Job) run(ctx, force context.Context) {
 // finish lets the next run begin.
 func (j *Job) finish(e Event) {
 	j.mu.Lock()
-	j.busy, j.status.PID, j.status.LastExit = false, 0, e.String()
+	j.process, j.busy = nil, false
+	j.status.PID, j.status.LastExit = 0, e.String()
 	j.mu.Unlock()
 	j.opts.Observe(e)
 }

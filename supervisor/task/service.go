@@ -20,9 +20,14 @@ type Service struct {
 	again chan request
 	gone  chan struct{} // closed when Run has returned
 
+	starting sync.Mutex // held while a process is started
+
 	mu sync.Mutex
-	// mu protects status
-	status ServiceStatus
+	// mu protects all below
+	status    ServiceStatus
+	process   Process       // that runs; nil: none does
+	inherited Process       // that Run begins with; nil: none
+	wait      time.Duration // before the next start; 0: the last one did not fail
 }
 
 // ServiceStatus is what a service was doing at one moment.
@@ -48,11 +53,14 @@ func NewService(o Options) *Service {
 // Run keeps the process running until ctx ends.
 func (s *Service) Run(ctx, force context.Context) {
 	defer close(s.gone)
-	defer s.set("stopped", 0)
-	var asked *request
-	for wait := time.Duration(0); ; {
-		began := time.Now()
-		p, err := s.start()
+	defer s.set("stopped")
+	p, began, asked := s.begin(ctx)
+	for p != nil || ctx.Err() == nil {
+		var err error
+		if p == nil {
+			began = time.Now()
+			p, err = s.start()
+		}
 		if asked != nil {
 			close(asked.done)
 			asked = nil
@@ -60,17 +68,31 @@ func (s *Service) Run(ctx, force context.Context) {
 		if err == nil {
 			asked = s.attend(ctx, force, p, began)
 		}
+		p = nil
 		if asked == nil {
-			wait = nextWait(wait, time.Since(began))
-			asked = s.rest(ctx, wait)
+			asked = s.rest(ctx, s.failedAgain(time.Since(began)))
 		}
 		if asked != nil {
-			wait = 0
-		}
-		if ctx.Err() != nil {
-			return
+			s.setWait(0)
 		}
 	}
+}
+
+// begin returns the process that was inherited, or waits as the image before would have.
+func (s *Service) begin(ctx context.Context) (Process, time.Time, *request) {
+	s.mu.Lock()
+	p, began, wait := s.inherited, s.status.Started, s.wait
+	s.inherited = nil
+	s.mu.Unlock()
+	switch {
+	case p != nil:
+		s.running(p, began)
+		return p, began, nil
+	case wait > 0:
+		s.set("waiting")
+		return nil, began, s.rest(ctx, wait)
+	}
+	return nil, began, nil
 }
 
 // Restart replaces the process by a new one and returns when that has been
@@ -96,16 +118,25 @@ func (s *Service) Status() ServiceStatus {
 }
 
 func (s *Service) start() (Process, error) {
-	p, err := s.opts.Start()
+	p, err := s.startProcess()
 	if err != nil {
 		e := Event{Kind: Failed, Time: time.Now(), Err: err}
 		s.failed(e)
 		s.opts.Observe(e)
 		return nil, err
 	}
-	s.set("running", p.PID())
 	s.opts.Observe(Event{Kind: Started, Time: time.Now(), PID: p.PID()})
 	return p, nil
+}
+
+func (s *Service) startProcess() (Process, error) {
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	p, err := s.opts.Start()
+	if err == nil {
+		s.running(p, time.Now())
+	}
+	return p, err
 }
 
 // attend returns when the process has ended, with the request that ended it.
@@ -125,7 +156,7 @@ func (s *Service) attend(ctx, force context.Context, p Process, began time.Time)
 	if reason == ReasonCrash {
 		s.failed(e)
 	} else {
-		s.set("waiting", 0)
+		s.set("waiting")
 	}
 	s.opts.Observe(e)
 	return asked
@@ -153,19 +184,40 @@ func nextWait(wait, lived time.Duration) time.Duration {
 	return min(2*wait, lastWait)
 }
 
-func (s *Service) set(state string, pid int) {
+func (s *Service) running(p Process, began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status.State, s.status.PID = state, pid
-	if pid != 0 {
-		s.status.Started = time.Now()
-	}
+	s.process = p
+	s.status.State, s.status.PID, s.status.Started = "running", p.PID(), began
+}
+
+// set is called when no process runs.
+func (s *Service) set(state string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process = nil
+	s.status.State, s.status.PID = state, 0
+}
+
+// failedAgain returns how long to wait before the next start.
+func (s *Service) failedAgain(lived time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wait = nextWait(s.wait, lived)
+	return s.wait
+}
+
+func (s *Service) setWait(wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wait = wait
 }
 
 // failed takes note of an end that nobody asked for.
 func (s *Service) failed(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.process = nil
 	s.status.State, s.status.PID, s.status.LastExit = "waiting", 0, e.String()
 	if e.Kind == Ended {
 		s.status.Restarts++
