@@ -167,11 +167,16 @@ class Response(RoutedCase):
             def only(environ, start_response):
                 ok(start_response)(b"all")
                 return []
+
+            def whole(environ, start_response):
+                ok(start_response, ("Content-Length", "3"))(b"all")
+                return []
         """)
         response = self.answer(worker, "/written")
         self.assertEqual(response.body, b"one two three")
         self.assertEqual(response["Content-Length"], [])
         self.assertEqual(self.answer(worker, "/only").body, b"all")
+        self.assertEqual(self.answer(worker, "/whole").body, b"all")
 
     def test_large_bodies_are_split_into_records(self):
         worker = self.serve("""

@@ -12,7 +12,8 @@ _FAILED = (b"Status: 500 Internal Server Error\r\nContent-Type: text/plain; char
 class Handler:
     """Runs the application once and sends what it answers."""
 
-    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_left", "_single", "_sent", "_complete", "_last")
+    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_left", "_has_body", "_single", "_sent", "_complete",
+                 "_last")
 
     def __init__(self, environ, exchange):
         self._environ = environ
@@ -20,6 +21,7 @@ class Handler:
         self._is_head = environ["REQUEST_METHOD"] == "HEAD"  # middleware may change the environ
         self._head = None  # header block, from start_response on
         self._left = None  # body bytes that Content-Length still allows
+        self._has_body = True  # false for 204 and 304
         self._single = False  # the iterable has one element, so the first chunk is the body
         self._sent = False
         self._complete = False
@@ -49,7 +51,7 @@ class Handler:
                 exc_info = None  # no reference cycle through the traceback
         elif self._head is not None:
             raise AssertionError("start_response() was called again without exc_info")
-        self._head, self._left = response_head(status, headers)
+        self._head, self._left, self._has_body = response_head(status, headers)
         return self.write
 
     def write(self, data):
@@ -60,9 +62,9 @@ class Handler:
         if not data:
             return
         if not self._sent:
-            data = self._take_head(len(data) if self._single else None) + self._body(data)
+            data = self._with_head(data, len(data) if self._single else None)
         else:
-            data = self._body(data)
+            data = self._allowed(data)
         if self._left == 0:
             # The body is whole. It goes out with the end of the request, after close(): one send
             # instead of two, and the front door has all of the answer in one read.
@@ -74,56 +76,42 @@ class Handler:
         if type(result) is bytes:
             result = (result,)  # iterating it would yield numbers
         if type(result) in (list, tuple):
-            self._respond_whole(result)
-            return
-        if result is None:
+            body = b"".join(result)
+            self._last += self._allowed(body) if self._sent else self._with_head(body, len(body))
+        elif result is None:
             raise TypeError("the application returned None, not an iterable of bytes")
-        self._single = hasattr(result, "__len__") and len(result) == 1
-        for chunk in result:
-            self.write(chunk)  # before the next chunk is asked for
-        if not self._sent:
-            self._exchange.send(self._take_head(None))
-        self._finished()
+        else:
+            self._single = hasattr(result, "__len__") and len(result) == 1
+            for chunk in result:
+                self.write(chunk)  # before the next chunk is asked for
+            if not self._sent:
+                self._last = self._with_head(b"", None)
+        if self._left and self._has_body and not self._is_head:
+            self._log("response body is %d bytes shorter than its Content-Length" % self._left)
+        self._complete = True
 
-    def _respond_whole(self, chunks):
-        """Answer with a body that is here already, in one send."""
-        body = b"".join(chunks)
-        head = b"" if self._sent else self._take_head(len(body))
-        self._last = head + self._body(body)
-        self._finished()
-
-    def _take_head(self, length):
-        """Return the header block for sending; length is that of the whole body, if known."""
+    def _with_head(self, data, length):
+        """Return the first part of the response; length is that of the whole body, if known."""
         if self._head is None:
             raise AssertionError("the application ended without calling start_response()")
         self._sent = True
-        if length is None or self._left is not None or self._no_content():
-            return self._head + b"\r\n\r\n"
-        if self._is_head and not length:  # the application left the body out: GET may have one
-            return self._head + b"\r\n\r\n"
-        self._left = length
-        return b"%b\r\nContent-Length: %d\r\n\r\n" % (self._head, length)
+        if self._left == len(data) and self._has_body and not self._is_head:  # nearly always; the rest is for the others
+            self._left = 0
+            return self._head + data
+        if length is not None and self._left is None and self._has_body:
+            if length or not self._is_head:  # else the application left the body out: GET may have one
+                self._left = length
+                self._head = b"%bContent-Length: %d\r\n\r\n" % (self._head[:-2], length)
+        return self._head + self._allowed(data)
 
-    def _body(self, data):
+    def _allowed(self, data):
         """Return as much of data as the method, the status and Content-Length allow."""
-        if self._left is None:
-            return b"" if self._bodiless() else data
-        if len(data) > self._left:
-            self._log("response body is longer than its Content-Length: the rest is dropped")
-            data = data[:self._left]
-        self._left -= len(data)
-        return b"" if self._bodiless() else data
-
-    def _bodiless(self):
-        return self._is_head or self._no_content()
-
-    def _no_content(self):
-        return self._head.startswith((b"Status: 204", b"Status: 304"))
-
-    def _finished(self):
-        if self._left and not self._bodiless():
-            self._log("response body is %d bytes shorter than its Content-Length" % self._left)
-        self._complete = True
+        if self._left is not None:
+            if len(data) > self._left:
+                self._log("response body is longer than its Content-Length: the rest is dropped")
+                data = data[:self._left]
+            self._left -= len(data)
+        return data if self._has_body and not self._is_head else b""
 
     def _failed(self, error):
         """Answer for an uncaught exception; false when it is too late for an answer."""

@@ -1,48 +1,81 @@
 """Status line and header rules of PEP 3333, as one block of CGI response headers."""
 
-import functools
 import re
 
 _STATUS = re.compile(r"[2-9]\d\d( [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, token
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # newlines are counted, tabs are harmless
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HOP_BY_HOP = frozenset((
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization",
     "te", "trailer", "trailers", "transfer-encoding", "upgrade"))
 
 
 def response_head(status, headers):
-    """Return (header block without its empty line, Content-Length or None)."""
-    lines = [_status_line(status)]
+    """Return (header block with its empty line, Content-Length or None, whether a body is allowed)."""
+    line, has_body = _status_line(status) if type(status) is not str else _STATUS_LINES[status]
+    lines = [line]
     length = None
-    try:
-        for name, value in headers:
-            if _is_content_length(name):
-                length = _content_length(value)
-                if length is None:
-                    continue
-            lines.append(name + ": " + value)
-        block = "\n".join(lines)
-        if _CONTROL.search(block) or block.count("\n") != len(lines) - 1:
-            raise ValueError("control character in a response header")
-        return block.replace("\n", "\r\n").encode("latin-1"), length
-    except (AttributeError, TypeError, ValueError):
-        _explain(headers)
-        raise
+    for pair in headers:
+        try:
+            line, said = _HEADER_LINES[pair]
+        except TypeError:
+            line, said = _header_line(pair)  # a pair that is no key of a dict: which rule it breaks
+        lines.append(line)
+        if said is not None:
+            length = said
+    lines.append(b"\r\n")
+    return b"".join(lines), length, has_body
 
 
-@functools.lru_cache(maxsize=64)
+class _Lines(dict):
+    """Lines by what they are made of: a site says most of them in each answer, but they are checked once.
+
+    Those that it does not repeat drive the others out now and then, and cost no memory to speak of.
+    """
+
+    def __init__(self, make):
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key):
+        made = self._make(key)
+        if len(made[0]) <= 80:
+            if len(self) >= 128:
+                self.clear()
+            self[key] = made
+        return made
+
+
 def _status_line(status):
+    """Check a status; return (its line, whether its response may have a body)."""
     if not isinstance(status, str):
         raise TypeError("status must be a str such as '200 OK', not %s" % type(status).__name__)
     if not _STATUS.fullmatch(status):
         raise ValueError("status must be three digits and a reason such as '200 OK', not %r" % status)
-    return "Status: " + status
+    return b"Status: %b\r\n" % status.encode("latin-1"), status[:3] not in ("204", "304")
 
 
-@functools.lru_cache(maxsize=512)
-def _is_content_length(name):
-    """Check a header's name; say whether it is Content-Length."""
+def _header_line(pair):
+    """Check a header; return (its line, the length that it tells if it is Content-Length)."""
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise TypeError("a response header must be a (name, value) tuple, not %r" % (pair,))
+    name, value = pair
+    _check_name(name)
+    if not isinstance(value, str):
+        raise TypeError("the value of response header %s must be a str, not %s" % (name, type(value).__name__))
+    if _CONTROL.search(value):
+        raise ValueError("control character in response header %s: %r" % (name, value))
+    if max(value, default="") > "\xff":
+        raise ValueError("response header %s is not Latin-1: %r" % (name, value))
+    line = b"%b: %b\r\n" % (name.encode("latin-1"), value.encode("latin-1"))
+    if name.lower() != "content-length":
+        return line, None
+    if value.isascii() and value.isdigit():
+        return line, int(value)
+    return b"", None  # text that is no length is dropped
+
+
+def _check_name(name):
     if not isinstance(name, str):
         raise TypeError("the name of a response header must be a str, not %r" % (name,))
     if not _NAME.fullmatch(name):
@@ -51,25 +84,7 @@ def _is_content_length(name):
         raise AssertionError("the status is an argument of start_response(), not the header 'Status'")
     if name.lower() in _HOP_BY_HOP:
         raise AssertionError("hop-by-hop header %r is not the application's to set (PEP 3333)" % name)
-    return name.lower() == "content-length"
 
 
-def _content_length(value):
-    """Return the length, or None for text that is no length: such a header is dropped."""
-    return int(value) if value.isascii() and value.isdigit() else None
-
-
-def _explain(headers):
-    """Raise the error that names the header; the fast path above only noticed that one is bad."""
-    for pair in headers:
-        if not isinstance(pair, tuple) or len(pair) != 2:
-            raise TypeError("a response header must be a (name, value) tuple, not %r" % (pair,)) from None
-        name, value = pair
-        _is_content_length(name)
-        if not isinstance(value, str):
-            raise TypeError("the value of response header %s must be a str, not %s"
-                            % (name, type(value).__name__)) from None
-        if "\n" in value or _CONTROL.search(value):
-            raise ValueError("control character in response header %s: %r" % (name, value)) from None
-        if max(value, default="") > "\xff":
-            raise ValueError("response header %s is not Latin-1: %r" % (name, value)) from None
+_STATUS_LINES = _Lines(_status_line)
+_HEADER_LINES = _Lines(_header_line)
