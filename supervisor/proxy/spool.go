@@ -37,27 +37,40 @@ func newSpool(dir string) *spool {
 	return s
 }
 
-// Write adds p. It waits only when the spool is full.
-func (s *spool) Write(p []byte) (int, error) {
+// Write adds p. It waits while the spool is full, or the disk: then the worker is
+// as slow as its client.
+func (s *spool) Write(p []byte) (written int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.to-s.from > spoolFile && !s.cancelled {
+	for !s.cancelled {
+		n := s.addLocked(p[written:])
+		if written += n; n > 0 {
+			s.cond.Broadcast()
+		}
+		if written == len(p) {
+			return written, nil
+		}
 		s.cond.Wait()
 	}
-	if s.cancelled {
-		return 0, errCancelled
+	return written, errCancelled
+}
+
+// addLocked takes as much of p as there is room for now. Memory is for what comes
+// before the file, and for what no file can be had for.
+func (s *spool) addLocked(p []byte) int {
+	inMemory := 0
+	if s.to == s.from {
+		inMemory = min(len(p), spoolMemory-len(s.mem))
 	}
-	defer s.cond.Broadcast()
-	if s.to == s.from && len(s.mem)+len(p) <= spoolMemory {
-		s.mem = append(s.mem, p...)
-		return len(p), nil
+	if inMemory < len(p) && s.to-s.from <= spoolFile && s.openLocked() == nil {
+		n, _ := s.file.WriteAt(p, s.to) // what did not fit is tried again when there is room
+		s.to += int64(n)
+		if n > 0 {
+			return n
+		}
 	}
-	if err := s.openLocked(); err != nil {
-		return 0, err
-	}
-	n, err := s.file.WriteAt(p, s.to)
-	s.to += int64(n)
-	return n, err
+	s.mem = append(s.mem, p[:inMemory]...)
+	return inMemory
 }
 
 // openLocked makes the file, already without a name.

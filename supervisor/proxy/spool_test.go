@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,20 +188,13 @@ func TestSpool_HoldsAWriterFarAhead(t *testing.T) {
 	}
 }
 
-func TestSpool_TellsTheWriterOfADiskThatFails(t *testing.T) {
+func TestSpool_TellsTheReaderOfADiskThatFails(t *testing.T) {
 	t.Parallel()
-	s := newSpool("/dev/null")
-	if _, err := s.Write(make([]byte, spoolMemory+1)); err == nil {
-		t.Error("no error without a directory")
-	}
-	s = testSpool(t)
+	s := testSpool(t)
 	if err := s.openLocked(); err != nil {
 		t.Fatal(err)
 	}
 	s.file.Close()
-	if _, err := s.Write(make([]byte, spoolMemory+1)); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("got %v", err)
-	}
 	s.from, s.to = 0, 1
 	if _, err := (&spoolReader{s: s}).Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("got %v", err)
@@ -234,4 +228,39 @@ func TestSpool_KeepsTheOrder(t *testing.T) {
 	if got, want := sum(t, slow), sum(t, random(size)); got != want {
 		t.Errorf("got sha256 %s, want %s", got, want)
 	}
+}
+
+// TestSpool_WithoutADisk holds the worker up instead of cutting its answer.
+func TestSpool_WithoutADisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpool(filepath.Join(t.TempDir(), "nosuch"))
+		text := strings.Repeat("0123456789", spoolMemory/3)
+		wrote := make(chan struct{})
+		go func() {
+			defer close(wrote)
+			for rest := text; rest != ""; {
+				n, err := s.Write([]byte(rest[:min(len(rest), 1000)]))
+				if err != nil {
+					t.Error(err)
+					break
+				}
+				rest = rest[n:]
+			}
+			s.finish(nil)
+		}()
+		synctest.Wait()
+		select {
+		case <-wrote:
+			t.Error("the writer did not wait")
+		default:
+		}
+		if len(s.mem) != spoolMemory {
+			t.Errorf("%d bytes in memory, want %d", len(s.mem), spoolMemory)
+		}
+		if got, err := io.ReadAll(&spoolReader{s: s}); string(got) != text || err != nil {
+			t.Errorf("read %d bytes of %d, %v", len(got), len(text), err)
+		}
+		<-wrote
+	})
 }
