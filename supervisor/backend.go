@@ -10,6 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/fastcgi"
+	"github.com/multisite/multisite/worker/wsgi"
 )
 
 // Claim takes one of the site's workers for a request of the front door.
@@ -25,6 +26,61 @@ func (t *site) Claim(ctx context.Context, what string) (proxy.Claim, error) {
 	return claim{c, w}, nil
 }
 
+// Ask is Claim for the front door's loop. All of the site's workers speak FastCGI.
+func (t *site) Ask(what string, told func()) (proxy.Asked, error) {
+	c, err := t.pool.Ask(what, told)
+	if err != nil {
+		return nil, err
+	}
+	return &direct{claim: claim{Claim: c}}, nil
+}
+
+// direct is a claim for a request that is sent without waiting.
+type direct struct {
+	claim
+	sent *fastcgi.Sent
+}
+
+// Wait returns when there is a worker.
+func (d *direct) Wait(ctx context.Context) (proxy.Direct, error) {
+	if _, err := d.Claim.Wait(ctx); err != nil {
+		return nil, err
+	}
+	d.worker = d.Claim.Worker().(worker)
+	return d, nil
+}
+
+// Send sends the request on a connection that w watches.
+func (d *direct) Send(h *proxy.Head, w proxy.Watcher) int {
+	d.sent = d.worker.(*wsgi.Worker).Send((*fastcgi.Head)(h), w)
+	return d.sent.FD()
+}
+
+// Receive reads what has arrived of the answer.
+func (d *direct) Receive(buf []byte) (*proxy.Answer, error) {
+	a, err := d.sent.Receive(buf)
+	return (*proxy.Answer)(a), err
+}
+
+// RoundTrip waits for the answer to what was sent, or sends it.
+func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent := d.sent
+	if sent == nil {
+		return d.claim.RoundTrip(r)
+	}
+	d.sent = nil
+	resp, err := sent.Await(r)
+	return resp, notSent(err)
+}
+
+// Broken gives up a request that nobody waits for any more.
+func (d *direct) Broken() {
+	if d.sent != nil {
+		d.sent.Close()
+	}
+	d.claim.Broken()
+}
+
 // claim is a pool's claim as the front door needs it.
 type claim struct {
 	*pool.Claim
@@ -37,10 +93,15 @@ func (c claim) Abandon() { c.Claim.Abandon(pool.ReasonRequestTimeout) }
 
 func (c claim) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := c.worker.RoundTrip(r)
+	return resp, notSent(err)
+}
+
+// notSent says in the front door's words that nothing was sent.
+func notSent(err error) error {
 	if errors.Is(err, fastcgi.ErrNotSent) {
-		err = fmt.Errorf("%w: %w", proxy.ErrNotSent, err)
+		return fmt.Errorf("%w: %w", proxy.ErrNotSent, err)
 	}
-	return resp, err
+	return err
 }
 
 // goClaim is a claim on a Go worker, which learns of the visitor from headers.

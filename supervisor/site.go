@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -28,6 +29,9 @@ type site struct {
 	tasks  *tasks
 	ended  chan struct{} // closed when the last worker and the last task have
 
+	rolling   chan struct{} // holds a value while the workers are replaced
+	lastEnded string        // the last end of a worker before an upgrade, for status
+
 	mu sync.Mutex
 	// mu protects all below
 	cfg         *config.Site // as sites.toml says it now
@@ -42,7 +46,7 @@ type site struct {
 func (s *Supervisor) newSite(cfg *config.Site, look *codeLook) (*site, error) {
 	t := &site{
 		name: cfg.Name, super: s, stats: &proxy.Stats{}, guests: &proxy.Clients{}, log: s.logs.logger(cfg.Name), access: s.logs.access(cfg.Name),
-		ended: make(chan struct{}), cfg: cfg,
+		ended: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}
 	var err error
 	if t.current, err = t.newGeneration(cfg, look); err != nil {
@@ -97,9 +101,14 @@ func settingsOf(c *config.Site) pool.Settings {
 // route is the site as the front door sees it now.
 func (t *site) route() proxy.Route {
 	c := t.config()
+	var asker proxy.Asker
+	if c.Kind == config.WSGI {
+		asker = t
+	}
 	return proxy.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &proxy.Site{
 		Name:           c.Name,
 		Backend:        t,
+		Asker:          asker,
 		RequestTimeout: c.RequestTimeout,
 		MaxBody:        c.MaxBody,
 		MaxPerAddress:  c.MaxClientsPerIP,
@@ -162,6 +171,13 @@ func (t *site) setStatic(static []wsgi.Static) {
 // roll replaces all workers by those of a new generation. When the first of them
 // does not start, the old ones stay.
 func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) error {
+	select {
+	case t.rolling <- struct{}{}:
+		defer func() { <-t.rolling }()
+	case <-ctx.Done():
+		next.close()
+		return context.Cause(ctx)
+	}
 	err := t.pool.Roll(ctx, next, reason)
 	t.mu.Lock()
 	spent := []*generation{next}
@@ -183,6 +199,17 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) e
 	}
 	return err
 }
+
+// launchedFrom returns the current generation, and those before it that may still
+// have workers.
+func (t *site) launchedFrom() (current *generation, retired []*generation) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current, slices.Clone(t.retired)
+}
+
+// lastExit is the end of the last worker, in words.
+func (t *site) lastExit(s pool.Status) string { return cmp.Or(describeExit(s.LastExit), t.lastEnded) }
 
 // close ends what the site holds. Its workers must have ended.
 func (t *site) close() {

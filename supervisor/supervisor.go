@@ -44,6 +44,7 @@ type Supervisor struct {
 	logs     *logs
 	log      *slog.Logger
 	proxy    *proxy.Proxy
+	door     *proxy.Server
 	launches chan struct{} // bounds how many workers start at once
 	lock     *lock
 	journal  *journal.Journal
@@ -54,7 +55,7 @@ type Supervisor struct {
 	listeners []net.Listener
 	page      net.Listener // of the dashboard; nil: none
 	control   *control.Server
-	servers   []*http.Server
+	servers   []webServer
 	watching  *watching
 	notify    *systemd.Notifier
 	handed    bool // listeners are not those of sites.toml
@@ -197,6 +198,11 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	if err := process.BecomeSubreaper(); err != nil {
 		return err
 	}
+	door, err := s.proxy.NewServer()
+	if err != nil {
+		return err
+	}
+	s.door = door
 	s.startSites(force)
 	var serving sync.WaitGroup
 	up, stopUp := context.WithCancel(context.Background())
@@ -212,7 +218,6 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	failed := s.serve(&serving)
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 
-	var err error
 	select {
 	case <-ctx.Done():
 	case <-s.stop:
@@ -242,12 +247,18 @@ func (s *Supervisor) startSites(force context.Context) {
 	s.publish()
 }
 
+// webServer is what serves the front door or the dashboard.
+type webServer interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+	Close() error
+}
+
 // serve begins to answer on every address and on the control socket. What ends
 // before it was told to is sent to the channel.
 func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 	failed := make(chan error, len(s.listeners)+2)
-	web := func(server *http.Server, l net.Listener) {
-		s.servers = append(s.servers, server)
+	web := func(server webServer, l net.Listener) {
 		serving.Go(func() {
 			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
@@ -255,10 +266,13 @@ func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 		})
 	}
 	for _, l := range s.listeners {
-		web(s.proxy.NewServer(), l)
+		web(s.door, l)
 	}
+	s.servers = append(s.servers, s.door)
 	if s.page != nil {
-		web(&http.Server{Handler: dashboard.Handler(s.view), ReadHeaderTimeout: 10 * time.Second}, s.page)
+		page := &http.Server{Handler: dashboard.Handler(s.view), ReadHeaderTimeout: 10 * time.Second}
+		s.servers = append(s.servers, page)
+		web(page, s.page)
 	}
 	serving.Go(func() {
 		if err := s.control.Serve(); err != nil {

@@ -76,7 +76,7 @@ func BenchmarkProxy_ServeHTTP(b *testing.B) {
 func BenchmarkProxy_Loopback(b *testing.B) {
 	p := benchmarkProxy(b, nil)
 	s := httptest.NewUnstartedServer(nil)
-	s.Config = p.NewServer()
+	s.Config = p.newHTTPServer()
 	s.Start()
 	defer s.Close()
 	r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, s.URL, nil)

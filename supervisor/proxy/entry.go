@@ -1,15 +1,16 @@
 package proxy
 
 import (
-	"net"
-	"net/http"
 	"strconv"
 	"time"
 )
 
 // Entry is one line of an access log.
 type Entry struct {
-	Request *http.Request
+	Client  string    // address, without a port
+	Line    string    // "GET / HTTP/1.1"
+	Referer string    // as the client says
+	Agent   string    // as the client calls itself
 	Time    time.Time // when the request's header was read
 	Took    time.Duration
 	Status  int
@@ -20,24 +21,19 @@ type Entry struct {
 // AppendCombined appends the entry in the combined log format of Apache and
 // nginx, followed by the seconds it took and the worker.
 func (e *Entry) AppendCombined(b []byte) []byte {
-	r := e.Request
-	addr := r.RemoteAddr
-	if host, _, err := net.SplitHostPort(addr); err == nil {
-		addr = host
-	}
-	b = append(b, addr...)
+	b = append(b, e.Client...)
 	b = append(b, " - - ["...)
 	b = e.Time.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
 	b = append(b, "] "...)
-	b = strconv.AppendQuoteToASCII(b, r.Method+" "+r.RequestURI+" "+r.Proto)
+	b = strconv.AppendQuoteToASCII(b, e.Line)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, int64(e.Status), 10)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, e.Bytes, 10)
 	b = append(b, ' ')
-	b = appendQuoted(b, r.Referer())
+	b = appendQuoted(b, e.Referer)
 	b = append(b, ' ')
-	b = appendQuoted(b, r.UserAgent())
+	b = appendQuoted(b, e.Agent)
 	b = append(b, ' ')
 	b = strconv.AppendFloat(b, e.Took.Seconds(), 'f', 4, 64)
 	b = append(b, ' ')

@@ -18,6 +18,7 @@ type exchange struct {
 	r      *http.Request
 	site   *Site // nil: unknown
 	scheme string
+	begun  *pending // what the Loop has done of it; nil: nothing
 	start  time.Time
 	worker string // who answered
 	status int
@@ -55,13 +56,13 @@ func (e *exchange) serve() {
 // try claims a worker, sends the request and answers the client. It returns true
 // when nothing was answered and the request can be sent once more.
 func (e *exchange) try(body *body, mayRepeat bool) (again bool) {
-	claim, err := e.site.Backend.Claim(e.r.Context(), e.what())
+	claim, since, err := e.claim()
 	if err != nil {
 		e.failClaim(err)
 		return false
 	}
 	e.worker = claim.Worker()
-	ctx, cancel := e.deadline()
+	ctx, cancel := e.deadline(since)
 	defer cancel()
 	resp, err := roundTrip(claim, e.outgoing(ctx, body))
 	if err == nil {
@@ -82,6 +83,21 @@ func (e *exchange) try(body *body, mayRepeat bool) (again bool) {
 	return false
 }
 
+// claim returns a worker, and since when it works for this request.
+func (e *exchange) claim() (Claim, time.Time, error) {
+	begun := e.begun
+	if begun == nil {
+		claim, err := e.site.Backend.Claim(e.r.Context(), e.what())
+		return claim, time.Now(), err
+	}
+	e.begun = nil
+	claim, err := begun.claim(e.r.Context())
+	if begun.sent.IsZero() {
+		begun.sent = time.Now()
+	}
+	return claim, begun.sent, err
+}
+
 // roundTrip refuses statuses that can not be the end of an exchange.
 func roundTrip(claim Claim, r *http.Request) (*http.Response, error) {
 	resp, err := claim.RoundTrip(r)
@@ -95,12 +111,12 @@ func roundTrip(claim Claim, r *http.Request) (*http.Response, error) {
 // deadline returns the context that bounds the worker's time. It does not end
 // when the client leaves: work that has begun is not undone by that, until its
 // answer begins.
-func (e *exchange) deadline() (context.Context, context.CancelFunc) {
+func (e *exchange) deadline(since time.Time) (context.Context, context.CancelFunc) {
 	ctx := context.WithoutCancel(e.r.Context())
 	if e.site.RequestTimeout == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, e.site.RequestTimeout)
+	return context.WithDeadline(ctx, since.Add(e.site.RequestTimeout))
 }
 
 // outgoing is the request as the worker gets it.
@@ -124,7 +140,10 @@ func (e *exchange) done() {
 	took := time.Since(e.start)
 	e.site.Stats.record(took, e.status)
 	if e.site.Access != nil {
-		e.site.Access(Entry{Request: e.r, Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker})
+		e.site.Access(Entry{
+			Client: e.clientAddr(), Line: e.what() + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
+			Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
+		})
 	}
 }
 

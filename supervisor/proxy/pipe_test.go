@@ -36,7 +36,7 @@ func pipeSite(t *testing.T, site *Site) (dial func() *pipePeer, s *server) {
 	s.proxy = New(Options{SpoolDir: t.TempDir()})
 	s.proxy.SetTable(NewTable([]Route{{Hosts: []string{"site.test"}, Site: site}}))
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	server := s.proxy.NewServer()
+	server := s.proxy.newHTTPServer()
 	go server.Serve(l)
 	t.Cleanup(func() {
 		close(l.done)

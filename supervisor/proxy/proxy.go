@@ -48,6 +48,7 @@ var ErrNotSent = errors.New("not sent")
 type Site struct {
 	Name           string
 	Backend        Backend
+	Asker          Asker         // the same workers, for the Loop; nil: only through Backend
 	RequestTimeout time.Duration // from claim to the end of the answer; 0: none
 	MaxBody        int64         // bytes of a request body; 0: no limit
 	MaxPerAddress  int           // requests that an address may have under way; 0: no limit
@@ -94,6 +95,10 @@ func (p *Proxy) SetTable(t *Table) { p.table.Store(t) }
 // ServeHTTP answers one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := exchange{proxy: p, w: w, r: r, start: time.Now()}
+	if begun := pendingOf(r); begun != nil {
+		e.goOn(begun)
+		return
+	}
 	if r.ContentLength != 0 {
 		e.setReadDeadline() // net/http reads what is left of a body when we are done
 	}
@@ -113,20 +118,20 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.fail(http.StatusMisdirectedRequest, "no site has this name", nil)
 		return
 	}
-	e.scheme = clientOf(r, p.trusted)
-	stripHop(r.Header)
-	delete(r.Header, "Expect") // we answer it ourselves
+	e.strip()
 	e.serve()
 }
 
-// NewServer returns an http.Server for the proxy with the limits that every
-// client meets.
-func (p *Proxy) NewServer() *http.Server {
-	return &http.Server{
-		Handler:           p,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       75 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-	}
+// goOn answers a request that the Loop has begun.
+func (e *exchange) goOn(begun *pending) {
+	e.site, e.begun, e.start = begun.site, begun, begun.start
+	e.strip()
+	e.serve()
+}
+
+// strip drops what only a proxy may say, and what concerns the connection.
+func (e *exchange) strip() {
+	e.scheme = clientOf(e.r, e.proxy.trusted)
+	stripHop(e.r.Header)
+	delete(e.r.Header, "Expect") // we answer it ourselves
 }

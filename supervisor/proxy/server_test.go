@@ -70,7 +70,7 @@ func (s *server) complete(site *Site) {
 func (s *server) listen() {
 	var serving sync.WaitGroup
 	s.Server = httptest.NewUnstartedServer(nil)
-	s.Config = s.proxy.NewServer()
+	s.Config = s.proxy.newHTTPServer()
 	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serving.Add(1)
 		defer serving.Done()

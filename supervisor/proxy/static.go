@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -38,6 +39,11 @@ func (s Static) open(dir, name string) (f *os.File, err error) {
 		return nil, asErr
 	}
 	return f, err
+}
+
+// hasStatic tells whether a path may be a file of the site.
+func (s *Site) hasStatic(path string) bool {
+	return slices.ContainsFunc(s.Static, func(d Static) bool { return strings.HasPrefix(path, d.Prefix) })
 }
 
 // serveStatic answers from the site's static directories. False: not a file of theirs.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,7 @@ type Sent struct {
 	client *Client
 	conn   *conn  // nil: there was none to send it on
 	err    error  // why it did not go out
+	head   bool   // a HEAD request
 	got    []byte // of the answer, while it is not whole
 }
 
@@ -39,7 +41,7 @@ type Answer struct {
 // Send sends a request on an idle connection, which w watches from then on. It
 // does not wait. What hinders it is for Await to say, or to mend.
 func (c *Client) Send(h *Head, w Watcher) *Sent {
-	s := &Sent{client: c}
+	s := &Sent{client: c, head: h.Method == http.MethodHead}
 	c.mu.Lock()
 	if n := len(c.idle); n > 0 {
 		s.conn = c.idle[n-1]
@@ -93,6 +95,9 @@ func (s *Sent) Receive(buf []byte) (*Answer, error) {
 	}
 	have += n
 	a, err := parseWhole(buf[:have], s.conn.id)
+	if a != nil && !a.consistent(s.head) {
+		a, err = nil, ErrNotWhole
+	}
 	if a != nil {
 		s.conn.client.put(s.conn)
 		return a, nil
@@ -195,4 +200,27 @@ func headEnd(content []byte) int {
 			return i + 1
 		}
 	}
+}
+
+// consistent tells whether an answer can go to a client as it is: nothing in it
+// concerns the connection, and its length is what it says.
+func (a *Answer) consistent(head bool) bool {
+	length := -1
+	for _, f := range a.Fields {
+		switch f[0] {
+		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+			"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+			return false
+		case "Content-Length":
+			n, err := strconv.ParseUint(f[1], 10, 31)
+			if err != nil || length >= 0 {
+				return false
+			}
+			length = int(n)
+		}
+	}
+	if head || a.Status == http.StatusNoContent || a.Status == http.StatusNotModified {
+		return len(a.Body) == 0
+	}
+	return length < 0 || length == len(a.Body)
 }

@@ -30,6 +30,11 @@ func (r *Runtime) client(socket string) *fastcgi.Client {
 // RoundTrip sends a request to the worker; see fastcgi.Client.RoundTrip.
 func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) { return w.client.RoundTrip(r) }
 
+// Send sends a request without waiting; see fastcgi.Client.Send.
+func (w *Worker) Send(h *fastcgi.Head, watcher fastcgi.Watcher) *fastcgi.Sent {
+	return w.client.Send(h, watcher)
+}
+
 // Socket is the path of the worker's socket.
 func (w *Worker) Socket() string { return w.socket }
 

@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// acceptAtOnce is how many connections are accepted before others get their turn.
+const acceptAtOnce = 64
+
+// listen accepts from a listener from now on. The loop has a descriptor of its own.
+func (l *Loop) listen(tcp *net.TCPListener) error {
+	f, err := tcp.File()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // Fd undid it, for all copies
+		unix.Close(fd)
+		return err
+	}
+	l.post(func() {
+		l.accepting[fd] = true
+		if err := l.watch(fd, unix.EPOLLIN); err != nil {
+			l.proxy.log.Error("not listening", "error", err)
+		}
+	})
+	return nil
+}
+
+func (l *Loop) accept(fd int) {
+	for range acceptAtOnce {
+		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch err {
+		case nil:
+			keepAlive(conn)
+			local, _ := unix.Getsockname(conn) // "" serves as well
+			l.add(conn, addrPort(sa), addrPort(local))
+		case unix.EAGAIN:
+			return
+		case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
+			l.proxy.log.Warn("a connection waits: the limit of open files is reached", "error", err)
+			l.Unwatch(fd)
+			l.accepting[fd] = false // until resume
+			return
+		}
+	}
+}
+
+// resume accepts again after a pause.
+func (l *Loop) resume(fd int) {
+	if !l.accepting[fd] && l.watch(fd, unix.EPOLLIN) == nil {
+		l.accepting[fd] = true
+	}
+}
+
+func (l *Loop) paused() bool {
+	for _, on := range l.accepting {
+		if !on {
+			return true
+		}
+	}
+	return false
+}
+
+// deafen ends accepting.
+func (l *Loop) deafen() {
+	for fd := range l.accepting {
+		unix.Close(fd)
+		delete(l.accepting, fd)
+	}
+}
+
+// keepAlive sets what package net sets on an accepted connection.
+func keepAlive(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // no connection fails for these
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
+}
+
+// addrPort writes a socket's address as package net does.
+func addrPort(sa unix.Sockaddr) string {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)).String()
+	}
+	return ""
+}

@@ -1,0 +1,242 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// client is a connection that the Loop has. Only the loop's thread uses it.
+type client struct {
+	loop        *Loop
+	fd          int
+	peer, local string    // "10.0.0.1:1234"
+	addr, port  string    // of peer
+	trusted     bool      // a proxy that may speak for others
+	told        func()    // for Ask
+	start       time.Time // of the request, or of being idle
+	unread      bool      // something came while it had a request
+	gone        bool      // its sending side, at least
+
+	// of the request under way:
+	request simple
+	site    *Site
+	asked   Asked
+	direct  Direct // once it was sent
+	asking  int    // descriptor in loop.asking; 0: none
+	sent    time.Time
+}
+
+// add takes a new connection, or one that comes back.
+func (l *Loop) add(fd int, peer, local string) {
+	c := &client{loop: l, fd: fd, peer: peer, local: local, start: time.Now()}
+	c.addr, c.port, _ = net.SplitHostPort(peer) // it is one
+	c.trusted = isTrusted(peer, l.proxy.trusted)
+	c.told = func() { l.post(c.settled) }
+	if l.isClosing() || l.watch(fd, unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET) != nil {
+		unix.Close(fd)
+		return
+	}
+	l.clients[fd] = c
+}
+
+// leave takes the connection out of the loop and returns its descriptor.
+func (c *client) leave() int {
+	l := c.loop
+	l.Unwatch(c.fd)
+	delete(l.clients, c.fd)
+	c.done()
+	return c.fd
+}
+
+func (c *client) close() { unix.Close(c.leave()) }
+
+// done ends the request.
+func (c *client) done() {
+	delete(c.loop.busy, c)
+	if c.asking != 0 {
+		delete(c.loop.asking, c.asking)
+	}
+	c.request, c.site, c.asked, c.direct, c.asking = simple{}, nil, nil, nil, 0
+}
+
+// readable is called when something came, or the client left.
+func (c *client) readable(gone bool) {
+	c.gone = c.gone || gone
+	if c.site != nil {
+		c.unread = true
+		return
+	}
+	n, err := unix.Read(c.fd, c.loop.in)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return
+	case n <= 0:
+		c.close()
+		return
+	}
+	data := c.loop.in[:n]
+	if c.gone || !c.begin(data) { // who closed its sending side is watched while it waits: not here
+		c.giveAway(bytes.Clone(data), nil)
+	}
+}
+
+// begin asks the request's site for a worker. It returns false for what is not
+// the loop's to answer.
+func (c *client) begin(data []byte) (mine bool) {
+	if c.trusted {
+		return false
+	}
+	r, ok := parseSimple(data)
+	if !ok {
+		return false
+	}
+	host, err := NormalizeHost(r.Host)
+	if err != nil || host == "" {
+		return false
+	}
+	site, _ := c.loop.proxy.table.Load().Lookup(host, r.Path)
+	if site == nil || site.Asker == nil || site.MaxPerAddress > 0 || site.hasStatic(r.Path) {
+		return false
+	}
+	r.RemoteAddr, r.RemotePort = c.addr, c.port
+	c.request, c.site, c.start = r, site, time.Now()
+	c.loop.busy[c] = true
+	if c.asked, err = site.Asker.Ask(r.what(), c.told); err != nil {
+		c.handOverErr(err)
+		return true
+	}
+	c.settled()
+	return true
+}
+
+// settled sends the request, if a worker was found.
+func (c *client) settled() {
+	if c.asked == nil || c.direct != nil || !c.asked.Settled() {
+		return // word of an earlier request
+	}
+	direct, err := c.asked.Wait(context.Background())
+	if err != nil {
+		c.handOverErr(err)
+		return
+	}
+	c.direct, c.sent = direct, time.Now()
+	fd := direct.Send(&c.request.Head, c.loop)
+	if fd < 0 {
+		c.handOver()
+		return
+	}
+	c.asking = fd
+	c.loop.asking[fd] = c
+}
+
+// answered is called when the worker has said something.
+func (c *client) answered() {
+	a, err := c.direct.Receive(c.loop.in)
+	if err != nil {
+		c.handOver()
+		return
+	}
+	if a == nil {
+		return
+	}
+	delete(c.loop.asking, c.asking) // the next request may go the same way
+	c.asking = 0
+	worker := c.direct.Worker()
+	c.direct.Release()
+	c.loop.takePosted() // the worker's next request goes out first
+	c.write(a, worker)
+}
+
+// write sends the answer. What the client does not take at once is another's work.
+func (c *client) write(a *Answer, worker string) {
+	l, now, last := c.loop, time.Now(), c.loop.isClosing()
+	head := c.request.Method == http.MethodHead
+	l.out = appendAnswer(l.out[:0], a, head, last, now)
+	n, err := unix.Write(c.fd, l.out)
+	c.site.Stats.record(now.Sub(c.start), a.Status)
+	if c.site.Access != nil {
+		c.site.Access(Entry{
+			Client: c.addr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
+			Time: c.start, Took: now.Sub(c.start), Status: a.Status, Bytes: int64(len(a.Body)), Worker: worker,
+		})
+	}
+	switch {
+	case err != nil && err != unix.EAGAIN:
+		c.close()
+		return
+	case n < len(l.out):
+		go l.finish(c.leave(), bytes.Clone(l.out[max(n, 0):]), last)
+		return
+	case last:
+		c.close()
+		return
+	}
+	c.done()
+	c.start = now
+	if c.unread {
+		c.unread = false
+		c.readable(false)
+	}
+}
+
+// finish writes what a client did not take at once.
+func (l *Loop) finish(fd int, rest []byte, last bool) {
+	conn, err := connOf(fd)
+	if err != nil {
+		return
+	}
+	for len(rest) > 0 {
+		_ = conn.SetWriteDeadline(time.Now().Add(clientTimeout)) // a socket has deadlines
+		n, err := conn.Write(rest[:min(len(rest), copyBuffer)])
+		if err != nil {
+			conn.Close()
+			return
+		}
+		rest = rest[n:]
+	}
+	if last {
+		conn.Close()
+		return
+	}
+	_ = l.takeBack(conn) // or it is closed
+}
+
+// handOver lets net/http go on with the request.
+func (c *client) handOver() {
+	c.giveAway([]byte(c.request.text), &pending{site: c.site, start: c.start, asked: c.asked, direct: c.direct, sent: c.sent})
+}
+
+// handOverErr lets net/http tell why there is no worker.
+func (c *client) handOverErr(err error) {
+	c.giveAway([]byte(c.request.text), &pending{site: c.site, start: c.start, err: err})
+}
+
+// giveAway hands the connection over with what was read from it.
+func (c *client) giveAway(data []byte, p *pending) {
+	l := c.loop
+	h := &handed{loop: l, prefix: data, whole: p != nil || bodiless(data)}
+	h.pending.Store(p)
+	conn, err := connOf(c.leave())
+	if err != nil { // out of descriptors: the client sees its connection end
+		if p != nil {
+			go p.giveUp()
+		}
+		return
+	}
+	h.Conn = conn
+	l.handing.Add(1)
+	l.handover.put(h)
+}
+
+// connOf makes a connection of a descriptor, which becomes its own.
+func connOf(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "client")
+	defer f.Close()
+	return net.FileConn(f)
+}

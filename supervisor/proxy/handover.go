@@ -1,0 +1,172 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pending is a request that the Loop began and net/http goes on with.
+type pending struct {
+	site   *Site
+	start  time.Time
+	asked  Asked
+	direct Direct    // what asked gave, and the request was sent to; nil: not yet
+	sent   time.Time // when
+	err    error     // why the site was not to be asked
+}
+
+// claim is what Backend.Claim would return, were the request not begun already.
+func (p *pending) claim(ctx context.Context) (Claim, error) {
+	switch {
+	case p.err != nil:
+		return nil, p.err
+	case p.direct != nil:
+		return p.direct, nil
+	}
+	return p.asked.Wait(ctx)
+}
+
+// giveUp ends a request that nobody goes on with.
+func (p *pending) giveUp() {
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	if claim, err := p.claim(gone); err == nil {
+		claim.Broken()
+	}
+}
+
+// handed is a client's connection that the Loop has given to net/http. It comes
+// back to the Loop when net/http has answered what was given with it, and
+// nothing more was read.
+type handed struct {
+	net.Conn
+	loop  *Loop
+	whole bool // prefix is a whole request
+
+	prefix  []byte // read already
+	more    atomic.Bool
+	idle    atomic.Bool
+	back    atomic.Bool
+	pending atomic.Pointer[pending]
+}
+
+func (h *handed) Read(b []byte) (int, error) {
+	if len(h.prefix) > 0 {
+		n := copy(b, h.prefix)
+		h.prefix = h.prefix[n:]
+		return n, nil
+	}
+	if h.idle.Load() && h.whole && !h.more.Load() {
+		h.back.Store(true)
+		return 0, io.EOF // net/http closes the connection now, it believes
+	}
+	n, err := h.Conn.Read(b)
+	if n > 0 {
+		h.more.Store(true)
+	}
+	return n, err
+}
+
+// Close closes the connection, or gives it back.
+func (h *handed) Close() error {
+	if p := h.pending.Swap(nil); p != nil {
+		p.giveUp()
+	}
+	if h.back.Swap(false) {
+		return h.loop.takeBack(h.Conn)
+	}
+	return h.Conn.Close()
+}
+
+// CloseWrite is for net/http, which ends a connection gently.
+func (h *handed) CloseWrite() error {
+	if tcp, ok := h.Conn.(*net.TCPConn); ok {
+		return tcp.CloseWrite()
+	}
+	return nil
+}
+
+// SetLinger is for who resets a connection.
+func (h *handed) SetLinger(seconds int) error {
+	if tcp, ok := h.Conn.(*net.TCPConn); ok {
+		return tcp.SetLinger(seconds)
+	}
+	return nil
+}
+
+type handedKey struct{}
+
+// withHanded lets a handler find its connection.
+func withHanded(ctx context.Context, conn net.Conn) context.Context {
+	if h, ok := conn.(*handed); ok {
+		return context.WithValue(ctx, handedKey{}, h)
+	}
+	return ctx
+}
+
+// pendingOf returns what the Loop has begun of a request, once.
+func pendingOf(r *http.Request) *pending {
+	if h, ok := r.Context().Value(handedKey{}).(*handed); ok {
+		return h.pending.Swap(nil)
+	}
+	return nil
+}
+
+// listener gives net/http the connections that the Loop hands over.
+type listener struct {
+	addr net.Addr
+
+	mu sync.Mutex
+	// mu protects all below
+	conns  []net.Conn
+	closed bool
+	come   sync.Cond
+}
+
+func newListener() *listener {
+	l := &listener{addr: &net.TCPAddr{}}
+	l.come.L = &l.mu
+	return l
+}
+
+func (l *listener) Addr() net.Addr { return l.addr }
+
+func (l *listener) put(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		conn.Close()
+		return
+	}
+	l.conns = append(l.conns, conn)
+	l.come.Signal()
+}
+
+// Accept waits for the next connection.
+func (l *listener) Accept() (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.conns) == 0 && !l.closed {
+		l.come.Wait()
+	}
+	if len(l.conns) == 0 {
+		return nil, net.ErrClosed
+	}
+	conn := l.conns[0]
+	l.conns = l.conns[1:]
+	return conn, nil
+}
+
+// Close lets Accept end when all are accepted.
+func (l *listener) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.come.Broadcast()
+	return nil
+}

@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// appendAnswer appends an answer as HTTP/1.1 has it. last says that the
+// connection ends with it.
+func appendAnswer(b []byte, a *Answer, head, last bool, now time.Time) []byte {
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(a.Status), 10)
+	b = append(b, ' ')
+	b = append(b, statusText(a.Status)...)
+	b = append(b, "\r\n"...)
+	bodiless := a.Status == http.StatusNoContent || a.Status == http.StatusNotModified
+	var length, date bool
+	for _, f := range a.Fields {
+		switch f[0] {
+		case "Content-Length":
+			if bodiless {
+				continue
+			}
+			length = true
+		case "Content-Type":
+			if a.Status == http.StatusNotModified {
+				continue // as net/http
+			}
+		case "Date":
+			date = true
+		}
+		b = appendField(b, f[0], f[1])
+	}
+	if !length && !bodiless && !head {
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, int64(len(a.Body)), 10)
+		b = append(b, "\r\n"...)
+	}
+	if !date {
+		b = append(b, "Date: "...)
+		b = now.UTC().AppendFormat(b, http.TimeFormat)
+		b = append(b, "\r\n"...)
+	}
+	if last {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	return append(append(b, "\r\n"...), a.Body...)
+}
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+func statusText(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return text
+	}
+	return "status code " + strconv.Itoa(status) // as net/http
+}

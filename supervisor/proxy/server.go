@@ -1,0 +1,114 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Server serves a Proxy on any number of listeners: a Loop, and net/http behind it.
+type Server struct {
+	loop  *Loop
+	http  *http.Server
+	start sync.Once
+}
+
+// NewServer returns a server for the proxy, with the limits that every client
+// meets.
+func (p *Proxy) NewServer() (*Server, error) {
+	s := &Server{http: p.newHTTPServer()}
+	loop, err := newLoop(p, s.http)
+	if err != nil {
+		return nil, err
+	}
+	s.loop = loop
+	s.http.ConnContext = withHanded
+	s.http.ConnState = func(conn net.Conn, state http.ConnState) {
+		h, ok := conn.(*handed)
+		if !ok {
+			return
+		}
+		h.idle.Store(state == http.StateIdle)
+		if state == http.StateNew {
+			loop.handing.Done()
+		}
+	}
+	return s, nil
+}
+
+func (p *Proxy) newHTTPServer() *http.Server {
+	return &http.Server{
+		Handler:           p,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Serve accepts connections on l until Shutdown or Close, and returns
+// http.ErrServerClosed then. The listener stays the caller's.
+func (s *Server) Serve(l net.Listener) error {
+	s.begin()
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return s.http.Serve(l)
+	}
+	if err := s.loop.listen(tcp); err != nil {
+		return err
+	}
+	<-s.loop.ended
+	return http.ErrServerClosed
+}
+
+func (s *Server) begin() {
+	s.start.Do(func() {
+		go s.loop.run()
+		go func() { _ = s.http.Serve(s.loop.handover) }() // ends with Shutdown
+	})
+}
+
+// Shutdown accepts no more connections, closes the idle ones, and returns when all
+// requests are answered, or ctx has ended.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.begin()
+	s.loop.end(false)
+	select {
+	case <-s.loop.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.loop.handing.Wait()
+	return s.http.Shutdown(ctx)
+}
+
+// Close closes all connections.
+func (s *Server) Close() error {
+	s.begin()
+	s.loop.end(true)
+	<-s.loop.ended
+	s.loop.handing.Wait()
+	return errors.Join(s.http.Close(), s.loop.handover.Close())
+}
+
+// end lets the thread end: when all requests are answered, which is soon or not its
+// affair, or at once.
+func (l *Loop) end(now bool) {
+	l.post(func() {
+		l.mu.Lock()
+		l.closing = true
+		l.mu.Unlock()
+		l.deafen()
+		for _, c := range l.clients {
+			if c.site == nil {
+				c.close()
+			} else if now {
+				c.handOver()
+			}
+		}
+	})
+}

@@ -1,0 +1,140 @@
+package proxy
+
+import (
+	"bytes"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	simpleHead   = 8 << 10 // a longer head is not simple
+	simpleFields = 48
+)
+
+// simple is a request that the Loop can answer: GET or HEAD over HTTP/1.1, without
+// a body, with nothing in it that could be read in two ways. What is not simple is
+// for net/http to judge, so this may refuse what is right, but never accept what
+// net/http would not, nor understand it differently.
+type simple struct {
+	Head
+	text    string // all of it
+	line    string // "GET / HTTP/1.1"
+	referer string
+	agent   string
+}
+
+// parseSimple reads a request that fills data from its first to its last byte.
+func parseSimple(data []byte) (r simple, ok bool) {
+	if len(data) > simpleHead {
+		return r, false
+	}
+	r.text = string(data)
+	text, ok := strings.CutSuffix(r.text, "\r\n\r\n")
+	if !ok {
+		return r, false
+	}
+	r.line, text, _ = strings.Cut(text, "\r\n")
+	if !r.parseLine() {
+		return r, false
+	}
+	r.Scheme, r.Length = "http", -1
+	r.Fields = make([][2]string, 0, 16)
+	for text != "" {
+		var field string
+		field, text, _ = strings.Cut(text, "\r\n")
+		if len(r.Fields) == simpleFields || !r.parseField(field) {
+			return r, false
+		}
+	}
+	return r, r.Host != ""
+}
+
+// what is the request as logs and the pool name it.
+func (r *simple) what() string { return strings.TrimSuffix(r.line, " HTTP/1.1") }
+
+// parseLine reads the request line. A path with a percent sign has two forms.
+func (r *simple) parseLine() bool {
+	var ok bool
+	if r.Method, r.URI, ok = strings.Cut(r.line, " "); !ok || r.Method != "GET" && r.Method != "HEAD" {
+		return false
+	}
+	if r.URI, ok = strings.CutSuffix(r.URI, " HTTP/1.1"); !ok {
+		return false
+	}
+	r.Proto = "HTTP/1.1"
+	for i := range len(r.URI) {
+		if c := r.URI[i]; c <= ' ' || c >= 0x7f || c == '#' {
+			return false
+		}
+	}
+	r.Path, r.Query, _ = strings.Cut(r.URI, "?")
+	return strings.HasPrefix(r.Path, "/") && !strings.HasPrefix(r.Path, "//") && !strings.Contains(r.Path, "%")
+}
+
+// parseField reads a header line, and drops what only a proxy may say (stripForwarded).
+func (r *simple) parseField(line string) bool {
+	name, value, ok := strings.Cut(line, ":")
+	value = strings.Trim(value, " \t")
+	if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+		return false
+	}
+	switch {
+	case strings.EqualFold(name, "Host"):
+		ok = r.Host == ""
+		r.Host = value
+		return ok
+	case strings.EqualFold(name, "Connection"):
+		return strings.EqualFold(value, "keep-alive")
+	case notSimple(name):
+		return false
+	case strings.Contains(name, "_"), strings.EqualFold(name, "Forwarded"), hasPrefixFold(name, "X-Forwarded-"):
+		return true
+	case strings.EqualFold(name, "Referer"):
+		r.referer = value
+	case strings.EqualFold(name, "User-Agent"):
+		r.agent = value
+	}
+	for _, f := range r.Fields {
+		if strings.EqualFold(f[0], name) { // repeated ones are joined elsewhere
+			return false
+		}
+	}
+	r.Fields = append(r.Fields, [2]string{name, value})
+	return true
+}
+
+// notSimple tells whether a header promises a body, or concerns the connection.
+func notSimple(name string) bool {
+	switch len(name) {
+	case len("Content-Length"):
+		return strings.EqualFold(name, "Content-Length")
+	case len("Expect"):
+		return strings.EqualFold(name, "Expect")
+	}
+	for _, hop := range hopHeaders {
+		if strings.EqualFold(name, hop) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// bodiless tells, of what is not simple, whether data is one whole request all the
+// same. In doubt it is not.
+func bodiless(data []byte) bool {
+	if i := bytes.Index(data, []byte("\r\n\r\n")); i < 0 || i+4 != len(data) {
+		return false
+	}
+	lower := bytes.ToLower(data)
+	for _, word := range []string{"content-length", "transfer-encoding", "upgrade", "expect"} {
+		if bytes.Contains(lower, []byte(word)) {
+			return false
+		}
+	}
+	return true
+}
