@@ -153,7 +153,7 @@ var keys = map[string]string{
 	"InactivityTimeout": "inactivity_timeout", "MaxBody": "max_body", "Static": "static",
 	"MaximumRequests": "maximum_requests", "RestartInterval": "restart_interval", "MemoryLimit": "memory_limit",
 	"MemoryLimitHard": "memory_limit_hard", "CPUTimeLimit": "cpu_time_limit", "CPUPriority": "cpu_priority",
-	"StackSize": "stack_size", "MaxClientsPerIP": "max_clients_per_ip",
+	"StackSize": "stack_size", "MaxClientsPerIP": "max_clients_per_ip", "TasksLimit": "tasks_limit",
 	"Account": "user or group", "Python": "python_home", "PythonPath": "python_path", "WSGI": "wsgi",
 	"Services": "service", "ReloadOn": "reload_on",
 }
@@ -164,6 +164,7 @@ var live = []string{
 	"startup_timeout", "graceful_timeout", "shutdown_timeout", "inactivity_timeout", "max_body", "static",
 	"service", "cron", "reload_on",
 	"maximum_requests", "restart_interval", "memory_limit", "memory_limit_hard", "cpu_time_limit", "cpu_priority", "max_clients_per_ip",
+	"tasks_limit",
 }
 
 // compareSite compares what the file says with what it said, for what changes

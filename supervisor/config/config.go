@@ -83,6 +83,7 @@ type Site struct {
 	CPUTimeLimit    time.Duration // of a worker that is replaced
 	CPUPriority     int           // nice value of workers; 0: the supervisor's
 	StackSize       int64         // of the threads of a Python worker
+	TasksLimit      int           // processes and threads that the site's user may have; 0: as many as there can be
 	MaxClientsPerIP int           // requests that an address may have at once
 
 	Services []Service // in order of name

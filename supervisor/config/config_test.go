@@ -145,6 +145,7 @@ cpu_time_limit = "10m"
 cpu_priority = 5
 stack_size = "512KiB"
 max_clients_per_ip = 20
+tasks_limit = 0
 static = { "/static" = "static", "/a/media/" = "media" }
 `)
 	umask := 0o27

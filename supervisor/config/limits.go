@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"os"
+)
 
 const (
 	lowestPriority = 19 // nice(2)
@@ -22,10 +25,14 @@ func (d *draft) readLimits() {
 		t.Problem("stack_size", "must be at least 32KiB", "")
 	}
 	t.Int("max_clients_per_ip", &d.MaxClientsPerIP, 0)
+	t.Int("tasks_limit", &d.TasksLimit, 0)
 }
 
 // checkLimits checks those that must fit together, whichever table says them.
 func (d *draft) checkLimits() {
+	if d.TasksLimit > 0 && d.identity.user == nil && os.Geteuid() == 0 {
+		d.table.Problem("tasks_limit", "needs user: the kernel counts the processes of a user, and never holds root to a number", "give the site a user of its own")
+	}
 	if d.MemoryLimit == 0 || d.MemoryLimitHard == 0 || d.MemoryLimit < d.MemoryLimitHard {
 		return
 	}
