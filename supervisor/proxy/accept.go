@@ -54,19 +54,22 @@ func (l *Loop) accept(fd int) {
 }
 
 // resume accepts again after a pause.
-func (l *Loop) resume(fd int) {
-	if !l.accepting[fd] && l.watch(fd, unix.EPOLLIN) == nil {
-		l.accepting[fd] = true
+func (l *Loop) resume() {
+	for fd, on := range l.accepting {
+		if !on && !l.paused && l.watch(fd, unix.EPOLLIN) == nil {
+			l.accepting[fd] = true
+		}
 	}
 }
 
-func (l *Loop) paused() bool {
+// listens tells whether every listener is accepted from.
+func (l *Loop) listens() bool {
 	for _, on := range l.accepting {
 		if !on {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // deafen ends accepting.

@@ -68,7 +68,7 @@ func (c *client) done() {
 // readable is called when something came, or the client left.
 func (c *client) readable(gone bool) {
 	c.gone = c.gone || gone
-	if c.site != nil {
+	if c.site != nil || c.loop.paused {
 		c.unread = true
 		return
 	}
@@ -230,7 +230,7 @@ func (c *client) giveAway(data []byte, p *pending) {
 		return
 	}
 	h.Conn = conn
-	l.handing.Add(1)
+	l.handed.note(h, http.StateNew)
 	l.handover.put(h)
 }
 

@@ -61,7 +61,7 @@ func (h *handed) Read(b []byte) (int, error) {
 		h.prefix = h.prefix[n:]
 		return n, nil
 	}
-	if h.idle.Load() && h.whole && !h.more.Load() {
+	if h.idle.Load() && h.returns() {
 		h.back.Store(true)
 		return 0, io.EOF // net/http closes the connection now, it believes
 	}
@@ -71,6 +71,9 @@ func (h *handed) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// returns tells whether all that was read has been answered, once it is idle.
+func (h *handed) returns() bool { return h.whole && !h.more.Load() }
 
 // Close closes the connection, or gives it back.
 func (h *handed) Close() error {

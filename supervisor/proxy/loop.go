@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -29,10 +28,9 @@ const (
 // exchange goes on with it. An idle connection comes back.
 type Loop struct {
 	proxy    *Proxy
-	server   *http.Server // for all that is handed over
-	handover *listener
-	handing  sync.WaitGroup // handed over, and not yet seen by server
-	ended    chan struct{}  // closed when run has ended
+	handover *listener // of net/http, for all that is handed over
+	handed   *census
+	ended    chan struct{} // closed when run has ended
 
 	epoll, bell int // bell wakes the thread
 	// The thread alone uses all below.
@@ -41,6 +39,7 @@ type Loop struct {
 	clients   map[int]*client  // by descriptor
 	asking    map[int]*client  // by the descriptor of the worker that is asked
 	busy      map[*client]bool // that have a request
+	paused    bool             // reads no request
 	looked    time.Time        // when run last looked for what takes too long
 	swept     time.Time        // when run last looked for idle connections
 
@@ -52,10 +51,10 @@ type Loop struct {
 	over    bool
 }
 
-// newLoop returns a loop that hands over to server.
-func newLoop(p *Proxy, server *http.Server) (*Loop, error) {
+// newLoop returns a loop that notes in handed what it hands over.
+func newLoop(p *Proxy, handed *census) (*Loop, error) {
 	l := &Loop{
-		proxy: p, server: server, handover: newListener(), ended: make(chan struct{}),
+		proxy: p, handover: newListener(), handed: handed, ended: make(chan struct{}),
 		in: make([]byte, loopBuffer), accepting: map[int]bool{},
 		clients: map[int]*client{}, asking: map[int]*client{}, busy: map[*client]bool{},
 	}
@@ -137,7 +136,7 @@ func (l *Loop) isOver() bool {
 
 // wait returns the number of events. It does not wait when something was posted.
 func (l *Loop) wait(events []unix.EpollEvent) int {
-	timeout := l.pause()
+	timeout := l.leisure()
 	l.mu.Lock()
 	if l.asleep = len(l.posted) == 0; !l.asleep {
 		timeout = 0
@@ -153,12 +152,12 @@ func (l *Loop) wait(events []unix.EpollEvent) int {
 	return n
 }
 
-// pause is how long nothing needs a look, in milliseconds.
-func (l *Loop) pause() int {
+// leisure is how long nothing needs a look, in milliseconds.
+func (l *Loop) leisure() int {
 	switch {
 	case len(l.busy) > 0:
 		return int(lookAround / time.Millisecond)
-	case len(l.clients) > 0 || l.paused():
+	case len(l.clients) > 0 || !l.listens():
 		return int(time.Second / time.Millisecond)
 	}
 	return -1
@@ -198,9 +197,7 @@ func (l *Loop) lookAround(now time.Time) {
 		return
 	}
 	l.swept = now
-	for fd := range l.accepting {
-		l.resume(fd)
-	}
+	l.resume()
 	for _, c := range l.clients {
 		if !l.busy[c] && now.Sub(c.start) > idleTimeout {
 			c.close()

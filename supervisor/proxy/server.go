@@ -12,30 +12,30 @@ import (
 
 // Server serves a Proxy on any number of listeners: a Loop, and net/http behind it.
 type Server struct {
-	loop  *Loop
-	http  *http.Server
-	start sync.Once
+	loop   *Loop
+	http   *http.Server
+	handed census
+	start  sync.Once
 }
 
 // NewServer returns a server for the proxy, with the limits that every client
 // meets.
 func (p *Proxy) NewServer() (*Server, error) {
-	s := &Server{http: p.newHTTPServer()}
-	loop, err := newLoop(p, s.http)
+	s := &Server{http: p.newHTTPServer(), handed: census{busy: map[net.Conn]bool{}}}
+	loop, err := newLoop(p, &s.handed)
 	if err != nil {
 		return nil, err
 	}
 	s.loop = loop
 	s.http.ConnContext = withHanded
 	s.http.ConnState = func(conn net.Conn, state http.ConnState) {
-		h, ok := conn.(*handed)
-		if !ok {
-			return
+		if h, ok := conn.(*handed); ok {
+			h.idle.Store(state == http.StateIdle)
+			if state == http.StateIdle && h.returns() {
+				return // it is under way until the loop has it
+			}
 		}
-		h.idle.Store(state == http.StateIdle)
-		if state == http.StateNew {
-			loop.handing.Done()
-		}
+		s.handed.note(conn, state)
 	}
 	return s, nil
 }
@@ -82,7 +82,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s.loop.handing.Wait()
+	if err := s.quiet(ctx); err != nil { // what net/http has not seen yet, it would forget
+		return err
+	}
 	return s.http.Shutdown(ctx)
 }
 
@@ -91,7 +93,6 @@ func (s *Server) Close() error {
 	s.begin()
 	s.loop.end(true)
 	<-s.loop.ended
-	s.loop.handing.Wait()
 	return errors.Join(s.http.Close(), s.loop.handover.Close())
 }
 
