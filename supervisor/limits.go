@@ -91,7 +91,7 @@ func (t *site) recycle(w pool.WorkerStatus, reason pool.Reason, measured ...slog
 // limit sets what a worker may use, as sites.toml says now.
 func (t *site) limit(p *process.Process) error {
 	c := t.config()
-	l := process.Limits{Memory: c.MemoryLimitHard, Priority: c.CPUPriority, Tasks: c.TasksLimit}
+	l := process.Limits{Memory: c.MemoryLimitHard, Priority: c.CPUPriority}
 	if l.Memory > 0 {
 		l.Groups = t.super.controlGroups()
 	}

@@ -63,10 +63,6 @@ func (t *site) startTask(c *config.Site, command config.Command, id string) (tas
 	if err != nil {
 		return nil, err // a nil process in the interface would not be nil
 	}
-	if err := p.Limit(process.Limits{Tasks: c.TasksLimit}); err != nil {
-		p.Kill()
-		return nil, err
-	}
 	return p, nil
 }
 

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"os"
-)
+import "fmt"
 
 const (
 	lowestPriority = 19 // nice(2)
@@ -30,9 +27,6 @@ func (d *draft) readLimits() {
 
 // checkLimits checks those that must fit together, whichever table says them.
 func (d *draft) checkLimits() {
-	if d.TasksLimit > 0 && d.identity.user == nil && os.Geteuid() == 0 {
-		d.table.Problem("tasks_limit", "needs user: the kernel counts the processes of a user, and never holds root to a number", "give the site a user of its own")
-	}
 	if d.MemoryLimit == 0 || d.MemoryLimitHard == 0 || d.MemoryLimit < d.MemoryLimitHard {
 		return
 	}

@@ -73,6 +73,9 @@ func (l *loader) finishIdentity(d *draft) {
 		if who.group != nil || who.hasOthers {
 			d.table.Problem("user", "missing: the groups of which user?", "write user beside group and supplementary_groups")
 		}
+		if d.TasksLimit > 0 {
+			d.table.Problem("tasks_limit", "needs user: the kernel counts the processes of a user", "give the site a user of its own")
+		}
 		return
 	}
 	a, ok := who.find(d)
@@ -85,6 +88,7 @@ func (l *loader) finishIdentity(d *draft) {
 		}
 		return
 	}
+	a.Tasks = d.TasksLimit
 	d.Account = a
 	l.checkReach(d)
 }

@@ -23,6 +23,7 @@ type Account struct {
 	UID    int
 	GID    int   // -1: not known, see HasGroup
 	Groups []int // supplementary
+	Tasks  int   // processes and threads that the user may have; 0: as many as there can be
 }
 
 // ErrRoot says that a site can not run as root.
@@ -113,12 +114,16 @@ func number(s string) (int, error) {
 // HasGroup tells whether GID is known. A number without an entry has no group.
 func (a *Account) HasGroup() bool { return a.GID >= 0 }
 
-// Key is equal for accounts with equal rights.
+// Key is equal for accounts with equal rights and limits.
 func (a *Account) Key() string {
 	if a == nil {
 		return ""
 	}
-	return fmt.Sprint(a.UID, a.GID, a.Groups)
+	key := fmt.Sprint(a.UID, a.GID, a.Groups)
+	if a.Tasks > 0 {
+		key += fmt.Sprint(" ", a.Tasks)
+	}
+	return key
 }
 
 // Credential is what starts a process as the account.

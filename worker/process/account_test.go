@@ -87,3 +87,19 @@ func TestAdopt_TakesOnlyItsOwn(t *testing.T) {
 		t.Errorf("the child: %v", err)
 	}
 }
+
+// TestStart_WithALimitOfTasks holds the program to it from its first instruction, by
+// its own arguments, and still dies with us.
+func TestStart_WithALimitOfTasks(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	many := &account.Account{Name: "many", UID: 4921, GID: 4922, Tasks: 50}
+	lines := collect(t, `id -u; grep processes /proc/self/limits | tr -s " "; echo $#`, Command{Account: many})
+	if got, want := strings.Join(lines, "|"), "4921|Max processes 50 50 processes |0"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	lines = collect(t, `for i in $(seq 100); do sleep 1000 & done; echo not refused`, Command{Account: many})
+	if strings.Contains(strings.Join(lines, "|"), "|not refused") {
+		t.Errorf("it started 100 processes: %q", lines)
+	}
+}

@@ -15,7 +15,6 @@ type Limits struct {
 	Memory   int64   // bytes; 0: no bound
 	Groups   *Groups // where the kernel holds it to Memory; nil: RLIMIT_DATA
 	Priority int     // nice value, from -20, the first to run, to 19
-	Tasks    int     // processes and threads of its user that there may be when it starts one more; 0: no bound
 }
 
 // Limit sets what the process may use, from now on. A process that has ended is
@@ -36,11 +35,6 @@ func (p *Process) Limit(l Limits) error {
 	if l.Memory != p.limits.Memory {
 		if err := p.limitMemory(l); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("set memory_limit_hard of process %d: %w", p.pid, err)
-		}
-	}
-	if l.Tasks != p.limits.Tasks {
-		if err := p.limitTasks(l.Tasks); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("set tasks_limit of process %d: %w", p.pid, err)
 		}
 	}
 	p.limits = l
@@ -70,20 +64,6 @@ func (p *Process) limitData(bytes int64) error {
 		r.Cur = min(uint64(bytes), r.Max)
 	}
 	return unix.Prlimit(p.pid, unix.RLIMIT_DATA, &r, nil)
-}
-
-// limitTasks sets the hard limit, which the process itself can not raise: who forks
-// without end may be hostile. Nor can we, without CAP_SYS_RESOURCE.
-func (p *Process) limitTasks(most int) error {
-	var r unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &r); err != nil {
-		return err
-	}
-	if most > 0 {
-		r.Max = min(uint64(most), r.Max)
-		r.Cur = min(r.Cur, r.Max)
-	}
-	return unix.Prlimit(p.pid, unix.RLIMIT_NPROC, &r, nil)
 }
 
 // setPriority sets that of every thread: Linux has one for each, and a new one

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,26 +27,6 @@ func TestLimit_MemoryOfARunningProcess(t *testing.T) {
 		if want == 0 && r.Cur != r.Max || want > 0 && int64(r.Cur) != want {
 			t.Errorf("got %d of %d, want %d", r.Cur, r.Max, want)
 		}
-	}
-}
-
-func TestLimit_TasksOfARunningProcess(t *testing.T) {
-	t.Parallel()
-	p := startScript(t, "exec sleep 1000", nil)
-	for _, want := range []uint64{1000, 500} {
-		if err := p.Limit(Limits{Tasks: int(want)}); err != nil {
-			t.Fatal(err)
-		}
-		var r unix.Rlimit
-		if err := unix.Prlimit(p.PID(), unix.RLIMIT_NPROC, nil, &r); err != nil {
-			t.Fatal(err)
-		}
-		if r.Cur != want || r.Max != want {
-			t.Errorf("got %d of %d, want %d", r.Cur, r.Max, want)
-		}
-	}
-	if err := p.Limit(Limits{}); err != nil && !errors.Is(err, unix.EPERM) {
-		t.Error(err)
 	}
 }
 

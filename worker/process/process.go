@@ -77,7 +77,7 @@ func start(c Command) (*Process, error) {
 		}
 	}
 	pidfd := -1
-	p, err := startProcess(c, &os.ProcAttr{
+	p, err := startProcess(c.limited(), &os.ProcAttr{
 		Dir:   c.Dir,
 		Env:   c.Env,
 		Files: append([]*os.File{null, out, out}, c.Files...),
@@ -95,6 +95,19 @@ func start(c Command) (*Process, error) {
 		return nil, err
 	}
 	return child, nil
+}
+
+// limited is the command with the limit of its account, set before it runs: a hard
+// one of another user's process is root's to change only with CAP_SYS_RESOURCE, and
+// a Go program can not set one between fork and exec. Shells name it -u or -p.
+func (c Command) limited() Command {
+	if c.Account == nil || c.Account.Tasks == 0 {
+		return c
+	}
+	script := fmt.Sprintf(`ulimit -u %[1]d 2>/dev/null || ulimit -p %[1]d || exit 126; exec "$@"`, c.Account.Tasks)
+	c.Args = append([]string{"sh", "-c", script, "sh", c.Path}, c.Args[min(1, len(c.Args)):]...)
+	c.Path = "/bin/sh"
+	return c
 }
 
 // explain finds out which file or directory is closed to another user: the error

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// greedySites is a site that takes whatever it can get, as a user of its own, and
+// one beside it that must not notice.
+const greedySites = pythonSites + subdomain1 + `processes = 2
+[site.greedy]
+server_name = "greedy.example.com"
+python_home = "${PYTHON}"
+python_path = []
+env = {}
+home = "code"
+wsgi = "greedy:application"
+user = "4911"
+group = "4912"
+tasks_limit = 60
+shutdown_timeout = "1s"
+`
+
+const greedyScript = `
+import os, sys, time
+
+kept = []
+
+def forks():
+    for made in range(150):  # each of which makes as many
+        try:
+            child = os.fork()
+        except BlockingIOError:
+            return b"refused after %d\n" % made
+        if child == 0:
+            for _ in range(150):
+                try:
+                    if os.fork() == 0:
+                        break
+                except BlockingIOError:
+                    break
+            time.sleep(1000)
+            os._exit(0)
+    return b"not refused\n"
+
+def files():
+    try:
+        while len(kept) < 100000:
+            kept.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError as e:
+        return b"%d opened, then %s\n" % (len(kept), e.strerror.encode())
+    return b"not refused\n"
+
+def lines():
+    end = time.monotonic() + 3
+    said = 0
+    while time.monotonic() < end:
+        sys.stdout.write("".join("flood %07d of lines that nobody reads, and more\n" % n for n in range(said, said + 1000)))
+        sys.stdout.flush()
+        said += 1000
+    return b"%d lines\n" % said
+
+def application(environ, start_response):
+    what = {"/forks": forks, "/files": files, "/lines": lines}.get(environ["PATH_INFO"], lambda: b"here\n")
+    body = what()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [body]
+`
+
+// TestFault_GreedyWorker: what one worker takes is not missing elsewhere.
+func TestFault_GreedyWorker(t *testing.T) {
+	t.Parallel()
+	r := &running{t: t, dir: newUsersDir(t, "log_max_size = \"1MB\"\nlog_keep = 2\n"+greedySites), out: &screen{}, log: &screen{}}
+	r.write(t, "code/greedy.py", greedyScript)
+	if err := os.Chmod(filepath.Join(r.dir, "code/greedy.py"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	t.Cleanup(func() { endQuietly(r) })
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, *running)
+	}{
+		{"it forks without end", greedyForks},
+		{"it opens files without end", greedyFiles},
+		{"it logs without end", greedyLines},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			r := r.in(t)
+			load := r.startLoad(host1, 4, "Subdomain One", "/hello/")
+			part.test(t, r)
+			load.stop()
+			r.must("restart", "greedy")
+			if a := r.askSite("greedy", "/"); a.status != 200 || a.body != "here\n" {
+				t.Errorf("the greedy site itself, restarted: status %d\n%s", a.status, a.body)
+			}
+			if n := r.tasksOf("4911"); n > 10 {
+				t.Errorf("%d processes and threads of its user are left", n)
+			}
+		})
+	}
+}
+
+func greedyForks(t *testing.T, r *running) {
+	a := r.askSite("greedy", "/forks")
+	if a.status != 200 || !strings.HasPrefix(a.body, "refused after ") {
+		t.Errorf("status %d: %s", a.status, a.body)
+	}
+	if n := r.tasksOf("4911"); n < 40 || n > 60 {
+		t.Errorf("its user has %d processes and threads, want as many as it may, 60", n)
+	}
+	before := r.pids("subdomain1")
+	kill(t, r.busyWorker("subdomain1"))
+	eventually(t, "another site to get a new worker", func() bool {
+		now := r.pids("subdomain1")
+		return r.site("subdomain1").State == "running" && len(now) == 2 && fmt.Sprint(now) != fmt.Sprint(before)
+	})
+}
+
+func greedyFiles(t *testing.T, r *running) {
+	if a := r.askSite("greedy", "/files"); a.status != 200 || !strings.Contains(a.body, "Too many open files") {
+		t.Errorf("status %d: %s", a.status, a.body)
+	}
+	r.get(host1, "/probe/file/") // another site opens one
+}
+
+// greedyLines: who follows another site's log misses nothing, the disk does not
+// fill, and the supervisor does not grow.
+func greedyLines(t *testing.T, r *running) {
+	before := r.memory().PSS
+	flood := make(chan answer, 1)
+	go func() {
+		a, err := r.newVisitor().do(newRequest(t, http.MethodGet, hostOf("greedy"), "/lines", nil))
+		if err != nil {
+			t.Error(err)
+		}
+		flood <- a
+	}()
+	said := 0
+	for done := false; !done; {
+		select {
+		case a := <-flood:
+			lines, _ := strconv.Atoi(strings.TrimSuffix(a.body, " lines\n")) // else 0
+			t.Logf("%d lines in 3s", lines)
+			if lines < 30_000 && !raceDetector {
+				t.Errorf("status %d, %q: no flood of 10,000 lines a second", a.status, a.body)
+			}
+			done = true
+		case <-time.After(100 * time.Millisecond):
+			r.get(host1, fmt.Sprintf("/probe/say/?text=other%d", said))
+			said++
+		}
+	}
+	log := r.siteLog("subdomain1")
+	for n := range said {
+		if !strings.Contains(log, fmt.Sprintf("stdout: other%d\n", n)) {
+			t.Errorf("line %d of the other site is not in its log", n)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(r.dir, ".multisite/logs/greedy.log*"))
+	if err != nil || len(files) != 3 {
+		t.Errorf("log files %q, %v, want one and two that are put aside", files, err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Size() > 1_000_000+70_000 {
+			t.Errorf("%s: %v, %v, want at most 1 MB and a line", file, info.Size(), err)
+		}
+	}
+	if grown := r.memory().PSS - before; grown > 30<<20 && !raceDetector {
+		t.Errorf("the supervisor has grown by %d MB", grown>>20)
+	}
+}
+
+// tasksOf counts the processes and threads of a user.
+func (r *running) tasksOf(uid string) (n int) {
+	r.t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/task/*/status")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, file := range files {
+		b, _ := os.ReadFile(file) // of one that has just ended: empty
+		if strings.Contains(string(b), "\nUid:\t"+uid+"\t") && !strings.Contains(string(b), "State:\tZ") {
+			n++
+		}
+	}
+	return n
+}
