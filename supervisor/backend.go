@@ -15,7 +15,15 @@ import (
 
 // Claim takes one of the site's workers for a request of the front door.
 func (t *site) Claim(ctx context.Context, what string) (proxy.Claim, error) {
-	c, err := t.pool.Claim(ctx, what)
+	return asClaim(t.pool.Claim(ctx, what))
+}
+
+// Again is Claim for a request whose worker died.
+func (t *site) Again(ctx context.Context, what string) (proxy.Claim, error) {
+	return asClaim(t.pool.Again(ctx, what))
+}
+
+func asClaim(c *pool.Claim, err error) (proxy.Claim, error) {
 	if err != nil {
 		return nil, err
 	}

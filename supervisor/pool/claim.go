@@ -36,6 +36,7 @@ const (
 type Claim struct {
 	pool     *Pool
 	what     string        // "GET /path", for logs
+	again    bool          // it had its turn: it goes before all who wait
 	since    time.Time     // when it began to wait
 	told     func()        // see Ask; may be nil
 	assigned chan struct{} // closed when a waiting claim got a worker or an error; nil: never waited
@@ -63,17 +64,35 @@ func (p *Pool) Claim(ctx context.Context, what string) (*Claim, error) {
 // may only take note.
 func (p *Pool) Ask(what string, told func()) (*Claim, error) {
 	c := &Claim{pool: p, what: what, told: told}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if m := p.freeLocked(); m != nil && p.queue.len() == 0 {
-		m.takeLocked(c)
-		return c, nil
-	}
-	if err := p.enqueueLocked(c); err != nil {
-		p.totals.refused++
+	if err := p.place(c); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Again is Claim for a request that is sent once more, since its worker died: it
+// has waited for its turn.
+func (p *Pool) Again(ctx context.Context, what string) (*Claim, error) {
+	c := &Claim{pool: p, what: what, again: true}
+	if err := p.place(c); err != nil {
+		return nil, err
+	}
+	return c.Wait(ctx)
+}
+
+// place gives the claim a worker or a place in the queue.
+func (p *Pool) place(c *Claim) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.freeLocked(); m != nil && (c.again || p.queue.len() == 0) {
+		m.takeLocked(c)
+		return nil
+	}
+	err := p.enqueueLocked(c)
+	if err != nil {
+		p.totals.refused++
+	}
+	return err
 }
 
 // Settled tells whether the claim has left the queue, or was never in it: Wait
@@ -94,7 +113,7 @@ func (p *Pool) enqueueLocked(c *Claim) error {
 		return ErrStopped
 	case p.hopelessLocked():
 		return &FailedError{Cause: p.trouble.broken}
-	case p.queue.len() >= p.set.Backlog:
+	case p.queue.len() >= p.set.Backlog && !c.again:
 		return ErrBacklog
 	}
 	c.assigned, c.since = make(chan struct{}), time.Now()
@@ -280,7 +299,13 @@ type queue struct{ list list.List }
 
 func (q *queue) len() int { return q.list.Len() }
 
-func (q *queue) push(c *Claim) { c.waiting = q.list.PushBack(c) }
+func (q *queue) push(c *Claim) {
+	if c.again {
+		c.waiting = q.list.PushFront(c)
+		return
+	}
+	c.waiting = q.list.PushBack(c)
+}
 
 func (q *queue) pop() *Claim {
 	c := q.list.Front().Value.(*Claim)

@@ -212,3 +212,33 @@ func TestPool_ClaimWaitsWhileTheFirstWorkerStarts(t *testing.T) {
 		}
 	})
 }
+
+// A request whose worker died goes before those that came after it, and is not
+// refused for their number.
+func TestPool_AgainIsNext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := fixed(1)
+		s.Backlog = 1
+		p := settled(t, s, &crew{})
+		held := p.claim("GET /held")
+		waiting := p.wait(t.Context(), "GET /waiting")
+		again := make(chan *pool.Claim)
+		go func() {
+			c, err := p.Again(t.Context(), "GET /again")
+			if err != nil {
+				t.Error(err)
+			}
+			again <- c
+		}()
+		synctest.Wait()
+		held.Release()
+		synctest.Wait()
+		select {
+		case c := <-again:
+			c.Release()
+		default:
+			t.Fatal("it is not the next one")
+		}
+		p.served(waiting).Release()
+	})
+}

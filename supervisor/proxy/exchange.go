@@ -13,16 +13,18 @@ const clientTimeout = 60 * time.Second
 
 // exchange is one request and its answer.
 type exchange struct {
-	proxy  *Proxy
-	w      http.ResponseWriter
-	r      *http.Request
-	site   *Site // nil: unknown
-	scheme string
-	begun  *pending // what the Loop has done of it; nil: nothing
-	start  time.Time
-	worker string // who answered
-	status int
-	sent   int64 // bytes of body
+	proxy   *Proxy
+	w       http.ResponseWriter
+	r       *http.Request
+	site    *Site // nil: unknown
+	scheme  string
+	begun   *pending // what the Loop has done of it; nil: nothing
+	start   time.Time
+	tries   int    // that failed
+	reached bool   // one of them reached a worker
+	worker  string // who answered
+	status  int
+	sent    int64 // bytes of body
 }
 
 // serve answers a request of a known site.
@@ -45,17 +47,18 @@ func (e *exchange) serve() {
 		return
 	}
 	defer body.close()
-	if !e.try(body, true) {
-		return
+	for e.try(body) {
+		e.site.Log.Warn("request repeated on another worker", "worker", e.worker, "request", e.what())
+		e.r.Header = e.r.Header.Clone() // the attempt before may still be reading it
 	}
-	e.site.Log.Warn("request repeated on another worker", "worker", e.worker, "request", e.what())
-	e.r.Header = e.r.Header.Clone() // the first attempt may still be reading it
-	e.try(body, false)
 }
+
+// mostTries bounds how often a request goes to a worker that dies before it was sent.
+const mostTries = 3
 
 // try claims a worker, sends the request and answers the client. It returns true
 // when nothing was answered and the request can be sent once more.
-func (e *exchange) try(body *body, mayRepeat bool) (again bool) {
+func (e *exchange) try(body *body) (again bool) {
 	claim, since, err := e.claim()
 	if err != nil {
 		e.failClaim(err)
@@ -76,18 +79,34 @@ func (e *exchange) try(body *body, mayRepeat bool) (again bool) {
 		return false
 	}
 	claim.Broken()
-	if mayRepeat && (errors.Is(err, ErrNotSent) || idempotent(e.r.Method) && diedEarly(err)) {
+	if e.mayRepeat(err) {
 		return true
 	}
 	e.fail(http.StatusBadGateway, "the worker gave no answer", err)
 	return false
 }
 
+// mayRepeat tells whether the request can go to another worker after err: it was not
+// sent, or may be sent twice and was only once.
+func (e *exchange) mayRepeat(err error) bool {
+	e.tries++
+	if errors.Is(err, ErrNotSent) {
+		return e.tries < mostTries
+	}
+	first := !e.reached
+	e.reached = true
+	return first && e.tries < mostTries && idempotent(e.r.Method) && diedEarly(err)
+}
+
 // claim returns a worker, and since when it works for this request.
 func (e *exchange) claim() (Claim, time.Time, error) {
 	begun := e.begun
 	if begun == nil {
-		claim, err := e.site.Backend.Claim(e.r.Context(), e.what())
+		ask := e.site.Backend.Claim
+		if e.tries > 0 {
+			ask = e.site.Backend.Again
+		}
+		claim, err := ask(e.r.Context(), e.what())
 		return claim, time.Now(), err
 	}
 	e.begun = nil

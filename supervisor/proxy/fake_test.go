@@ -50,6 +50,10 @@ func (b *fakeBackend) Claim(ctx context.Context, what string) (Claim, error) {
 	return c, nil
 }
 
+func (b *fakeBackend) Again(ctx context.Context, what string) (Claim, error) {
+	return b.Claim(ctx, what)
+}
+
 // ends returns how each claim ended, in the order of the claims.
 func (b *fakeBackend) ends() []string {
 	b.mu.Lock()

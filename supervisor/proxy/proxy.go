@@ -27,6 +27,8 @@ type Backend interface {
 	// Claim takes a worker for one request and may wait for it. what names the
 	// request in logs.
 	Claim(ctx context.Context, what string) (Claim, error)
+	// Again is Claim for a request that is sent once more: it goes before all who wait.
+	Again(ctx context.Context, what string) (Claim, error)
 }
 
 // Claim is a worker held for one request. One of Release and Broken must be called.

@@ -93,18 +93,34 @@ func checkRepeat(t *testing.T, b *fakeBackend, ends, body string) {
 	}
 }
 
-func TestProxy_GivesUpAfterTheSecondWorker(t *testing.T) {
+// TestProxy_GivesUp when a request could have been carried out twice, or its workers
+// die as soon as it comes.
+func TestProxy_GivesUp(t *testing.T) {
 	t.Parallel()
-	for name, second := range map[string]error{"died": errDied, "not sent": errUnsent, "malformed": errMalformed} {
-		t.Run(name, func(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		fails []error
+	}{
+		{"it reached two workers", []error{errDied, errDied}},
+		{"it reached two of three workers", []error{errDied, errUnsent, errDied}},
+		{"it reached the last two", []error{errUnsent, errDied, errDied}},
+		{"it was never sent", []error{errUnsent, errUnsent, errUnsent}},
+		{"the second answer is malformed", []error{errUnsent, errMalformed}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBackend(t, fails(errUnsent), fails(second))
+			var answers []answer
+			var want []string
+			for _, err := range test.fails {
+				answers, want = append(answers, fails(err)), append(want, "broken")
+			}
+			b := newBackend(t, append(answers, says(200, "too late"))...)
 			s := startSite(t, b)
 			resp, _ := s.do("GET", "/", nil)
 			if resp.StatusCode != 502 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 				t.Errorf("got %d %v", resp.StatusCode, resp.Header)
 			}
-			if got := b.ends(); !slices.Equal(got, []string{"broken", "broken"}) {
+			if got := b.ends(); !slices.Equal(got, want) {
 				t.Errorf("the claims ended as %q", got)
 			}
 			if e := <-s.entries; e.Status != 502 || e.Bytes != resp.ContentLength {
