@@ -10,6 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/fastcgi"
+	"github.com/multisite/multisite/worker/wire"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
@@ -59,16 +60,13 @@ func (d *direct) Wait(ctx context.Context) (proxy.Direct, error) {
 }
 
 // Send sends the request on a connection that w watches.
-func (d *direct) Send(h *proxy.Head, w proxy.Watcher) int {
-	d.sent = d.worker.(*wsgi.Worker).Send((*fastcgi.Head)(h), w)
+func (d *direct) Send(h *wire.Head, w wire.Watcher) int {
+	d.sent = d.worker.(*wsgi.Worker).Send(h, w)
 	return d.sent.FD()
 }
 
 // Receive reads what has arrived of the answer.
-func (d *direct) Receive(buf []byte) (*proxy.Answer, error) {
-	a, err := d.sent.Receive(buf)
-	return (*proxy.Answer)(a), err
-}
+func (d *direct) Receive(buf []byte) (*wire.Answer, error) { return d.sent.Receive(buf) }
 
 // RoundTrip waits for the answer to what was sent, or sends it.
 func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {

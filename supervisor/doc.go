@@ -23,6 +23,7 @@
 //	                   cron                                               (schedules; config reads them)
 //	                 > worker/wsgi, worker/goapp, worker/fastcgi          (runtimes: what starts workers of one kind)
 //	                 > worker/process, worker/unixsock, worker/account    (one process; one socket; who it runs as)
+//	                   worker/wire                                        (what the front door's loop and runtimes pass on)
 //	apps/**, worker/** never import supervisor/**
 //
 // A leaf declares the small interface that it needs: the front door a Backend, the
@@ -33,6 +34,13 @@
 // settings of Go sites are read as strictly as sites.toml. A test keeps the table.
 //
 // # The life of one request
+//
+// A simple request (GET or HEAD, no body, nothing odd) that a worker answers at once
+// never leaves proxy.Loop: one thread waits for all clients and all workers (epoll),
+// reads the request in one call, writes it to a worker in one, reads the answer in
+// one and writes it to the client in one. Whatever is not that simple, fails, or
+// takes longer than 50 ms goes on at the same point of this list, in a goroutine
+// of net/http that gets the connection and what has been done:
 //
 //  1. net/http reads the header. proxy.Table finds the site: exact name, longest
 //     wildcard, longest mount; else 421. What a client may not say is dropped.

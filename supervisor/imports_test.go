@@ -41,7 +41,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/dashboard": nil,
 		"supervisor/journal":   nil,
 		"supervisor/pool":      nil,
-		"supervisor/proxy":     nil,
+		"supervisor/proxy":     {"worker/wire"},
 		"supervisor/systemd":   nil,
 		"supervisor/task":      {"worker/process"},
 		"supervisor/watch":     nil,

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // client is a connection that the Loop has. Only the loop's thread uses it.
@@ -154,7 +156,7 @@ func (c *client) answered() {
 }
 
 // write sends the answer. What the client does not take at once is another's work.
-func (c *client) write(a *Answer, worker string) {
+func (c *client) write(a *wire.Answer, worker string) {
 	l, now, last := c.loop, time.Now(), c.loop.isClosing()
 	head := c.request.Method == http.MethodHead
 	l.out = appendAnswer(l.out[:0], a, head, last, now)

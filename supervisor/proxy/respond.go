@@ -4,11 +4,13 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // appendAnswer appends an answer as HTTP/1.1 has it. last says that the
 // connection ends with it.
-func appendAnswer(b []byte, a *Answer, head, last bool, now time.Time) []byte {
+func appendAnswer(b []byte, a *wire.Answer, head, last bool, now time.Time) []byte {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(a.Status), 10)
 	b = append(b, ' ')

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 // for net/http to judge, so this may refuse what is right, but never accept what
 // net/http would not, nor understand it differently.
 type simple struct {
-	Head
+	wire.Head
 	text    string // all of it
 	line    string // "GET / HTTP/1.1"
 	referer string

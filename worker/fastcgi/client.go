@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/multisite/multisite/worker/unixsock"
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // ErrNotSent says that nothing of a request reached the worker: it may be
@@ -136,11 +136,11 @@ func (c *Client) put(cn *conn) {
 }
 
 func (c *Client) dial(ctx context.Context) (*conn, error) {
-	fd, err := unixsock.DialFD(ctx, c.opts.Socket)
+	bare, err := wire.Dial(ctx, c.opts.Socket)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{client: c, fd: fd}, nil
+	return &conn{client: c, bare: bare}, nil
 }
 
 // reopen is called after a request was given up: it waits until the worker

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/multisite/multisite/worker/wire"
 )
 
 const (
@@ -28,25 +27,19 @@ type stream interface {
 
 // conn is one connection to a worker. Every request has another id than the one
 // before: a late record of that one is seen to be wrong.
-//
-// Between requests it is a bare descriptor. Who sends without waiting uses that
-// (Sent); for who waits, a copy of it is given to the runtime's poller for as long
-// as the request lasts: a poller that watched it all the time would wake for
-// every answer that another one takes.
 type conn struct {
-	client  *Client
-	fd      int     // -1: closed, or never one
-	watcher Watcher // of fd; nil: none
-	nc      stream  // nil: nobody waits
-	br      *bufio.Reader
-	out     []byte
-	id      byte       // of the last request
-	sent    chan error // of the goroutine that sends a large body; nil: all is sent
+	client *Client
+	bare   *wire.Conn // nil: nc is all there is
+	nc     stream     // nil: nobody waits
+	br     *bufio.Reader
+	out    []byte
+	id     byte       // of the last request
+	sent   chan error // of the goroutine that sends a large body; nil: all is sent
 }
 
 // newConn returns a connection that is nc for ever.
 func newConn(c *Client, nc stream) *conn {
-	return &conn{client: c, fd: -1, nc: nc, br: bufio.NewReaderSize(nc, readBuffer)}
+	return &conn{client: c, nc: nc, br: bufio.NewReaderSize(nc, readBuffer)}
 }
 
 // wait makes the connection one to wait on. before was read from it already.
@@ -54,12 +47,11 @@ func (c *conn) wait(before []byte) error {
 	if c.nc != nil {
 		return nil
 	}
-	c.unwatch()
-	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
+	nc, err := c.bare.Wait()
 	if err != nil {
 		return err
 	}
-	c.nc = os.NewFile(uintptr(fd), "worker")
+	c.nc = nc
 	c.br = c.client.readers.Get().(*bufio.Reader)
 	var in io.Reader = c.nc
 	if len(before) > 0 {
@@ -71,7 +63,7 @@ func (c *conn) wait(before []byte) error {
 
 // rest ends the waiting, between two requests.
 func (c *conn) rest() {
-	if c.fd < 0 || c.nc == nil {
+	if c.bare == nil || c.nc == nil {
 		return
 	}
 	c.nc.Close()
@@ -80,23 +72,14 @@ func (c *conn) rest() {
 	c.nc, c.br = nil, nil
 }
 
-func (c *conn) unwatch() {
-	if c.watcher != nil {
-		c.watcher.Unwatch(c.fd)
-		c.watcher = nil
-	}
-}
-
 // close ends the connection and the goroutine that still sends on it: the
 // request body belongs to the caller again.
 func (c *conn) close() {
 	if c.nc != nil {
 		c.nc.Close()
 	}
-	if c.fd >= 0 {
-		c.unwatch()
-		unix.Close(c.fd)
-		c.fd = -1
+	if c.bare != nil {
+		c.bare.Close()
 	}
 	if c.sent != nil {
 		<-c.sent
@@ -188,13 +171,13 @@ func (c *conn) send(r *http.Request) error {
 }
 
 // appendRequest begins the next request, in the write buffer.
-func (c *conn) appendRequest(h *Head) []byte {
+func (c *conn) appendRequest(h *wire.Head) []byte {
 	c.id = c.id%255 + 1
 	return c.appendParamRecords(appendBegin(c.out[:0], c.id), h)
 }
 
 // appendParamRecords appends the PARAMS stream: nearly always one record.
-func (c *conn) appendParamRecords(b []byte, h *Head) []byte {
+func (c *conn) appendParamRecords(b []byte, h *wire.Head) []byte {
 	start := len(b)
 	b = appendHeader(b, typeParams, c.id, 0)
 	b = append(b, c.client.params...)

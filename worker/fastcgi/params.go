@@ -5,22 +5,13 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
-// Head is a request without its body, as CGI tells a worker of it.
-type Head struct {
-	Method, URI, Path, Query, Proto string
-	Host                            string // as the client named it; "": it did not
-	Scheme                          string
-	RemoteAddr, RemotePort          string
-	Local                           string      // where the client connected to: stands in for no Host
-	Length                          int64       // of the body; -1: CONTENT_LENGTH is not told
-	Fields                          [][2]string // the header, without Host, Content-Length and repetitions
-}
-
 // headOf is the head of a request as the front door received it, checked and stripped.
-func headOf(r *http.Request) *Head {
-	h := &Head{
+func headOf(r *http.Request) *wire.Head {
+	h := &wire.Head{
 		Method: r.Method, URI: r.RequestURI, Path: r.URL.Path, Query: r.URL.RawQuery, Proto: r.Proto,
 		Host: r.Host, Scheme: r.URL.Scheme, Length: r.ContentLength,
 		Fields: make([][2]string, 0, len(r.Header)),
@@ -55,7 +46,7 @@ func separator(name string) string {
 
 // appendParams appends the CGI variables of a request (RFC 3875, section 4.1) as
 // name-value pairs; script is the prefix under which the site is mounted.
-func appendParams(b []byte, h *Head, script string) []byte {
+func appendParams(b []byte, h *wire.Head, script string) []byte {
 	b = appendPair(b, "REQUEST_METHOD", h.Method)
 	b = appendPair(b, "SCRIPT_NAME", script)
 	b = appendPair(b, "PATH_INFO", pathInfo(h.Path, script))
@@ -91,7 +82,7 @@ func pathInfo(path, script string) string {
 }
 
 // appendServer appends the name and port that the client spoke to.
-func appendServer(b []byte, h *Head) []byte {
+func appendServer(b []byte, h *wire.Head) []byte {
 	scheme, port := "http", "80"
 	if h.Scheme == "https" {
 		scheme, port = "https", "443"

@@ -5,19 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
-	"golang.org/x/sys/unix"
+	"github.com/multisite/multisite/worker/wire"
 )
-
-// Watcher tells its owner when there is something to read on a descriptor.
-type Watcher interface {
-	Watch(fd int) error
-	Unwatch(fd int)
-}
-
-// ErrNotWhole says that an answer is not one that Receive can take: Await does.
-var ErrNotWhole = errors.New("the answer does not come as a whole")
 
 // Sent is a request without a body that was sent, and whose answer is taken
 // without waiting for it: by Receive, as often as the watcher tells, or at last
@@ -30,17 +20,9 @@ type Sent struct {
 	got    []byte // of the answer, while it is not whole
 }
 
-// Answer is a whole answer. Its Body is valid until the buffer that it was read
-// into is used again.
-type Answer struct {
-	Status int
-	Fields [][2]string // the header, names in canonical form
-	Body   []byte
-}
-
 // Send sends a request on an idle connection, which w watches from then on. It
 // does not wait. What hinders it is for Await to say, or to mend.
-func (c *Client) Send(h *Head, w Watcher) *Sent {
+func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 	s := &Sent{client: c, head: h.Method == http.MethodHead}
 	c.mu.Lock()
 	if n := len(c.idle); n > 0 {
@@ -59,19 +41,16 @@ func (s *Sent) FD() int {
 	if s.conn == nil || s.err != nil {
 		return -1
 	}
-	return s.conn.fd
+	return s.conn.bare.FD()
 }
 
 // sendNow writes the request into the socket's buffer, where it fits.
-func (c *conn) sendNow(h *Head, w Watcher) error {
-	if c.watcher == nil {
-		if err := w.Watch(c.fd); err != nil {
-			return fmt.Errorf("%w: %w", ErrNotSent, err)
-		}
-		c.watcher = w
+func (c *conn) sendNow(h *wire.Head, w wire.Watcher) error {
+	if err := c.bare.Watch(w); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
 	c.out = appendHeader(c.appendRequest(h), typeStdin, c.id, 0)
-	n, err := unix.Write(c.fd, c.out)
+	n, err := c.bare.Write(c.out)
 	switch {
 	case n == len(c.out):
 		return nil
@@ -82,21 +61,21 @@ func (c *conn) sendNow(h *Head, w Watcher) error {
 }
 
 // Receive reads what has arrived, into buf. It returns nil while the answer is not
-// whole but about to be, and ErrNotWhole for one that Await must take: one that
+// whole but about to be, and wire.ErrNotWhole for one that Await must take: one that
 // comes in pieces, is too large, or is not as it should be.
-func (s *Sent) Receive(buf []byte) (*Answer, error) {
+func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
 	have := copy(buf, s.got)
-	n, err := unix.Read(s.conn.fd, buf[have:])
+	n, again, _ := s.conn.bare.Read(buf[have:])
 	switch {
-	case err == unix.EAGAIN || err == unix.EINTR:
+	case again:
 		return nil, nil
-	case n <= 0: // Await reads the same
-		return nil, ErrNotWhole
+	case n == 0: // Await meets the same
+		return nil, wire.ErrNotWhole
 	}
 	have += n
 	a, err := parseWhole(buf[:have], s.conn.id)
-	if a != nil && !a.consistent(s.head) {
-		a, err = nil, ErrNotWhole
+	if a != nil && !a.Plain(s.head) {
+		a, err = nil, wire.ErrNotWhole
 	}
 	if a != nil {
 		s.conn.client.put(s.conn)
@@ -104,7 +83,7 @@ func (s *Sent) Receive(buf []byte) (*Answer, error) {
 	}
 	s.got = bytes.Clone(buf[:have])
 	if have == len(buf) {
-		err = ErrNotWhole
+		err = wire.ErrNotWhole
 	}
 	return nil, err
 }
@@ -140,7 +119,7 @@ func (s *Sent) Close() {
 
 // parseWhole reads the records of an answer. nil without an error: data ends
 // within a record, so the rest is on its way.
-func parseWhole(data []byte, id byte) (*Answer, error) {
+func parseWhole(data []byte, id byte) (*wire.Answer, error) {
 	var content []byte
 	for rest := data; len(rest) > 0; {
 		if len(rest) < headerSize {
@@ -150,13 +129,13 @@ func parseWhole(data []byte, id byte) (*Answer, error) {
 		total := headerSize + rec.content + rec.padding
 		switch {
 		case err != nil:
-			return nil, ErrNotWhole
+			return nil, wire.ErrNotWhole
 		case len(rest) < total:
 			return nil, nil
 		case rec.typ == typeEndRequest && rec.content == endSize && rest[headerSize+4] == 0 && len(rest) == total:
 			return parseAnswer(content)
 		case rec.typ != typeStdout:
-			return nil, ErrNotWhole
+			return nil, wire.ErrNotWhole
 		case content == nil:
 			content = rest[headerSize : headerSize+rec.content : headerSize+rec.content]
 		default: // a copy: what stands between the contents may still be needed
@@ -164,17 +143,17 @@ func parseWhole(data []byte, id byte) (*Answer, error) {
 		}
 		rest = rest[total:]
 	}
-	return nil, ErrNotWhole
+	return nil, wire.ErrNotWhole
 }
 
 // parseAnswer parses a CGI answer. Anything unusual is left to Await.
-func parseAnswer(content []byte) (*Answer, error) {
+func parseAnswer(content []byte) (*wire.Answer, error) {
 	end := headEnd(content)
 	if end < 0 {
-		return nil, ErrNotWhole
+		return nil, wire.ErrNotWhole
 	}
 	head := string(content[:end])
-	a := &Answer{Body: content[end:], Fields: make([][2]string, 0, 16)}
+	a := &wire.Answer{Body: content[end:], Fields: make([][2]string, 0, 16)}
 	moved := false
 	status, err := eachField(head, func(name, value string) {
 		moved = moved || name == "Location"
@@ -184,7 +163,7 @@ func parseAnswer(content []byte) (*Answer, error) {
 		a.Status, _, err = statusOf(status, moved)
 	}
 	if err != nil {
-		return nil, ErrNotWhole
+		return nil, wire.ErrNotWhole
 	}
 	return a, nil
 }
@@ -200,27 +179,4 @@ func headEnd(content []byte) int {
 			return i + 1
 		}
 	}
-}
-
-// consistent tells whether an answer can go to a client as it is: nothing in it
-// concerns the connection, and its length is what it says.
-func (a *Answer) consistent(head bool) bool {
-	length := -1
-	for _, f := range a.Fields {
-		switch f[0] {
-		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
-			"Te", "Trailer", "Transfer-Encoding", "Upgrade":
-			return false
-		case "Content-Length":
-			n, err := strconv.ParseUint(f[1], 10, 31)
-			if err != nil || length >= 0 {
-				return false
-			}
-			length = int(n)
-		}
-	}
-	if head || a.Status == http.StatusNoContent || a.Status == http.StatusNotModified {
-		return len(a.Body) == 0
-	}
-	return length < 0 || length == len(a.Body)
 }

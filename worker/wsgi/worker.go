@@ -8,6 +8,7 @@ import (
 
 	"github.com/multisite/multisite/worker/fastcgi"
 	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // Worker is a Python process that serves the site on its own socket.
@@ -31,7 +32,7 @@ func (r *Runtime) client(socket string) *fastcgi.Client {
 func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) { return w.client.RoundTrip(r) }
 
 // Send sends a request without waiting; see fastcgi.Client.Send.
-func (w *Worker) Send(h *fastcgi.Head, watcher fastcgi.Watcher) *fastcgi.Sent {
+func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) *fastcgi.Sent {
 	return w.client.Send(h, watcher)
 }
 

@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/unixsock"
+)
+
+// ErrNotWhole says that an answer has to be waited for: it comes in pieces, is too
+// large, or is not as it should be.
+var ErrNotWhole = errors.New("the answer does not come as a whole")
+
+// Watcher tells its owner when there is something to read on a descriptor.
+type Watcher interface {
+	Watch(fd int) error
+	Unwatch(fd int)
+}
+
+// Conn is a connection to a worker as a bare descriptor. Who does not wait uses
+// that. For who waits, a copy of it is given to the runtime's poller for as long as
+// the request lasts: a poller that watched it all the time would wake for every
+// answer that another one takes.
+type Conn struct {
+	fd      int // -1: closed
+	watcher Watcher
+}
+
+// Dial connects to the socket at path.
+func Dial(ctx context.Context, path string) (*Conn, error) {
+	fd, err := unixsock.DialFD(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return NewConn(fd), nil
+}
+
+// NewConn returns the connection of a non-blocking descriptor, which becomes its own.
+func NewConn(fd int) *Conn { return &Conn{fd: fd} }
+
+// FD is the descriptor.
+func (c *Conn) FD() int { return c.fd }
+
+// Watch lets w tell of the connection, until Wait or Close.
+func (c *Conn) Watch(w Watcher) error {
+	if c.watcher != nil {
+		return nil
+	}
+	if err := w.Watch(c.fd); err != nil {
+		return err
+	}
+	c.watcher = w
+	return nil
+}
+
+func (c *Conn) unwatch() {
+	if c.watcher != nil {
+		c.watcher.Unwatch(c.fd)
+		c.watcher = nil
+	}
+}
+
+// Write writes what the socket's buffer takes.
+func (c *Conn) Write(b []byte) (int, error) { return unix.Write(c.fd, b) }
+
+// Read reads what there is. again: there is nothing, yet.
+func (c *Conn) Read(b []byte) (n int, again bool, err error) {
+	n, err = unix.Read(c.fd, b)
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return 0, true, nil
+	}
+	return max(n, 0), false, err
+}
+
+// Wait returns a copy to wait on. The caller closes it.
+func (c *Conn) Wait() (*os.File, error) {
+	c.unwatch()
+	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "worker"), nil
+}
+
+// Close closes the connection, but no copy.
+func (c *Conn) Close() {
+	if c.fd < 0 {
+		return
+	}
+	c.unwatch()
+	unix.Close(c.fd)
+	c.fd = -1
+}

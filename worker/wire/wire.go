@@ -1,0 +1,51 @@
+// Package wire is what the front door's loop and the runtimes pass to each other
+// when nobody waits: the head of a request, a whole answer, and a connection to a
+// worker as a bare descriptor.
+package wire
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// Head is a request without its body.
+type Head struct {
+	Method, URI, Path, Query, Proto string
+	Host                            string // as the client named it; "": it did not
+	Scheme                          string
+	RemoteAddr, RemotePort          string
+	Local                           string      // where the client connected to: stands in for no Host
+	Length                          int64       // of the body; -1: CONTENT_LENGTH is not told
+	Fields                          [][2]string // the header, without Host, Content-Length and repetitions
+}
+
+// Answer is a whole answer. Its Body is valid until the buffer that it was read
+// into is used again.
+type Answer struct {
+	Status int
+	Fields [][2]string // the header, names in canonical form
+	Body   []byte
+}
+
+// Plain tells whether an answer can go to a client as it is: nothing in it concerns
+// the connection, and its length is what it says. head: the request was HEAD.
+func (a *Answer) Plain(head bool) bool {
+	length := -1
+	for _, f := range a.Fields {
+		switch f[0] {
+		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+			"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+			return false
+		case "Content-Length":
+			n, err := strconv.ParseUint(f[1], 10, 31)
+			if err != nil || length >= 0 {
+				return false
+			}
+			length = int(n)
+		}
+	}
+	if head || a.Status == http.StatusNoContent || a.Status == http.StatusNotModified {
+		return len(a.Body) == 0
+	}
+	return length < 0 || length == len(a.Body)
+}
