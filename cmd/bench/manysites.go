@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,7 +116,8 @@ func showCrowds(r *report, few, many *crowd) {
 	for i, few := range few.frontCPU.rounds {
 		cost.add(many.frontCPU.rounds[i] / max(few, 1)) // of laps that followed one another
 	}
-	r.note("Cost of a request with %d sites, with 2 it is 1: %s.", many.sites, cost)
+	r.note("Cost of a request with %d sites, with 2 it is 1: %s; of the least disturbed laps %s.",
+		many.sites, cost, ratio(slices.Min(many.frontCPU.rounds), slices.Min(few.frontCPU.rounds)))
 }
 
 // gather checks and starts a crowd anew.
