@@ -87,6 +87,14 @@
 // are written, children, connections); where it is not, the site's workers load
 // their code themselves, and status says why.
 //
+// # Many sites
+//
+// A site that sleeps is its settings, a pool and one goroutine that waits: no
+// process, no descriptor, no buffer. Code that sites have in common is read once for
+// all of them (codeLook), log files are open while there is something to write, and
+// check tries sites that load the same once. What a site costs is under test
+// (TestGrowth), how long a thousand of them take is measured by `bench sites`.
+//
 // # Users
 //
 // A supervisor that is root can give a site to a user: its zygotes, workers,
