@@ -42,6 +42,9 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 
 // Scale sets the number of workers of sites and returns when it is reached.
 func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
+	if s.upgrading.Load() {
+		return errUpgrading
+	}
 	sites := make([]*site, len(scales))
 	for i, scale := range scales {
 		var err error
@@ -66,6 +69,9 @@ func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 
 // Restart replaces all workers of a site by new ones.
 func (s *Supervisor) Restart(ctx context.Context, name string) error {
+	if s.upgrading.Load() {
+		return errUpgrading
+	}
 	site, err := s.site(name)
 	if err != nil {
 		return err

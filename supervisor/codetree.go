@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
@@ -62,8 +63,11 @@ func placesOf(c *config.Site) []place {
 // codePart is what was found at one place at one moment. It does not change.
 type codePart struct {
 	place
-	files marks
+	files marks    // nil: only sum is known
 	dirs  []string // in which they lie, sorted
+
+	summing sync.Once
+	summed  string // see sum
 }
 
 // marks are files with what tells whether they have changed.
@@ -75,7 +79,15 @@ type fileMark struct {
 }
 
 func (p *codePart) equal(o *codePart) bool {
-	return p == o || p.place == o.place && maps.Equal(p.files, o.files)
+	switch {
+	case p == o:
+		return true
+	case p.place != o.place:
+		return false
+	case p.files == nil || o.files == nil: // the supervisor before an upgrade has seen them
+		return p.sum() == o.sum()
+	}
+	return maps.Equal(p.files, o.files)
 }
 
 // read looks at the files of a place. A current -> releases/7 link counts by where

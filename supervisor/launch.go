@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -76,7 +77,12 @@ type generation struct {
 	cfg     *config.Site
 	code    codeTree // as it was before the first worker was launched
 	sockets string
-	python  *wsgi.Runtime // nil for a Go site
+	python  *wsgi.Runtime  // nil for a Go site
+	program *goapp.Runtime // of a Go site
+
+	// inherited are the settings that the workers run with, where those are not cfg's
+	// because the supervisor before an upgrade has launched them.
+	inherited map[string]json.RawMessage
 }
 
 // newGeneration returns the next generation of the site, with the code of the look
@@ -86,10 +92,14 @@ func (t *site) newGeneration(c *config.Site, look *codeLook) (*generation, error
 	t.generations++
 	sockets := filepath.Join(t.super.stateDir, "run", fmt.Sprintf("%s.%d", t.name, t.generations))
 	t.mu.Unlock()
+	return t.makeGeneration(c, look.tree(c), sockets)
+}
+
+func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string) (*generation, error) {
 	if err := os.MkdirAll(sockets, 0o700); err != nil {
 		return nil, err
 	}
-	g := &generation{launcher: launcher{slots: t.super.launches, timeout: c.StartupTimeout}, cfg: c, code: look.tree(c), sockets: sockets}
+	g := &generation{launcher: launcher{slots: t.super.launches, timeout: c.StartupTimeout}, cfg: c, code: code, sockets: sockets}
 	if c.Kind == config.WSGI {
 		r, err := wsgi.New(t.wsgiOptions(c, sockets))
 		if err != nil {
@@ -99,9 +109,9 @@ func (t *site) newGeneration(c *config.Site, look *codeLook) (*generation, error
 		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
 		return g, nil
 	}
-	r := goapp.New(t.goOptions(c, sockets))
+	g.program = goapp.New(t.goOptions(c, sockets))
 	g.launch = func(ctx context.Context, id string) (worker, error) {
-		w, err := r.Launch(ctx, id)
+		w, err := g.program.Launch(ctx, id)
 		return asWorker(goWorker{w}, err)
 	}
 	return g, nil
@@ -164,7 +174,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 
 		Prepare:   t.limit,
 		SocketDir: sockets,
-		CodeDir:   filepath.Join(t.super.stateDir, "python"),
+		CodeDir:   codeDir(t.super.stateDir),
 		Output:    t.output,
 		Log:       t.log,
 	}

@@ -170,6 +170,17 @@ func (l *logs) endFollowers() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
+	l.dropFollowersLocked()
+}
+
+// dropFollowers is endFollowers, but they may come back.
+func (l *logs) dropFollowers() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropFollowersLocked()
+}
+
+func (l *logs) dropFollowersLocked() {
 	for f := range l.followers {
 		delete(l.followers, f)
 		close(f.lines)

@@ -39,6 +39,9 @@ func (s *Supervisor) Reload(ctx context.Context, name string, w io.Writer) error
 // reload is Reload for the sites that which names, while no other reload runs; for
 // all when it is nil.
 func (s *Supervisor) reload(ctx context.Context, which func() []string, w io.Writer) error {
+	if s.upgrading.Load() {
+		return errUpgrading
+	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	var names []string
@@ -166,6 +169,9 @@ var live = []string{
 	"maximum_requests", "restart_interval", "memory_limit", "memory_limit_hard", "cpu_time_limit", "cpu_priority", "max_clients_per_ip",
 }
 
+// keyOf is the key of sites.toml that sets a field of config.Site.
+func keyOf(field string) string { return cmp.Or(keys[field], strings.ToLower(field)) }
+
 // compareSite compares what the file says with what it said, for what changes
 // live, and with what the workers run with, for what needs new ones.
 func compareSite(t *site, c *config.Site, look *codeLook) change {
@@ -176,12 +182,17 @@ func compareSite(t *site, c *config.Site, look *codeLook) change {
 	built, now := reflect.ValueOf(*runs.cfg), reflect.ValueOf(*c)
 	for i := range now.NumField() {
 		field := now.Type().Field(i).Name
-		key := cmp.Or(keys[field], strings.ToLower(field))
+		key := keyOf(field)
 		switch isLive := slices.Contains(live, key); {
 		case field == "Position":
 		case isLive && !reflect.DeepEqual(said.Field(i).Interface(), now.Field(i).Interface()):
 			ch.what = append(ch.what, key)
 		case !isLive && !reflect.DeepEqual(built.Field(i).Interface(), now.Field(i).Interface()):
+			ch.roll = key + " changed"
+		}
+	}
+	if runs.inherited != nil && ch.roll == "" {
+		if key := otherThan(runs.inherited, builtWith(c)); key != "" {
 			ch.roll = key + " changed"
 		}
 	}

@@ -31,6 +31,7 @@ type site struct {
 
 	rolling   chan struct{} // holds a value while the workers are replaced
 	lastEnded string        // the last end of a worker before an upgrade, for status
+	stale     string        // why the workers that an upgrade has left are to be replaced; "": they are not
 
 	mu sync.Mutex
 	// mu protects all below
@@ -44,22 +45,32 @@ type site struct {
 
 // newSite returns a site of which nothing runs yet.
 func (s *Supervisor) newSite(cfg *config.Site, look *codeLook) (*site, error) {
-	t := &site{
-		name: cfg.Name, super: s, stats: &proxy.Stats{}, guests: &proxy.Clients{}, log: s.logs.logger(cfg.Name), access: s.logs.access(cfg.Name),
-		ended: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
-	}
+	t := s.bareSite(cfg)
 	var err error
 	if t.current, err = t.newGeneration(cfg, look); err != nil {
 		return nil, err
 	}
 	t.tasks = newTasks(t, cfg)
-	t.pool = pool.New(pool.Options{
-		Site:     cfg.Name,
-		Settings: settingsOf(cfg),
-		Launcher: t.current,
-		Observe:  t.observe,
-	})
+	t.pool = t.newPool(nil)
 	return t, nil
+}
+
+// bareSite returns a site that has nothing to run.
+func (s *Supervisor) bareSite(cfg *config.Site) *site {
+	return &site{
+		name: cfg.Name, super: s, stats: &proxy.Stats{}, guests: &proxy.Clients{}, log: s.logs.logger(cfg.Name), access: s.logs.access(cfg.Name),
+		ended: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
+	}
+}
+
+func (t *site) newPool(inherited *pool.Handover) *pool.Pool {
+	return pool.New(pool.Options{
+		Site:      t.name,
+		Settings:  settingsOf(t.cfg),
+		Launcher:  t.current,
+		Observe:   t.observe,
+		Inherited: inherited,
+	})
 }
 
 // run runs the site until its pool was stopped and all has ended.
@@ -193,6 +204,9 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) e
 	t.mu.Unlock()
 	if rolled {
 		t.tasks.apply(next.cfg, string(reason), true)
+		if next.python != nil && t.pool.Status().State == pool.SiteSleeping { // as it was before the trial
+			next.python.Rest()
+		}
 	}
 	for _, g := range spent {
 		g.close()

@@ -52,7 +52,7 @@ func (t *site) status() control.SiteStatus {
 			PerSecond: counts.PerSecond, P50: counts.P50.Seconds(), P99: counts.P99.Seconds(),
 		},
 		Restarts: ps.Restarts,
-		LastExit: describeExit(ps.LastExit),
+		LastExit: t.lastExit(ps),
 		Workers:  []control.WorkerStatus{},
 	}
 	if ps.LastError != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
@@ -32,6 +33,12 @@ type Options struct {
 	Watch   bool      // reload every site whose code changes
 
 	Listeners []net.Listener // of the front door, taken over; none: as sites.toml says
+
+	// Of an upgrade:
+	Args      []string     // of this process
+	Takeover  []string     // what makes a program print its Takeover
+	From      string       // the program that SIGUSR2 means
+	Inherited *Inheritance // from the supervisor before; nil: this is a start as any other
 }
 
 // Supervisor runs the sites of one sites.toml.
@@ -53,7 +60,9 @@ type Supervisor struct {
 	ended    chan struct{} // closed when the last worker has ended
 
 	listeners []net.Listener
-	page      net.Listener // of the dashboard; nil: none
+	page      *gate  // of the dashboard; nil: none
+	pageOf    string // what sites.toml said of it
+	calls     *gate  // of the control socket
 	control   *control.Server
 	servers   []webServer
 	watching  *watching
@@ -62,6 +71,11 @@ type Supervisor struct {
 
 	groupsOnce sync.Once
 	groups     *process.Groups // see controlGroups
+
+	args, takeover []string
+	from           string
+	inherited      *Inheritance // until its sites have been started
+	upgrading      atomic.Bool
 
 	reloading  sync.Mutex // one reload at a time
 	publishing sync.Mutex // one table at a time
@@ -87,6 +101,10 @@ func New(o Options) (*Supervisor, error) {
 		launches: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		stop:     make(chan struct{}), ended: make(chan struct{}),
 		listeners: o.Listeners, handed: len(o.Listeners) > 0,
+		args: o.Args, takeover: o.Takeover, from: o.From, inherited: o.Inherited,
+	}
+	if s.inherited != nil {
+		s.started, s.handed = s.inherited.Started, s.inherited.Handed
 	}
 	if err := s.open(o); err != nil {
 		s.close(context.Background())
@@ -96,7 +114,7 @@ func New(o Options) (*Supervisor, error) {
 }
 
 func (s *Supervisor) open(o Options) (err error) {
-	if s.lock, err = takeLock(s.stateDir); err != nil {
+	if s.lock, err = s.takeLock(); err != nil {
 		return err
 	}
 	if s.logs, err = openLogs(filepath.Join(s.stateDir, "logs"), o.Console); err != nil {
@@ -108,27 +126,19 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.journal, err = journal.Open(filepath.Join(s.stateDir, "journal.db"), journal.Options{Log: s.log}); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(filepath.Join(s.stateDir, "run")); err != nil { // sockets of one that was killed
-		return err
+	if s.inherited == nil {
+		if err := os.RemoveAll(filepath.Join(s.stateDir, "run")); err != nil { // sockets of one that was killed
+			return err
+		}
 	}
 	spool := filepath.Join(s.stateDir, "spool")
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
 	s.proxy = proxy.New(proxy.Options{TrustedProxies: s.cfg.TrustedProxies, SpoolDir: spool, Log: s.log})
-	look := s.lookAtCode()
-	for _, cfg := range s.cfg.Sites {
-		site, err := s.newSite(cfg, look)
-		if err != nil {
-			return fmt.Errorf("site %s: %w", cfg.Name, err)
-		}
-		s.sites = append(s.sites, site)
+	if err := s.makeSites(); err != nil {
+		return err
 	}
-	var generations []*generation
-	for _, site := range s.sites {
-		generations = append(generations, site.current)
-	}
-	joinProjects(generations, s.log)
 	if err := s.listen(); err != nil {
 		return err
 	}
@@ -138,8 +148,40 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.watching, err = s.newWatching(o.Watch); err != nil {
 		return err
 	}
-	s.control, err = control.Listen(s.stateDir, s)
-	return err
+	if s.calls, err = s.listenToCalls(); err != nil {
+		return err
+	}
+	s.control = control.NewServer(s.calls, s, s.calls.connState)
+	return nil
+}
+
+// makeSites makes the sites of sites.toml, with what an upgrade has left of them.
+func (s *Supervisor) makeSites() error {
+	var fresh []*generation
+	look := s.lookAtCode()
+	for _, cfg := range s.cfg.Sites {
+		if s.inherited != nil {
+			if st, left := s.inherited.sites[cfg.Name]; left {
+				t, err := s.inheritSite(cfg, st)
+				if err != nil {
+					return fmt.Errorf("site %s: %w", cfg.Name, err)
+				}
+				s.sites = append(s.sites, t)
+				continue
+			}
+		}
+		t, err := s.newSite(cfg, look)
+		if err != nil {
+			return fmt.Errorf("site %s: %w", cfg.Name, err)
+		}
+		s.sites = append(s.sites, t)
+		fresh = append(fresh, t.current)
+	}
+	joinProjects(fresh, s.log)
+	if s.inherited != nil {
+		s.endGoneSites()
+	}
+	return nil
 }
 
 // recallScales applies what `multisite scale` said before the last stop.
@@ -155,29 +197,6 @@ func (s *Supervisor) recallScales() error {
 			t.pool.Apply(set)
 			t.log.Warn("scaled by hand", "processes", n, "sites.toml", t.cfg.Processes.Max)
 		}
-	}
-	return nil
-}
-
-// listen takes the addresses of the front door, unless it was given listeners.
-func (s *Supervisor) listen() error {
-	var addrs []string
-	if !s.handed {
-		addrs = s.cfg.Listen
-	}
-	for _, addr := range addrs {
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			return err
-		}
-		s.listeners = append(s.listeners, l)
-	}
-	if s.cfg.Dashboard != "" {
-		l, err := net.Listen("tcp", s.cfg.Dashboard)
-		if err != nil {
-			return err
-		}
-		s.page = l
 	}
 	return nil
 }
@@ -216,6 +235,10 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 		serving.Go(func() { f(alive) })
 	}
 	failed := s.serve(&serving)
+	if s.inherited != nil {
+		s.welcome()
+		serving.Go(func() { s.rollStale(up) })
+	}
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 
 	select {
@@ -270,7 +293,7 @@ func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 	}
 	s.servers = append(s.servers, s.door)
 	if s.page != nil {
-		page := &http.Server{Handler: dashboard.Handler(s.view), ReadHeaderTimeout: 10 * time.Second}
+		page := &http.Server{Handler: dashboard.Handler(s.view), ReadHeaderTimeout: 10 * time.Second, ConnState: s.page.connState}
 		s.servers = append(s.servers, page)
 		web(page, s.page)
 	}

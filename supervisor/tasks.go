@@ -22,6 +22,9 @@ type tasks struct {
 	begin    func(run func(ctx, force context.Context)) (end func()) // nil: the site does not run
 	services map[string]runningService
 	jobs     map[string]runningJob
+
+	// what an upgrade has left, until it is started
+	leftServices, leftJobs map[string]task.Handover
 }
 
 type runningService struct {
@@ -35,7 +38,10 @@ type runningJob struct {
 }
 
 func newTasks(t *site, c *config.Site) *tasks {
-	return &tasks{site: t, cfg: c, services: map[string]runningService{}, jobs: map[string]runningJob{}}
+	return &tasks{
+		site: t, cfg: c, services: map[string]runningService{}, jobs: map[string]runningJob{},
+		leftServices: map[string]task.Handover{}, leftJobs: map[string]task.Handover{},
+	}
 }
 
 // start starts all of them. When force ends they are killed.
@@ -114,12 +120,20 @@ func (k *tasks) startMissingLocked() {
 	for _, c := range k.cfg.Services {
 		if _, runs := k.services[c.Name]; !runs {
 			s := task.NewService(k.serviceOptions(c.Name))
+			if h, left := k.leftServices[c.Name]; left {
+				s.Inherit(h)
+				delete(k.leftServices, c.Name)
+			}
 			k.services[c.Name] = runningService{s, k.begin(s.Run)}
 		}
 	}
 	for _, c := range k.cfg.Cron {
 		if _, runs := k.jobs[c.Name]; !runs {
 			j := task.NewJob(c.Schedule, k.cronOptions(c.Name))
+			if h, left := k.leftJobs[c.Name]; left {
+				j.Inherit(h)
+				delete(k.leftJobs, c.Name)
+			}
 			k.jobs[c.Name] = runningJob{j, k.begin(j.Run)}
 		}
 	}

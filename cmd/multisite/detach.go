@@ -83,7 +83,7 @@ func (c *cli) upReporting(ctx context.Context, watch bool, to *os.File) error {
 		to.Close()
 		said = true
 	}
-	err := c.up(ctx, watch, nil, tell)
+	err := c.up(ctx, watch, nil, nil, tell)
 	if !said {
 		tell("", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/systemd"
+	"github.com/multisite/multisite/worker/process"
 )
 
 func (c *cli) upCommand() *cobra.Command {
@@ -30,13 +31,21 @@ func (c *cli) upCommand() *cobra.Command {
 			"ready (exit 0), or says which is not (exit 1; the others are served).",
 		Args: exactly(0, "up [-d] [--watch]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			left, err := supervisor.Inherit()
+			if err != nil {
+				return err
+			}
 			switch {
+			case left != nil && reportFD > 0: // it was reported before the upgrade
+				return c.up(cmd.Context(), watch, nil, left, func(string, error) {})
+			case left != nil:
+				return c.up(cmd.Context(), watch, os.Stderr, left, func(string, error) {})
 			case detach:
 				return c.upDetached(cmd.OutOrStdout(), watch)
 			case reportFD > 0:
 				return c.upReporting(cmd.Context(), watch, os.NewFile(uintptr(reportFD), "report"))
 			}
-			return c.up(cmd.Context(), watch, os.Stderr, func(summary string, err error) {
+			return c.up(cmd.Context(), watch, os.Stderr, nil, func(summary string, err error) {
 				fmt.Fprint(cmd.OutOrStdout(), summary)
 				report(os.Stderr, err)
 			})
@@ -52,7 +61,8 @@ func (c *cli) upCommand() *cobra.Command {
 // up runs the supervisor until it is told to end: by one SIGTERM, SIGINT or
 // `multisite down` when the requests in flight are answered, by a second at once.
 // settled is called when every site is ready, or with the error of those that are not.
-func (c *cli) up(ctx context.Context, watch bool, console io.Writer, settled func(summary string, err error)) error {
+// left is what an upgrade has left to it.
+func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *supervisor.Inheritance, settled func(summary string, err error)) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -67,6 +77,7 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, settled fun
 	}
 	s, err := supervisor.New(supervisor.Options{
 		Load: c.load, Version: version(), Program: program, Console: console, Watch: watch, Listeners: listeners,
+		Args: os.Args, Takeover: c.takeoverArgs(), From: startedFrom(program), Inherited: left,
 	})
 	if err != nil {
 		return explainListen(err)
@@ -81,15 +92,18 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, settled fun
 			settled(summary(ctx, cfg, s), err)
 		}
 	}()
-	reloaded := make(chan struct{})
+	requests := make(chan os.Signal, 1)
+	signal.Notify(requests, syscall.SIGHUP, syscall.SIGUSR2)
+	process.HeedSignals()
+	obeyed := make(chan struct{})
 	go func() {
-		defer close(reloaded)
-		reloadOnHangup(ctx, s)
+		defer close(obeyed)
+		obey(ctx, s, requests)
 	}()
 	err = s.Run(ctx, force)
 	cancel()
 	<-waited
-	<-reloaded
+	<-obeyed
 	return err
 }
 
@@ -122,16 +136,18 @@ func untilSignals(parent context.Context) (ctx, force context.Context, cancel fu
 	}
 }
 
-// reloadOnHangup does for each SIGHUP what `multisite reload` does. What came of
-// it stands in the log.
-func reloadOnHangup(ctx context.Context, s *supervisor.Supervisor) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+// obey does for each SIGHUP what `multisite reload` does, and for SIGUSR2 what
+// `multisite upgrade` does. What came of it stands in the log.
+func obey(ctx context.Context, s *supervisor.Supervisor, requests chan os.Signal) {
+	defer signal.Stop(requests)
 	for {
 		select {
-		case <-hangups:
-			s.ReloadAndLog(ctx)
+		case request := <-requests:
+			if request == syscall.SIGUSR2 {
+				s.UpgradeAndLog(ctx)
+			} else {
+				s.ReloadAndLog(ctx)
+			}
 		case <-ctx.Done():
 			return
 		}

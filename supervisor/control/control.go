@@ -23,6 +23,9 @@ type Supervisor interface {
 	Reload(ctx context.Context, site string, w io.Writer) error // writes what it did to w
 	Logs(ctx context.Context, q LogQuery, w io.Writer) error
 	Down(ctx context.Context) error
+	// Upgrade replaces the supervisor by another program, which answers the caller.
+	// It returns only with an error.
+	Upgrade(ctx context.Context, program string, caller *Caller) error
 }
 
 // Scale is the number of worker processes that a site shall have.

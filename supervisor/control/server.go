@@ -20,17 +20,19 @@ type Server struct {
 }
 
 // Listen makes the control socket of a state directory.
-func Listen(stateDir string, s Supervisor) (*Server, error) {
+func Listen(stateDir string) (net.Listener, error) {
 	f, err := unixsock.Listen(SocketPath(stateDir), 16)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	return &Server{l: l, http: &http.Server{Handler: handler(s), ReadHeaderTimeout: 10 * time.Second}}, nil
+	return net.FileListener(f)
+}
+
+// NewServer returns a Server for a control socket. state is told of connections as
+// http.Server does; it may be nil.
+func NewServer(l net.Listener, s Supervisor, state func(net.Conn, http.ConnState)) *Server {
+	return &Server{l: l, http: &http.Server{Handler: handler(s), ReadHeaderTimeout: 10 * time.Second, ConnState: state}}
 }
 
 // Serve answers calls until Close.
@@ -69,6 +71,7 @@ func handler(s Supervisor) http.Handler {
 		reply(w, Reloaded{Changes: did.String()}, withChanges(err, did.String()))
 	})
 	mux.HandleFunc("POST /v1/down", func(w http.ResponseWriter, r *http.Request) { reply(w, struct{}{}, s.Down(r.Context())) })
+	mux.HandleFunc("POST /v1/upgrade", func(w http.ResponseWriter, r *http.Request) { serveUpgrade(s, w, r) })
 	mux.HandleFunc("GET /v1/logs", func(w http.ResponseWriter, r *http.Request) { serveLogs(s, w, r) })
 	return mux
 }

@@ -136,8 +136,8 @@ func (j *Journal) drop(n int, reason any) {
 	}
 }
 
-// flush returns when all that was recorded before is written or dropped.
-func (j *Journal) flush(ctx context.Context) error {
+// Flush returns when all that was recorded before is written or dropped.
+func (j *Journal) Flush(ctx context.Context) error {
 	done := make(chan struct{})
 	select {
 	case j.queue <- entry{done: done}:

@@ -19,7 +19,7 @@ type Filter struct {
 // Events returns the events that match, newest first, with all that was recorded
 // before the call.
 func (j *Journal) Events(ctx context.Context, f Filter) ([]Event, error) {
-	if err := j.flush(ctx); err != nil {
+	if err := j.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}
 	rows, err := j.db.QueryContext(ctx, `SELECT time_us, site, worker, pid, kind, reason, detail FROM event
@@ -32,7 +32,7 @@ func (j *Journal) Events(ctx context.Context, f Filter) ([]Event, error) {
 
 // Samples returns the memory samples of a site since a moment, oldest first.
 func (j *Journal) Samples(ctx context.Context, site string, from time.Time) ([]Sample, error) {
-	if err := j.flush(ctx); err != nil {
+	if err := j.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("read samples: %w", err)
 	}
 	rows, err := j.db.QueryContext(ctx, `SELECT time_us, site, workers, pss, uss, rss, zygote_pss FROM sample

@@ -156,3 +156,38 @@ func (p *Pool) keepInherited(ctx context.Context, m *member) {
 	}
 	p.gone(m, m.worker)
 }
+
+// Outlive waits for the requests to end that run now and still do after age, or for
+// ctx to end.
+func (p *Pool) Outlive(ctx context.Context, age time.Duration) {
+	old := p.claims(nil)
+	for wait := age; len(old) > 0; wait = lookAgain {
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		old = p.claims(old)
+	}
+}
+
+// lookAgain is how often Outlive looks: the end of a request wakes nobody.
+const lookAgain = 20 * time.Millisecond
+
+// claims returns the requests that run, those among them that are in only if that
+// is not nil.
+func (p *Pool) claims(only map[*Claim]bool) map[*Claim]bool {
+	running := map[*Claim]bool{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		for _, c := range m.claims {
+			if only == nil || only[c] {
+				running[c] = true
+			}
+		}
+	}
+	return running
+}

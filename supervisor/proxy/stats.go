@@ -55,6 +55,13 @@ func (s *Stats) record(took time.Duration, status int) {
 	s.next = (s.next + 1) % samples
 }
 
+// Restore goes on from what was counted before an upgrade.
+func (s *Stats) Restore(total, errors int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total, s.errors = total, errors
+}
+
 // Counts returns the numbers of now.
 func (s *Stats) Counts() Counts {
 	s.mu.Lock()

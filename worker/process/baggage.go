@@ -81,12 +81,34 @@ func (b *Baggage) Exec(path string, argv, env []string, state any) error {
 		for _, fd := range append(b.fds, memory) {
 			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // it is open
 		}
+		before := holdSignals()
 		err = unix.Exec(path, argv, env)
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) // it was valid
 		for _, fd := range append(b.fds, memory) {
 			unix.CloseOnExec(fd)
 		}
 	})
 	return fmt.Errorf("replace the program by %s: %w", path, err)
+}
+
+// held are the signals that would end the next image before it can heed them.
+var held = [...]syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR2}
+
+// holdSignals lets them wait, for this thread, and returns what waited before.
+func holdSignals() (before unix.Sigset_t) {
+	var set unix.Sigset_t
+	for _, s := range held {
+		set.Val[(s-1)/64] |= 1 << ((s - 1) % 64)
+	}
+	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before) // it is valid
+	return before
+}
+
+// HeedSignals lets those come that have waited since Exec. Whoever wants them must
+// have asked for them (os/signal); nothing may be started before, which would never
+// get any.
+func HeedSignals() {
+	onMain(func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) }) // it is valid
 }
 
 // seal writes what the next image reads into a file without a name.

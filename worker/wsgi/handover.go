@@ -29,6 +29,12 @@ type WorkerState struct {
 	Static  []Static         `json:"static,omitempty"`
 }
 
+// Install writes the Python worker where a Runtime will look for it.
+func Install(codeDir string) error {
+	_, err := installCode(codeDir)
+	return err
+}
+
 // DropUnfinished ends what loads code for zygotes and is not done: it can not be
 // left to the next image. Nothing may be launched meanwhile.
 func (r *Runtime) DropUnfinished() {

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multisite/multisite/supervisor"
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+func (c *cli) upgradeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "upgrade",
+		Short: "Replace the running supervisor by this program",
+		Long: "Replace the running supervisor by this program: install the new version, and\n" +
+			"run its upgrade. The supervisor keeps its process; workers, services and commands\n" +
+			"that run go on, requests are answered, and clients stay connected. Those that\n" +
+			"come in the moment of the change wait for it. New workers of the built-in Go apps\n" +
+			"run the new version; multisite restart replaces the old ones.\n" +
+			"A program that can not take over is refused, and nothing has changed. SIGUSR2\n" +
+			"does the same with the program that stands where the supervisor's was started.",
+		Args: exactly(0, "upgrade"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			program, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			return c.call(func(client *control.Client) error {
+				u, err := client.Upgrade(cmd.Context(), program)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "process %d: multisite %s became %s; requests waited for %.2f s\n", u.PID, u.From, u.To, u.Paused)
+				return nil
+			})
+		},
+	}
+}
+
+// takeoverCommand is what a supervisor runs to ask a program that shall follow it.
+func (c *cli) takeoverCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "takeover",
+		Short:  "Tell whether this program can replace a running supervisor",
+		Hidden: true,
+		Args:   exactly(0, "takeover"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			t, err := supervisor.PrepareTakeover(cfg, version())
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(t)
+		},
+	}
+}
+
+// takeoverArgs make a program say whether it can take over from us.
+func (c *cli) takeoverArgs() []string {
+	args := []string{"takeover"}
+	if path, named := c.path(); named {
+		args = append(args, "--config", path)
+	}
+	return args
+}
+
+// startedFrom is the program as it was called, which may be a link that leads to
+// another version later.
+func startedFrom(program string) string {
+	called, err := exec.LookPath(os.Args[0])
+	if err == nil {
+		called, err = filepath.Abs(called)
+	}
+	if err != nil {
+		return program
+	}
+	return called
+}

@@ -1,0 +1,254 @@
+package supervisor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/supervisor/task"
+	"github.com/multisite/multisite/worker/goapp"
+	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/wsgi"
+)
+
+// handoverVersion grows when what is below changes its meaning, or when a zygote of
+// before would not understand its new supervisor.
+const handoverVersion = 1
+
+// state is what one image of the supervisor leaves to the next. Descriptors are
+// numbers in its baggage; -1: none.
+type state struct {
+	Version string      `json:"version"` // of the program that leaves it
+	Started time.Time   `json:"started"`
+	Paused  time.Time   `json:"paused"` // since when requests wait
+	Lock    int         `json:"lock"`
+	Listen  []int       `json:"listen"`
+	Handed  bool        `json:"handed"` // listeners are not those of sites.toml
+	Page    int         `json:"page"`
+	PageOf  string      `json:"page_of"` // what sites.toml said of it
+	Control int         `json:"control"`
+	Caller  int         `json:"caller"` // who waits for the answer
+	Clients []int       `json:"clients"`
+	Sites   []siteState `json:"sites"`
+}
+
+// siteState is what is left of a site.
+type siteState struct {
+	Name        string                     `json:"name"`
+	Generations int                        `json:"generations"`
+	Sockets     string                     `json:"sockets"`
+	Retired     []string                   `json:"retired,omitempty"` // directories of sockets
+	Built       map[string]json.RawMessage `json:"built"`             // settings that the workers run with
+	Code        []codeState                `json:"code"`
+	Total       int64                      `json:"total"`
+	Errors      int64                      `json:"errors"`
+	LastExit    string                     `json:"last_exit,omitempty"`
+	Static      []wsgi.Static              `json:"static,omitempty"`
+	Python      *wsgi.Handover             `json:"python,omitempty"`
+	Pool        pool.Handover              `json:"pool"`
+	Workers     []workerState              `json:"workers"` // of Pool, in the same order
+	Services    map[string]taskState       `json:"services,omitempty"`
+	Jobs        map[string]taskState       `json:"jobs,omitempty"`
+}
+
+// workerState is one of the two.
+type workerState struct {
+	WSGI *wsgi.WorkerState  `json:"wsgi,omitempty"`
+	Go   *goapp.WorkerState `json:"go,omitempty"`
+}
+
+func (w workerState) process() process.Handover {
+	if w.Go != nil {
+		return w.Go.Process
+	}
+	return w.WSGI.Process
+}
+
+// taskState is a service or a cron entry.
+type taskState struct {
+	task.Handover
+	Running *process.Handover `json:"running,omitempty"`
+}
+
+// codeState is a part of a site's code.
+type codeState struct {
+	Kind placeKind `json:"kind"`
+	Path string    `json:"path"`
+	Sum  string    `json:"sum"`
+}
+
+// pack packs all of the supervisor. Nothing may be started or reaped meanwhile.
+func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, err error) {
+	st = state{Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1}
+	one := func(fd *int, c syscall.Conn) {
+		if err == nil {
+			*fd, err = b.Pack(c)
+		}
+	}
+	one(&st.Lock, s.lock.file)
+	for _, l := range s.listeners {
+		st.Listen = append(st.Listen, -1)
+		one(&st.Listen[len(st.Listen)-1], l.(syscall.Conn))
+	}
+	if s.page != nil {
+		st.PageOf = s.pageOf
+		one(&st.Page, s.page)
+	}
+	one(&st.Control, s.calls)
+	if caller != nil {
+		one(&st.Caller, caller)
+	}
+	for _, client := range s.door.Idle() {
+		st.Clients = append(st.Clients, -1)
+		one(&st.Clients[len(st.Clients)-1], client)
+		client.Close()
+	}
+	if err != nil {
+		return st, err
+	}
+	for _, t := range s.all() {
+		site, err := t.pack(b)
+		if err != nil {
+			return st, fmt.Errorf("site %s: %w", t.name, err)
+		}
+		st.Sites = append(st.Sites, site)
+	}
+	return st, nil
+}
+
+func (t *site) pack(b *process.Baggage) (st siteState, err error) {
+	t.mu.Lock()
+	current, counts := t.current, t.stats.Counts()
+	st = siteState{Name: t.name, Generations: t.generations, Sockets: current.sockets, Static: t.static, Total: counts.Total, Errors: counts.Errors}
+	for _, g := range t.retired {
+		st.Retired = append(st.Retired, g.sockets)
+	}
+	t.mu.Unlock()
+	st.Built, st.Code = current.built(), current.code.sums()
+	st.LastExit = t.lastExit(t.pool.Status())
+	if current.python != nil {
+		left, err := current.python.HandOver(b)
+		if err != nil {
+			return st, err
+		}
+		st.Python = &left
+	}
+	st.Pool = t.pool.HandOver()
+	if st.Services, st.Jobs, err = t.tasks.pack(b); err != nil {
+		return st, err
+	}
+	for _, w := range st.Pool.Workers {
+		left, err := packWorker(b, w.Worker)
+		if err != nil {
+			return st, err
+		}
+		st.Workers = append(st.Workers, left)
+	}
+	return st, nil
+}
+
+func packWorker(b *process.Baggage, w pool.Worker) (workerState, error) {
+	if g, ok := w.(goWorker); ok {
+		left, err := g.HandOver(b)
+		return workerState{Go: &left}, err
+	}
+	left, err := w.(*wsgi.Worker).HandOver(b)
+	return workerState{WSGI: &left}, err
+}
+
+func (k *tasks) pack(b *process.Baggage) (services, jobs map[string]taskState, err error) {
+	_, runningServices, runningJobs := k.now()
+	services, jobs = map[string]taskState{}, map[string]taskState{}
+	for name, s := range runningServices {
+		if services[name], err = packTask(b, s.Pause); err != nil {
+			return nil, nil, err
+		}
+	}
+	for name, j := range runningJobs {
+		if jobs[name], err = packTask(b, j.Pause); err != nil {
+			return nil, nil, err
+		}
+	}
+	return services, jobs, nil
+}
+
+func packTask(b *process.Baggage, pause func() (task.Handover, func())) (taskState, error) {
+	h, resume := pause()
+	b.OnFailure(resume)
+	st := taskState{Handover: h}
+	if h.Process == nil {
+		return st, nil
+	}
+	left, err := h.Process.(*process.Process).HandOver(b)
+	st.Running = &left
+	return st, err
+}
+
+// built are the settings that only new workers would heed, as the generation has them.
+func (g *generation) built() map[string]json.RawMessage {
+	if g.inherited != nil {
+		return g.inherited
+	}
+	return builtWith(g.cfg)
+}
+
+func builtWith(c *config.Site) map[string]json.RawMessage {
+	built := map[string]json.RawMessage{}
+	v := reflect.ValueOf(*c)
+	for i := range v.NumField() {
+		if key := keyOf(v.Type().Field(i).Name); !slices.Contains(live, key) && key != "position" {
+			built[key], _ = json.Marshal(v.Field(i).Interface()) // plain values
+		}
+	}
+	return built
+}
+
+// otherThan names a key in which both differ, "" if there is none. What only one
+// of two versions of multisite knows is no difference.
+func otherThan(was, now map[string]json.RawMessage) string {
+	for _, key := range slices.Sorted(maps.Keys(was)) {
+		if value, known := now[key]; known && string(value) != string(was[key]) {
+			return key
+		}
+	}
+	return ""
+}
+
+func (t codeTree) sums() (sums []codeState) {
+	for _, p := range t {
+		sums = append(sums, codeState{p.kind, p.path, p.sum()})
+	}
+	return sums
+}
+
+func treeOf(sums []codeState) (t codeTree) {
+	for _, s := range sums {
+		t = append(t, &codePart{place: place{s.Kind, s.Path}, summed: s.Sum})
+	}
+	return t
+}
+
+// sum is short, and another one when any of the files is.
+func (p *codePart) sum() string {
+	p.summing.Do(func() {
+		if p.summed != "" { // it was left to us
+			return
+		}
+		h := sha256.New()
+		for _, path := range slices.Sorted(maps.Keys(p.files)) {
+			m := p.files[path]
+			_, _ = io.WriteString(h, fmt.Sprintf("%q %d %d\n", path, m.modified.UnixNano(), m.size)) // it never fails
+		}
+		p.summed = hex.EncodeToString(h.Sum(nil)[:16])
+	})
+	return p.summed
+}

@@ -1,0 +1,212 @@
+package supervisor
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/task"
+	"github.com/multisite/multisite/worker/process"
+)
+
+// Inheritance is what the supervisor that ran in this process before an upgrade has
+// left to us.
+type Inheritance struct {
+	state
+	baggage *process.Baggage
+	sites   map[string]siteState
+}
+
+// Inherit returns what was left to us, nil when this is a start as any other.
+func Inherit() (*Inheritance, error) {
+	in := &Inheritance{sites: map[string]siteState{}}
+	var left bool
+	var err error
+	if in.baggage, left, err = process.Unpack(&in.state); err != nil || !left {
+		return nil, err
+	}
+	for _, st := range in.state.Sites {
+		in.sites[st.Name] = st
+	}
+	return in, nil
+}
+
+// lock is the one that is held already.
+func (in *Inheritance) lock() (*lock, error) {
+	f, err := in.baggage.Take(in.Lock, "multisite.pid")
+	if err != nil {
+		return nil, err
+	}
+	return &lock{file: f}, nil
+}
+
+func (in *Inheritance) listeners() (listeners []net.Listener, err error) {
+	for _, fd := range in.Listen {
+		l, err := in.listener(fd)
+		if err != nil {
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func (in *Inheritance) listener(fd int) (net.Listener, error) {
+	f, err := in.baggage.Take(fd, "listener")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // FileListener has its own copy
+	return net.FileListener(f)
+}
+
+// clients are the connections that waited for the upgrade to be over.
+func (in *Inheritance) clients() (files []*os.File) {
+	for _, fd := range in.Clients {
+		if f, err := in.baggage.Take(fd, "client"); err == nil {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// answer tells whoever asked for the upgrade.
+func (in *Inheritance) answer(version string) time.Duration {
+	paused := time.Since(in.Paused)
+	f, err := in.baggage.Take(in.Caller, "caller")
+	if err != nil { // nobody waits
+		return paused
+	}
+	defer f.Close()
+	_ = control.Answer(f, control.Upgraded{PID: os.Getpid(), From: in.Version, To: version, Paused: paused.Seconds()}) // who asked may have left
+	return paused
+}
+
+// inheritSite returns a site with the workers that were left to us. What can not be
+// taken over is replaced, as what has died would be.
+func (s *Supervisor) inheritSite(c *config.Site, st siteState) (*site, error) {
+	t := s.bareSite(c)
+	t.generations, t.static, t.lastEnded = st.Generations, st.Static, st.LastExit
+	t.stats.Restore(st.Total, st.Errors)
+	g, err := t.makeGeneration(c, treeOf(st.Code), st.Sockets)
+	if err != nil {
+		return nil, err
+	}
+	t.current = g
+	if key := otherThan(st.Built, builtWith(c)); key != "" {
+		g.inherited, t.stale = st.Built, key+" changed"
+	}
+	for _, dir := range st.Retired {
+		t.retired = append(t.retired, &generation{cfg: c, sockets: dir})
+	}
+	b := s.inherited.baggage
+	if st.Python != nil && g.python != nil {
+		if err := g.python.Inherit(b, *st.Python); err != nil {
+			t.log.Warn("not taken over", "error", err)
+		}
+	}
+	for i, left := range st.Workers {
+		m := &st.Pool.Workers[i]
+		if m.Worker, err = g.inheritWorker(b, m.ID, left); err != nil {
+			m.Worker = nil // a nil worker in the interface would not be nil
+			t.log.Warn("worker not taken over", "worker", m.ID, "pid", left.process().PID, "error", err)
+			s.end(left.process(), c.ShutdownTimeout)
+			continue
+		}
+		t.limitAgain(m.ID, m.Worker.(worker))
+	}
+	t.tasks = newTasks(t, c)
+	t.inheritTasks(st)
+	t.pool = t.newPool(&st.Pool)
+	return t, nil
+}
+
+var errOtherKind = errors.New("the site is of another kind now")
+
+func (g *generation) inheritWorker(b *process.Baggage, id string, left workerState) (worker, error) {
+	switch {
+	case left.WSGI != nil && g.python != nil:
+		return asWorker(g.python.InheritWorker(b, id, *left.WSGI))
+	case left.Go != nil && g.program != nil:
+		w, err := g.program.InheritWorker(b, id, *left.Go)
+		return asWorker(goWorker{w}, err)
+	}
+	return nil, errOtherKind
+}
+
+// inheritTasks takes over those that sites.toml still has.
+func (t *site) inheritTasks(st siteState) {
+	take := func(kind, name string, left taskState, wanted bool) (task.Handover, bool) {
+		h := left.Handover
+		switch {
+		case left.Running == nil:
+			return h, wanted
+		case !wanted:
+			t.super.end(*left.Running, t.config().ShutdownTimeout)
+			return h, false
+		}
+		id := t.name + "/" + kind + "." + name
+		p, err := t.super.inherited.baggage.Inherit(*left.Running, func(line string) { t.output(id, line) })
+		if err != nil {
+			t.log.Warn("not taken over", kind, id, "error", err)
+			return h, true
+		}
+		h.Process = p
+		return h, true
+	}
+	for name, left := range st.Services {
+		_, wanted := serviceOf(t.cfg, name)
+		if h, ok := take("service", name, left, wanted); ok {
+			t.tasks.leftServices[name] = h
+		}
+	}
+	for name, left := range st.Jobs {
+		_, wanted := cronOf(t.cfg, name)
+		if h, ok := take("cron", name, left, wanted); ok {
+			t.tasks.leftJobs[name] = h
+		}
+	}
+}
+
+// end ends a process of before that nobody wants any more.
+func (s *Supervisor) end(left process.Handover, grace time.Duration) {
+	p, err := s.inherited.baggage.Inherit(left, func(string) {})
+	if err != nil { // it has been taken, or it is gone
+		return
+	}
+	s.running.Go(func() { p.Stop(grace) })
+}
+
+// endGoneSites ends what sites have left that are not there any more.
+func (s *Supervisor) endGoneSites() {
+	const grace = 5 * time.Second
+	there := map[string]bool{}
+	for _, t := range s.sites {
+		there[t.name] = true
+	}
+	for name, st := range s.inherited.sites {
+		if there[name] {
+			continue
+		}
+		s.log.Warn("site ends: it is not in sites.toml any more", "site", name)
+		for _, w := range st.Workers {
+			s.end(w.process(), grace)
+		}
+		if st.Python != nil && st.Python.Zygote != nil {
+			s.end(st.Python.Zygote.Process, grace)
+		}
+		for _, tasks := range []map[string]taskState{st.Services, st.Jobs} {
+			for _, k := range tasks {
+				if k.Running != nil {
+					s.end(*k.Running, grace)
+				}
+			}
+		}
+		for _, dir := range append(st.Retired, st.Sockets) {
+			_ = os.RemoveAll(dir) // what stays is wiped by the next start
+		}
+	}
+}

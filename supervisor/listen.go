@@ -1,0 +1,63 @@
+package supervisor
+
+import (
+	"net"
+
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+func (s *Supervisor) takeLock() (*lock, error) {
+	if s.inherited != nil {
+		return s.inherited.lock()
+	}
+	return takeLock(s.stateDir)
+}
+
+// listen takes the addresses of the front door, unless it was given listeners, and
+// that of the dashboard.
+func (s *Supervisor) listen() (err error) {
+	switch {
+	case s.inherited != nil:
+		if s.listeners, err = s.inherited.listeners(); err != nil {
+			return err
+		}
+	case !s.handed:
+		for _, addr := range s.cfg.Listen {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				return err
+			}
+			s.listeners = append(s.listeners, l)
+		}
+	}
+	if s.cfg.Dashboard == "" {
+		return nil
+	}
+	l, err := s.listenForPage()
+	if err != nil {
+		return err
+	}
+	s.page, s.pageOf = newGate(l), s.cfg.Dashboard
+	return nil
+}
+
+func (s *Supervisor) listenForPage() (net.Listener, error) {
+	if in := s.inherited; in != nil && in.Page >= 0 && in.PageOf == s.cfg.Dashboard {
+		return in.listener(in.Page)
+	}
+	return net.Listen("tcp", s.cfg.Dashboard)
+}
+
+func (s *Supervisor) listenToCalls() (*gate, error) {
+	var l net.Listener
+	var err error
+	if s.inherited != nil {
+		l, err = s.inherited.listener(s.inherited.Control)
+	} else {
+		l, err = control.Listen(s.stateDir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newGate(l), nil
+}

@@ -1,0 +1,134 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/wsgi"
+)
+
+// Takeover is what a program says of itself that shall replace a running
+// supervisor: `multisite takeover` prints it.
+type Takeover struct {
+	Handover int      `json:"handover"` // the version that it understands
+	Version  string   `json:"version"`
+	StateDir string   `json:"state_dir"`
+	Listen   []string `json:"listen"`
+}
+
+// PrepareTakeover does what could fail after the program has been replaced, and
+// says who we are.
+func PrepareTakeover(cfg *config.Config, version string) (Takeover, error) {
+	if slices.ContainsFunc(cfg.Sites, func(c *config.Site) bool { return c.Kind == config.WSGI }) {
+		if err := wsgi.Install(codeDir(cfg.StateDir)); err != nil {
+			return Takeover{}, err
+		}
+	}
+	return Takeover{Handover: handoverVersion, Version: version, StateDir: cfg.StateDir, Listen: cfg.Listen}, nil
+}
+
+func codeDir(stateDir string) string { return filepath.Join(stateDir, "python") }
+
+// askTime is how long a program may take to say who it is.
+const askTime = 30 * time.Second
+
+// successor is a program that can take over.
+type successor struct {
+	Takeover
+	file *os.File // open, so that what was asked is what will run
+}
+
+func (n *successor) path() string { return fmt.Sprintf("/proc/self/fd/%d", n.file.Fd()) }
+
+// findSuccessor asks a program whether it can take over. Why it can not is an error
+// for whoever wants it to.
+func (s *Supervisor) findSuccessor(ctx context.Context, path string) (*successor, error) {
+	refused := func(reason string) error {
+		return &control.Error{Message: fmt.Sprintf("%s can not take over: %s; nothing has changed", path, reason)}
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, refused(reasonOf(err))
+	}
+	n := &successor{file: file}
+	if n.Takeover, err = s.ask(ctx, n.path()); err != nil {
+		file.Close()
+		return nil, refused(reasonOf(err))
+	}
+	switch cfg := s.config(); {
+	case n.Handover != handoverVersion:
+		err = refused(fmt.Sprintf("it understands version %d of the handover, this is version %d", n.Handover, handoverVersion))
+	case n.StateDir != s.stateDir:
+		err = refused("state_dir has changed in sites.toml")
+	case !s.handed && !slices.Equal(n.Listen, cfg.Listen):
+		err = refused("listen has changed in sites.toml")
+	default:
+		return n, nil
+	}
+	file.Close()
+	return nil, err
+}
+
+// reasonOf is the error without the words of the system call.
+func reasonOf(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return err.Error()
+}
+
+// ask runs a program with the arguments that make it print its Takeover.
+func (s *Supervisor) ask(ctx context.Context, program string) (t Takeover, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("it does not answer within %v", askTime))
+	defer cancel()
+	var lines []string // all are there when the process is done
+	output, err := process.NewOutput(func(line string) { lines = append(lines, line) })
+	if err != nil {
+		return t, err
+	}
+	dir, err := os.Getwd() // relative paths mean what they meant when we were started
+	if err != nil {
+		return t, err
+	}
+	p, err := process.Start(process.Command{
+		Path: program, Args: append([]string{s.args[0]}, s.takeover...), Env: os.Environ(), Dir: dir, Output: output,
+	})
+	if err != nil {
+		return t, err
+	}
+	stop := context.AfterFunc(ctx, p.Kill)
+	defer stop()
+	<-p.Done()
+	if ctx.Err() != nil {
+		return t, context.Cause(ctx)
+	}
+	if p.Exit() != (process.Exit{}) {
+		return t, errors.New(lastWord(lines, p.Exit()))
+	}
+	if len(lines) == 0 || json.Unmarshal([]byte(lines[len(lines)-1]), &t) != nil || t.Handover == 0 {
+		return t, errors.New("it is not a multisite that knows how")
+	}
+	return t, nil
+}
+
+// lastWord is why a program of ours has failed, or how it ended.
+func lastWord(lines []string, exit process.Exit) string {
+	for _, line := range lines {
+		if text, ok := strings.CutPrefix(line, "multisite: error: "); ok {
+			return text
+		}
+	}
+	return exit.String()
+}

@@ -1,0 +1,132 @@
+package supervisor
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/worker/process"
+)
+
+var errUpgrading = &control.Error{Message: "an upgrade is under way", Hint: "try again"}
+
+// Upgrade replaces the supervisor by another program, which answers caller, if that
+// is not nil. It returns only with an error: then nothing has changed.
+func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.Caller) error {
+	if !s.upgrading.CompareAndSwap(false, true) {
+		return errUpgrading
+	}
+	defer s.upgrading.Store(false)
+	s.reloading.Lock() // one that runs is waited for
+	defer s.reloading.Unlock()
+	next, err := s.findSuccessor(ctx, path)
+	if err != nil {
+		s.log.Warn("no upgrade", "error", err)
+		return err
+	}
+	defer next.file.Close()
+	s.log.Info("upgrade", "program", path, "from", s.version, "to", next.Version)
+	resumed := s.notify.Reloading()
+	defer func() { resumed(s.outline()) }()
+	err = s.upgradeTo(ctx, next, caller)
+	s.log.Error("upgrade failed", "program", path, "error", err)
+	return err
+}
+
+// UpgradeAndLog is Upgrade for when nobody waits for the answer, by the program
+// that stands where this one was started from.
+func (s *Supervisor) UpgradeAndLog(ctx context.Context) {
+	_ = s.Upgrade(ctx, s.from, nil) // it is in the log
+}
+
+// upgradeTo waits for a good moment and hands over. When that fails everything is
+// as it was.
+func (s *Supervisor) upgradeTo(ctx context.Context, next *successor, caller *control.Caller) error {
+	h := &halt{super: s, deadline: time.Now().Add(s.longestGrace())}
+	if caller != nil {
+		h.own = 1
+	}
+	defer h.undo()
+	if err := h.reach(ctx); err != nil {
+		return err
+	}
+	var conn syscall.Conn
+	if caller != nil {
+		var err error
+		if conn, err = caller.Take(); err != nil {
+			return err
+		}
+	}
+	return s.exec(next, conn, h.since)
+}
+
+// exec replaces the program. From here on nothing may start or be reaped.
+func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time) error {
+	for _, t := range s.all() {
+		t.access.flushNow()
+	}
+	if err := s.journal.Flush(context.Background()); err != nil {
+		s.log.Warn("journal not complete", "error", err)
+	}
+	defer process.HoldReaping()()
+	b := &process.Baggage{}
+	st, err := s.pack(b, caller)
+	if err != nil {
+		b.Close()
+		return err
+	}
+	st.Paused = paused
+	s.mu.Lock() // or it might begin to go down
+	defer s.mu.Unlock()
+	if s.draining {
+		b.Close()
+		return errDraining
+	}
+	return b.Exec(next.path(), s.args, os.Environ(), st)
+}
+
+// longestGrace is how long requests may take that an upgrade waits for.
+func (s *Supervisor) longestGrace() (longest time.Duration) {
+	for _, t := range s.all() {
+		longest = max(longest, t.config().GracefulTimeout)
+	}
+	return longest
+}
+
+// welcome goes on where the supervisor before has stopped.
+func (s *Supervisor) welcome() {
+	in := s.inherited
+	clients := in.clients()
+	s.door.Adopt(clients)
+	for _, f := range clients {
+		f.Close()
+	}
+	paused := in.answer(s.version)
+	in.baggage.Close()
+	for _, t := range s.all() {
+		t.letZygoteRest()
+	}
+	s.log.Info("upgraded", "from", in.Version, "to", s.version, "paused", paused, "clients", len(clients))
+}
+
+// rollStale replaces workers that were launched with other settings than those that
+// sites.toml has: it had changed when the upgrade read it.
+func (s *Supervisor) rollStale(ctx context.Context) {
+	look := s.lookAtCode()
+	eachSite(s.all(), func(t *site) {
+		if t.stale == "" {
+			return
+		}
+		t.log.Info("new workers after the upgrade", "reason", t.stale)
+		next, err := t.newGeneration(t.config(), look)
+		if err == nil {
+			err = t.roll(ctx, next, pool.ReasonReload)
+		}
+		if err != nil && ctx.Err() == nil {
+			t.log.Error("its old workers serve on", "error", err)
+		}
+	})
+}
