@@ -177,6 +177,15 @@ func wakeWithNewCode(t *testing.T, r *running, code string) {
 	if out := r.must("reload"); !strings.Contains(out, "edited: new workers, generation 2 (code changed)\n") {
 		t.Errorf("reload printed %q", out)
 	}
+	if s := r.site("edited"); s.State != "sleeping" || len(s.Workers) != 0 || r.zygote("edited") != 0 {
+		t.Errorf("after the reload it is %s with %d workers, want it to sleep on", s.State, len(s.Workers))
+	}
+	writeEdited(t, code, "broken")
+	writeFile(t, filepath.Join(code, "edited_settings.py"), readFile(t, filepath.Join(code, "edited_settings.py"))+"import no_such_thing\n")
+	if got := r.multisite("reload"); got.code != 1 || !strings.Contains(got.stderr, "No module named 'no_such_thing'") {
+		t.Errorf("a reload of broken code: exit %d\n%s", got.code, got.stderr)
+	}
+	writeEdited(t, code, "other")
 	if got := page(); got != "other" {
 		t.Errorf("got %q, want other", got)
 	}

@@ -83,10 +83,23 @@ func (p *Pool) becomeReady(m *member, w Worker) {
 		p.provedLocked(m.release)
 		p.dispatchLocked()
 	}
+	if p.desired == 0 {
+		p.triedAsleepLocked(m)
+	}
 	p.changedLocked()
 	e := m.eventLocked(WorkerReady, now)
 	p.mu.Unlock()
 	p.observe(e)
+}
+
+// triedAsleepLocked lets a site sleep on whose new code was tried, unless somebody
+// came meanwhile.
+func (p *Pool) triedAsleepLocked(m *member) {
+	if len(m.claims) > 0 {
+		p.desired = 1
+		return
+	}
+	m.leaveLocked(Draining, m.release.reason)
 }
 
 // provedLocked records that a release starts.

@@ -30,7 +30,8 @@ func (p *Pool) Launcher() Launcher {
 	return p.current.launcher
 }
 
-// begin sets up the trial of a new generation; a sleeping site has nothing to try.
+// begin sets up the trial of a new generation. A site that may have no worker has
+// nothing to try it with.
 func (p *Pool) begin(l Launcher, reason Reason) *release {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,7 +39,7 @@ func (p *Pool) begin(l Launcher, reason Reason) *release {
 	switch {
 	case p.stopped:
 		return r
-	case p.desired == 0:
+	case p.set.Max == 0:
 		p.switchLocked(r)
 	default:
 		p.next = r

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,19 +98,58 @@ func TestPool_RollWaitsForInflight(t *testing.T) {
 	})
 }
 
-func TestPool_RollOfASleepingSiteStartsNothing(t *testing.T) {
+func TestPool_RollOfASleepingSiteTriesItsCode(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old, young := &crew{}, &crew{delay: time.Second}
 		p := settled(t, between(0, 2), old)
 		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
 			t.Fatal(err)
 		}
-		if young.launched() != 0 || p.Status().State != pool.SiteSleeping {
-			t.Fatalf("got %d launches, state %s", young.launched(), p.Status().State)
+		if st := p.Status(); young.launched() != 1 || st.State != pool.SiteSleeping || len(st.Workers) != 0 {
+			t.Fatalf("got %d launches, then %s with %+v", young.launched(), st.State, st.Workers)
+		}
+		if e := p.told(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonReload {
+			t.Errorf("got %+v, want the end of the one that was tried", e)
 		}
 		p.served(p.wait(t.Context(), "GET /")).Release()
-		if old.launched() != 0 || young.launched() != 1 {
-			t.Errorf("woken by %d old and %d new launches, want 0, 1", old.launched(), young.launched())
+		if old.launched() != 0 || young.launched() != 2 {
+			t.Errorf("woken by %d old and %d new launches, want 0, 1", old.launched(), young.launched()-1)
+		}
+	})
+}
+
+func TestPool_RollOfASleepingSiteKeepsTheOldWhenTheNewFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old := &crew{}
+		p := settled(t, between(0, 2), old)
+		if err := p.Roll(t.Context(), &crew{fail: failing(never)}, pool.ReasonReload); !errors.Is(err, errImport) {
+			t.Fatalf("got %v, want %v", err, errImport)
+		}
+		if st := p.Status(); st.State != pool.SiteSleeping || st.Generation != 1 {
+			t.Errorf("got %s in generation %d, want it to sleep on in the first", st.State, st.Generation)
+		}
+		p.served(p.wait(t.Context(), "GET /")).Release()
+		if old.launched() != 1 {
+			t.Errorf("woken by %d old launches, want 1", old.launched())
+		}
+	})
+}
+
+// Who comes while new code is tried wakes the site, and gets the new.
+func TestPool_RollOfASleepingSiteThatIsWoken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old, young := &crew{delay: time.Minute}, &crew{delay: time.Second}
+		p := settled(t, between(0, 2), old)
+		rolled := make(chan error, 1)
+		go func() { rolled <- p.Roll(t.Context(), young, pool.ReasonReload) }()
+		synctest.Wait()
+		c := p.served(p.wait(t.Context(), "GET /"))
+		c.Release()
+		if err := <-rolled; err != nil {
+			t.Error(err)
+		}
+		if st := p.Status(); st.State != pool.SiteRunning || st.Ready != 1 || young.launched() != 1 {
+			t.Errorf("got %s with %d ready after %d launches, want the one that was tried to stay", st.State, st.Ready, young.launched())
 		}
 	})
 }
