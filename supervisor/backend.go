@@ -10,32 +10,81 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/fastcgi"
+	"github.com/multisite/multisite/worker/goapp"
 	"github.com/multisite/multisite/worker/wire"
-	"github.com/multisite/multisite/worker/wsgi"
 )
 
 // Claim takes one of the site's workers for a request of the front door.
 func (t *site) Claim(ctx context.Context, what string) (proxy.Claim, error) {
-	return asClaim(t.pool.Claim(ctx, what))
+	return t.claimed(t.pool.Claim(ctx, what))
 }
 
-// Again is Claim for a request whose worker died.
+// Again is Claim for a request that is sent once more.
 func (t *site) Again(ctx context.Context, what string) (proxy.Claim, error) {
-	return asClaim(t.pool.Again(ctx, what))
+	return t.claimed(t.pool.Again(ctx, what))
 }
 
-func asClaim(c *pool.Claim, err error) (proxy.Claim, error) {
+func (t *site) claimed(c *pool.Claim, err error) (proxy.Claim, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := c.Worker().(worker)
-	if g, ok := w.(goWorker); ok {
-		return goClaim{claim{c, g}}, nil
-	}
-	return claim{c, w}, nil
+	return newClaim(c), nil
 }
 
-// Ask is Claim for the front door's loop. All of the site's workers speak FastCGI.
+// claim is a pool's claim as the front door needs it.
+type claim struct {
+	*pool.Claim
+	worker worker
+	isGo   bool
+}
+
+// newClaim returns the claim of a worker.
+func newClaim(c *pool.Claim) claim {
+	w := c.Worker().(worker)
+	_, isGo := w.(goWorker)
+	return claim{c, w, isGo}
+}
+
+func (c claim) Worker() string { return c.ID() }
+
+// Abandon replaces a worker whose request overran its time. A Go worker stays: the
+// end of its connection cancels the request's context in it, and its other
+// requests go on.
+func (c claim) Abandon() {
+	if !c.isGo {
+		c.Claim.Abandon(pool.ReasonRequestTimeout)
+	}
+}
+
+// RoundTrip sends a request.
+func (c claim) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.tell(r)
+	resp, err := c.worker.RoundTrip(r)
+	return resp, notSent(err)
+}
+
+// tell sets the X-Forwarded headers, from which a Go worker learns of the visitor,
+// to what the front door itself believes.
+func (c claim) tell(r *http.Request) {
+	if !c.isGo {
+		return
+	}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		r.Header.Set("X-Forwarded-For", host)
+	}
+	r.Header.Set("X-Forwarded-Proto", r.URL.Scheme)
+	r.Header.Set("X-Forwarded-Host", r.Host)
+}
+
+// notSent says in the front door's words that nothing was sent.
+func notSent(err error) error {
+	if errors.Is(err, fastcgi.ErrNotSent) || errors.Is(err, goapp.ErrNotSent) {
+		return fmt.Errorf("%w: %w", proxy.ErrNotSent, err)
+	}
+	return err
+}
+
+// Ask is Claim for the front door's loop.
 func (t *site) Ask(what string, told func()) (proxy.Asked, error) {
 	c, err := t.pool.Ask(what, told)
 	if err != nil {
@@ -47,7 +96,7 @@ func (t *site) Ask(what string, told func()) (proxy.Asked, error) {
 // direct is a claim for a request that is sent without waiting.
 type direct struct {
 	claim
-	sent *fastcgi.Sent
+	sent wire.Sent // nil: not yet, or not any more
 }
 
 // Wait returns when there is a worker.
@@ -55,13 +104,13 @@ func (d *direct) Wait(ctx context.Context) (proxy.Direct, error) {
 	if _, err := d.Claim.Wait(ctx); err != nil {
 		return nil, err
 	}
-	d.worker = d.Claim.Worker().(worker)
+	d.claim = newClaim(d.Claim)
 	return d, nil
 }
 
 // Send sends the request on a connection that w watches.
 func (d *direct) Send(h *wire.Head, w wire.Watcher) int {
-	d.sent = d.worker.(*wsgi.Worker).Send(h, w)
+	d.sent = d.worker.Send(h, w)
 	return d.sent.FD()
 }
 
@@ -75,6 +124,7 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 		return d.claim.RoundTrip(r)
 	}
 	d.sent = nil
+	d.tell(r) // it may have to be sent yet
 	resp, err := sent.Await(r)
 	return resp, notSent(err)
 }
@@ -86,48 +136,3 @@ func (d *direct) Broken() {
 	}
 	d.claim.Broken()
 }
-
-// claim is a pool's claim as the front door needs it.
-type claim struct {
-	*pool.Claim
-	worker worker
-}
-
-func (c claim) Worker() string { return c.ID() }
-
-func (c claim) Abandon() { c.Claim.Abandon(pool.ReasonRequestTimeout) }
-
-func (c claim) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := c.worker.RoundTrip(r)
-	return resp, notSent(err)
-}
-
-// notSent says in the front door's words that nothing was sent.
-func notSent(err error) error {
-	if errors.Is(err, fastcgi.ErrNotSent) {
-		return fmt.Errorf("%w: %w", proxy.ErrNotSent, err)
-	}
-	return err
-}
-
-// goClaim is a claim on a Go worker, which learns of the visitor from headers.
-type goClaim struct{ claim }
-
-// RoundTrip sets the X-Forwarded headers to what the front door itself believes.
-func (c goClaim) RoundTrip(r *http.Request) (*http.Response, error) {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		r.Header.Set("X-Forwarded-For", host)
-	}
-	r.Header.Set("X-Forwarded-Proto", r.URL.Scheme)
-	r.Header.Set("X-Forwarded-Host", r.Host)
-	resp, err := c.worker.RoundTrip(r)
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		err = fmt.Errorf("%w: %w", proxy.ErrNotSent, err)
-	}
-	return resp, err
-}
-
-// Abandon does nothing: the end of its connection cancels the request's context
-// in the worker, whose other requests go on.
-func (c goClaim) Abandon() {}

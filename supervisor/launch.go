@@ -15,6 +15,7 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/worker/goapp"
 	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/wire"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
@@ -22,6 +23,7 @@ import (
 type worker interface {
 	pool.Worker
 	http.RoundTripper
+	Send(h *wire.Head, w wire.Watcher) wire.Sent
 	Socket() string
 	Exit() process.Exit
 	OS() *process.Process

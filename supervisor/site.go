@@ -112,14 +112,10 @@ func settingsOf(c *config.Site) pool.Settings {
 // route is the site as the front door sees it now.
 func (t *site) route() proxy.Route {
 	c := t.config()
-	var asker proxy.Asker
-	if c.Kind == config.WSGI {
-		asker = t
-	}
 	return proxy.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &proxy.Site{
 		Name:           c.Name,
 		Backend:        t,
-		Asker:          asker,
+		Asker:          t,
 		RequestTimeout: c.RequestTimeout,
 		MaxBody:        c.MaxBody,
 		MaxPerAddress:  c.MaxClientsPerIP,

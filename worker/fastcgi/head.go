@@ -2,12 +2,11 @@ package fastcgi
 
 import (
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/http/httpguts"
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // parseHead fills resp from the header lines of a CGI answer.
@@ -35,29 +34,21 @@ func parseHead(resp *http.Response, head string) error {
 }
 
 // eachField calls f for every header line of a CGI answer (RFC 3875, section 6.3)
-// but Status, whose value it returns: "" when there is none. Lines end with LF or
-// CRLF.
+// but Status, whose value it returns: "" when there is none.
 func eachField(head string, f func(name, value string)) (status string, err error) {
-	for line := range strings.Lines(head) {
-		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-		if line == "" {
-			break // the last one
+	said := false
+	err = wire.EachField(head, func(name, value string) {
+		if name == "Status" {
+			status, said = value, true
+			return
 		}
-		name, value, ok := strings.Cut(line, ":")
-		if !ok || !httpguts.ValidHeaderFieldName(name) {
-			return "", malformed("header line %q", cut(line))
-		}
-		value = strings.Trim(value, " \t")
-		if !httpguts.ValidHeaderFieldValue(value) {
-			return "", malformed("value of header %s", name)
-		}
-		if !strings.EqualFold(name, "Status") {
-			f(textproto.CanonicalMIMEHeaderKey(name), value)
-			continue
-		}
-		if status = value; status == "" {
-			return "", malformed("an empty status")
-		}
+		f(name, value)
+	})
+	switch {
+	case err != nil:
+		return "", malformed("%v", err)
+	case said && status == "":
+		return "", malformed("an empty status")
 	}
 	return status, nil
 }

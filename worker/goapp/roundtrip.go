@@ -2,6 +2,8 @@ package goapp
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -29,7 +31,12 @@ func newTransport(path string) *http.Transport {
 // Host nor the request line: what came from the visitor in RequestURI goes out as
 // it came. An error means that no answer began.
 func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) {
-	return w.transport.RoundTrip(outgoing(r))
+	resp, err := w.transport.RoundTrip(outgoing(r))
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		err = fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	return resp, err
 }
 
 // outgoing returns a copy of r with a URL that net/http writes out byte for byte.

@@ -20,7 +20,8 @@ type Worker struct {
 	path      string
 	made      os.FileInfo     // the socket file as we made it
 	control   *worker.Control // nil: it was inherited, and knows us by signals alone
-	transport *http.Transport
+	transport *http.Transport // for requests that are waited for
+	idle      idleConns       // for those that are not
 }
 
 // ID is the name that the worker was launched under.
@@ -63,6 +64,7 @@ func (w *Worker) Close() {
 		<-w.Done()
 	}
 	w.transport.CloseIdleConnections()
+	w.idle.close()
 	// The name may belong to a newer worker by now, and so may the inode's number.
 	if now, err := os.Lstat(w.path); err == nil && os.SameFile(now, w.made) && now.ModTime().Equal(w.made.ModTime()) {
 		_ = os.Remove(w.path) // a stale socket is removed by the next Listen

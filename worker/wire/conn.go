@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -93,4 +94,17 @@ func (c *Conn) Close() {
 	c.unwatch()
 	unix.Close(c.fd)
 	c.fd = -1
+}
+
+// Sent is a request without a body that was sent, and whose answer is taken
+// without waiting for it: by Receive, as often as a Watcher tells of FD, or at last
+// by Await. It is used by one goroutine at a time.
+type Sent interface {
+	FD() int // -1: it was not sent; Await says why, or sends it
+	// Receive reads what has arrived, into buf. It returns nil while the answer is
+	// not whole but about to be, and ErrNotWhole for one that Await must take.
+	Receive(buf []byte) (*Answer, error)
+	// Await waits for the answer as http.RoundTripper does. r is what was sent.
+	Await(r *http.Request) (*http.Response, error)
+	Close() // gives it up
 }

@@ -32,7 +32,7 @@ func (r *Runtime) client(socket string) *fastcgi.Client {
 func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) { return w.client.RoundTrip(r) }
 
 // Send sends a request without waiting; see fastcgi.Client.Send.
-func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) *fastcgi.Sent {
+func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 	return w.client.Send(h, watcher)
 }
 

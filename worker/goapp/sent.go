@@ -1,0 +1,295 @@
+package goapp
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/multisite/multisite/worker/wire"
+)
+
+// ErrNotSent says that nothing of a request reached the worker.
+var ErrNotSent = errors.New("the worker was gone before the request was sent")
+
+// idleConns are connections for requests that nobody waits for. Those that are
+// waited for have the transport's.
+type idleConns struct {
+	mu sync.Mutex
+	// mu protects all below
+	idle   []*wire.Conn
+	closed bool
+}
+
+func (l *idleConns) take() *wire.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.idle)
+	if n == 0 {
+		return nil
+	}
+	c := l.idle[n-1]
+	l.idle = l.idle[:n-1]
+	return c
+}
+
+func (l *idleConns) put(c *wire.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || len(l.idle) >= maxIdle {
+		c.Close()
+		return
+	}
+	l.idle = append(l.idle, c)
+}
+
+func (l *idleConns) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, c := range l.idle {
+		c.Close()
+	}
+	l.idle = nil
+}
+
+// sent is a request of HTTP/1.1 without a body.
+type sent struct {
+	worker *Worker
+	conn   *wire.Conn
+	err    error // why it did not go out
+	head   bool  // a HEAD request
+	got    []byte
+}
+
+// Send sends a request, and tells the worker of the visitor in X-Forwarded headers.
+// It does not wait.
+func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
+	s := &sent{worker: w, head: h.Method == http.MethodHead}
+	b := appendRequest(make([]byte, 0, 1024), h)
+	for {
+		s.conn = w.idle.take()
+		fresh := s.conn == nil
+		if fresh {
+			if s.conn, s.err = wire.Dial(context.Background(), w.path); s.err != nil { // a unix socket does not let one wait
+				s.err = fmt.Errorf("%w: %w", ErrNotSent, s.err)
+				return s
+			}
+		}
+		if s.err = s.sendNow(b, watcher); s.err == nil || fresh {
+			return s
+		}
+		s.conn.Close() // the worker had closed it
+	}
+}
+
+func (s *sent) sendNow(b []byte, watcher wire.Watcher) error {
+	if err := s.conn.Watch(watcher); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	n, err := s.conn.Write(b)
+	switch {
+	case n == len(b):
+		return nil
+	case n <= 0:
+		return fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	return errors.New("the request does not fit the socket's buffer")
+}
+
+func appendRequest(b []byte, h *wire.Head) []byte {
+	b = append(b, h.Method...)
+	b = append(b, ' ')
+	b = append(b, h.URI...)
+	b = append(b, " HTTP/1.1\r\n"...)
+	b = appendField(b, "Host", h.Host)
+	for _, f := range h.Fields {
+		b = appendField(b, f[0], f[1])
+	}
+	b = appendField(b, "X-Forwarded-For", h.RemoteAddr)
+	b = appendField(b, "X-Forwarded-Proto", h.Scheme)
+	b = appendField(b, "X-Forwarded-Host", h.Host)
+	return append(b, "\r\n"...)
+}
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+// FD is the connection, for the watcher.
+func (s *sent) FD() int {
+	if s.err != nil {
+		return -1
+	}
+	return s.conn.FD()
+}
+
+// Receive reads what has arrived.
+func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
+	have := copy(buf, s.got)
+	n, again, _ := s.conn.Read(buf[have:])
+	switch {
+	case again:
+		return nil, nil
+	case n == 0: // Await meets the same
+		return nil, wire.ErrNotWhole
+	}
+	have += n
+	a, err := parseWhole(buf[:have], s.head)
+	if a != nil {
+		s.worker.idle.put(s.conn)
+		return a, nil
+	}
+	s.got = bytes.Clone(buf[:have])
+	if have == len(buf) {
+		err = wire.ErrNotWhole
+	}
+	return nil, err
+}
+
+// parseWhole parses an answer. nil without an error: the rest is on its way.
+func parseWhole(data []byte, head bool) (*wire.Answer, error) {
+	top, body, ok := bytes.Cut(data, []byte("\r\n\r\n"))
+	if !ok {
+		return nil, nil
+	}
+	line, lines, _ := strings.Cut(string(top), "\r\n")
+	status, err := parseStatus(line)
+	if err != nil {
+		return nil, err
+	}
+	a := &wire.Answer{Status: status, Body: body, Fields: make([][2]string, 0, 16)}
+	length, chunked := -1, false
+	err = wire.EachField(lines, func(name, value string) {
+		switch {
+		case name == "Transfer-Encoding" && value == "chunked" && !chunked:
+			chunked = true
+			return
+		case name == "Content-Length":
+			length, _ = strconv.Atoi(value) // Plain judges it
+		}
+		a.Fields = append(a.Fields, [2]string{name, value})
+	})
+	switch bodiless := head || status == http.StatusNoContent || status == http.StatusNotModified; {
+	case err != nil, chunked && length >= 0:
+		return nil, wire.ErrNotWhole
+	case chunked && !bodiless:
+		if a.Body, err = unchunk(body); err != nil {
+			return nil, err
+		}
+	case length > len(body) && !bodiless:
+		return nil, nil
+	case length < 0 && !bodiless: // it ends with the connection
+		return nil, wire.ErrNotWhole
+	}
+	if !a.Plain(head) {
+		return nil, wire.ErrNotWhole
+	}
+	return a, nil
+}
+
+// parseStatus reads a status line. An informational answer is not the answer.
+func parseStatus(line string) (int, error) {
+	rest, ok := strings.CutPrefix(line, "HTTP/1.1 ")
+	code, _, _ := strings.Cut(rest, " ")
+	n, err := strconv.Atoi(code)
+	if !ok || err != nil || len(code) != 3 || n < 200 {
+		return 0, wire.ErrNotWhole
+	}
+	return n, nil
+}
+
+// unchunk returns the content of a body that is here to its last chunk.
+func unchunk(body []byte) ([]byte, error) {
+	if !bytes.HasSuffix(body, []byte("0\r\n\r\n")) {
+		return nil, wire.ErrNotWhole
+	}
+	in := bytes.NewReader(body)
+	br := bufio.NewReader(in) // or the chunked reader makes its own, and what it leaves is lost
+	content, err := io.ReadAll(httputil.NewChunkedReader(br))
+	if err != nil || br.Buffered() != len("\r\n") || in.Len() > 0 {
+		return nil, wire.ErrNotWhole
+	}
+	return content, nil
+}
+
+// Await waits for the answer.
+func (s *sent) Await(r *http.Request) (*http.Response, error) {
+	if s.err != nil {
+		s.Close()
+		return nil, s.err
+	}
+	f, err := s.conn.Wait()
+	s.conn.Close()
+	if err != nil {
+		return nil, err
+	}
+	ctx := r.Context()
+	stop := context.AfterFunc(ctx, func() { f.Close() }) // tells the worker, too
+	resp, err := readResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(s.got), f)), r)
+	if err != nil {
+		stop()
+		f.Close()
+		return nil, ended(ctx, err)
+	}
+	resp.Body = &awaited{ReadCloser: resp.Body, ctx: ctx, stop: stop, conn: f}
+	return resp, nil
+}
+
+// readResponse skips informational answers.
+func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
+	for {
+		resp, err := http.ReadResponse(br, r)
+		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+}
+
+// Close gives up the request.
+func (s *sent) Close() {
+	if s.conn != nil {
+		s.conn.Close()
+	}
+}
+
+// awaited is the body of an answer. Its connection ends with it.
+type awaited struct {
+	io.ReadCloser
+	ctx  context.Context
+	stop func() bool
+	conn *os.File
+}
+
+func (b *awaited) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = ended(b.ctx, err)
+	}
+	return n, err
+}
+
+// Close ends the connection.
+func (b *awaited) Close() error {
+	b.stop()
+	return b.conn.Close()
+}
+
+// ended names the end of ctx, where that is why a connection broke.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
