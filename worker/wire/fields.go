@@ -1,0 +1,30 @@
+package wire
+
+import (
+	"fmt"
+	"net/textproto"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// EachField calls f for every header line, up to the end or the first empty line,
+// with the name in canonical form. Lines end with LF or CRLF.
+func EachField(lines string, f func(name, value string)) error {
+	for line := range strings.Lines(lines) {
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		if line == "" {
+			return nil
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("header line %q", line[:min(len(line), 60)])
+		}
+		value = strings.Trim(value, " \t")
+		if !httpguts.ValidHeaderFieldValue(value) {
+			return fmt.Errorf("value of header %s", name)
+		}
+		f(textproto.CanonicalMIMEHeaderKey(name), value)
+	}
+	return nil
+}
