@@ -210,7 +210,7 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 		return err
 	}
 	command := siteCommand{"site", r.zygoteConfig(r.opts.Site+"/zygote", false)}
-	p, err := b.fork(parent, command, theirs)
+	p, err := b.fork(parent, r.opts.StartupTimeout, command, theirs)
 	if err != nil {
 		ours.Close()
 		return err

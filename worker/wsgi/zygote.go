@@ -17,8 +17,9 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// answerTime is how long a zygote may take for a fork. One that takes longer is
-// stuck in a lock that its fork left behind, or worse: it is killed.
+// answerTime is how long a zygote may take for a fork, if startup_timeout is not
+// less. One that takes longer is stuck in a lock that its fork left behind, or
+// worse: it is killed.
 const answerTime = 20 * time.Second
 
 // errZygoteGone says that a zygote can not be asked any more.
@@ -208,11 +209,11 @@ func newBirth(as *account.Account, line func(string)) (*birth, error) {
 	return b, nil
 }
 
-// fork asks z for a child and takes charge of it. first is the descriptor that
+// fork asks z for a child, for at most limit, and takes charge of it. first is the descriptor that
 // the child gets before its status pipe and its output.
-func (b *birth) fork(z *zygote, command any, first *os.File) (*process.Process, error) {
+func (b *birth) fork(z *zygote, limit time.Duration, command any, first *os.File) (*process.Process, error) {
 	var answer forked
-	err := z.ask(answerTime, command, &answer, first, b.theirs, b.output.File())
+	err := z.ask(min(limit, answerTime), command, &answer, first, b.theirs, b.output.File())
 	b.theirs.Close()
 	switch {
 	case err == nil && answer.PID > 0:

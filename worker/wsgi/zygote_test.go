@@ -83,6 +83,29 @@ func TestZygote_WorkerHangs(t *testing.T) {
 	}
 }
 
+// A zygote that hangs as it forks is given up when the worker's time is.
+func TestZygote_ForkHangs(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, `
+import os, time
+def before():
+    if os.path.exists(os.environ["DIR"] + "/stuck"):
+        time.sleep(1000)
+os.register_at_fork(before=before)
+`+helloApp, func(o *Options) { o.StartupTimeout = 5 * time.Second })
+	wantServing(t, s.launch(1))
+	s.write("stuck", "")
+	start := time.Now()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errStartupTimeout)
+	defer cancel()
+	if _, err := s.tryLaunch(ctx, 2); err == nil {
+		t.Error("launched")
+	}
+	if took := time.Since(start); took < 5*time.Second || took > answerTime-5*time.Second {
+		t.Errorf("it took %v, want 5s", took)
+	}
+}
+
 // A launch that is no longer wanted says nothing about the zygote.
 func TestZygote_CancelledIsNoMiss(t *testing.T) {
 	t.Parallel()
