@@ -25,12 +25,18 @@ func (l *Loop) listen(tcp *net.TCPListener) error {
 		unix.Close(fd)
 		return err
 	}
-	l.post(func() {
+	if !l.post(func() {
+		if l.isClosing() {
+			unix.Close(fd)
+			return
+		}
 		l.accepting[fd] = true
 		if err := l.watch(fd, unix.EPOLLIN); err != nil {
 			l.proxy.log.Error("not listening", "error", err)
 		}
-	})
+	}) {
+		unix.Close(fd)
+	}
 	return nil
 }
 

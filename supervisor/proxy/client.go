@@ -39,7 +39,7 @@ func (l *Loop) add(fd int, peer, local string) {
 	c := &client{loop: l, fd: fd, peer: peer, local: local, start: time.Now()}
 	c.addr, c.port, _ = net.SplitHostPort(peer) // it is one
 	c.trusted = isTrusted(peer, l.proxy.trusted)
-	c.told = func() { l.post(c.settled) }
+	c.told = func() { l.tell(c) }
 	if l.isClosing() || l.watch(fd, unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET) != nil {
 		unix.Close(fd)
 		return
@@ -151,7 +151,7 @@ func (c *client) answered() {
 	c.asking = 0
 	worker := c.direct.Worker()
 	c.direct.Release()
-	c.loop.takePosted() // the worker's next request goes out first
+	c.loop.takeTold() // the worker's next request goes out first
 	c.write(a, worker)
 }
 
@@ -173,7 +173,7 @@ func (c *client) write(a *wire.Answer, worker string) {
 		c.close()
 		return
 	case n < len(l.out):
-		go l.finish(c.leave(), bytes.Clone(l.out[max(n, 0):]), last)
+		c.finish(bytes.Clone(l.out[max(n, 0):]), last)
 		return
 	case last:
 		c.close()
@@ -187,12 +187,21 @@ func (c *client) write(a *wire.Answer, worker string) {
 	}
 }
 
-// finish writes what a client did not take at once.
-func (l *Loop) finish(fd int, rest []byte, last bool) {
-	conn, err := connOf(fd)
+// finish lets a goroutine write what a client did not take at once.
+func (c *client) finish(rest []byte, last bool) {
+	l := c.loop
+	conn, err := connOf(c.leave())
 	if err != nil {
 		return
 	}
+	l.handed.note(conn, http.StateActive)
+	go func() {
+		defer l.handed.note(conn, http.StateClosed)
+		l.finish(conn, rest, last)
+	}()
+}
+
+func (l *Loop) finish(conn net.Conn, rest []byte, last bool) {
 	for len(rest) > 0 {
 		_ = conn.SetWriteDeadline(time.Now().Add(clientTimeout)) // a socket has deadlines
 		n, err := conn.Write(rest[:min(len(rest), copyBuffer)])
@@ -222,7 +231,7 @@ func (c *client) handOverErr(err error) {
 // giveAway hands the connection over with what was read from it.
 func (c *client) giveAway(data []byte, p *pending) {
 	l := c.loop
-	h := &handed{loop: l, prefix: data, whole: p != nil || bodiless(data)}
+	h := &handed{loop: l, prefix: data, head: headSize(data)}
 	h.pending.Store(p)
 	conn, err := connOf(c.leave())
 	if err != nil { // out of descriptors: the client sees its connection end

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -41,39 +42,61 @@ func (p *pending) giveUp() {
 }
 
 // handed is a client's connection that the Loop has given to net/http. It comes
-// back to the Loop when net/http has answered what was given with it, and
-// nothing more was read.
+// back to the Loop when net/http has answered one request, and has read nothing
+// of the next.
 type handed struct {
 	net.Conn
-	loop  *Loop
-	whole bool // prefix is a whole request
+	loop *Loop
 
-	prefix  []byte // read already
-	more    atomic.Bool
-	idle    atomic.Bool
+	// net/http uses these one after another:
+	prefix []byte // read already
+	head   int    // the length of the first request's head; -1: not known
+	read   int64  // how much net/http has read
+	size   int64  // of the first request; 0: not known yet, -1: nor later
+	idle   bool
+
 	back    atomic.Bool
 	pending atomic.Pointer[pending]
 }
 
-func (h *handed) Read(b []byte) (int, error) {
-	if len(h.prefix) > 0 {
-		n := copy(b, h.prefix)
+func (h *handed) Read(b []byte) (n int, err error) {
+	switch {
+	case len(h.prefix) > 0:
+		n = copy(b, h.prefix)
 		h.prefix = h.prefix[n:]
-		return n, nil
-	}
-	if h.idle.Load() && h.returns() {
+	case h.idle && h.returns():
 		h.back.Store(true)
 		return 0, io.EOF // net/http closes the connection now, it believes
+	default:
+		n, err = h.Conn.Read(b)
 	}
-	n, err := h.Conn.Read(b)
-	if n > 0 {
-		h.more.Store(true)
-	}
+	h.read += int64(n)
 	return n, err
 }
 
 // returns tells whether all that was read has been answered, once it is idle.
-func (h *handed) returns() bool { return h.whole && !h.more.Load() }
+func (h *handed) returns() bool { return h.read == h.size }
+
+// begin returns what the Loop has begun of a request, once.
+func (h *handed) begin(r *http.Request) *pending {
+	if h.size == 0 {
+		h.size = -1
+		if h.head >= 0 && r.ContentLength >= 0 {
+			h.size = int64(h.head) + r.ContentLength
+		}
+	}
+	return h.pending.Swap(nil)
+}
+
+// headSize returns the length of the head that data begins with, -1 when it is not
+// all there or has lines that end in another way.
+func headSize(data []byte) int {
+	i := bytes.Index(data, []byte("\r\n\r\n"))
+	if i < 0 || bytes.Count(data[:i], []byte("\n")) != bytes.Count(data[:i], []byte("\r\n")) {
+		return -1
+	}
+	return i + 4
+}
 
 // Close closes the connection, or gives it back.
 func (h *handed) Close() error {
@@ -115,7 +138,7 @@ func withHanded(ctx context.Context, conn net.Conn) context.Context {
 // pendingOf returns what the Loop has begun of a request, once.
 func pendingOf(r *http.Request) *pending {
 	if h, ok := r.Context().Value(handedKey{}).(*handed); ok {
-		return h.pending.Swap(nil)
+		return h.begin(r)
 	}
 	return nil
 }
@@ -141,13 +164,15 @@ func (l *listener) Addr() net.Addr { return l.addr }
 
 func (l *listener) put(conn net.Conn) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		conn.Close()
-		return
+	closed := l.closed
+	if !closed {
+		l.conns = append(l.conns, conn)
+		l.come.Signal()
 	}
-	l.conns = append(l.conns, conn)
-	l.come.Signal()
+	l.mu.Unlock()
+	if closed {
+		conn.Close()
+	}
 }
 
 // Accept waits for the next connection.
@@ -157,7 +182,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	for len(l.conns) == 0 && !l.closed {
 		l.come.Wait()
 	}
-	if len(l.conns) == 0 {
+	if l.closed {
 		return nil, net.ErrClosed
 	}
 	conn := l.conns[0]
@@ -165,11 +190,11 @@ func (l *listener) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-// Close lets Accept end when all are accepted.
+// Close ends Accept. Whoever put what it has not returned closes that.
 func (l *listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed = true
+	l.closed, l.conns = true, nil
 	l.come.Broadcast()
 	return nil
 }

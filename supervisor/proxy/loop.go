@@ -46,7 +46,8 @@ type Loop struct {
 	mu sync.Mutex
 	// mu protects all below
 	posted  []func()
-	asleep  bool // the thread waits, or is about to
+	told    []*client // whose place in a queue is settled
+	asleep  bool      // the thread waits, or is about to
 	closing bool
 	over    bool
 }
@@ -88,11 +89,26 @@ func (l *Loop) post(f func()) bool {
 		return false
 	}
 	l.posted = append(l.posted, f)
+	l.wakeLocked()
+	return true
+}
+
+// tell lets the thread look at a client's place in a queue.
+func (l *Loop) tell(c *client) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	l.told = append(l.told, c)
+	l.wakeLocked()
+}
+
+func (l *Loop) wakeLocked() {
 	if l.asleep {
 		l.asleep = false
 		_, _ = unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // it can only be rung already
 	}
-	return true
 }
 
 // takePosted calls what was posted.
@@ -108,6 +124,17 @@ func (l *Loop) takePosted() {
 		for _, f := range posted {
 			f()
 		}
+	}
+}
+
+// takeTold sends the requests that got a worker.
+func (l *Loop) takeTold() {
+	l.mu.Lock()
+	told := l.told
+	l.told = nil
+	l.mu.Unlock()
+	for _, c := range told {
+		c.settled()
 	}
 }
 
@@ -128,6 +155,7 @@ func (l *Loop) run() {
 // isOver calls what was posted, and tells whether all is done.
 func (l *Loop) isOver() bool {
 	l.takePosted()
+	l.takeTold()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = l.closing && len(l.clients) == 0 && len(l.posted) == 0
@@ -138,7 +166,7 @@ func (l *Loop) isOver() bool {
 func (l *Loop) wait(events []unix.EpollEvent) int {
 	timeout := l.leisure()
 	l.mu.Lock()
-	if l.asleep = len(l.posted) == 0; !l.asleep {
+	if l.asleep = len(l.posted) == 0 && len(l.told) == 0; !l.asleep {
 		timeout = 0
 	}
 	l.mu.Unlock()
@@ -213,12 +241,15 @@ func (l *Loop) isClosing() bool {
 
 // takeBack makes a connection the loop's again.
 func (l *Loop) takeBack(conn net.Conn) error {
-	remote, local := conn.RemoteAddr().String(), conn.LocalAddr().String()
+	remote, local := conn.RemoteAddr(), conn.LocalAddr()
+	if remote == nil || local == nil { // it was reset before it was ours
+		return conn.Close()
+	}
 	fd, err := detach(conn)
 	if err != nil {
 		return err
 	}
-	if !l.post(func() { l.add(fd, remote, local) }) {
+	if !l.post(func() { l.add(fd, remote.String(), local.String()) }) {
 		unix.Close(fd)
 	}
 	return nil

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -98,7 +100,8 @@ func (l *Loop) do(f func()) {
 	}
 }
 
-// census is the connections that net/http has, but for idle ones.
+// census is the connections of which not the Loop's thread but another goroutine
+// has a request.
 type census struct {
 	mu   sync.Mutex
 	busy map[net.Conn]bool // mu protects it
@@ -111,6 +114,16 @@ func (c *census) note(conn net.Conn, state http.ConnState) {
 		c.busy[conn] = true
 	} else {
 		delete(c.busy, conn)
+	}
+}
+
+// close closes all of them.
+func (c *census) close() {
+	c.mu.Lock()
+	conns := slices.Collect(maps.Keys(c.busy))
+	c.mu.Unlock()
+	for _, conn := range conns {
+		conn.Close()
 	}
 }
 

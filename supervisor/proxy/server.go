@@ -30,7 +30,7 @@ func (p *Proxy) NewServer() (*Server, error) {
 	s.http.ConnContext = withHanded
 	s.http.ConnState = func(conn net.Conn, state http.ConnState) {
 		if h, ok := conn.(*handed); ok {
-			h.idle.Store(state == http.StateIdle)
+			h.idle = state == http.StateIdle
 			if state == http.StateIdle && h.returns() {
 				return // it is under way until the loop has it
 			}
@@ -76,6 +76,7 @@ func (s *Server) begin() {
 // requests are answered, or ctx has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.begin()
+	s.http.SetKeepAlivesEnabled(false)
 	s.loop.end(false)
 	select {
 	case <-s.loop.ended:
@@ -93,7 +94,9 @@ func (s *Server) Close() error {
 	s.begin()
 	s.loop.end(true)
 	<-s.loop.ended
-	return errors.Join(s.http.Close(), s.loop.handover.Close())
+	err := errors.Join(s.http.Close(), s.loop.handover.Close())
+	s.handed.close()
+	return err
 }
 
 // end lets the thread end: when all requests are answered, which is soon or not its

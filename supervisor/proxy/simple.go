@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -83,7 +82,7 @@ func (r *simple) parseField(line string) bool {
 	}
 	switch {
 	case strings.EqualFold(name, "Host"):
-		ok = r.Host == ""
+		ok = r.Host == "" && value != ""
 		r.Host = value
 		return ok
 	case strings.EqualFold(name, "Connection"):
@@ -106,13 +105,14 @@ func (r *simple) parseField(line string) bool {
 	return true
 }
 
-// notSimple tells whether a header promises a body, or concerns the connection.
+// notSimple tells whether a header promises a body, or concerns the connection, or
+// makes net/http add another one (Pragma).
 func notSimple(name string) bool {
 	switch len(name) {
+	case len("Pragma"):
+		return strings.EqualFold(name, "Pragma") || strings.EqualFold(name, "Expect")
 	case len("Content-Length"):
 		return strings.EqualFold(name, "Content-Length")
-	case len("Expect"):
-		return strings.EqualFold(name, "Expect")
 	}
 	for _, hop := range hopHeaders {
 		if strings.EqualFold(name, hop) {
@@ -124,19 +124,4 @@ func notSimple(name string) bool {
 
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-// bodiless tells, of what is not simple, whether data is one whole request all the
-// same. In doubt it is not.
-func bodiless(data []byte) bool {
-	if i := bytes.Index(data, []byte("\r\n\r\n")); i < 0 || i+4 != len(data) {
-		return false
-	}
-	lower := bytes.ToLower(data)
-	for _, word := range []string{"content-length", "transfer-encoding", "upgrade", "expect"} {
-		if bytes.Contains(lower, []byte(word)) {
-			return false
-		}
-	}
-	return true
 }
