@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/control"
@@ -38,7 +39,30 @@ func viewSite(s control.SiteStatus) dashboard.Site {
 			Memory: dashboard.Memory(w.Memory),
 		})
 	}
+	for _, t := range s.Services {
+		note := ""
+		if t.Restarts > 0 {
+			note = fmt.Sprintf("%d restarts", t.Restarts)
+		}
+		site.Tasks = append(site.Tasks, dashboard.Task{
+			ID: "service." + t.Name, State: t.State, PID: t.PID, Memory: dashboard.Memory(t.Memory), Note: note, LastExit: t.LastExit,
+		})
+	}
+	for _, t := range s.Cron {
+		site.Tasks = append(site.Tasks, viewCron(t))
+	}
 	return site
+}
+
+func viewCron(c control.CronStatus) dashboard.Task {
+	t := dashboard.Task{ID: "cron." + c.Name, State: "waiting", PID: c.PID, Note: c.Schedule, LastExit: c.LastExit}
+	if c.PID != 0 {
+		t.State = "running"
+	}
+	if !c.Next.IsZero() {
+		t.Note += ", next " + c.Next.Format("Jan 2 15:04")
+	}
+	return t
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -28,7 +28,9 @@ func TestHandler_ShowsTheView(t *testing.T) {
 		"1,234,567 <small>12.5/s</small>",
 		"3 <small>last: signal killed (9)</small>",
 		"5.0 ms <small>1.2 s</small>",
-		"<dd>64.0 MB</dd>", // 12 + 32 of the site's, 20 of the supervisor's
+		"<dd>67.0 MB</dd>", // 12 + 32 of the site's, 3 of its service, 20 of the supervisor's
+		`<th scope="row">service.celery<td data-name="state"><i></i>running<td data-name="pid">4800<td data-name="PSS"><b>3.0 MB</b><td data-name="schedule, restarts">2 restarts<td data-name="last end">exit status 1`,
+		`<th scope="row">cron.tidy<td data-name="state"><i></i>waiting<td data-name="pid"><td data-name="PSS"><td data-name="schedule, restarts">@daily, next Jan 2 00:00`,
 		"ModuleNotFoundError: No module named &#39;&lt;b&gt;shop&#39;",
 	} {
 		if !strings.Contains(page, want) {
@@ -143,6 +145,10 @@ func example(context.Context) (View, error) {
 				{ID: "blog/1", PID: 4711, State: "busy", Started: started, Requests: 600_000, Active: 1, Memory: Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
 				{ID: "blog/2", PID: 4712, State: "ready", Started: started, Requests: 634_567, Memory: Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
 				{ID: "blog/3", PID: 4790, State: "starting", Started: time.Now()},
+			},
+			Tasks: []Task{
+				{ID: "service.celery", State: "running", PID: 4800, Memory: Memory{PSS: 3 * mb}, Note: "2 restarts", LastExit: "exit status 1"},
+				{ID: "cron.tidy", State: "waiting", Note: "@daily, next Jan 2 00:00"},
 			},
 		},
 		{

@@ -36,6 +36,17 @@ type Site struct {
 	LastExit  string
 	LastError string // a line or a traceback
 	Workers   []Worker
+	Tasks     []Task
+}
+
+// Task is a service of a site, or an entry of its cron.
+type Task struct {
+	ID       string // "service.NAME", "cron.NAME"
+	State    string
+	PID      int // 0: it does not run now
+	Memory   Memory
+	Note     string // the schedule; how often it was restarted
+	LastExit string
 }
 
 // Worker is one process of a site.
@@ -67,6 +78,11 @@ func (v View) Total() Memory {
 		t.PSS += s.Memory.PSS
 		t.USS += s.Memory.USS
 		t.RSS += s.Memory.RSS
+		for _, task := range s.Tasks {
+			t.PSS += task.Memory.PSS
+			t.USS += task.Memory.USS
+			t.RSS += task.Memory.RSS
+		}
 	}
 	return t
 }
