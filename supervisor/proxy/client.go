@@ -157,7 +157,7 @@ func (c *client) answered() {
 
 // write sends the answer. What the client does not take at once is another's work.
 func (c *client) write(a *wire.Answer, worker string) {
-	l, now, last := c.loop, time.Now(), c.loop.isClosing()
+	l, now, last := c.loop, time.Now(), c.request.last || c.loop.isClosing()
 	head := c.request.Method == http.MethodHead
 	l.out = appendAnswer(l.out[:0], a, head, last, now)
 	n, err := unix.Write(c.fd, l.out)

@@ -23,6 +23,7 @@ type simple struct {
 	line    string // "GET / HTTP/1.1"
 	referer string
 	agent   string
+	last    bool // the client wants the connection closed
 }
 
 // parseSimple reads a request that fills data from its first to its last byte.
@@ -86,7 +87,8 @@ func (r *simple) parseField(line string) bool {
 		r.Host = value
 		return ok
 	case strings.EqualFold(name, "Connection"):
-		return strings.EqualFold(value, "keep-alive")
+		r.last = strings.EqualFold(value, "close")
+		return r.last || strings.EqualFold(value, "keep-alive")
 	case notSimple(name):
 		return false
 	case strings.Contains(name, "_"), strings.EqualFold(name, "Forwarded"), hasPrefixFold(name, "X-Forwarded-"):
