@@ -4,7 +4,7 @@ import random
 import struct
 
 from front import (ABORT, BEGIN, END, GET_VALUES, GET_VALUES_RESULT, PARAMS, STDIN, STDOUT, UNKNOWN_TYPE, Cut, begin,
-                   body, environ, head, pairs, record)
+                   body, environ, head, packed, pairs, record)
 from process import WorkerCase
 
 ECHO = """
@@ -60,6 +60,14 @@ class Records(WorkerCase):
                        + record(PARAMS, b"", 7, padding=3) + record(STDIN, b"ab", 7, padding=6) + record(STDIN, b"", 7))
             self.assertEqual(front.response(7).body, b"/ab")
 
+    def test_parameters_in_one_pair(self):
+        for params in (environ(path="/caf\xe9"), environ(path="/caf\xe9", HTTP_X="y" * 200000)):
+            block = packed(params)
+            with self.worker.front() as front:
+                front.send(begin() + b"".join(record(PARAMS, block[i:i + 65535]) for i in range(0, len(block), 65535))
+                           + record(PARAMS) + body(b""))
+                self.assertEqual(front.response().body, b"/caf\xe9")
+
     def test_response_records_end_the_stream_and_are_aligned(self):
         with self.worker.front() as front:
             front.send(head(environ()) + body(b"abc"))
@@ -109,6 +117,10 @@ class Records(WorkerCase):
             "parameters cut short": begin() + record(PARAMS, block[:-1]) + record(PARAMS),
             "length cut short": begin() + record(PARAMS, block + b"\x80") + record(PARAMS),
             "name without end": begin() + record(PARAMS, b"\xff\xff\xff\xff\x01ab") + record(PARAMS),
+            "odd number of parameters in one pair": begin() + record(PARAMS, pairs({"": "PATH_INFO"})) + record(PARAMS),
+            "one pair and another": begin() + record(PARAMS, packed(environ()) + block) + record(PARAMS),
+            "one pair cut short": begin() + record(PARAMS, packed(environ())[:-1]) + record(PARAMS),
+            "one pair without length": begin() + record(PARAMS, b"\0") + record(PARAMS),
             "body among parameters": begin() + record(STDIN, b"x"),
             "parameters in the body": head(environ()) + record(PARAMS, b"x"),
         }.items():
@@ -118,14 +130,14 @@ class Records(WorkerCase):
         with self.worker.front() as front:
             self.assertEqual(front.request().body, b"/")
         errors = self.worker.err.wait("record of type 4 in the body")
-        self.assertEqual(errors.count("closing a connection of the front door: malformed FastCGI: "), 8, errors)
+        self.assertEqual(errors.count("closing a connection of the front door: malformed FastCGI: "), 12, errors)
 
     def test_noise(self):
         """Whatever a broken front door sends, the worker goes on, without a traceback."""
         chance = random.Random(1)
-        good = head(environ()) + body(b"data")
-        for _ in range(300):
-            data = bytearray(good)
+        ours = begin() + record(PARAMS, packed(environ())) + record(PARAMS) + body(b"")
+        for n in range(400):
+            data = bytearray(ours if n % 2 else head(environ()) + body(b"data"))
             for _ in range(chance.randrange(1, 6)):
                 data[chance.randrange(len(data))] = chance.randrange(256)
             with self.worker.front() as front:

@@ -26,14 +26,16 @@ BEGIN_BODY = struct.Struct(">HB5x")  # role, flags
 END_BODY = struct.Struct(">LB3x")  # application status, protocol status
 _LONG = struct.Struct(">L")
 
-# Several records at once. The first two bytes of each are one number, version and type; so are the
-# last four of those without a surprise: content length, no padding.
-_REQUEST = struct.Struct(">HHLHB5xHHHBx")  # BEGIN; the header of PARAMS
-_BODILESS = struct.Struct(">HHLHHL")  # the end of PARAMS and of STDIN
-_LAST = [struct.Struct(">%dxHHLHHL8x" % n) for n in range(8)]  # padding; the end of STDOUT; END_REQUEST
+# Several records at once: _REQUEST is BEGIN and the header of PARAMS, _BODILESS the end of PARAMS and
+# of STDIN, _LAST padding, the end of STDOUT and END_REQUEST. No number has more than 30 bits: Python
+# is slower with larger ones.
+_REQUEST = struct.Struct(">HHLHB5xHHHBx")
+_BODILESS = struct.Struct(">HHLHHL")
+_LAST = [struct.Struct(">%dxHHLHHL8x" % n) for n in range(8)]
 _BEGIN, _END_REQUEST, _PARAMS, _STDIN, _STDOUT = (
     VERSION << 8 | kind for kind in (BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT))
-_EIGHT_BYTES = 8 << 16
+_EIGHT_BYTES = 8 << 16  # content length, no padding
+_ONE_PAIR = struct.Struct(">BHH")  # no name; four bytes of length
 
 MAX_CONTENT = 65528  # the largest multiple of 8 that fits: full records need no padding
 _PADDING = [bytes(n) for n in range(8)]
@@ -72,29 +74,49 @@ def last_records(request_id, data):
 
 
 def bodiless_request(data, pos):
-    """Return (request id, flags, start and end of the parameters, end of the request), or None.
+    """Return (request id, flags, start and end of its parameters, its end), or None.
 
     None is for all that is not BEGIN, one record of parameters and an empty
-    body, completely here. What is has nearly every request; looking at all of
-    it at once costs a fifth of reading it record by record.
+    body, completely here. What is has nearly every request; looking at it as a
+    whole costs a fifth of reading five records.
     """
     start = pos + _REQUEST.size
     if len(data) < start:
         return None
     begin, request_id, content, role, flags, params, its_id, length, padding = _REQUEST.unpack_from(data, pos)
-    if begin != _BEGIN or not request_id or content != _EIGHT_BYTES or role != RESPONDER or params != _PARAMS:
+    if begin != _BEGIN or not request_id or content != _EIGHT_BYTES or role != RESPONDER:
         return None
     end = start + length
     rest = end + padding
     last = rest + _BODILESS.size
-    if (not length or its_id != request_id
+    if (params != _PARAMS or its_id != request_id or not length
             or data[rest:last] != _BODILESS.pack(_PARAMS, request_id, 0, _STDIN, request_id, 0)):
         return None
     return request_id, flags, start, end, last
 
 
 def decode_params(block, params):
-    """Add the name-value pairs of block to the dict params, as Latin-1 text (PEP 3333)."""
+    """Add the name-value pairs of block to the dict params, as Latin-1 text (PEP 3333).
+
+    Our own front door sends one pair, without a name and with four bytes of
+    length. Its value is NAME NUL VALUE NUL NAME NUL VALUE ...: one split()
+    instead of a loop, which was half of all that the worker did for a request.
+    Where a value has a NUL itself, they come as single pairs.
+    """
+    if not block.startswith(b"\0"):
+        _decode_pairs(block, params)
+        return
+    size = len(block) - _ONE_PAIR.size
+    if size < 0 or _ONE_PAIR.unpack_from(block) != (0, size >> 16 | 0x8000, size & 0xFFFF):
+        raise ProtocolError("parameters that are not one pair")
+    texts = str(block[_ONE_PAIR.size:], "latin-1").split("\0")
+    if len(texts) % 2:
+        raise ProtocolError("a parameter without a value")
+    text = iter(texts)
+    params.update(zip(text, text))
+
+
+def _decode_pairs(block, params):
     text = str(block, "latin-1")
     pos, end = 0, len(block)
     try:

@@ -92,7 +92,7 @@ class Server:
     def _answer(self, exchange):
         environ = self._base.copy()
         fastcgi.decode_params(exchange.params, environ)
-        if environ.get("REQUEST_SCHEME") == "https" or environ.get("HTTPS", "off") in ("on", "1"):
+        if environ["REQUEST_SCHEME"] == "https" or environ.get("HTTPS") in ("on", "1"):
             environ["wsgi.url_scheme"] = "https"
         try:
             environ["wsgi.input"] = exchange.input()
@@ -108,15 +108,18 @@ class Server:
 
 
 def base_environ(config):
-    """Return what every environ has in common; CGI values are defaults for a sparse front door."""
+    """Return what every environ has in common; CGI values are what the front door need not say."""
     return {
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "SERVER_SOFTWARE": "multisite",
         "REQUEST_METHOD": "GET",
-        "SCRIPT_NAME": "",
+        "SCRIPT_NAME": config.mount.rstrip("/"),
         "PATH_INFO": "",
         "QUERY_STRING": "",
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
+        "REQUEST_SCHEME": "http",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.errors": sys.stderr,

@@ -87,7 +87,6 @@ class Warmup:
         environ = base_environ(self._config)
         environ.update({
             "multisite.warmup": True,
-            "SCRIPT_NAME": mount,
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "REQUEST_URI": mount + path + ("?" + query if query else ""),
