@@ -239,6 +239,9 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 		s.welcome()
 		serving.Go(func() { s.rollStale(up) })
 	}
+	if names := runAsRoot(s.config()); names != "" {
+		s.log.Warn("sites run as root, since they name no user", "sites", names)
+	}
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 
 	select {

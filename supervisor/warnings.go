@@ -11,9 +11,12 @@ import (
 )
 
 // Warnings tells of what works and is hardly meant: what a site of another user
-// runs can be changed by more than its owner.
+// runs can be changed by more than its owner, and what root runs is a site.
 func Warnings(cfg *config.Config) []string {
 	var warnings []string
+	if names := runAsRoot(cfg); names != "" {
+		warnings = append(warnings, "these sites run as root, since they name no user: "+names)
+	}
 	for _, c := range cfg.Sites {
 		if c.Account == nil {
 			continue
@@ -25,6 +28,26 @@ func Warnings(cfg *config.Config) []string {
 		}
 	}
 	return warnings
+}
+
+// mostNamed bounds how many sites a warning names.
+const mostNamed = 10
+
+// runAsRoot names the sites that do; "": none.
+func runAsRoot(cfg *config.Config) string {
+	if os.Geteuid() != 0 {
+		return ""
+	}
+	var names []string
+	for _, c := range cfg.Sites {
+		if c.Account == nil {
+			names = append(names, c.Name)
+		}
+	}
+	if more := len(names) - mostNamed; more > 0 {
+		names = append(names[:mostNamed], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 // whatRuns returns the entry and the settings of a site, each followed by its

@@ -43,12 +43,31 @@ func TestWarnings(t *testing.T) {
 		{Name: "sticky", Kind: config.WSGI, Account: shop, WSGI: "wsgi:application", PythonPath: []string{dir + "/sticky"}},
 		{Name: "ours", Kind: config.WSGI, WSGI: code + "/open.wsgi"},
 	}}
-	want := []string{
-		"site entry runs as shop, and everybody may write " + code + "/open.wsgi",
-		"site settings runs as shop, and its group may write " + code + "/project/settings.py",
-		"site directory runs as shop, and its group may write " + dir + "/shared",
+	var want []string
+	if os.Geteuid() == 0 {
+		want = append(want, "these sites run as root, since they name no user: ours")
 	}
+	want = append(want,
+		"site entry runs as shop, and everybody may write "+code+"/open.wsgi",
+		"site settings runs as shop, and its group may write "+code+"/project/settings.py",
+		"site directory runs as shop, and its group may write "+dir+"/shared",
+	)
 	if got := Warnings(cfg); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestWarnings_NamesSomeOfMany(t *testing.T) {
+	t.Parallel()
+	cfg := &config.Config{}
+	for i := range mostNamed + 2 {
+		cfg.Sites = append(cfg.Sites, &config.Site{Name: string(rune('a' + i))})
+	}
+	want := "a, b, c, d, e, f, g, h, i, j, and 2 more"
+	if os.Geteuid() != 0 {
+		want = ""
+	}
+	if got := runAsRoot(cfg); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
