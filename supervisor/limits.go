@@ -23,39 +23,41 @@ const (
 func (s *Supervisor) watchLimits(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	over := map[pool.Worker]int{}
+	before := map[pool.Worker]sighting{}
 	for {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			return
 		}
-		seen, period := map[pool.Worker]int{}, restPeriod
+		seen, period := map[pool.Worker]sighting{}, restPeriod
 		for _, t := range s.all() {
 			if c := t.config(); c.MemoryLimit > 0 || c.CPUTimeLimit > 0 {
 				period = measurePeriod
-				t.measure(c, over, seen)
+				t.measure(c, before, seen)
 			}
 		}
-		over = seen
+		before = seen
 		timer.Reset(period)
 	}
 }
 
-// measure looks at each worker once. over has how often in a row it was over its
-// memory_limit before, seen gets how often it is now.
-func (t *site) measure(c *config.Site, over, seen map[pool.Worker]int) {
+// sighting is what was seen of a worker's memory since its first request.
+type sighting struct {
+	over      int  // samples in a row that were over the limit
+	fromStart bool // none was not
+}
+
+// measure looks at each worker once. before has what was seen of it, seen gets that
+// and what is now.
+func (t *site) measure(c *config.Site, before, seen map[pool.Worker]sighting) {
 	for _, w := range t.pool.Status().Workers {
 		if w.Worker == nil || w.Requests == 0 { // as it is born it will be born again
 			continue
 		}
 		pid := w.Worker.PID()
-		if uss := usageOver(pid, c.MemoryLimit); uss > 0 {
-			seen[w.Worker] = over[w.Worker] + 1
-			if seen[w.Worker] >= overSamples {
-				t.recycle(w, pool.ReasonMemoryLimit, slog.Int64("uss", uss), slog.Int64("memory_limit", c.MemoryLimit))
-			}
-		}
+		old, known := before[w.Worker]
+		seen[w.Worker] = t.measureMemory(c, w, sighting{old.over, !known || old.fromStart})
 		if c.CPUTimeLimit == 0 {
 			continue
 		}
@@ -63,6 +65,25 @@ func (t *site) measure(c *config.Site, over, seen map[pool.Worker]int) {
 			t.recycle(w, pool.ReasonCPUTimeLimit, slog.Duration("cpu_time", used), slog.Duration("cpu_time_limit", c.CPUTimeLimit))
 		}
 	}
+}
+
+// measureMemory adds a sample to what was seen of a worker, and has it replaced when
+// it is over memory_limit for long enough.
+func (t *site) measureMemory(c *config.Site, w pool.WorkerStatus, s sighting) sighting {
+	limit := t.floor.limit(c.MemoryLimit)
+	uss := usageOver(w.Worker.PID(), limit)
+	if uss == 0 {
+		return sighting{}
+	}
+	if s.over++; s.over != overSamples {
+		return s
+	}
+	if t.floor.over(uss, s.fromStart) {
+		t.log.Warn("memory_limit is less than a fresh worker holds", "worker", w.ID, "uss", uss, "memory_limit", c.MemoryLimit, "instead", t.floor.limit(c.MemoryLimit))
+		return s
+	}
+	t.recycle(w, pool.ReasonMemoryLimit, slog.Int64("uss", uss), slog.Int64("memory_limit", limit))
+	return s
 }
 
 // usageOver returns the USS of a process that has more than limit, else 0. The

@@ -29,6 +29,7 @@ type site struct {
 	tasks  *tasks
 	ended  chan struct{} // closed when the last worker and the last task have
 
+	floor     memoryFloor
 	rolling   chan struct{} // holds a value while the workers are replaced
 	lastEnded string        // the last end of a worker before an upgrade, for status
 	stale     string        // why the workers that an upgrade has left are to be replaced; "": they are not

@@ -55,6 +55,7 @@ func (t *site) status() control.SiteStatus {
 		LastExit: t.lastExit(ps),
 		Workers:  []control.WorkerStatus{},
 	}
+	st.LastError = t.floor.String()
 	if ps.LastError != nil {
 		st.LastError = describeError(ps.LastError)
 	}

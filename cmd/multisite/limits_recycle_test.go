@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,5 +138,27 @@ func wantOneByOne(t *testing.T, r *running, processes map[string]int) {
 				t.Errorf("site %s: %d workers at %v, want %d, and one more while it is replaced", site, ready, e.Time, n)
 			}
 		}
+	}
+}
+
+// TestRecycle_ALimitBelowAFreshWorker is told once, with what would be right, and
+// workers are not replaced for ever.
+func TestRecycle_ALimitBelowAFreshWorker(t *testing.T) {
+	t.Parallel()
+	r := up(t, pythonSites+"preload = false\nmemory_limit = \"10MB\"\n"+subdomain1+"processes = 2\n")
+	load := r.startLoad(host1, 4, "", "/hello/")
+	eventually(t, "status to say it", func() bool {
+		return strings.Contains(r.site("subdomain1").LastError, "memory_limit = 10MB is less than the ")
+	})
+	load.stop()
+	load = r.startLoad(host1, 4, "", "/hello/")
+	eventually(t, "many to be served", func() bool { return r.site("subdomain1").Requests.Total > 500 })
+	load.stop()
+	log := r.siteLog("subdomain1")
+	if n := strings.Count(log, "memory_limit is less than a fresh worker holds"); n != 1 {
+		t.Errorf("it was told %d times", n)
+	}
+	if n := strings.Count(log, "reason=memory_limit"); n > 2 {
+		t.Errorf("%d workers were replaced", n)
 	}
 }
