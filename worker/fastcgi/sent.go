@@ -154,13 +154,15 @@ func parseAnswer(content []byte) (*wire.Answer, error) {
 	}
 	head := string(content[:end])
 	a := &wire.Answer{Body: content[end:], Fields: make([][2]string, 0, 16)}
-	moved := false
+	var location []string
 	status, err := eachField(head, func(name, value string) {
-		moved = moved || name == "Location"
+		if name == "Location" {
+			location = append(location, value)
+		}
 		a.Fields = append(a.Fields, [2]string{name, value})
 	})
 	if err == nil {
-		a.Status, _, err = statusOf(status, moved)
+		a.Status, _, err = statusOf(status, len(location) > 0 && location[0] != "")
 	}
 	if err != nil {
 		return nil, wire.ErrNotWhole
