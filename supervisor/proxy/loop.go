@@ -170,7 +170,7 @@ func (l *Loop) wait(events []unix.EpollEvent) int {
 		timeout = 0
 	}
 	l.mu.Unlock()
-	n, err := unix.EpollWait(l.epoll, events, timeout)
+	n, err := l.epollWait(events, timeout)
 	l.mu.Lock()
 	l.asleep = false
 	l.mu.Unlock()
