@@ -1,0 +1,181 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/pool"
+)
+
+// asked is a claim that nobody waits for, and how often it was told of.
+type asked struct {
+	*pool.Claim
+	times atomic.Int32
+}
+
+func (r *site) ask(what string) *asked {
+	r.t.Helper()
+	a := &asked{}
+	var err error
+	if a.Claim, err = r.Ask(what, func() { a.times.Add(1) }); err != nil {
+		r.t.Fatalf("ask for %s: %v", what, err)
+	}
+	return a
+}
+
+// take returns what Wait does for one who must not wait.
+func (a *asked) take(t *testing.T) error {
+	t.Helper()
+	began := time.Now()
+	c, err := a.Wait(t.Context())
+	if waited := time.Since(began); waited != 0 {
+		t.Errorf("waited %v, want no time", waited)
+	}
+	if err == nil && c != a.Claim {
+		t.Error("got another claim")
+	}
+	return err
+}
+
+func (a *asked) wantTold(t *testing.T, times int32) {
+	t.Helper()
+	synctest.Wait()
+	if got := a.times.Load(); got != times || a.Settled() != (times > 0) {
+		t.Fatalf("told %d times, settled %v, want %d times", got, a.Settled(), times)
+	}
+}
+
+func TestPool_AskIsSettledAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(1), &crew{})
+		a := p.ask("GET /")
+		if !a.Settled() || a.times.Load() != 0 {
+			t.Fatalf("settled %v, told %d times, want settled without a word", a.Settled(), a.times.Load())
+		}
+		if err := a.take(t); err != nil || a.ID() != "shop/1" {
+			t.Fatalf("got %v of %s, want shop/1", err, a.ID())
+		}
+		if st := p.Status(); st.Active != 1 {
+			t.Errorf("got %d active, want 1", st.Active)
+		}
+		a.Release()
+		if st := p.Status(); st.Active != 0 || st.Served != 1 || a.times.Load() != 0 {
+			t.Errorf("got %d active, %d served, told %d times", st.Active, st.Served, a.times.Load())
+		}
+	})
+}
+
+func TestPool_AskIsToldOnceInItsTurn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(1), &crew{})
+		held := p.claim("GET /slow")
+		first, waiting, last := p.ask("GET /1"), p.wait(t.Context(), "GET /2"), p.ask("GET /3")
+		first.wantTold(t, 0)
+		if got := p.Status().Queued; got != 3 {
+			t.Fatalf("got %d queued, want 3", got)
+		}
+		held.Release()
+		first.wantTold(t, 1)
+		if err := first.take(t); err != nil || len(waiting) > 0 {
+			t.Fatalf("got %v, want the worker before those who came later", err)
+		}
+		first.Release()
+		p.served(waiting).Release()
+		last.wantTold(t, 1)
+		if err := last.take(t); err != nil {
+			t.Fatal(err)
+		}
+		last.Release()
+		first.wantTold(t, 1)
+		last.wantTold(t, 1)
+	})
+}
+
+// TestPool_AskIsToldOfANewWorker tells who asked a site that sleeps, too.
+func TestPool_AskIsToldOfANewWorker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := start(t, fixed(1), &crew{delay: 4 * time.Second})
+		a := p.ask("GET /")
+		a.wantTold(t, 0)
+		time.Sleep(4 * time.Second)
+		a.wantTold(t, 1)
+		if err := a.take(t); err != nil {
+			t.Fatal(err)
+		}
+		a.Release()
+	})
+}
+
+func TestPool_AskIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := fixed(1)
+		s.Backlog = 1
+		p := settled(t, s, &crew{})
+		held, waiting := p.claim("GET /slow"), p.ask("GET /1")
+		if _, err := p.Ask("GET /2", func() { t.Error("told of what was refused") }); !errors.Is(err, pool.ErrBacklog) {
+			t.Fatalf("got %v, want %v", err, pool.ErrBacklog)
+		}
+		p.Stop()
+		waiting.wantTold(t, 1)
+		if err := waiting.take(t); !errors.Is(err, pool.ErrStopped) {
+			t.Errorf("got %v, want %v", err, pool.ErrStopped)
+		}
+		if _, err := p.Ask("GET /3", nil); !errors.Is(err, pool.ErrStopped) {
+			t.Errorf("got %v, want %v", err, pool.ErrStopped)
+		}
+		held.Release()
+		waiting.wantTold(t, 1)
+		if got := p.Status().Refused; got != 3 {
+			t.Errorf("got %d refused, want 3", got)
+		}
+	})
+}
+
+// TestPool_QueueTimeoutCountsFromAsk, whenever somebody begins to wait.
+func TestPool_QueueTimeoutCountsFromAsk(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, before := range []time.Duration{0, time.Second, 3 * time.Second, 5 * time.Second} {
+			s := fixed(1)
+			s.QueueTimeout = 3 * time.Second
+			p := settled(t, s, &crew{})
+			held := p.claim("GET /slow")
+			a, began := p.ask("GET /"), time.Now()
+			time.Sleep(before)
+			_, err := a.Wait(t.Context())
+			if took := time.Since(began); !errors.Is(err, pool.ErrQueueTimeout) || took != max(before, s.QueueTimeout) {
+				t.Errorf("waited for after %v: got %v after %v, want %v after %v", before, err, took, pool.ErrQueueTimeout, s.QueueTimeout)
+			}
+			held.Release()
+			synctest.Wait()
+			if st := p.Status(); a.times.Load() != 0 || st.Queued != 0 || st.Active != 0 || st.Refused != 1 {
+				t.Errorf("told %d times; %d queued, %d active, %d refused", a.times.Load(), st.Queued, st.Active, st.Refused)
+			}
+		}
+	})
+}
+
+// TestPool_AskedIsGivenUp as the front door does it for a client that left.
+func TestPool_AskedIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := settled(t, fixed(1), &crew{})
+		held, a, next := p.claim("GET /slow"), p.ask("GET /1"), p.ask("GET /2")
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := a.Wait(gone); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v, want %v", err, context.Canceled)
+		}
+		held.Release()
+		next.wantTold(t, 1)
+		if a.times.Load() != 0 {
+			t.Error("told of a worker after all")
+		}
+		if err := next.take(t); err != nil {
+			t.Fatal(err)
+		}
+		next.Release()
+	})
+}
