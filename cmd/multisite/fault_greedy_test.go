@@ -33,18 +33,12 @@ import os, sys, time
 kept = []
 
 def forks():
-    for made in range(150):  # each of which makes as many
+    for made in range(200):  # what is left of the machine if nothing refused it
         try:
             child = os.fork()
         except BlockingIOError:
             return b"refused after %d\n" % made
         if child == 0:
-            for _ in range(150):
-                try:
-                    if os.fork() == 0:
-                        break
-                except BlockingIOError:
-                    break
             time.sleep(1000)
             os._exit(0)
     return b"not refused\n"
@@ -157,16 +151,15 @@ func greedyLines(t *testing.T, r *running) {
 			said++
 		}
 	}
-	log := r.siteLog("subdomain1")
 	for n := range said {
-		if !strings.Contains(log, fmt.Sprintf("stdout: other%d\n", n)) {
-			t.Errorf("line %d of the other site is not in its log", n)
-		}
+		line := fmt.Sprintf("stdout: other%d\n", n)
+		eventually(t, "the other site's log to say "+line, func() bool { return strings.Contains(r.siteLog("subdomain1"), line) })
 	}
-	files, err := filepath.Glob(filepath.Join(r.dir, ".multisite/logs/greedy.log*"))
-	if err != nil || len(files) != 3 {
-		t.Errorf("log files %q, %v, want one and two that are put aside", files, err)
-	}
+	var files []string
+	eventually(t, "the flood's log to be one file and two that are put aside", func() bool { // between two renames there are fewer
+		files, _ = filepath.Glob(filepath.Join(r.dir, ".multisite/logs/greedy.log*")) // the pattern is valid
+		return len(files) == 3
+	})
 	for _, file := range files {
 		if info, err := os.Stat(file); err != nil || info.Size() > 1_000_000+70_000 {
 			t.Errorf("%s: %v, %v, want at most 1 MB and a line", file, info.Size(), err)
