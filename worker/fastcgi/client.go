@@ -24,6 +24,7 @@ type Options struct {
 	Socket     string
 	ScriptName string            // where the site is mounted; "" or "/sub"
 	Params     map[string]string // sent with every request
+	Packed     bool              // the worker is our own: it reads packed parameters, and knows Params and ScriptName
 	Stderr     func(line string) // what FCGI_STDERR records say
 }
 

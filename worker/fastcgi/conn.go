@@ -180,8 +180,7 @@ func (c *conn) appendRequest(h *wire.Head) []byte {
 func (c *conn) appendParamRecords(b []byte, h *wire.Head) []byte {
 	start := len(b)
 	b = appendHeader(b, typeParams, c.id, 0)
-	b = append(b, c.client.params...)
-	b = appendParams(b, h, c.client.opts.ScriptName)
+	b = c.appendParams(b, h)
 	n := len(b) - start - headerSize
 	if n <= maxContent {
 		b[start+4], b[start+5] = byte(n>>8), byte(n)
@@ -189,6 +188,16 @@ func (c *conn) appendParamRecords(b []byte, h *wire.Head) []byte {
 	}
 	content := append([]byte(nil), b[start+headerSize:]...)
 	return appendHeader(appendStream(b[:start], typeParams, c.id, content), typeParams, c.id, 0)
+}
+
+func (c *conn) appendParams(b []byte, h *wire.Head) []byte {
+	o := &c.client.opts
+	if o.Packed {
+		if packed, ok := appendPacked(b, h, o.ScriptName); ok {
+			return packed
+		}
+	}
+	return appendParams(append(b, c.client.params...), h, o.ScriptName)
 }
 
 // appendBody appends a body of n bytes as one STDIN record.

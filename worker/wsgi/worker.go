@@ -24,7 +24,7 @@ func (r *Runtime) client(socket string) *fastcgi.Client {
 	return fastcgi.NewClient(fastcgi.Options{
 		Socket:     socket,
 		ScriptName: strings.TrimSuffix(r.opts.Mount, "/"),
-		Params:     map[string]string{"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_SOFTWARE": "multisite"},
+		Packed:     true,
 	})
 }
 
