@@ -50,7 +50,7 @@ func (r *running) recovered(site string, deaths, connections int) {
 // their connections notice nothing.
 func TestFault_ReloadAndRestartUnseen(t *testing.T) {
 	t.Parallel()
-	r := up(t, pythonSites+"processes = 4\nthreads = 4\n"+subdomain1)
+	r := up(t, pythonSites+"processes = 4\nthreads = 4\nshutdown_timeout = \"1s\"\n"+subdomain1)
 	const clients = 16
 	long, quiet := 3*time.Second, 0*time.Second
 	if longForm() {
@@ -73,6 +73,9 @@ func TestFault_ReloadAndRestartUnseen(t *testing.T) {
 	}
 	<-time.After(quiet)
 	got := load.stop()
+	if log := r.siteLog("subdomain1"); strings.Contains(log, "request repeated") {
+		t.Errorf("a request was cut off, and repeated:\n%s", log)
+	}
 	if got.Dials != clients {
 		t.Errorf("%d connections were made for %d clients, want that each is kept", got.Dials, clients)
 	}
