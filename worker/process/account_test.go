@@ -103,3 +103,14 @@ func TestStart_WithALimitOfTasks(t *testing.T) {
 		t.Errorf("it started 100 processes: %q", lines)
 	}
 }
+
+// TestLimit_MemoryOfAnotherUsersProcess is set, or it is said what that takes: root in
+// a container is often without CAP_SYS_RESOURCE.
+func TestLimit_MemoryOfAnotherUsersProcess(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	p := startCommand(t, "exec sleep 1000", func(string) {}, Command{Account: stranger})
+	if err := p.Limit(Limits{Memory: 512 * mb}); err != nil && !strings.Contains(err.Error(), "it takes CAP_SYS_RESOURCE") {
+		t.Error(err)
+	}
+}

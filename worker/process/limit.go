@@ -57,7 +57,11 @@ func (p *Process) limitMemory(l Limits) (err error) {
 // limitData leaves the hard limit alone, so that a higher one can be set later.
 func (p *Process) limitData(bytes int64) error {
 	var r unix.Rlimit
-	if err := unix.Prlimit(p.pid, unix.RLIMIT_DATA, nil, &r); err != nil {
+	err := unix.Prlimit(p.pid, unix.RLIMIT_DATA, nil, &r)
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w: for another user's process it takes CAP_SYS_RESOURCE, or a control group that multisite may write", err)
+	}
+	if err != nil {
 		return err
 	}
 	if r.Cur = r.Max; bytes > 0 {
