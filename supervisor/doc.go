@@ -110,7 +110,8 @@
 // # State on disk
 //
 // .multisite beside sites.toml: multisite.pid (the lock is the truth, not the
-// number), control.sock, run/SITE.GENERATION/ (sockets), logs/, journal.db,
-// python/ (the embedded worker, named by its contents), spool/ (files without
-// names). Whatever a killed supervisor left there is in nobody's way.
+// number), control.sock, run/SITE.GENERATION/ (sockets), logs/ (each file put
+// aside at log_max_size), journal.db, python/ (the embedded worker, named by its
+// contents), spool/ (files without names). Whatever a killed supervisor left there
+// is in nobody's way.
 package supervisor
