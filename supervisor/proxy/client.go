@@ -231,7 +231,7 @@ func (c *client) handOverErr(err error) {
 // giveAway hands the connection over with what was read from it.
 func (c *client) giveAway(data []byte, p *pending) {
 	l := c.loop
-	h := &handed{loop: l, prefix: data, head: headSize(data)}
+	h := &handed{loop: l, prefix: data, seen: data[:len(data):len(data)]}
 	h.pending.Store(p)
 	conn, err := connOf(c.leave())
 	if err != nil { // out of descriptors: the client sees its connection end

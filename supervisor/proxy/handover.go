@@ -3,9 +3,11 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,49 +44,95 @@ func (p *pending) giveUp() {
 }
 
 // handed is a client's connection that the Loop has given to net/http. It comes
-// back to the Loop when net/http has answered one request, and has read nothing
-// of the next.
+// back to the Loop as soon as net/http has answered all that it has read of it.
 type handed struct {
 	net.Conn
-	loop *Loop
-
-	// net/http uses these one after another:
-	prefix []byte // read already
-	head   int    // the length of the first request's head; -1: not known
-	read   int64  // how much net/http has read
-	size   int64  // of the first request; 0: not known yet, -1: nor later
-	idle   bool
-
+	loop    *Loop
+	prefix  []byte // read already
+	idle    bool
+	ahead   bool // something of the next request was read
 	back    atomic.Bool
 	pending atomic.Pointer[pending]
+
+	mu sync.Mutex
+	// mu protects all below
+	read int64  // how much net/http has read
+	end  int64  // where the last request that began ends in that
+	seen []byte // what was read behind end
+	lost bool   // end is not known any more
 }
 
-func (h *handed) Read(b []byte) (n int, err error) {
-	switch {
-	case len(h.prefix) > 0:
-		n = copy(b, h.prefix)
+func (h *handed) Read(b []byte) (int, error) {
+	if len(h.prefix) > 0 {
+		n := copy(b, h.prefix)
 		h.prefix = h.prefix[n:]
-	case h.idle && h.returns():
+		h.count(b[:n], nil)
+		return n, nil
+	}
+	if h.idle && h.returns() {
 		h.back.Store(true)
 		return 0, io.EOF // net/http closes the connection now, it believes
-	default:
-		n, err = h.Conn.Read(b)
 	}
-	h.read += int64(n)
+	n, err := h.wait(b)
+	h.count(b[:n], b[:n])
 	return n, err
 }
 
-// returns tells whether all that was read has been answered, once it is idle.
-func (h *handed) returns() bool { return h.read == h.size }
-
-// begin returns what the Loop has begun of a request, once.
-func (h *handed) begin(r *http.Request) *pending {
-	if h.size == 0 {
-		h.size = -1
-		if h.head >= 0 && r.ContentLength >= 0 {
-			h.size = int64(h.head) + r.ContentLength
+// wait reads from the client. While the server is paused a connection comes back
+// instead of which nobody knows where its last request ended, if nothing of the
+// next one was read.
+func (h *handed) wait(b []byte) (n int, err error) {
+	if !h.idle {
+		n, err = h.Conn.Read(b)
+		h.ahead = h.ahead || n == 1 && len(b) == 1 // net/http listens for the end of the client, byte by byte
+		return n, err
+	}
+	for {
+		if h.loop.handed.isPaused() && !h.ahead {
+			h.back.Store(true)
+			return 0, io.EOF
+		}
+		n, err = h.Conn.Read(b)
+		h.ahead = h.ahead || n > 0
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !h.loop.handed.isPaused() {
+			return n, err
+		}
+		if h.ahead { // the pause's deadline is not its own
+			_ = h.Conn.SetReadDeadline(time.Now().Add(headerTimeout)) // a socket has deadlines
 		}
 	}
+}
+
+// count notes what was read, and the part of it that is not in seen from the start.
+func (h *handed) count(read, unseen []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	body := max(0, min(int64(len(unseen)), h.end-h.read)) // of the request that began
+	h.read += int64(len(read))
+	if h.seen = append(h.seen, unseen[body:]...); len(h.seen) > 2*maxHeader {
+		h.seen, h.lost = nil, true
+	}
+}
+
+// returns tells whether all that was read has been answered, once it is idle.
+func (h *handed) returns() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.lost && h.read == h.end
+}
+
+// begin notes where a request ends, and returns what the Loop has begun of it.
+func (h *handed) begin(r *http.Request) *pending {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	head := headSize(h.seen)
+	if head < 0 || r.ContentLength < 0 {
+		h.lost = true
+		return h.pending.Swap(nil)
+	}
+	size := int64(head) + r.ContentLength
+	h.end += size
+	h.seen = h.seen[min(size, int64(len(h.seen))):]
 	return h.pending.Swap(nil)
 }
 

@@ -22,20 +22,24 @@ const quietTick = 2 * time.Millisecond
 // the listeners and the Idle connections.
 func (s *Server) Pause(ctx context.Context) error {
 	s.loop.pause(true)
-	return s.quiet(ctx)
+	s.handed.pause(true)
+	return s.quiet(ctx, s.handed.gone)
 }
 
 // Resume undoes Pause.
-func (s *Server) Resume() { s.loop.pause(false) }
+func (s *Server) Resume() {
+	s.handed.pause(false)
+	s.loop.pause(false)
+}
 
-// quiet waits until no request is under way.
-func (s *Server) quiet(ctx context.Context) error {
+// quiet waits until the Loop has no request, and handed is true of the others.
+func (s *Server) quiet(ctx context.Context, handed func() bool) error {
 	tick := time.NewTicker(quietTick)
 	defer tick.Stop()
 	for {
 		busy := 0
 		s.loop.do(func() { busy = len(s.loop.busy) }) // then what it hands over is counted
-		if busy == 0 && s.handed.empty() {
+		if busy == 0 && handed() {
 			return nil
 		}
 		select {
@@ -100,24 +104,51 @@ func (l *Loop) do(f func()) {
 	}
 }
 
-// census is the connections of which not the Loop's thread but another goroutine
-// has a request.
+// census is the connections that the Loop's thread does not have: another goroutine
+// has a request of them, or waits for the next.
 type census struct {
-	mu   sync.Mutex
-	busy map[net.Conn]bool // mu protects it
+	mu sync.Mutex
+	// mu protects all below
+	busy   map[net.Conn]bool
+	idle   map[*handed]bool
+	paused bool
 }
 
+func newCensus() *census { return &census{busy: map[net.Conn]bool{}, idle: map[*handed]bool{}} }
+
 func (c *census) note(conn net.Conn, state http.ConnState) {
+	h, _ := conn.(*handed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if state == http.StateNew || state == http.StateActive {
+	delete(c.busy, conn)
+	delete(c.idle, h)
+	switch {
+	case state == http.StateNew || state == http.StateActive:
 		c.busy[conn] = true
-	} else {
-		delete(c.busy, conn)
+	case state == http.StateIdle && h != nil:
+		c.idle[h] = true
 	}
 }
 
-// close closes all of them.
+// pause lets those that are idle come back to the Loop.
+func (c *census) pause(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = on
+	for h := range c.idle {
+		if on {
+			_ = h.Conn.SetReadDeadline(time.Unix(1, 0)) // a socket has deadlines
+		}
+	}
+}
+
+func (c *census) isPaused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paused
+}
+
+// close closes those that have a request.
 func (c *census) close() {
 	c.mu.Lock()
 	conns := slices.Collect(maps.Keys(c.busy))
@@ -127,8 +158,16 @@ func (c *census) close() {
 	}
 }
 
-func (c *census) empty() bool {
+// quiet tells that none has a request.
+func (c *census) quiet() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.busy) == 0
+}
+
+// gone tells that there are none.
+func (c *census) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.busy) == 0 && len(c.idle) == 0
 }

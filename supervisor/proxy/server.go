@@ -10,19 +10,25 @@ import (
 	"time"
 )
 
+// maxHeader is how large the head of a request may be.
+const maxHeader = 64 << 10
+
+// headerTimeout is how long a client may take for the head of a request.
+const headerTimeout = 10 * time.Second
+
 // Server serves a Proxy on any number of listeners: a Loop, and net/http behind it.
 type Server struct {
 	loop   *Loop
 	http   *http.Server
-	handed census
+	handed *census
 	start  sync.Once
 }
 
 // NewServer returns a server for the proxy, with the limits that every client
 // meets.
 func (p *Proxy) NewServer() (*Server, error) {
-	s := &Server{http: p.newHTTPServer(), handed: census{busy: map[net.Conn]bool{}}}
-	loop, err := newLoop(p, &s.handed)
+	s := &Server{http: p.newHTTPServer(), handed: newCensus()}
+	loop, err := newLoop(p, s.handed)
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +37,7 @@ func (p *Proxy) NewServer() (*Server, error) {
 	s.http.ConnState = func(conn net.Conn, state http.ConnState) {
 		if h, ok := conn.(*handed); ok {
 			h.idle = state == http.StateIdle
+			h.ahead = h.ahead && state != http.StateActive
 			if state == http.StateIdle && h.returns() {
 				return // it is under way until the loop has it
 			}
@@ -43,9 +50,9 @@ func (p *Proxy) NewServer() (*Server, error) {
 func (p *Proxy) newHTTPServer() *http.Server {
 	return &http.Server{
 		Handler:           p,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -83,7 +90,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := s.quiet(ctx); err != nil { // what net/http has not seen yet, it would forget
+	if err := s.quiet(ctx, s.handed.quiet); err != nil { // what net/http has not seen yet, it would forget
 		return err
 	}
 	return s.http.Shutdown(ctx)

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "proxy.(*exchange)") || strings.Contains(stack, "proxy.(*spool)") {
+		if strings.Contains(stack, "proxy.(*exchange)") || strings.Contains(stack, "proxy.(*spool)") || strings.Contains(stack, "proxy.(*Loop)") {
 			os.Stderr.WriteString("left running:\n" + stack + "\n")
 			code = 1
 		}

@@ -87,8 +87,9 @@ func (r *simple) parseField(line string) bool {
 		r.Host = value
 		return ok
 	case strings.EqualFold(name, "Connection"):
-		r.last = strings.EqualFold(value, "close")
-		return r.last || strings.EqualFold(value, "keep-alive")
+		last := strings.EqualFold(value, "close")
+		r.last = r.last || last
+		return last || strings.EqualFold(value, "keep-alive")
 	case notSimple(name):
 		return false
 	case strings.Contains(name, "_"), strings.EqualFold(name, "Forwarded"), hasPrefixFold(name, "X-Forwarded-"):

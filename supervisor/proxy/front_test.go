@@ -1,0 +1,160 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/multisite/multisite/worker/wire"
+)
+
+// front is a Server on loopback, with one site at site.test.
+type front struct {
+	*Server
+	tb      testing.TB
+	crew    *crew
+	site    *Site
+	logs    *buffer
+	entries chan Entry
+	addr    string
+	served  chan error
+}
+
+// startFront serves until the test ends, and checks what is left then.
+func startFront(tb testing.TB, c *crew, o Options, change ...func(*Site)) *front {
+	tb.Helper()
+	f := &front{tb: tb, crew: c, logs: &buffer{}, entries: make(chan Entry, 4096), served: make(chan error, 1)}
+	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
+	p := New(o)
+	f.site = &Site{Name: "site", Backend: c, Asker: c, Stats: &Stats{}, Log: o.Log, Access: func(e Entry) { f.entries <- e }}
+	for _, change := range change {
+		change(f.site)
+	}
+	p.SetTable(NewTable([]Route{{Hosts: []string{"site.test"}, Mount: "/", Site: f.site}}))
+	var err error
+	if f.Server, err = p.NewServer(); err != nil {
+		tb.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f.addr = l.Addr().String()
+	go func() { f.served <- f.Serve(l) }()
+	tb.Cleanup(func() {
+		l.Close()
+		f.end()
+		c.close()
+	})
+	return f
+}
+
+// end closes the server and checks that its loop holds nothing any more.
+func (f *front) end() {
+	f.tb.Helper()
+	if err := f.Close(); err != nil {
+		f.tb.Errorf("close: %v", err)
+	}
+	if err := <-f.served; !errors.Is(err, http.ErrServerClosed) {
+		f.tb.Errorf("served until %v", err)
+	}
+	f.served <- http.ErrServerClosed
+	l := f.loop // it has ended
+	if len(l.clients)+len(l.asking)+len(l.busy)+len(l.accepting) > 0 {
+		f.tb.Errorf("left in the loop: %v, %v, %v, %v", l.clients, l.asking, l.busy, l.accepting)
+	}
+}
+
+// dial connects and sends text.
+func (f *front) dial(text string) *peer {
+	f.tb.Helper()
+	c, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	f.tb.Cleanup(func() { c.Close() })
+	p := &peer{TCPConn: c.(*net.TCPConn), tb: f.tb, br: bufio.NewReader(c)}
+	p.send(text)
+	return p
+}
+
+// get is a request that the loop answers.
+func get(uri string) string { return "GET " + uri + " HTTP/1.1\r\nHost: site.test\r\n\r\n" }
+
+func (p *peer) wantBody(want string) *http.Response {
+	p.tb.Helper()
+	resp, body := p.whole("GET")
+	if resp.StatusCode != 200 || body != want {
+		p.tb.Fatalf("got %d %.100q, want %.100q", resp.StatusCode, body, want)
+	}
+	return resp
+}
+
+// wantClosed reads to the end of the connection, where nothing must come.
+func (p *peer) wantClosed() {
+	p.tb.Helper()
+	if b, err := p.br.ReadByte(); err == nil {
+		p.tb.Errorf("got %q, want the connection closed", b)
+	}
+}
+
+// wantCounts compares how many requests the loop asked for, and net/http claimed
+// for itself.
+func (f *front) wantCounts(asked, claimed int) {
+	f.tb.Helper()
+	if a, c, ends := f.crew.counts(); a != asked || c != claimed {
+		f.tb.Errorf("got %d asked and %d claimed, want %d and %d (%s)", a, c, asked, claimed, ends)
+	}
+}
+
+// wantMine checks that the connection is the loop's: it asks for what comes. The next
+// request may be too early, and find net/http still there.
+func (f *front) wantMine(p *peer, mine bool) {
+	f.tb.Helper()
+	asked, _, _ := f.crew.counts()
+	for range 100 {
+		p.send(get("/next"))
+		p.wantBody("/next")
+		if now, _, _ := f.crew.counts(); now > asked {
+			if !mine {
+				f.tb.Error("the loop asked, want net/http to have it")
+			}
+			return
+		}
+		if !mine {
+			return
+		}
+	}
+	f.tb.Error("the connection does not come back")
+}
+
+// gated answers /slow... when it is let go, and all else at once.
+func gated() (d does, began chan string, letGo chan *wire.Answer) {
+	began, letGo = make(chan string, 1000), make(chan *wire.Answer)
+	return func(w *crewWorker, uri string) *wire.Answer {
+		if !strings.HasPrefix(uri, "/slow") {
+			return echo(w, uri)
+		}
+		began <- uri
+		if a, ok := <-letGo; ok && a != nil {
+			return a
+		}
+		return echo(w, uri)
+	}, began, letGo
+}
+
+// until waits for what nothing tells of.
+func until(tb testing.TB, what string, is func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("not %s", what)
+		}
+	}
+}
