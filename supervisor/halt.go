@@ -118,6 +118,9 @@ func (h *halt) holdRequests(ctx context.Context) bool {
 		cutting.Go(func() { h.cutDownloads(ctx, cancel) })
 	}
 	err := door.Pause(ctx)
+	if err == nil { // the last workers are just being let go
+		eachSite(h.super.all(), func(t *site) { t.pool.Outlive(ctx, 0) })
+	}
 	if err != nil && last {
 		h.super.log.Warn("requests in flight are cut", "limit", "graceful_timeout", "error", err)
 	}

@@ -143,6 +143,9 @@ func (t *site) pack(b *process.Baggage) (st siteState, err error) {
 		st.Python = &left
 	}
 	st.Pool = t.pool.HandOver()
+	for _, what := range st.Pool.Cut {
+		t.log.Warn("request cut by an upgrade", "request", what)
+	}
 	if st.Services, st.Jobs, err = t.tasks.pack(b); err != nil {
 		return st, err
 	}

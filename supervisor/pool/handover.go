@@ -19,6 +19,7 @@ type Handover struct {
 	Failed     time.Time        `json:"failed"`             // when the last one did
 	Retry      time.Time        `json:"retry"`
 	Broken     string           `json:"broken,omitempty"`
+	Cut        []string         `json:"-"` // requests that are: "GET /path"
 	Workers    []WorkerHandover `json:"workers"`
 }
 
@@ -107,6 +108,9 @@ func (p *Pool) HandOver() Handover {
 		if w.State == Ready && len(m.claims) > 0 {
 			w.State, w.Reason = Draining, ReasonRestart
 		}
+		for _, c := range m.claims {
+			h.Cut = append(h.Cut, c.what)
+		}
 		h.Workers = append(h.Workers, w)
 	}
 	return h
@@ -174,7 +178,7 @@ func (p *Pool) Outlive(ctx context.Context, age time.Duration) {
 }
 
 // lookAgain is how often Outlive looks: the end of a request wakes nobody.
-const lookAgain = 20 * time.Millisecond
+const lookAgain = 5 * time.Millisecond
 
 // claims returns the requests that run, those among them that are in only if that
 // is not nil.
