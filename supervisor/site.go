@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -71,6 +72,8 @@ func (t *site) newPool(inherited *pool.Handover) *pool.Pool {
 		Launcher:  t.current,
 		Observe:   t.observe,
 		Inherited: inherited,
+
+		Processors: runtime.GOMAXPROCS(0),
 	})
 }
 
