@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -29,6 +32,31 @@ type front struct {
 // startFront serves until the test ends, and checks what is left then.
 func startFront(tb testing.TB, c *crew, o Options, change ...func(*Site)) *front {
 	tb.Helper()
+	return startFrontOn(tb, loopback(tb, 0), c, o, change...)
+}
+
+// loopback listens. Its connections take so many bytes at once; 0: as many as usual.
+func loopback(tb testing.TB, buffer int) net.Listener {
+	tb.Helper()
+	lc := net.ListenConfig{Control: setBuffer(unix.SO_SNDBUF, buffer)}
+	l, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return l
+}
+
+func setBuffer(option, size int) func(_, _ string, c syscall.RawConn) error {
+	if size == 0 {
+		return nil
+	}
+	return func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, option, size) })
+	}
+}
+
+func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...func(*Site)) *front {
+	tb.Helper()
 	f := &front{tb: tb, crew: c, logs: &buffer{}, entries: make(chan Entry, 4096), served: make(chan error, 1)}
 	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
 	p := New(o)
@@ -39,10 +67,6 @@ func startFront(tb testing.TB, c *crew, o Options, change ...func(*Site)) *front
 	p.SetTable(NewTable([]Route{{Hosts: []string{"site.test"}, Mount: "/", Site: f.site}}))
 	var err error
 	if f.Server, err = p.NewServer(); err != nil {
-		tb.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
 		tb.Fatal(err)
 	}
 	f.addr = l.Addr().String()
@@ -157,4 +181,18 @@ func until(tb testing.TB, what string, is func() bool) {
 			tb.Fatalf("not %s", what)
 		}
 	}
+}
+
+// narrow is dial for a client that takes little at once.
+func (f *front) narrow(text string) *peer {
+	f.tb.Helper()
+	d := net.Dialer{Control: setBuffer(unix.SO_RCVBUF, 2048)}
+	c, err := d.DialContext(f.tb.Context(), "tcp", f.addr)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	f.tb.Cleanup(func() { c.Close() })
+	p := &peer{TCPConn: c.(*net.TCPConn), tb: f.tb, br: bufio.NewReader(c)}
+	p.send(text)
+	return p
 }
