@@ -62,7 +62,7 @@ func (s *Supervisor) findSuccessor(ctx context.Context, path string) (*successor
 		return nil, refused(reasonOf(err))
 	}
 	n := &successor{file: file}
-	if n.Takeover, err = s.ask(ctx, n.path()); err != nil {
+	if n.Takeover, err = s.ask(ctx, n.path(), path); err != nil {
 		file.Close()
 		return nil, refused(reasonOf(err))
 	}
@@ -89,8 +89,8 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// ask runs a program with the arguments that make it print its Takeover.
-func (s *Supervisor) ask(ctx context.Context, program string) (t Takeover, err error) {
+// ask runs a program, by its name, with the arguments that make it print its Takeover.
+func (s *Supervisor) ask(ctx context.Context, program, name string) (t Takeover, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("it does not answer within %v", askTime))
 	defer cancel()
 	var lines []string // all are there when the process is done
@@ -103,7 +103,7 @@ func (s *Supervisor) ask(ctx context.Context, program string) (t Takeover, err e
 		return t, err
 	}
 	p, err := process.Start(process.Command{
-		Path: program, Args: append([]string{s.args[0]}, s.takeover...), Env: os.Environ(), Dir: dir, Output: output,
+		Path: program, Args: append([]string{name}, s.takeover...), Env: os.Environ(), Dir: dir, Output: output,
 	})
 	if err != nil {
 		return t, err

@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 			endWithTest()
 			loader()
 		},
+		"stranger": stranger,
+		"crasher":  crasher,
 	})
 }
 
