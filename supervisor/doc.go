@@ -80,6 +80,41 @@
 // decided by comparing the files with those that the workers run. The service
 // manager is told of each, of the start and of the end (systemd).
 //
+// # Upgrade
+//
+// multisite upgrade (or SIGUSR2) lets another program take our place in the same
+// process (execve), in this order:
+//
+//  1. The other program is run as a child, `multisite takeover`. It reads sites.toml,
+//     writes what it will need, and says which version of the handover it
+//     understands (takeover.go). If anything is wrong nothing has happened.
+//  2. halt waits, while all goes on, for what takes long: rolls, launches, requests.
+//     Then the front door pauses: who connects or asks waits. If what runs has not
+//     ended after 0.3 s the pause is given up and tried again later; only after
+//     graceful_timeout is anything cut. Launches are given up, and no process is
+//     started or reaped any more.
+//  3. What must live is packed (process.Baggage): copies of all descriptors, without
+//     FD_CLOEXEC for the exec alone, and a JSON in a file without a name that tells
+//     what they are (handover.go). SIGTERM and the like wait, blocked.
+//  4. The new image takes it out (inherit.go): each process by its pid, as it is still
+//     our child and nobody else has waited for it; the pipe of its output with the
+//     half line that was read of it; zygotes with their control sockets, between two
+//     commands; pools, services and cron entries with their counters; listeners, the
+//     lock, and the clients' connections, which the front door reads on. Connections
+//     to workers are simply made anew. Whoever asked is answered by the new image, on
+//     the connection that the old one accepted.
+//
+// A child gets its PDEATHSIG when the thread that started it ends, and execve ends
+// all threads but the main one. So the main thread starts every process
+// (process.ServeMain), and main locks it for that: the only init there is.
+//
+// What can not be taken over is replaced, as if it had died. Where sites.toml says
+// other things by then the new image does as a start would: sites come and go, and
+// workers that were launched with other settings are rolled. Go workers lose their
+// control connection, whose multiplexer has a state nobody can be left, and are told
+// to end by SIGTERM alone. Code of another version in workers and zygotes is not
+// replaced: handoverVersion grows when a new supervisor could not drive it.
+//
 // # Memory
 //
 // worker/wsgi tells how forking keeps pages shared and what makes it safe. The
