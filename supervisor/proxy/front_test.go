@@ -196,3 +196,21 @@ func (f *front) narrow(text string) *peer {
 	p.send(text)
 	return p
 }
+
+// tcpPair is both ends of a connection.
+func tcpPair(tb testing.TB) (near, far *net.TCPConn) {
+	tb.Helper()
+	l := loopback(tb, 0)
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { c.Close() })
+	accepted, err := l.Accept()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { accepted.Close() })
+	return accepted.(*net.TCPConn), c.(*net.TCPConn)
+}

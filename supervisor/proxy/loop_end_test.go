@@ -1,0 +1,225 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/multisite/multisite/worker/wire"
+)
+
+// TestServer_Shutdown answers what is under way, and ends the rest.
+func TestServer_Shutdown(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 3, d), Options{})
+	idle, fresh, long := f.dial(get("/idle")), f.dial(""), f.dial(get("/slow/long"))
+	idle.wantBody("/idle")
+	<-began
+	until(t, "handed over", func() bool { return !f.handed.quiet() })
+	quick := f.dial(get("/slow/quick"))
+	<-began
+	ended := make(chan error)
+	go func() { ended <- f.Shutdown(t.Context()) }()
+	idle.wantClosed()
+	fresh.wantClosed()
+	select {
+	case err := <-ended:
+		t.Fatalf("ended (%v) with requests under way", err)
+	default:
+	}
+	letGo <- nil
+	letGo <- nil
+	for p, uri := range map[*peer]string{quick: "/slow/quick", long: "/slow/long"} {
+		if resp := p.wantBody(uri); !resp.Close {
+			t.Errorf("%s: got no Connection: close", uri)
+		}
+		p.wantClosed()
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := <-f.served; !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("served until %v", err)
+	}
+	f.served <- http.ErrServerClosed
+}
+
+// TestServer_ShutdownWaitsForSlowClients, who have an answer but not all of it.
+func TestServer_ShutdownWaitsForSlowClients(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("0123456789", 9000)
+	f := startFrontOn(t, loopback(t, 4096), newCrew(t, 1, func(*crewWorker, string) *wire.Answer {
+		return &wire.Answer{Status: 200, Body: []byte(large)}
+	}), Options{})
+	p := f.narrow(get("/"))
+	until(t, "handed to a goroutine", func() bool { return !f.handed.quiet() })
+	ended := make(chan error, 1)
+	go func() { ended <- f.Shutdown(t.Context()) }()
+	<-f.loop.ended
+	over, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("looked"))
+	if err := f.quiet(over, f.handed.quiet); err == nil || len(ended) > 0 {
+		t.Error("the client is forgotten")
+	}
+	p.wantBody(large)
+	p.wantClosed()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServer_ShutdownGivesUp(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	p := f.dial(get("/slow"))
+	<-began
+	ctx, cancel := context.WithTimeout(t.Context(), 3*youngest) // it is in the loop first, then handed over
+	defer cancel()
+	if err := f.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	letGo <- nil
+	p.wantBody("/slow")
+}
+
+// TestServer_Close ends everything. The front checks that all claims came to an end.
+func TestServer_Close(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 2, d), Options{})
+	peers := []*peer{f.dial(""), f.dial("GET / HT"), f.dial(get("/slow/long"))}
+	<-began
+	until(t, "handed over", func() bool { return !f.handed.quiet() })
+	peers = append(peers, f.dial(get("/slow/quick")))
+	<-began
+	peers = append(peers, f.dial(get("/queued")))
+	until(t, "queued", func() bool { return f.crew.queued() == 1 })
+	closed := make(chan bool)
+	go func() {
+		defer close(closed)
+		f.end()
+	}()
+	for _, p := range peers {
+		p.wantClosed()
+	}
+	<-closed
+	close(letGo)
+	until(t, "over", func() bool {
+		_, _, ends := f.crew.counts()
+		return f.crew.queued() == 0 && !slices.Contains(strings.Split(ends, ", "), "")
+	})
+}
+
+func TestServer_NeverServed(t *testing.T) {
+	t.Parallel()
+	for _, end := range []func(*Server) error{(*Server).Close, func(s *Server) error { return s.Shutdown(t.Context()) }} {
+		s, err := New(Options{}).NewServer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := end(s); err != nil {
+			t.Error(err)
+		}
+		if err := s.Serve(loopback(t, 0)); !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("got %v, want %v", err, http.ErrServerClosed)
+		}
+	}
+}
+
+// TestHanded_IsRefused by net/http, though the loop had begun it: the worker is let
+// go, and once.
+func TestHanded_IsRefused(t *testing.T) {
+	t.Parallel()
+	f := startFront(t, newCrew(t, 1, echo), Options{})
+	a, err := f.crew.Ask("GET /", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := tcpPair(t)
+	h := &handed{Conn: near, loop: f.loop, prefix: []byte("no HTTP\r\n\r\n")}
+	h.pending.Store(&pending{site: f.site, asked: a})
+	f.loop.handover.put(h)
+	p := &peer{TCPConn: far, tb: t, br: bufio.NewReader(far)}
+	if resp := p.answer("GET"); resp.StatusCode != 400 {
+		t.Errorf("got %d", resp.StatusCode)
+	}
+	until(t, "given up", func() bool { _, _, ends := f.crew.counts(); return ends == "broken" })
+	if err := h.Close(); err == nil {
+		t.Error("it was open")
+	}
+	f.wantCounts(1, 0)
+}
+
+// TestLoop_LeavesNothing runs alone, to count descriptors and goroutines.
+func TestLoop_LeavesNothing(t *testing.T) {
+	before, goroutines := descriptors(t), runtime.NumGoroutine()
+	t.Run("all kinds", func(t *testing.T) {
+		d, began, letGo := gated()
+		f := startFront(t, newCrew(t, 4, d), Options{})
+		for range 20 {
+			leaving, staying, post := f.dial(get("/slow")), f.dial(get("/a")), f.dial("POST /b HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1\r\n\r\nx")
+			staying.wantBody("/a")
+			post.wantBody("/b")
+			f.wantMine(post, true)
+			<-began
+			leaving.Close()
+			letGo <- nil
+			post.Close()
+			staying.Close()
+		}
+		close(letGo)
+	})
+	until(t, "all ended", func() bool { return descriptors(t) <= before && runtime.NumGoroutine() <= goroutines })
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// TestLoop_ClosesIdleConnections, but those only.
+func TestLoop_ClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 2, d), Options{})
+	idle, fresh, busy := f.dial(get("/idle")), f.dial(""), f.dial(get("/slow"))
+	idle.wantBody("/idle")
+	<-began
+	until(t, "accepted", func() bool { return f.clients() >= 2 })
+	look := func(ahead time.Duration) {
+		f.loop.do(func() {
+			f.loop.looked, f.loop.swept = time.Time{}, time.Time{}
+			f.loop.lookAround(time.Now().Add(ahead))
+		})
+	}
+	look(idleTimeout - time.Minute)
+	if n := f.clients(); n != 2 {
+		t.Fatalf("got %d connections, want the idle ones", n)
+	}
+	look(idleTimeout + time.Second)
+	idle.wantClosed()
+	fresh.wantClosed()
+	letGo <- nil
+	busy.wantBody("/slow")
+	f.wantMine(busy, true)
+}
+
+// clients is the number of connections that the loop has.
+func (f *front) clients() (n int) {
+	f.loop.do(func() { n = len(f.loop.clients) })
+	return n
+}
