@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"bufio"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"net/textproto"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestParseSimple(t *testing.T) {
+	t.Parallel()
+	const host = "Host: a\r\n"
+	line := func(uri string) string { return "GET " + uri + " HTTP/1.1\r\n" + host + "\r\n" }
+	head := func(lines string) string { return "GET / HTTP/1.1\r\n" + lines + "\r\n" }
+	many := ""
+	for i := range simpleFields {
+		many += "X-" + string(rune('A'+i/26)) + string(rune('A'+i%26)) + ": y\r\n"
+	}
+	tests := map[string]struct {
+		data string
+		ok   bool
+	}{
+		"plain":                          {line("/"), true},
+		"query":                          {line("/a/b?c=%20&d=?"), true},
+		"empty query":                    {line("/?"), true},
+		"HEAD":                           {"HEAD / HTTP/1.1\r\n" + host + "\r\n", true},
+		"no header but Host":             {head(host), true},
+		"odd but right path":             {line(`/a"<>\^{|}~;:@!$&'()*+,=-._[]`), true},
+		"spaces around values":           {head("Host: \ta\t \r\nX-A:b\r\n"), true},
+		"latin-1 and tab in a value":     {head(host + "X-A: Andr\xe9\tb\r\n"), true},
+		"empty value":                    {head(host + "X-A:\r\n"), true},
+		"keep-alive":                     {head(host + "connection: Keep-Alive\r\n"), true},
+		"close":                          {head(host + "Connection: close\r\n"), true},
+		"forwarded twice":                {head(host + "X-Forwarded-For: a\r\nX-Forwarded-For: b\r\n"), true},
+		"underscore twice":               {head(host + "X_A: a\r\nX_A: b\r\n"), true},
+		"most fields":                    {head(host + many), true},
+		"one field more":                 {head(host + many + "X-Last: a\r\n"), false},
+		"nothing":                        {"", false},
+		"an empty line":                  {"\r\n\r\n", false},
+		"half a head":                    {"GET / HTTP/1.1\r\nHost: a\r\n", false},
+		"a byte more":                    {line("/") + "x", false},
+		"two requests":                   {line("/") + line("/"), false},
+		"a body":                         {"GET / HTTP/1.1\r\nHost: a\r\n\r\nb\r\n\r\n", false},
+		"too large":                      {head(host + "X-A: " + strings.Repeat("a", simpleHead) + "\r\n"), false},
+		"POST":                           {"POST / HTTP/1.1\r\n" + host + "\r\n", false},
+		"get":                            {"get / HTTP/1.1\r\n" + host + "\r\n", false},
+		"HTTP/1.0":                       {"GET / HTTP/1.0\r\n" + host + "\r\n", false},
+		"HTTP/0.9":                       {"GET /\r\n" + host + "\r\n", false},
+		"http/1.1":                       {"GET / http/1.1\r\n" + host + "\r\n", false},
+		"two spaces":                     {"GET  / HTTP/1.1\r\n" + host + "\r\n", false},
+		"space at the end":               {"GET / HTTP/1.1 \r\n" + host + "\r\n", false},
+		"space in the path":              {line("/a b"), false},
+		"percent in the path":            {line("/a%20b"), false},
+		"fragment":                       {line("/a#b"), false},
+		"control character in the path":  {line("/a\x01"), false},
+		"DEL in the path":                {line("/a\x7f"), false},
+		"latin-1 in the path":            {line("/a\xe9"), false},
+		"no slash":                       {line("a"), false},
+		"star":                           {line("*"), false},
+		"two slashes":                    {line("//a/b"), false},
+		"absolute":                       {line("http://a/"), false},
+		"query without a path":           {line("?a"), false},
+		"no Host":                        {head("X-A: b\r\n"), false},
+		"an empty Host":                  {head("Host:\r\n"), false},
+		"two Hosts":                      {head("Host: a\r\nHost: a\r\n"), false},
+		"two Hosts, the first one empty": {head("Host:\r\nHost: a\r\n"), false},
+		"two Hosts, the last one empty":  {head("Host: a\r\nHost:\r\n"), false},
+		"header twice":                   {head(host + "X-A: a\r\nx-a: b\r\n"), false},
+		"Content-Length":                 {head(host + "content-length: 0\r\n"), false},
+		"Transfer-Encoding":              {head(host + "Transfer-Encoding: chunked\r\n"), false},
+		"Expect":                         {head(host + "Expect: 100-continue\r\n"), false},
+		"Upgrade":                        {head(host + "Upgrade: websocket\r\n"), false},
+		"TE":                             {head(host + "TE: trailers\r\n"), false},
+		"Trailer":                        {head(host + "Trailer: X-A\r\n"), false},
+		"Keep-Alive":                     {head(host + "Keep-Alive: 5\r\n"), false},
+		"Proxy-Connection":               {head(host + "Proxy-Connection: keep-alive\r\n"), false},
+		"Proxy-Authorization":            {head(host + "Proxy-Authorization: a\r\n"), false},
+		"Pragma":                         {head(host + "Pragma: no-cache\r\n"), false},
+		"Connection: X-A":                {head(host + "Connection: X-A\r\n"), false},
+		"Connection: keep-alive, X-A":    {head(host + "Connection: keep-alive, X-A\r\n"), false},
+		"no colon":                       {head(host + "X-A\r\n"), false},
+		"no name":                        {head(host + ": a\r\n"), false},
+		"space in a name":                {head(host + "X A: a\r\n"), false},
+		"space before the colon":         {head(host + "X-A : a\r\n"), false},
+		"continued line":                 {head(host + "X-A: a\r\n b\r\n"), false},
+		"LF in a value":                  {head(host + "X-A: a\nX-B: b\r\n"), false},
+		"CR in a value":                  {head(host + "X-A: a\rb\r\n"), false},
+		"NUL in a value":                 {head(host + "X-A: a\x00b\r\n"), false},
+		"lines end with LF":              {"GET / HTTP/1.1\nHost: a\n\n", false},
+	}
+	for name, test := range tests {
+		if _, ok := parseSimple([]byte(test.data)); ok != test.ok {
+			t.Errorf("%s: got %v, want %v", name, ok, test.ok)
+		}
+	}
+}
+
+func TestParseSimple_Reads(t *testing.T) {
+	t.Parallel()
+	r, ok := parseSimple([]byte("HEAD /a/b?c=d?e HTTP/1.1\r\nHost: A.test:80\r\nReferer: /from\r\nuser-agent: me\r\nx-forwarded-for: no\r\n" +
+		"X_A: no\r\nForwarded: no\r\nConnection: close\r\nX-A: b \r\n\r\n"))
+	want := [][2]string{{"Referer", "/from"}, {"user-agent", "me"}, {"X-A", "b"}}
+	if !ok || r.Method != "HEAD" || r.URI != "/a/b?c=d?e" || r.Path != "/a/b" || r.Query != "c=d?e" || r.Proto != "HTTP/1.1" || r.Host != "A.test:80" ||
+		r.Scheme != "http" || r.Length != -1 || !reflect.DeepEqual(r.Fields, want) {
+		t.Errorf("got %+v", r.Head)
+	}
+	if r.line != "HEAD /a/b?c=d?e HTTP/1.1" || r.what() != "HEAD /a/b?c=d?e" || r.referer != "/from" || r.agent != "me" || !r.last {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// FuzzSimple: what parseSimple accepts, net/http accepts too, as one whole request,
+// and understands it the same.
+func FuzzSimple(f *testing.F) {
+	for _, seed := range [][4]string{
+		{"/", "a", "X-A", "b"}, {"/a?b", "a:80", "Connection", "close"}, {"/a;b:c@d?%zz", "[::1]:80", "User-Agent", "\xe9\t"},
+		{"/[]\"<>", "a_b.C.", "X-Forwarded-For", "a"}, {"/?", "a", "A_B", "c"}, {"/", "a", "Pragma", "no-cache"},
+		{"/ HTTP/1.1\r\nHost:", "a", "Connection", "close\r\nconnection: keep-alive"}, {"/", "", "Host", "a"},
+		{"/", "a", "X-A", "b\r\nCookie: c=d\r\nExpect: a"}, {"/", "a", "Transfer-Encoding", "chunked\r\nContent-Length: 0"},
+	} {
+		f.Add(seed[0], seed[1], seed[2], seed[3])
+	}
+	requests := make(chan *http.Request, 2)
+	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	s := New(Options{}).newHTTPServer()
+	s.ErrorLog = log.New(io.Discard, "", 0)
+	s.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r })
+	go s.Serve(l)
+	f.Cleanup(func() { close(l.done); s.Close() })
+	f.Fuzz(func(t *testing.T, uri, host, name, value string) {
+		data := []byte("GET " + uri + " HTTP/1.1\r\nHost: " + host + "\r\n" + name + ": " + value + "\r\n\r\n")
+		r, ok := parseSimple(data)
+		if _, err := NormalizeHost(r.Host); !ok || err != nil {
+			return
+		}
+		client, conn := net.Pipe()
+		defer client.Close()
+		l.conns <- conn
+		go client.Write(data) // ends with the connection
+		resp, err := http.ReadResponse(bufio.NewReader(client), &http.Request{Method: r.Method})
+		if err != nil || resp.StatusCode != 200 || resp.Close != r.last {
+			t.Fatalf("net/http does not accept it, or closes another way (%v): %v, %v", r.last, resp, err)
+		}
+		compareSimple(t, &r, <-requests)
+	})
+}
+
+func compareSimple(t *testing.T, r *simple, want *http.Request) {
+	t.Helper()
+	want.RemoteAddr = "192.0.2.1:1234"
+	scheme := clientOf(want, nil)
+	stripHop(want.Header)
+	if r.Method != want.Method || r.URI != want.RequestURI || r.Path != want.URL.Path || r.Query != want.URL.RawQuery || r.Host != want.Host ||
+		r.Proto != want.Proto || r.Scheme != scheme || want.ContentLength != 0 {
+		t.Errorf("got  %+v\nwant %+v", r.Head, want)
+	}
+	got := http.Header{}
+	for _, f := range r.Fields {
+		got.Add(textproto.CanonicalMIMEHeaderKey(f[0]), f[1])
+	}
+	if !maps.EqualFunc(got, want.Header, func(a, b []string) bool { return reflect.DeepEqual(a, b) }) {
+		t.Errorf("got  %v\nwant %v", got, want.Header)
+	}
+	if r.referer != want.Referer() || r.agent != want.UserAgent() {
+		t.Errorf("got %q and %q", r.referer, r.agent)
+	}
+}
