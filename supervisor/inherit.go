@@ -191,7 +191,7 @@ func (s *Supervisor) endGoneSites() {
 		if there[name] {
 			continue
 		}
-		s.log.Warn("site ends: it is not in sites.toml any more", "site", name)
+		s.log.Warn("site ends", "site", name)
 		for _, w := range st.Workers {
 			s.end(w.process(), grace)
 		}

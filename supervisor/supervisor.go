@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -152,35 +151,6 @@ func (s *Supervisor) open(o Options) (err error) {
 		return err
 	}
 	s.control = control.NewServer(s.calls, s, s.calls.connState)
-	return nil
-}
-
-// makeSites makes the sites of sites.toml, with what an upgrade has left of them.
-func (s *Supervisor) makeSites() error {
-	var fresh []*generation
-	look := s.lookAtCode()
-	for _, cfg := range s.cfg.Sites {
-		if s.inherited != nil {
-			if st, left := s.inherited.sites[cfg.Name]; left {
-				t, err := s.inheritSite(cfg, st)
-				if err != nil {
-					return fmt.Errorf("site %s: %w", cfg.Name, err)
-				}
-				s.sites = append(s.sites, t)
-				continue
-			}
-		}
-		t, err := s.newSite(cfg, look)
-		if err != nil {
-			return fmt.Errorf("site %s: %w", cfg.Name, err)
-		}
-		s.sites = append(s.sites, t)
-		fresh = append(fresh, t.current)
-	}
-	joinProjects(fresh, s.log)
-	if s.inherited != nil {
-		s.endGoneSites()
-	}
 	return nil
 }
 

@@ -51,12 +51,14 @@ type successor struct {
 
 func (n *successor) path() string { return fmt.Sprintf("/proc/self/fd/%d", n.file.Fd()) }
 
+func refusal(path, reason string) error {
+	return &control.Error{Message: fmt.Sprintf("%s can not take over: %s; nothing has changed", path, reason)}
+}
+
 // findSuccessor asks a program whether it can take over. Why it can not is an error
 // for whoever wants it to.
 func (s *Supervisor) findSuccessor(ctx context.Context, path string) (*successor, error) {
-	refused := func(reason string) error {
-		return &control.Error{Message: fmt.Sprintf("%s can not take over: %s; nothing has changed", path, reason)}
-	}
+	refused := func(reason string) error { return refusal(path, reason) }
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, refused(reasonOf(err))

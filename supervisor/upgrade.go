@@ -33,7 +33,7 @@ func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.C
 	defer func() { resumed(s.outline()) }()
 	err = s.upgradeTo(ctx, next, caller)
 	s.log.Error("upgrade failed", "program", path, "error", err)
-	return err
+	return refusal(path, reasonOf(err))
 }
 
 // UpgradeAndLog is Upgrade for when nobody waits for the answer, by the program

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		},
 		"stranger": stranger,
 		"crasher":  crasher,
+		"vanisher": vanisher,
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,6 +24,59 @@ func stranger() {
 
 // crasher is a program that gets no further.
 func crasher() { panic("at once") }
+
+// vanisher is a program that can take over, but can not be run any more then.
+func vanisher() {
+	code := run(context.Background(), os.Args[1:])
+	if err := os.Chmod(os.Args[0], 0o600); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// TestUpgrade_ExecFails: in the very last moment. Everything goes on as it was.
+func TestUpgrade_ExecFails(t *testing.T) {
+	t.Parallel()
+	r := upgradable(t)
+	program := filepath.Join(r.dir, "vanisher")
+	b, err := os.ReadFile(lookPath(t, "vanisher"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, b, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.upgrade() // what was inherited is left again
+	before := r.possessions()
+	const clients = 4
+	load := r.startLoad(host1, clients, "", "/hello/", "/probe/sleep/?ms=20")
+	for range 3 {
+		if err := os.Chmod(program, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		_, err = control.NewClient(filepath.Join(r.dir, ".multisite")).Upgrade(t.Context(), program)
+		if want := program + " can not take over: permission denied; nothing has changed"; err == nil || err.Error() != want {
+			t.Fatalf("got  %v\nwant %s", err, want)
+		}
+		if now := r.possessions(); !maps.Equal(now, before) {
+			t.Fatalf("processes\n%v\nwere\n%v", now, before)
+		}
+	}
+	r.must("scale", "subdomain1", "4")
+	r.must("scale", "hello", "1")
+	kill(t, r.site("subdomain1").Services[0].PID)
+	eventually(t, "the service to be started again", func() bool {
+		s := r.site("subdomain1").Services[0]
+		return s.State == "running" && s.Restarts == 1
+	})
+	r.upgrade()
+	if got := load.stop(); got.Dials != clients {
+		t.Errorf("%d connections were made for %d clients, want that each is kept", got.Dials, clients)
+	}
+	if got := r.site("hello").LastExit; !strings.Contains(got, ": scale, exit status 0, ") {
+		t.Errorf("the last end of a worker: %q", got)
+	}
+}
 
 // TestUpgrade_Refused: what can not take over is refused in one line, and nothing
 // has changed.
