@@ -92,11 +92,17 @@ type walk struct {
 	*running
 	random *rand.Rand
 	want   map[string]int // processes that sites were scaled to
-	killed map[string]int64
+	killed map[string]death
 	calls  sync.WaitGroup
 	places chan struct{} // for calls that go on
 	steps  int
 	done   map[string]int
+}
+
+// death is the last one of a worker of a site.
+type death struct {
+	at       time.Time
+	requests int64 // that the site had answered
 }
 
 func newWalk(t *testing.T, random *rand.Rand) *walk {
@@ -107,11 +113,14 @@ func newWalk(t *testing.T, random *rand.Rand) *walk {
 	r.start()
 	w := &walk{
 		running: r, random: random, want: map[string]int{"forked": 2, "program": 2},
-		killed: map[string]int64{}, places: make(chan struct{}, 3), done: map[string]int{},
+		killed: map[string]death{}, places: make(chan struct{}, 3), done: map[string]int{},
 	}
 	t.Cleanup(func() {
-		if !r.hasEnded() {
+		switch {
+		case !r.hasEnded():
 			r.finish()
+		case t.Failed():
+			t.Log(r.log.String())
 		}
 	})
 	return w
@@ -174,10 +183,13 @@ func (w *walk) edit() {
 	}
 }
 
-// kill ends a worker of a site, but not two in a row that may have had the same request.
+// kill ends a worker of a site, but not two in a row that may have had the same
+// request: it is sent twice at most.
 func (w *walk) kill(site string) {
 	s := w.site(site)
-	if site != "sleepy" && s.Requests.Total < w.killed[site] || len(s.Workers) == 0 {
+	last := w.killed[site]
+	again := site == "sleepy" || s.Requests.Total > last.requests+4*walkers // each connection has had answers
+	if time.Since(last.at) < time.Second || !again || len(s.Workers) == 0 {
 		return
 	}
 	victim := s.Workers[w.random.IntN(len(s.Workers))]
@@ -185,7 +197,7 @@ func (w *walk) kill(site string) {
 		return
 	}
 	w.did("kill")
-	w.killed[site] = s.Requests.Total + 4*walkers
+	w.killed[site] = death{time.Now(), s.Requests.Total}
 	_ = syscall.Kill(victim.PID, syscall.SIGKILL) // it may just have ended
 }
 
