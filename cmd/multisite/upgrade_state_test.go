@@ -118,3 +118,28 @@ func TestUpgrade_Detached(t *testing.T) {
 	}
 	checkNothingLeft(t, dir)
 }
+
+// TestUpgrade_LogsAreFollowed: who reads along reads on, until the supervisor goes down.
+func TestUpgrade_LogsAreFollowed(t *testing.T) {
+	t.Parallel()
+	r := &running{t: t, dir: newDir(t, notifiedSites), out: &screen{}, log: &screen{}}
+	r.start()
+	lines := &screen{}
+	cmd := command(t, r.dir, "multisite", "logs", "-f", "subdomain1")
+	cmd.Stdout, cmd.Stderr = lines, lines
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first lines", func() bool { return strings.Contains(lines.String(), "worker ready") })
+	for range 2 {
+		r.upgrade()
+	}
+	eventually(t, "new lines", func() bool {
+		r.must("restart", "subdomain1")
+		return strings.Contains(lines.String(), "reason=restart")
+	})
+	r.finish()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("logs -f: %v\n%s", err, lines.String())
+	}
+}

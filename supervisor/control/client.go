@@ -67,8 +67,20 @@ func (c *Client) Down(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/down", nil, nil)
 }
 
-// Logs copies log lines to w.
+// Logs copies log lines to w. Who follows goes on after an upgrade; what is said in
+// that moment is only in the files.
 func (c *Client) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
+	err := c.copyLogs(ctx, q, w)
+	for q.Follow && ctx.Err() == nil && (err == nil || errors.Is(err, io.ErrUnexpectedEOF)) {
+		q.Lines = 0
+		if err = c.copyLogs(ctx, q, w); errors.Is(err, ErrNotRunning) {
+			return nil
+		}
+	}
+	return err
+}
+
+func (c *Client) copyLogs(ctx context.Context, q LogQuery, w io.Writer) error {
 	values := url.Values{"site": {q.Site}, "lines": {strconv.Itoa(q.Lines)}, "follow": {strconv.FormatBool(q.Follow)}}
 	resp, err := c.do(ctx, http.MethodGet, "/v1/logs?"+values.Encode(), nil)
 	if err != nil {
