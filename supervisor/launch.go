@@ -78,6 +78,7 @@ type generation struct {
 	launcher
 	cfg     *config.Site
 	code    codeTree // as it was before the first worker was launched
+	untried bool     // its site sleeps, and shall not be woken to try it
 	sockets string
 	python  *wsgi.Runtime  // nil for a Go site
 	program *goapp.Runtime // of a Go site

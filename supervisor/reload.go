@@ -224,6 +224,7 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 			return err
 		}
 	}
+	leaveAsleep(changes, next)
 	joinProjects(generations, s.log)
 	s.setConfig(cfg)
 	newRules := s.logs.setRules(cfg.LogMaxSize, cfg.LogKeep)
@@ -241,7 +242,11 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 	}
 	wg.Wait()
 	for i, ch := range changes {
-		fmt.Fprintln(w, describeChange(ch, changes[i].site, results[i]))
+		line := describeChange(ch, changes[i].site, results[i])
+		if next[i] != nil && next[i].untried {
+			line += ", not tried: it sleeps"
+		}
+		fmt.Fprintln(w, line)
 	}
 	if newRules {
 		fmt.Fprintln(w, "log_max_size, log_keep changed")
@@ -249,6 +254,23 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 		fmt.Fprintln(w, "nothing has changed")
 	}
 	return firstError(results)
+}
+
+// mostTriedAsleep is how many sleeping sites are woken to try their new code: for
+// hundreds it would take minutes, and as many processes.
+const mostTriedAsleep = 8
+
+// leaveAsleep marks the next generations of sleeping sites that are too many to try.
+func leaveAsleep(changes []change, next []*generation) {
+	var asleep []*generation
+	for i, ch := range changes {
+		if next[i] != nil && ch.site.pool.Status().State == pool.SiteSleeping {
+			asleep = append(asleep, next[i])
+		}
+	}
+	for _, g := range asleep {
+		g.untried = len(asleep) > mostTriedAsleep
+	}
 }
 
 // applyLive applies what needs no worker, before the front door is told.

@@ -189,7 +189,10 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) e
 		next.close()
 		return context.Cause(ctx)
 	}
-	err := t.pool.Roll(ctx, next, reason)
+	var err error
+	if next.untried = next.untried && t.pool.Switch(next, reason); !next.untried {
+		err = t.pool.Roll(ctx, next, reason)
+	}
 	t.mu.Lock()
 	spent := []*generation{next}
 	rolled := t.pool.Launcher() == pool.Launcher(next)

@@ -23,6 +23,19 @@ func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
 	return p.Settled(ctx)
 }
 
+// Switch makes l what a site that sleeps will be launched from, without a trial.
+// False: it does not sleep.
+func (p *Pool) Switch(l Launcher, reason Reason) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped || p.desired > 0 || len(p.members) > 0 || p.next != nil {
+		return false
+	}
+	p.switchLocked(&release{generation: p.current.generation + 1, launcher: l, reason: reason})
+	p.changedLocked()
+	return true
+}
+
 // Launcher returns what new workers are launched from.
 func (p *Pool) Launcher() Launcher {
 	p.mu.Lock()

@@ -182,3 +182,23 @@ func TestPool_RollWhileAnOldWorkerStarts(t *testing.T) {
 		}
 	})
 }
+
+func TestPool_SwitchOfASleepingSiteStartsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old, young := &crew{}, &crew{}
+		p := settled(t, between(0, 2), old)
+		if !p.Switch(young, pool.ReasonReload) || p.Status().Generation != 2 {
+			t.Error("not switched")
+		}
+		if young.launched() != 0 {
+			t.Errorf("%d launches", young.launched())
+		}
+		p.served(p.wait(t.Context(), "GET /")).Release()
+		if old.launched() != 0 || young.launched() != 1 {
+			t.Errorf("woken by %d old and %d new launches, want 0, 1", old.launched(), young.launched())
+		}
+		if p.Switch(old, pool.ReasonReload) {
+			t.Error("switched while it is awake")
+		}
+	})
+}
