@@ -28,8 +28,8 @@ type Baggage struct {
 	undo []func()
 }
 
-// luggageTag is what the descriptor of stateEnv holds.
-type luggageTag struct {
+// baggageTag is what the descriptor of stateEnv holds.
+type baggageTag struct {
 	FDs   []int           `json:"fds"`
 	State json.RawMessage `json:"state"`
 }
@@ -117,7 +117,7 @@ func (b *Baggage) seal(state any) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	if text, err = json.Marshal(luggageTag{b.fds, text}); err != nil {
+	if text, err = json.Marshal(baggageTag{b.fds, text}); err != nil {
 		return -1, err
 	}
 	if fd, err = unix.MemfdCreate("multisite handover", unix.MFD_CLOEXEC); err != nil {
@@ -162,7 +162,7 @@ func Unpack(state any) (_ *Baggage, left bool, err error) {
 	}
 	memory := os.NewFile(uintptr(fd), "handover")
 	defer memory.Close()
-	var tag luggageTag
+	var tag baggageTag
 	if err := json.NewDecoder(memory).Decode(&tag); err != nil {
 		return nil, true, fmt.Errorf("read what the last program has left: %w", err)
 	}
