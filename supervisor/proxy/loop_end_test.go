@@ -53,6 +53,30 @@ func TestServer_Shutdown(t *testing.T) {
 	f.served <- http.ErrServerClosed
 }
 
+// TestLoop_AnswersWhileItEnds, and says that this is the last answer.
+func TestLoop_AnswersWhileItEnds(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	p := f.dial(get("/slow"))
+	<-began
+	f.loop.do(func() {
+		for c := range f.loop.busy {
+			c.start = c.start.Add(time.Hour) // not to be handed over
+		}
+	})
+	f.loop.end(false)
+	letGo <- nil
+	if resp := p.wantBody("/slow"); !resp.Close {
+		t.Error("got no Connection: close")
+	}
+	p.wantClosed()
+	<-f.loop.ended
+	if !f.handed.quiet() {
+		t.Error("it was handed over")
+	}
+}
+
 // TestServer_ShutdownWaitsForSlowClients, who have an answer but not all of it.
 func TestServer_ShutdownWaitsForSlowClients(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,11 @@ func TestServer_Pause(t *testing.T) {
 	idle.send(get("/held1"))
 	busy.send(get("/held2"))
 	fresh := f.dial(get("/held3"))
+	f.loop.do(func() {
+		if f.loop.resume(); f.loop.listens() { // which it does every second
+			t.Error("it accepts")
+		}
+	})
 	for _, p := range []*peer{idle, busy, fresh} {
 		p.wantSilence()
 	}
