@@ -116,7 +116,9 @@ func (s *Supervisor) inheritSite(c *config.Site, st siteState) (*site, error) {
 			s.end(left.process(), c.ShutdownTimeout)
 			continue
 		}
-		t.limitAgain(m.ID, m.Worker.(worker))
+		if left.process().Ended == nil { // its number may be another's by now
+			t.limitAgain(m.ID, m.Worker.(worker))
+		}
 	}
 	t.tasks = newTasks(t, c)
 	t.inheritTasks(st)
