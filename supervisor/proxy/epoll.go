@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -10,9 +11,10 @@ import (
 // scheduler: such a wait is over in microseconds, and to give the processor away for
 // it, get it back, and have the runtime's monitor look every 20 µs whether it should
 // costs as much as the request. Who needs all threads to stop, as the collector does,
-// sends a signal, which ends the wait.
+// sends a signal, which ends the wait. With one processor all others would wait, too:
+// there it is told.
 func (l *Loop) epollWait(events []unix.EpollEvent, milliseconds int) (int, error) {
-	if len(l.busy) == 0 {
+	if len(l.busy) == 0 || runtime.GOMAXPROCS(0) == 1 {
 		return unix.EpollWait(l.epoll, events, milliseconds)
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
