@@ -291,6 +291,9 @@ func (s *Supervisor) drain(force context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(force, graceful)
 	defer cancel()
+	for _, l := range s.listeners { // which the servers leave to us: who comes now is refused, and does not wait
+		l.Close()
+	}
 	var servers sync.WaitGroup
 	for _, server := range s.servers {
 		servers.Go(func() {
