@@ -36,13 +36,12 @@ func TestLoop_OutOfDescriptors(t *testing.T) {
 		f.loop.do(func() { is = !f.loop.listens() })
 		return is
 	})
-	first.send(get("/while"))
-	first.wantBody("/while")
 	limit.Cur = 1024
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
 	waiting.wantAnswers(t)
+	f.wantMine(first, true)
 	if !strings.Contains(f.logs.String(), "the limit of open files is reached") {
 		t.Errorf("not logged:\n%s", f.logs)
 	}
@@ -78,14 +77,16 @@ func (c *clients) connect(t *testing.T) {
 		if err := unix.Connect(fd, &c.addr); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := unix.Write(fd, []byte(get("/waited"))); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 
 func (c *clients) wantAnswers(t *testing.T) {
 	t.Helper()
+	for _, fd := range c.fds {
+		if _, err := unix.Write(fd, []byte(get("/waited"))); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i, fd := range c.fds {
 		b := make([]byte, 4096)
 		if n, err := unix.Read(fd, b); err != nil || !strings.HasPrefix(string(b[:n]), "HTTP/1.1 200 OK\r\n") {
