@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +13,7 @@ import (
 // sends a signal, which ends the wait. With one processor all others would wait, too:
 // there it is told.
 func (l *Loop) epollWait(events []unix.EpollEvent, milliseconds int) (int, error) {
-	if len(l.busy) == 0 || runtime.GOMAXPROCS(0) == 1 {
+	if len(l.busy) == 0 || l.alone {
 		return unix.EpollWait(l.epoll, events, milliseconds)
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type Loop struct {
 
 	epoll, bell int // bell wakes the thread
 	// The thread alone uses all below.
+	alone     bool // there is no other processor
 	in, out   []byte
 	accepting map[int]bool     // listening descriptors; false: out of descriptors, paused
 	clients   map[int]*client  // by descriptor
@@ -56,7 +58,7 @@ type Loop struct {
 func newLoop(p *Proxy, handed *census) (*Loop, error) {
 	l := &Loop{
 		proxy: p, handover: newListener(), handed: handed, ended: make(chan struct{}),
-		in: make([]byte, loopBuffer), accepting: map[int]bool{},
+		alone: runtime.GOMAXPROCS(0) == 1, in: make([]byte, loopBuffer), accepting: map[int]bool{},
 		clients: map[int]*client{}, asking: map[int]*client{}, busy: map[*client]bool{},
 	}
 	var err error

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 
-from . import fastcgi
+from . import fastcgi, lifecycle
 from .connection import ClientGone, Connection
 from .handler import Handler
 from .lifecycle import Stop
@@ -18,6 +18,7 @@ def serve(application, config, listener, ready):
     server = Server(application, config, listener, stop)
     stop.listen_to_signals()
     os.register_at_fork(after_in_child=server.forget)
+    lifecycle.run_in_batches()
     ready()
     server.run()
 
