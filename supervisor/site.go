@@ -5,7 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -72,8 +71,6 @@ func (t *site) newPool(inherited *pool.Handover) *pool.Pool {
 		Launcher:  t.current,
 		Observe:   t.observe,
 		Inherited: inherited,
-
-		Processors: runtime.GOMAXPROCS(0),
 	})
 }
 

@@ -44,8 +44,7 @@ type Claim struct {
 
 	// the pool's mutex protects all below
 	member    *member
-	began     time.Time // when it got the worker
-	index     int       // in member.claims
+	index     int // in member.claims
 	err       error
 	abandoned bool // its request overran its time
 }
@@ -85,19 +84,13 @@ func (p *Pool) Again(ctx context.Context, what string) (*Claim, error) {
 func (p *Pool) place(c *Claim) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m := p.freeLocked()
-	if m != nil && (c.again || p.queue.len() == 0 && (!p.holdLocked() || p.set.Backlog == 0)) {
-		p.takeLocked(m, c)
+	if m := p.freeLocked(); m != nil && (c.again || p.queue.len() == 0) {
+		m.takeLocked(c)
 		return nil
 	}
 	err := p.enqueueLocked(c)
-	switch {
-	case err != nil:
+	if err != nil {
 		p.totals.refused++
-	case m != nil:
-		p.holdOnLocked()
-	default:
-		p.growLocked()
 	}
 	return err
 }
@@ -125,6 +118,7 @@ func (p *Pool) enqueueLocked(c *Claim) error {
 	}
 	c.assigned, c.since = make(chan struct{}), time.Now()
 	p.queue.push(c)
+	p.growLocked()
 	return nil
 }
 
@@ -212,7 +206,6 @@ func (c *Claim) releaseLocked(broke bool) {
 	}
 	m.requests++
 	m.used = time.Now()
-	c.pool.pace.endedLocked(c, m.used)
 	c.pool.totals.served++
 	if m.state == Ready {
 		if m.requests == m.mostRequests(&c.pool.set) {
@@ -265,12 +258,8 @@ func (p *Pool) dispatchLocked() {
 		if m == nil {
 			return
 		}
-		if p.holdLocked() {
-			p.holdOnLocked()
-			return
-		}
 		c := p.queue.pop()
-		p.takeLocked(m, c)
+		m.takeLocked(c)
 		c.settleLocked()
 	}
 }
@@ -292,8 +281,7 @@ func (p *Pool) refuseWaitingLocked(err error) {
 	}
 }
 
-func (p *Pool) takeLocked(m *member, c *Claim) {
-	p.pace.beganLocked(c)
+func (m *member) takeLocked(c *Claim) {
 	c.member, c.index = m, len(m.claims)
 	m.claims = append(m.claims, c)
 }

@@ -54,9 +54,6 @@ type Options struct {
 	Launcher Launcher
 	Observe  func(Event) // told of every start and end; may be nil
 
-	// Processors is how many workers can run at once, see pace; 0: any number.
-	Processors int
-
 	Inherited *Handover // that the image before this one has left; may be nil
 }
 
@@ -67,8 +64,6 @@ type Pool struct {
 	wake    chan struct{} // tells Run to look again
 	rolling chan struct{} // holds one value while a Roll runs: one at a time
 	keepers sync.WaitGroup
-
-	processors int
 
 	mu sync.Mutex
 	// mu protects all below
@@ -81,7 +76,6 @@ type Pool struct {
 	current *release // what new workers are launched from
 	next    *release // under trial by Roll; nil otherwise
 	trouble trouble
-	pace    pace
 	changed chan struct{} // closed and replaced on every change
 	totals  totals
 }
@@ -105,11 +99,9 @@ func New(o Options) *Pool {
 		wake:    make(chan struct{}, 1),
 		rolling: make(chan struct{}, 1),
 		set:     o.Settings,
-
-		processors: o.Processors,
-		desired:    o.Settings.Min,
-		current:    &release{generation: 1, launcher: o.Launcher},
-		changed:    make(chan struct{}),
+		desired: o.Settings.Min,
+		current: &release{generation: 1, launcher: o.Launcher},
+		changed: make(chan struct{}),
 	}
 	if o.Inherited != nil {
 		p.inherit(o.Inherited)
