@@ -66,6 +66,7 @@ func TestLoop_AnswersWhileItEnds(t *testing.T) {
 		}
 	})
 	f.loop.end(false)
+	f.loop.do(func() {}) // after that
 	letGo <- nil
 	if resp := p.wantBody("/slow"); !resp.Close {
 		t.Error("got no Connection: close")
