@@ -1,0 +1,230 @@
+package goapp
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/wire"
+)
+
+func TestParseWhole(t *testing.T) {
+	t.Parallel()
+	const top = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+	tests := []struct {
+		name   string
+		head   bool
+		data   string
+		status int // 0: not an answer
+		body   string
+		wait   bool // the rest is on its way
+	}{
+		{name: "with a length", data: top + "Content-Length: 5\r\n\r\nhello", status: 200, body: "hello"},
+		{name: "nothing yet", data: "HTTP/1.1 200", wait: true},
+		{name: "half a body", data: top + "Content-Length: 5\r\n\r\nhel", wait: true},
+		{name: "more than a body", data: top + "Content-Length: 5\r\n\r\nhello!"},
+		{name: "in chunks", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", status: 200, body: "hello"},
+		{name: "half the chunks", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n"},
+		{name: "chunks and more", data: top + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n0\r\n\r\n"},
+		{name: "with a trailer", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n0\r\nA: b\r\n\r\n"},
+		{name: "both lengths", data: top + "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n"},
+		{name: "two lengths", data: top + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"},
+		{name: "no length", data: top + "\r\nhello"},
+		{name: "HEAD", head: true, data: top + "Content-Length: 5\r\n\r\n", status: 200},
+		{name: "no content", data: "HTTP/1.1 204 No Content\r\n\r\n", status: 204},
+		{name: "not modified", data: "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", status: 304},
+		{name: "the last one", data: top + "Connection: close\r\nContent-Length: 5\r\n\r\nhello"},
+		{name: "early hints", data: "HTTP/1.1 103 Early Hints\r\n\r\n" + top + "Content-Length: 5\r\n\r\nhello"},
+		{name: "HTTP/1.0", data: "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
+		{name: "a bad header", data: "HTTP/1.1 200 OK\r\nCon tent: x\r\nContent-Length: 0\r\n\r\n"},
+	}
+	for _, test := range tests {
+		a, err := parseWhole([]byte(test.data), test.head)
+		switch {
+		case test.wait && (a != nil || err != nil):
+			t.Errorf("%s: got %v, %v, want to wait", test.name, a, err)
+		case !test.wait && test.status == 0 && !errors.Is(err, wire.ErrNotWhole):
+			t.Errorf("%s: got %v, %v, want %v", test.name, a, err, wire.ErrNotWhole)
+		case test.status > 0 && (err != nil || a == nil || a.Status != test.status || string(a.Body) != test.body):
+			t.Errorf("%s: got %+v, %v", test.name, a, err)
+		}
+	}
+}
+
+// FuzzParseWhole: what is taken for a whole answer is what net/http reads.
+func FuzzParseWhole(f *testing.F) {
+	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\nhello", false)
+	f.Add("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false)
+	f.Add("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", false)
+	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true)
+	f.Fuzz(func(t *testing.T, data string, head bool) {
+		a, err := parseWhole([]byte(data), head)
+		if a == nil || err != nil {
+			return
+		}
+		method := map[bool]string{true: "HEAD", false: "GET"}[head]
+		br := bufio.NewReader(strings.NewReader(data))
+		resp, err := http.ReadResponse(br, &http.Request{Method: method})
+		if err != nil {
+			t.Fatalf("net/http: %v", err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != a.Status || !bytes.Equal(body, a.Body) || br.Buffered() > 0 {
+			t.Errorf("got %d %q, net/http %d %q (%v), %d bytes left", a.Status, a.Body, resp.StatusCode, body, err, br.Buffered())
+		}
+	})
+}
+
+// watched counts what it watches.
+type watched map[int]bool
+
+func (w watched) Watch(fd int) error { w[fd] = true; return nil }
+func (w watched) Unwatch(fd int)     { delete(w, fd) }
+
+// socketWorker is a Worker whose process is this one.
+func socketWorker(t *testing.T, handler http.HandlerFunc) *Worker {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "w.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	w := &Worker{path: path, transport: newTransport(path)}
+	t.Cleanup(func() {
+		w.idle.close()
+		w.transport.CloseIdleConnections()
+		server.Close()
+		<-served
+	})
+	return w
+}
+
+func headOf(path string) *wire.Head {
+	return &wire.Head{Method: "GET", URI: path, Host: "example.com", Scheme: "https", RemoteAddr: "192.0.2.1", Fields: [][2]string{{"A", "b"}}}
+}
+
+// receive does what the loop does.
+func receive(t *testing.T, s wire.Sent) (*wire.Answer, error) {
+	t.Helper()
+	buf := make([]byte, 64<<10)
+	for {
+		fds := []unix.PollFd{{Fd: int32(s.FD()), Events: unix.POLLIN}}
+		if n, err := unix.Poll(fds, 10_000); n != 1 && err != unix.EINTR {
+			t.Fatalf("no answer: %d, %v", n, err)
+		}
+		if a, err := s.Receive(buf); a != nil || err != nil {
+			return a, err
+		}
+	}
+}
+
+// TestSent_TellsOfTheVisitor on one connection, request after request.
+func TestSent_TellsOfTheVisitor(t *testing.T) {
+	t.Parallel()
+	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, strings.Join([]string{r.RequestURI, r.Host, r.Header.Get("A"), r.Header.Get("X-Forwarded-For"),
+			r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-Host")}, " "))
+	})
+	watch := watched{}
+	for range 3 {
+		a, err := receive(t, w.Send(headOf("/a?b"), watch))
+		if want := "/a?b example.com b 192.0.2.1 https example.com"; err != nil || string(a.Body) != want {
+			t.Fatalf("got %q, %v, want %q", a.Body, err, want)
+		}
+	}
+	if len(watch) != 1 || len(w.idle.idle) != 1 {
+		t.Errorf("%d connections are watched, %d idle, want one", len(watch), len(w.idle.idle))
+	}
+}
+
+// TestSent_AwaitsWhatStreams and leaves nothing watched or idle.
+func TestSent_AwaitsWhatStreams(t *testing.T) {
+	t.Parallel()
+	goOn := make(chan struct{})
+	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "one ")
+		_ = http.NewResponseController(w).Flush()
+		<-goOn
+		_, _ = io.WriteString(w, "two")
+	})
+	watch := watched{}
+	s := w.Send(headOf("/"), watch)
+	if a, err := receive(t, s); !errors.Is(err, wire.ErrNotWhole) {
+		t.Fatalf("got %v, %v, want %v", a, err, wire.ErrNotWhole)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.Await(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	body, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil || string(body) != "one two" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	if len(watch) > 0 || len(w.idle.idle) > 0 {
+		t.Errorf("%d connections are watched, %d idle", len(watch), len(w.idle.idle))
+	}
+}
+
+// TestSent_EndsWithTheContext: the worker learns that nobody waits any more.
+func TestSent_EndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	left := make(chan struct{})
+	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		close(left)
+	})
+	s := w.Send(headOf("/"), watched{})
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Await(r); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+	}
+	<-left
+}
+
+// TestSent_DeadConnections are replaced; where nobody listens, nothing was sent.
+func TestSent_DeadConnections(t *testing.T) {
+	t.Parallel()
+	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {})
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fds[1])
+	w.idle.put(wire.NewConn(fds[0]))
+	watch := watched{}
+	if a, err := receive(t, w.Send(headOf("/"), watch)); err != nil || a.Status != 200 {
+		t.Errorf("got %v, %v", a, err)
+	}
+	if want := (watched{w.idle.idle[0].FD(): true}); !reflect.DeepEqual(watch, want) {
+		t.Errorf("watched are %v, want %v", watch, want)
+	}
+	nobody := &Worker{path: filepath.Join(t.TempDir(), "absent")}
+	s := nobody.Send(headOf("/"), watch)
+	if _, err := s.Await(&http.Request{}); s.FD() != -1 || !errors.Is(err, ErrNotSent) {
+		t.Errorf("got %v, descriptor %d, want %v", err, s.FD(), ErrNotSent)
+	}
+}
