@@ -161,8 +161,11 @@ func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
 // parseWhole parses an answer. nil without an error: the rest is on its way.
 func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 	top, body, ok := bytes.Cut(data, []byte("\r\n\r\n"))
-	if !ok {
+	switch {
+	case !ok:
 		return nil, nil
+	case bytes.Count(top, []byte("\n")) != bytes.Count(top, []byte("\r\n")): // lines of another kind
+		return nil, wire.ErrNotWhole
 	}
 	line, lines, _ := strings.Cut(string(top), "\r\n")
 	status, err := parseStatus(line)

@@ -68,6 +68,8 @@ func FuzzParseWhole(f *testing.F) {
 	f.Add("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false)
 	f.Add("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", false)
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true)
+	f.Add("HTTP/1.1 200 \n0\r\n\r\n", true)
+	f.Add("HTTP/1.1 200 \r\nContent-Length:5\r\r\n\r\n00000", false)
 	f.Fuzz(func(t *testing.T, data string, head bool) {
 		a, err := parseWhole([]byte(data), head)
 		if a == nil || err != nil {

@@ -12,7 +12,9 @@ import (
 // with the name in canonical form. Lines end with LF or CRLF.
 func EachField(lines string, f func(name, value string)) error {
 	for line := range strings.Lines(lines) {
-		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		if whole, ok := strings.CutSuffix(line, "\n"); ok {
+			line = strings.TrimSuffix(whole, "\r")
+		}
 		if line == "" {
 			return nil
 		}
