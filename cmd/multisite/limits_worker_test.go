@@ -102,9 +102,8 @@ func refusedMemory(t *testing.T, r *running) {
 		if a := r.askSite(site, "/large"); a.status != http.StatusInternalServerError {
 			t.Errorf("%s: status %d, want 500", site, a.status)
 		}
-		if log := r.siteLog(site); !regexp.MustCompile(site + `/\d MemoryError\n`).MatchString(log) {
-			t.Errorf("the log does not say why:\n%s", log)
-		}
+		said := regexp.MustCompile(site + `/\d MemoryError\n`)
+		eventually(t, "the log to say why", func() bool { return said.MatchString(r.siteLog(site)) })
 		if a := r.askSite(site, "/"); a.status != 200 || !maps.Equal(before, r.pids(site)) {
 			t.Errorf("%s: status %d, processes %v, then %v", site, a.status, before, r.pids(site))
 		}
