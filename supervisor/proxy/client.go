@@ -159,7 +159,7 @@ func (c *client) answered() {
 func (c *client) write(a *wire.Answer, worker string) {
 	l, now, last := c.loop, time.Now(), c.request.last || c.loop.isClosing()
 	head := c.request.Method == http.MethodHead
-	l.out = appendAnswer(l.out[:0], a, head, last, now)
+	l.out = appendAnswer(l.out[:0], a, head, last, l.date.at(now))
 	n, err := unix.Write(c.fd, l.out)
 	c.site.Stats.record(now.Sub(c.start), a.Status)
 	if c.site.Access != nil {

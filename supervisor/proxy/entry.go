@@ -25,7 +25,7 @@ func (e *Entry) AppendCombined(b []byte) []byte {
 	b = append(b, " - - ["...)
 	b = e.Time.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
 	b = append(b, "] "...)
-	b = strconv.AppendQuoteToASCII(b, e.Line)
+	b = appendQuoted(b, e.Line)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, int64(e.Status), 10)
 	b = append(b, ' ')
@@ -48,5 +48,10 @@ func appendQuoted(b []byte, s string) []byte {
 	if s == "" {
 		s = "-"
 	}
-	return strconv.AppendQuoteToASCII(b, s)
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuoteToASCII(b, s)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }

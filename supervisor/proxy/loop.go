@@ -37,6 +37,7 @@ type Loop struct {
 	// The thread alone uses all below.
 	alone     bool // there is no other processor
 	in, out   []byte
+	date      dateLine
 	accepting map[int]bool     // listening descriptors; false: out of descriptors, paused
 	clients   map[int]*client  // by descriptor
 	asking    map[int]*client  // by the descriptor of the worker that is asked

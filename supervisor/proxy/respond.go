@@ -8,9 +8,23 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
+// dateLine is the Date header, written once a second.
+type dateLine struct {
+	second int64
+	line   []byte
+}
+
+func (d *dateLine) at(now time.Time) []byte {
+	if second := now.Unix(); second != d.second || d.line == nil {
+		d.second = second
+		d.line = append(now.UTC().AppendFormat(append(d.line[:0], "Date: "...), http.TimeFormat), "\r\n"...)
+	}
+	return d.line
+}
+
 // appendAnswer appends an answer as HTTP/1.1 has it. last says that the
 // connection ends with it.
-func appendAnswer(b []byte, a *wire.Answer, head, last bool, now time.Time) []byte {
+func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []byte {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(a.Status), 10)
 	b = append(b, ' ')
@@ -40,9 +54,7 @@ func appendAnswer(b []byte, a *wire.Answer, head, last bool, now time.Time) []by
 		b = append(b, "\r\n"...)
 	}
 	if !date {
-		b = append(b, "Date: "...)
-		b = now.UTC().AppendFormat(b, http.TimeFormat)
-		b = append(b, "\r\n"...)
+		b = append(b, dateLine...)
 	}
 	if last {
 		b = append(b, "Connection: close\r\n"...)

@@ -41,7 +41,7 @@ func parseSimple(data []byte) (r simple, ok bool) {
 		return r, false
 	}
 	r.Scheme, r.Length = "http", -1
-	r.Fields = make([][2]string, 0, 16)
+	r.Fields = make([][2]string, 0, strings.Count(text, "\n")+1)
 	for text != "" {
 		var field string
 		field, text, _ = strings.Cut(text, "\r\n")

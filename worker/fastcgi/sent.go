@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -153,7 +154,7 @@ func parseAnswer(content []byte) (*wire.Answer, error) {
 		return nil, wire.ErrNotWhole
 	}
 	head := string(content[:end])
-	a := &wire.Answer{Body: content[end:], Fields: make([][2]string, 0, 16)}
+	a := &wire.Answer{Body: content[end:], Fields: make([][2]string, 0, strings.Count(head, "\n"))}
 	var location []string
 	status, err := eachField(head, func(name, value string) {
 		if name == "Location" {

@@ -172,7 +172,7 @@ func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &wire.Answer{Status: status, Body: body, Fields: make([][2]string, 0, 16)}
+	a := &wire.Answer{Status: status, Body: body, Fields: make([][2]string, 0, strings.Count(lines, "\n")+1)}
 	length, chunked := -1, false
 	err = wire.EachField(lines, func(name, value string) {
 		switch {
