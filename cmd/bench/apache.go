@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"text/template"
@@ -14,16 +15,30 @@ import (
 // apacheModules is where Debian has them.
 const apacheModules = "/usr/lib/apache2/modules"
 
-func findApache(ctx context.Context, _ *project) (string, error) {
+func findApache(ctx context.Context, p *project) (string, error) {
 	version, err := versionOf(ctx, "apache2", "-v")
 	if err != nil {
 		return "", err
 	}
-	found, _ := filepath.Glob(apacheModules + "/mod_wsgi.so") // the pattern is right
-	if len(found) == 0 {
-		return "", errors.New("libapache2-mod-wsgi-py3 is not installed")
+	module, err := modWSGI(ctx, p)
+	if err != nil {
+		return "", err
 	}
-	return "Apache " + version + ", event MPM", nil
+	return "Apache " + version + ", event MPM, " + module, nil
+}
+
+// modWSGI returns the module of the project's own Python (pip install mod_wsgi), or
+// Debian's.
+func modWSGI(ctx context.Context, p *project) (string, error) {
+	express := filepath.Join(filepath.Dir(p.python), "mod_wsgi-express")
+	if out, err := exec.CommandContext(ctx, express, "module-location").Output(); err == nil {
+		return strings.TrimSpace(string(out)), nil
+	}
+	debians := apacheModules + "/mod_wsgi.so"
+	if _, err := os.Stat(debians); err != nil {
+		return "", errors.New("neither mod_wsgi nor libapache2-mod-wsgi-py3 is installed")
+	}
+	return debians, nil
 }
 
 // apacheConf is the article's own: a virtual host and a daemon group for each site.
@@ -35,7 +50,7 @@ ErrorLog {{.Dir}}/error.log
 ServerName localhost
 LoadModule mpm_event_module {{.Modules}}/mod_mpm_event.so
 LoadModule authz_core_module {{.Modules}}/mod_authz_core.so
-LoadModule wsgi_module {{.Modules}}/mod_wsgi.so
+LoadModule wsgi_module {{.ModWSGI}}
 {{if .Root}}User www-data
 Group www-data
 {{end}}Listen {{.Addr}}
@@ -78,9 +93,13 @@ func startApache(ctx context.Context, b *bench, p *project, sites []site) (*serv
 			return nil, err
 		}
 	}
+	module, err := modWSGI(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	var conf bytes.Buffer
 	err = apacheConf.Execute(&conf, map[string]any{
-		"Dir": dir, "Modules": apacheModules, "Root": os.Geteuid() == 0, "Addr": addr,
+		"Dir": dir, "Modules": apacheModules, "ModWSGI": module, "Root": os.Geteuid() == 0, "Addr": addr,
 		"Path": p.dir + ":" + p.packages, "Sites": served,
 	})
 	if err != nil {
