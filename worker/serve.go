@@ -42,8 +42,9 @@ func Serve(h http.Handler) {
 }
 
 func serve(in *inherited, h http.Handler) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	// Caught until the process ends: a signal that comes after a drain that the
+	// supervisor asked for must not kill what is about to leave in order.
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 

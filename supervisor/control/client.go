@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"syscall"
 
 	"github.com/multisite/multisite/worker/unixsock"
 )
@@ -71,13 +72,18 @@ func (c *Client) Down(ctx context.Context) error {
 // that moment is only in the files.
 func (c *Client) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
 	err := c.copyLogs(ctx, q, w)
-	for q.Follow && ctx.Err() == nil && (err == nil || errors.Is(err, io.ErrUnexpectedEOF)) {
+	for q.Follow && ctx.Err() == nil && (err == nil || isLost(err)) {
 		q.Lines = 0
 		if err = c.copyLogs(ctx, q, w); errors.Is(err, ErrNotRunning) {
 			return nil
 		}
 	}
 	return err
+}
+
+// isLost tells whether the supervisor went away in the middle.
+func isLost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 func (c *Client) copyLogs(ctx context.Context, q LogQuery, w io.Writer) error {
