@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // acceptAtOnce is how many connections are accepted before others get their turn.
@@ -12,17 +14,8 @@ const acceptAtOnce = 64
 
 // listen accepts from a listener from now on. The loop has a descriptor of its own.
 func (l *Loop) listen(tcp *net.TCPListener) error {
-	f, err := tcp.File()
+	fd, err := wire.Dup(tcp)
 	if err != nil {
-		return err
-	}
-	defer f.Close()
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	if err := unix.SetNonblock(fd, true); err != nil { // Fd undid it, for all copies
-		unix.Close(fd)
 		return err
 	}
 	if !l.post(func() {

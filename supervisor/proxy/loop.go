@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 const (
@@ -265,13 +267,5 @@ func detach(conn net.Conn) (int, error) {
 	if !ok {
 		return -1, errors.New("not a TCP connection")
 	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	fd, dupErr := -1, error(nil)
-	if err := raw.Control(func(of uintptr) { fd, dupErr = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
-		return -1, err
-	}
-	return fd, dupErr
+	return wire.Dup(tcp)
 }

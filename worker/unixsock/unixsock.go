@@ -89,22 +89,3 @@ func withShortPath(path string, f func(short string) error) error {
 	defer dir.Close()
 	return f("/proc/self/fd/" + strconv.Itoa(int(dir.Fd())) + "/" + filepath.Base(path))
 }
-
-// DialFD is Dial for a caller that wants the bare descriptor: non-blocking,
-// close-on-exec, and known to no poller.
-func DialFD(ctx context.Context, path string) (int, error) {
-	conn, err := Dial(ctx, path)
-	if err != nil {
-		return -1, err
-	}
-	defer conn.Close()
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	fd, dupErr := -1, error(nil)
-	if err := raw.Control(func(of uintptr) { fd, dupErr = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
-		return -1, err
-	}
-	return fd, dupErr
-}

@@ -32,7 +32,12 @@ type Conn struct {
 
 // Dial connects to the socket at path.
 func Dial(ctx context.Context, path string) (*Conn, error) {
-	fd, err := unixsock.DialFD(ctx, path)
+	conn, err := unixsock.Dial(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	fd, err := Dup(conn)
 	if err != nil {
 		return nil, err
 	}
