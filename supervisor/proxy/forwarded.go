@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // clientOf returns the scheme that the client used, and sees to it that
@@ -60,12 +62,6 @@ func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// hopHeaders concern one connection (RFC 9110, section 7.6.1) and are not passed on.
-var hopHeaders = []string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-}
-
 // stripForwarded drops what only a proxy may claim, and names with an underscore,
 // which CGI can not tell from a dash.
 func stripForwarded(h http.Header) {
@@ -82,7 +78,7 @@ func stripHop(h http.Header) {
 			h.Del(strings.TrimSpace(name))
 		}
 	}
-	for _, name := range hopHeaders {
+	for _, name := range wire.HopHeaders {
 		delete(h, name)
 	}
 }

@@ -30,7 +30,7 @@ func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []
 	b = append(b, ' ')
 	b = append(b, statusText(a.Status)...)
 	b = append(b, "\r\n"...)
-	bodiless := a.Status == http.StatusNoContent || a.Status == http.StatusNotModified
+	bodiless := wire.Bodiless(a.Status)
 	var length, date bool
 	for _, f := range a.Fields {
 		switch f[0] {
@@ -46,7 +46,7 @@ func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []
 		case "Date":
 			date = true
 		}
-		b = appendField(b, f[0], f[1])
+		b = wire.AppendField(b, f[0], f[1])
 	}
 	if !length && !bodiless && !head {
 		b = append(b, "Content-Length: "...)
@@ -60,13 +60,6 @@ func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []
 		b = append(b, "Connection: close\r\n"...)
 	}
 	return append(append(b, "\r\n"...), a.Body...)
-}
-
-func appendField(b []byte, name, value string) []byte {
-	b = append(b, name...)
-	b = append(b, ": "...)
-	b = append(b, value...)
-	return append(b, "\r\n"...)
 }
 
 func statusText(status int) string {

@@ -117,7 +117,7 @@ func notSimple(name string) bool {
 	case len("Content-Length"):
 		return strings.EqualFold(name, "Content-Length")
 	}
-	for _, hop := range hopHeaders {
+	for _, hop := range wire.HopHeaders {
 		if strings.EqualFold(name, hop) {
 			return true
 		}

@@ -110,20 +110,13 @@ func appendRequest(b []byte, h *wire.Head) []byte {
 	b = append(b, ' ')
 	b = append(b, h.URI...)
 	b = append(b, " HTTP/1.1\r\n"...)
-	b = appendField(b, "Host", h.Host)
+	b = wire.AppendField(b, "Host", h.Host)
 	for _, f := range h.Fields {
-		b = appendField(b, f[0], f[1])
+		b = wire.AppendField(b, f[0], f[1])
 	}
-	b = appendField(b, "X-Forwarded-For", h.RemoteAddr)
-	b = appendField(b, "X-Forwarded-Proto", h.Scheme)
-	b = appendField(b, "X-Forwarded-Host", h.Host)
-	return append(b, "\r\n"...)
-}
-
-func appendField(b []byte, name, value string) []byte {
-	b = append(b, name...)
-	b = append(b, ": "...)
-	b = append(b, value...)
+	b = wire.AppendField(b, "X-Forwarded-For", h.RemoteAddr)
+	b = wire.AppendField(b, "X-Forwarded-Proto", h.Scheme)
+	b = wire.AppendField(b, "X-Forwarded-Host", h.Host)
 	return append(b, "\r\n"...)
 }
 
@@ -184,7 +177,7 @@ func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 		}
 		a.Fields = append(a.Fields, [2]string{name, value})
 	})
-	switch bodiless := head || status == http.StatusNoContent || status == http.StatusNotModified; {
+	switch bodiless := head || wire.Bodiless(status); {
 	case err != nil, chunked && length >= 0:
 		return nil, wire.ErrNotWhole
 	case chunked && !bodiless:

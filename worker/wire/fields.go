@@ -8,6 +8,20 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
+// HopHeaders concern one connection (RFC 9110, section 7.6.1) and are not passed on.
+var HopHeaders = []string{
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// AppendField appends a header line.
+func AppendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
 // EachField calls f for every header line, up to the end or the first empty line,
 // with the name in canonical form. Lines end with LF or CRLF.
 func EachField(lines string, f func(name, value string)) error {

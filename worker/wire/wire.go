@@ -5,6 +5,7 @@ package wire
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -32,11 +33,10 @@ type Answer struct {
 func (a *Answer) Plain(head bool) bool {
 	length := -1
 	for _, f := range a.Fields {
-		switch f[0] {
-		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
-			"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		switch {
+		case slices.Contains(HopHeaders, f[0]):
 			return false
-		case "Content-Length":
+		case f[0] == "Content-Length":
 			n, err := strconv.ParseUint(f[1], 10, 31)
 			if err != nil || length >= 0 {
 				return false
@@ -44,8 +44,14 @@ func (a *Answer) Plain(head bool) bool {
 			length = int(n)
 		}
 	}
-	if head || a.Status == http.StatusNoContent || a.Status == http.StatusNotModified {
+	if head || Bodiless(a.Status) {
 		return len(a.Body) == 0
 	}
 	return length < 0 || length == len(a.Body)
+}
+
+// Bodiless tells whether an answer of this status never has a body (RFC 9110,
+// section 6.4.1).
+func Bodiless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
 }
