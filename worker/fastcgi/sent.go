@@ -2,7 +2,6 @@ package fastcgi
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -47,18 +46,12 @@ func (s *Sent) FD() int {
 
 // sendNow writes the request into the socket's buffer, where it fits.
 func (c *conn) sendNow(h *wire.Head, w wire.Watcher) error {
-	if err := c.bare.Watch(w); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotSent, err)
-	}
 	c.out = appendHeader(c.appendRequest(h), typeStdin, c.id, 0)
-	n, err := c.bare.Write(c.out)
-	switch {
-	case n == len(c.out):
-		return nil
-	case n <= 0:
+	sent, err := c.bare.Send(c.out, w)
+	if !sent {
 		return fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
-	return errors.New("the request does not fit the socket's buffer")
+	return err
 }
 
 // Receive reads what has arrived, into buf. It returns nil while the answer is not

@@ -92,17 +92,11 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 }
 
 func (s *sent) sendNow(b []byte, watcher wire.Watcher) error {
-	if err := s.conn.Watch(watcher); err != nil {
+	sent, err := s.conn.Send(b, watcher)
+	if !sent {
 		return fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
-	n, err := s.conn.Write(b)
-	switch {
-	case n == len(b):
-		return nil
-	case n <= 0:
-		return fmt.Errorf("%w: %w", ErrNotSent, err)
-	}
-	return errors.New("the request does not fit the socket's buffer")
+	return err
 }
 
 func appendRequest(b []byte, h *wire.Head) []byte {

@@ -69,8 +69,21 @@ func (c *Conn) unwatch() {
 	}
 }
 
-// Write writes what the socket's buffer takes.
-func (c *Conn) Write(b []byte) (int, error) { return unix.Write(c.fd, b) }
+// Send writes a request into the socket's buffer, where it fits, and lets w tell of
+// the answer. sent: something of it went out, for all that it failed.
+func (c *Conn) Send(b []byte, w Watcher) (sent bool, err error) {
+	if err := c.Watch(w); err != nil {
+		return false, err
+	}
+	n, err := unix.Write(c.fd, b)
+	switch {
+	case n == len(b):
+		return true, nil
+	case n <= 0:
+		return false, err
+	}
+	return true, errors.New("the request does not fit the socket's buffer")
+}
 
 // Read reads what there is. again: there is nothing, yet.
 func (c *Conn) Read(b []byte) (n int, again bool, err error) {
