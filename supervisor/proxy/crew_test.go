@@ -238,10 +238,7 @@ func (c *crewClaim) Broken() {
 }
 
 func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
-	if err := c.w.conn.Watch(w); err != nil {
-		return -1
-	}
-	if _, err := c.w.conn.Write([]byte(h.URI + "\n")); err != nil {
+	if _, err := c.w.conn.Send([]byte(h.URI+"\n"), w); err != nil {
 		return -1
 	}
 	c.sent = true
@@ -275,17 +272,17 @@ func parseLine(line []byte) (*wire.Answer, error) {
 
 // RoundTrip waits for the answer, to what was sent or what it sends.
 func (c *crewClaim) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !c.sent {
-		if _, err := c.w.conn.Write([]byte(r.RequestURI + "\n")); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
-		}
-		c.sent = true
-	}
 	f, err := c.w.conn.Wait()
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if !c.sent {
+		if _, err := f.WriteString(r.RequestURI + "\n"); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+		}
+		c.sent = true
+	}
 	deadline, _ := r.Context().Deadline()
 	_ = f.SetReadDeadline(deadline)
 	line, err := bufio.NewReader(io.MultiReader(bytes.NewReader(c.got), f)).ReadBytes('\n')
