@@ -80,7 +80,7 @@ func TestRace_CountsWrongAnswers(t *testing.T) {
 		}
 		row := r.Tables[0].Rows[0]
 		bad, perSecond := row[len(row)-1].(int), row[1].(figure)
-		if perSecond.median() < 1 || right != (bad == 0) {
+		if right && perSecond.median() < 1 || right != (bad == 0) { // our own loader, without wrk, counts only what is right
 			t.Errorf("right pages: %v; got %v requests/s and %d wrong answers", right, perSecond, bad)
 		}
 	}
