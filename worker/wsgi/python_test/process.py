@@ -29,11 +29,11 @@ class Lines:
         self._thread = threading.Thread(target=self._read, args=(fd,), daemon=True)
         self._thread.start()
 
-    def wait(self, part):
-        """Return the text once part is in it."""
+    def wait(self, part, times=1):
+        """Return the text once part is in it that often."""
         with self._changed:
-            found = self._changed.wait_for(lambda: part in self.text or self._ended, TIMEOUT)
-            if not found or part not in self.text:
+            found = self._changed.wait_for(lambda: self.text.count(part) >= times or self._ended, TIMEOUT)
+            if not found or self.text.count(part) < times:
                 raise AssertionError("no %r in %r" % (part, self.text))
             return self.text
 

@@ -217,9 +217,12 @@ class Stacks(WorkerCase):
         with worker.front() as front:
             front.send(head(environ(query=gate)) + body(b""))
             worker.out.wait("waiting\n")
-            worker.signal(signal.SIGUSR1)
+            dumps = 0
+            while "in wait\n" not in worker.err.text:  # the other thread has woken up for the connection, too
+                worker.signal(signal.SIGUSR1)
+                dumps += 1
+                worker.err.wait("in _run_module_as_main\n", dumps)  # the last line
             worker.err.wait("in application\n")
-            worker.err.wait("in wait\n")  # the other thread, idle
             open(gate, "w").close()
             self.assertEqual(front.response().body, b"done")
 

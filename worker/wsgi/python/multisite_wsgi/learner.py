@@ -29,9 +29,9 @@ class Findings:
 
     def __init__(self, configs, without, deadline_seconds):
         self._file = open(os.memfd_create("findings"), "r+b")
-        pid = os.fork()
+        zygote, pid = os.getpid(), os.fork()
         if pid == 0:
-            offspring.die_with_parent()
+            offspring.die_with(zygote)
             _find_and_exit(configs, without, deadline_seconds, self._file)
         os.waitpid(pid, 0)
         found = self._read(0) or {"modules": [], "members": [], "left_out": [
@@ -112,10 +112,10 @@ class _Learner:
         self._used = b""
         self._since = self._looked = time.monotonic()
         self._file = open(os.memfd_create("learned"), "r+b")
-        self._pid = os.fork()
+        finder, self._pid = os.getpid(), os.fork()
         if self._pid == 0:
             os.setpgid(0, 0)
-            offspring.die_with_parent()
+            offspring.die_with(finder)
             _learn(config, self._file)
 
     def has_ended(self, overdue):

@@ -59,13 +59,14 @@ def _fork_and_exit(writer):
 def _belong_to(supervisor, middle):
     while os.getppid() == middle:
         time.sleep(0.0001)
-    die_with_parent()
-    if os.getppid() != supervisor:
-        os._exit(0)  # it died in between
+    die_with(supervisor)
 
 
-def die_with_parent():
+def die_with(parent):
+    """Die when the process parent does, or now if it has."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
 
 
 def without_huge_pages():
