@@ -41,7 +41,7 @@ func (e startupError) Unwrap() error        { return e.error }
 type launcher struct {
 	launch  func(ctx context.Context, id string) (worker, error)
 	slots   chan struct{}
-	timeout time.Duration
+	timeout func() time.Duration // startup_timeout, which may change
 	scout   scout
 }
 
@@ -60,7 +60,7 @@ func (l *launcher) Launch(ctx context.Context, id string) (_ pool.Worker, err er
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, pool.ErrStartupTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout(), pool.ErrStartupTimeout)
 	defer cancel()
 	w, err := l.launch(ctx, id)
 	if err != nil && errors.Is(context.Cause(ctx), pool.ErrStartupTimeout) {
@@ -102,7 +102,7 @@ func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string) (*g
 	if err := os.MkdirAll(sockets, 0o700); err != nil {
 		return nil, err
 	}
-	g := &generation{launcher: launcher{slots: t.super.launches, timeout: c.StartupTimeout}, cfg: c, code: code, sockets: sockets}
+	g := &generation{launcher: launcher{slots: t.super.launches, timeout: t.startupTimeout}, cfg: c, code: code, sockets: sockets}
 	if c.Kind == config.WSGI {
 		r, err := wsgi.New(t.wsgiOptions(c, sockets))
 		if err != nil {
@@ -173,7 +173,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 		WarmupStrict:   c.Preload.WarmupStrict,
 		Host:           hostForWarmup(c),
 		Tricks:         tricks(c),
-		StartupTimeout: c.StartupTimeout,
+		StartupTimeout: t.startupTimeout,
 
 		Prepare:   t.limit,
 		SocketDir: sockets,
@@ -192,7 +192,7 @@ func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 		SocketDir:      sockets,
 		Account:        c.Account,
 		Umask:          c.Umask,
-		StartupTimeout: c.StartupTimeout,
+		StartupTimeout: t.startupTimeout,
 		Prepare:        t.limit,
 		Log:            t.log,
 		Output:         t.output,

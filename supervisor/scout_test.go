@@ -19,7 +19,7 @@ type launches struct {
 
 func newLaunches(fail error) *launches {
 	begin := time.Now()
-	l := &launches{launcher: launcher{slots: make(chan struct{}, 100), timeout: time.Hour}}
+	l := &launches{launcher: launcher{slots: make(chan struct{}, 100), timeout: func() time.Duration { return time.Hour }}}
 	l.launch = func(ctx context.Context, _ string) (worker, error) {
 		l.at = append(l.at, time.Since(begin)) // of two at once the race detector tells
 		select {

@@ -89,6 +89,9 @@ func (t *site) config() *config.Site {
 	return t.cfg
 }
 
+// startupTimeout is that of now, for the launches to come.
+func (t *site) startupTimeout() time.Duration { return t.config().StartupTimeout }
+
 func (t *site) setConfig(c *config.Site) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -28,16 +28,16 @@ type app struct {
 }
 
 // startApp starts the program with what worker.Serve expects.
-func startApp(o Options, id string, env []string, dir string, listener *os.File) (*app, error) {
+func startApp(o Options, id string, env []string, dir string, listener *os.File, deadline time.Time) (*app, error) {
 	a := &app{name: o.Path, path: dir}
-	if err := a.start(o, id, env, listener); err != nil {
+	if err := a.start(o, id, env, listener, deadline); err != nil {
 		a.close()
 		return nil, err
 	}
 	return a, nil
 }
 
-func (a *app) start(o Options, id string, env []string, listener *os.File) (err error) {
+func (a *app) start(o Options, id string, env []string, listener *os.File, deadline time.Time) (err error) {
 	if as := o.Account; as != nil {
 		if err := os.Lchown(a.path, as.UID, as.GID); err != nil {
 			return fmt.Errorf("hand over control directory: %w", err)
@@ -53,7 +53,7 @@ func (a *app) start(o Options, id string, env []string, listener *os.File) (err 
 	defer w.Close()
 	a.handshake = r
 	// The pipe stays open for as long as anyone holds it: a daemon that the program left.
-	if err := r.SetReadDeadline(time.Now().Add(o.StartupTimeout)); err != nil {
+	if err := r.SetReadDeadline(deadline); err != nil {
 		return fmt.Errorf("make handshake pipe: %w", err)
 	}
 	output, err := process.NewOutput(func(line string) { o.Output(id, line) })

@@ -35,7 +35,7 @@ type Options struct {
 	Account *account.Account // who the workers run as; nil: as this process
 	Umask   *int             // nil: this process's
 
-	StartupTimeout time.Duration // until a worker must be ready; default 30 s
+	StartupTimeout func() time.Duration // until a worker must be ready, asked for each; default 30 s
 
 	Prepare func(*process.Process) error // called with each new worker before it serves; may be nil
 
@@ -53,8 +53,8 @@ type Runtime struct{ options Options }
 
 // New returns the runtime of a site. It starts nothing.
 func New(o Options) *Runtime {
-	if o.StartupTimeout == 0 {
-		o.StartupTimeout = 30 * time.Second
+	if o.StartupTimeout == nil {
+		o.StartupTimeout = func() time.Duration { return 30 * time.Second }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -79,10 +79,11 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	w.remember()
 	w.transport = newTransport(w.path)
 
-	starting, cancel := context.WithTimeoutCause(ctx, r.options.StartupTimeout, errTooSlow)
+	limit := r.options.StartupTimeout()
+	starting, cancel := context.WithTimeoutCause(ctx, limit, errTooSlow)
 	defer cancel()
 	if err := w.start(starting, r.options, listener); err != nil {
-		problem := r.explain(starting, w, err)
+		problem := r.explain(starting, w, limit, err)
 		w.Close()
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("launch worker %s: %w", id, context.Cause(ctx))
@@ -96,7 +97,7 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 func (o Options) prepare(p *process.Process) error { return process.Prepare(p, o.Prepare) }
 
 // explain puts a failed start in the program's own words where it spoke.
-func (r *Runtime) explain(ctx context.Context, w *Worker, err error) error {
+func (r *Runtime) explain(ctx context.Context, w *Worker, limit time.Duration, err error) error {
 	path := r.options.Path
 	var known *process.LaunchError
 	if errors.As(err, &known) {
@@ -106,7 +107,7 @@ func (r *Runtime) explain(ctx context.Context, w *Worker, err error) error {
 		return &process.LaunchError{Problem: err.Error()}
 	}
 	if ended := w.endsByItself(ctx); !ended && errors.Is(context.Cause(ctx), errTooSlow) {
-		return process.NewLaunchError(fmt.Sprintf("%s was not ready within %v%s", path, r.options.StartupTimeout, hint(w)), w.Process)
+		return process.NewLaunchError(fmt.Sprintf("%s was not ready within %v%s", path, limit, hint(w)), w.Process)
 	} else if !ended {
 		return process.NewLaunchError(fmt.Sprintf("%s does not fit this multisite: %v", path, err), w.Process)
 	}

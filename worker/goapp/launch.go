@@ -22,17 +22,18 @@ import (
 // Kill, which would wait two seconds for nothing: it ends with the process.
 func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error {
 	var run *app
+	deadline, _ := ctx.Deadline() // Launch has set one
 	disarm := func() bool { return true }
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  worker.Handshake,
 		Plugins:          worker.Plugins(),
 		SkipHostEnv:      true,
-		StartTimeout:     o.StartupTimeout + time.Second, // ctx comes first and has a better reason
-		Logger:           hclog.NewNullLogger(),          // all that it would say is in our errors
+		StartTimeout:     time.Until(deadline) + time.Second, // ctx comes first and has a better reason
+		Logger:           hclog.NewNullLogger(),              // all that it would say is in our errors
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: o.SocketDir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
 			var err error
-			if run, err = startApp(o, w.id, cmd.Env, dir, listener); err != nil {
+			if run, err = startApp(o, w.id, cmd.Env, dir, listener, deadline); err != nil {
 				return nil, err
 			}
 			w.Process = run.Process

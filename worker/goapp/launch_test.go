@@ -40,7 +40,7 @@ func TestLaunch_SaysWhyItFailed(t *testing.T) {
 				o.Args = []string{"1000"}
 			}
 			if strings.Contains(test.want, "300ms") {
-				o.StartupTimeout = 300 * time.Millisecond
+				o.StartupTimeout = func() time.Duration { return 300 * time.Millisecond }
 			}
 			if test.path == "/bin/true" {
 				o.Args = nil

@@ -39,7 +39,7 @@ func (r *Runtime) forkWorker(z *zygote, id string, command any, listener *os.Fil
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := b.fork(z, r.opts.StartupTimeout, command, listener)
+	p, err := b.fork(z, r.opts.StartupTimeout(), command, listener)
 	return p, b.status, err
 }
 

@@ -106,7 +106,7 @@ print("looking for the database", flush=True)
 import time
 time.sleep(1000)
 `
-	s := newSite(t, app, func(o *Options) { o.StartupTimeout = 500 * time.Millisecond })
+	s := newSite(t, app, func(o *Options) { o.StartupTimeout = always(500 * time.Millisecond) })
 	_, err := s.tryLaunch(t.Context(), 1)
 	var launch *process.LaunchError
 	if !errors.As(err, &launch) || launch.Problem != "not ready in time (startup_timeout)" || launch.Detail != "looking for the database" {

@@ -109,7 +109,7 @@ func TestProject_OneFails(t *testing.T) {
 // that a project has to learn what its sites share.
 func TestProject_OneHangs(t *testing.T) {
 	t.Parallel()
-	p, sites := newProjectOf(t, func(o *Options) { o.StartupTimeout = 3 * time.Second },
+	p, sites := newProjectOf(t, func(o *Options) { o.StartupTimeout = always(3 * time.Second) },
 		jsonApp, "import time\ntime.sleep(1000)\n", jsonApp)
 	p.learnTime = time.Second
 	start := time.Now()

@@ -210,7 +210,7 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 		return err
 	}
 	command := siteCommand{"site", r.zygoteConfig(r.opts.Site+"/zygote", false)}
-	p, err := b.fork(parent, r.opts.StartupTimeout, command, theirs)
+	p, err := b.fork(parent, r.opts.StartupTimeout(), command, theirs)
 	if err != nil {
 		ours.Close()
 		return err
@@ -249,7 +249,7 @@ func (r *Runtime) awaitZygote(p *process.Process, status *os.File) (event, error
 		e, err := waitReady(p, status)
 		said <- word{e, err}
 	})
-	overdue := time.NewTimer(r.opts.StartupTimeout)
+	overdue := time.NewTimer(r.opts.StartupTimeout())
 	defer overdue.Stop()
 	problem := errStartupTimeout
 	select {

@@ -73,7 +73,7 @@ func siteOptions(python, dir string) Options {
 		Env:     []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "DIR=" + dir, "TMPDIR=" + dir},
 		Threads: 1, Processes: 3,
 		Preload: PreloadAuto, Warmup: []string{"/"}, Host: "site.example.com", Tricks: []string{"gc", "freeze", "seal"},
-		StartupTimeout: patience,
+		StartupTimeout: always(patience),
 		SocketDir:      filepath.Join(dir, "run"), CodeDir: filepath.Join(dir, "code"),
 		Log:    slog.New(slog.DiscardHandler),
 		Output: func(string, string) {},
@@ -234,3 +234,5 @@ func (s *testSite) glob(pattern string) int {
 	}
 	return len(found)
 }
+
+func always(d time.Duration) func() time.Duration { return func() time.Duration { return d } }

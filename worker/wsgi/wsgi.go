@@ -49,7 +49,7 @@ type Options struct {
 	Host         string   // of warm-up requests
 	Tricks       []string // what a zygote does so that its pages stay shared
 
-	StartupTimeout time.Duration
+	StartupTimeout func() time.Duration // that of now, asked for each start
 
 	Prepare   func(*process.Process) error // called with each new worker before it serves; may be nil
 	SocketDir string                       // where workers' sockets are made

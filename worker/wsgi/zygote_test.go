@@ -92,7 +92,7 @@ def before():
     if os.path.exists(os.environ["DIR"] + "/stuck"):
         time.sleep(1000)
 os.register_at_fork(before=before)
-`+helloApp, func(o *Options) { o.StartupTimeout = 5 * time.Second })
+`+helloApp, func(o *Options) { o.StartupTimeout = always(5 * time.Second) })
 	wantServing(t, s.launch(1))
 	s.write("stuck", "")
 	start := time.Now()
