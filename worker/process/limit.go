@@ -14,7 +14,7 @@ import (
 type Limits struct {
 	Memory   int64   // bytes; 0: no bound
 	Groups   *Groups // where the kernel holds it to Memory; nil: RLIMIT_DATA
-	Priority int     // nice value, from -20, the first to run, to 19
+	Priority int     // nice value, from -20, the first to run, to 19; 0: this process's
 }
 
 // Limit sets what the process may use, from now on. A process that has ended is
@@ -28,7 +28,7 @@ func (p *Process) Limit(l Limits) error {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
 	if l.Priority != p.limits.Priority {
-		if err := p.setPriority(l.Priority); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := p.setPriority(l.nice()); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("set cpu_priority %d of process %d: %w", l.Priority, p.pid, err)
 		}
 	}
@@ -41,8 +41,21 @@ func (p *Process) Limit(l Limits) error {
 	return nil
 }
 
+// nice is the priority to set.
+func (l Limits) nice() int {
+	if l.Priority != 0 {
+		return l.Priority
+	}
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid())
+	if err != nil {
+		return 0
+	}
+	return 20 - raw // as getpriority(2) says, so that no value is negative
+}
+
+// limitMemory: a process that has a group stays in it, also without a bound.
 func (p *Process) limitMemory(l Limits) (err error) {
-	if l.Groups == nil {
+	if p.group == nil && l.Groups == nil {
 		return p.limitData(l.Memory)
 	}
 	if p.group == nil {

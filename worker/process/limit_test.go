@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -47,6 +48,36 @@ func TestLimit_PriorityOfEveryThread(t *testing.T) {
 	}
 }
 
+// TestLimit_PriorityIsGivenUp runs itself with one that is not 0, which a process
+// of no priority of its own has too.
+func TestLimit_PriorityIsGivenUp(t *testing.T) {
+	if os.Getenv("PROCESS_TEST_NICE") == "" {
+		cmd := exec.Command("nice", "-n", "2", os.Args[0], "-test.run=^TestLimit_PriorityIsGivenUp$")
+		cmd.Env = append(os.Environ(), "PROCESS_TEST_NICE=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	p := startScript(t, "exec sleep 1000", nil)
+	pid, own := strconv.Itoa(p.PID()), strconv.Itoa(os.Getpid())
+	for _, want := range []string{"19", niceOf(t, own, own)} {
+		l := Limits{}
+		if want == "19" {
+			l.Priority = 19
+		}
+		if err := p.Limit(l); err != nil {
+			if os.Geteuid() != 0 {
+				t.Skip("not root: ", err)
+			}
+			t.Fatal(err)
+		}
+		if got := niceOf(t, pid, pid); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func TestLimit_ZeroValueChangesNothing(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exec nice -n 3 sleep 1000", nil)
@@ -55,8 +86,10 @@ func TestLimit_ZeroValueChangesNothing(t *testing.T) {
 	}
 	pid := strconv.Itoa(p.PID())
 	waitName(t, pid, "sleep")
-	if got := niceOf(t, pid, pid); got != "3" {
-		t.Errorf("got %s, want 3", got)
+	own := strconv.Itoa(os.Getpid())
+	ours, _ := strconv.Atoi(niceOf(t, own, own)) // digits
+	if got, want := niceOf(t, pid, pid), strconv.Itoa(min(ours+3, 19)); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
