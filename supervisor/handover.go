@@ -60,6 +60,13 @@ type siteState struct {
 	Jobs        map[string]taskState       `json:"jobs,omitempty"`
 }
 
+// threads are those of the workers that are left; other, where that is not known.
+func (st siteState) threads(other int) int {
+	n := other
+	_ = json.Unmarshal(st.Built["threads"], &n) // it leaves n as it is
+	return n
+}
+
 // workerState is one of the two.
 type workerState struct {
 	WSGI *wsgi.WorkerState  `json:"wsgi,omitempty"`
@@ -208,7 +215,7 @@ func builtWith(c *config.Site) map[string]json.RawMessage {
 	built := map[string]json.RawMessage{}
 	v := reflect.ValueOf(*c)
 	for i := range v.NumField() {
-		if key := keyOf(v.Type().Field(i).Name); !slices.Contains(live, key) && key != "position" {
+		if key := keyOf(v.Type().Field(i).Name); !isLive(key, c.Kind) && key != "position" {
 			built[key], _ = json.Marshal(v.Field(i).Interface()) // plain values
 		}
 	}

@@ -36,6 +36,13 @@ func TestOtherThan(t *testing.T) {
 			}
 		})
 	}
+	goSite := base
+	goSite.Kind = config.App
+	left, more := builtWith(&goSite), goSite
+	more.Threads = 2
+	if got := otherThan(left, builtWith(&more)); got != "" {
+		t.Errorf("threads of a Go site, which its program is not told: %q", got)
+	}
 	older := builtWith(&base)
 	delete(older, "threads")
 	if got := otherThan(older, builtWith(&base)); got != "" {

@@ -98,6 +98,7 @@ func (s *Supervisor) inheritSite(c *config.Site, st siteState) (*site, error) {
 	t.current = g
 	if key := otherThan(st.Built, builtWith(c)); key != "" {
 		g.inherited, t.stale = st.Built, key+" changed"
+		g.threads = min(g.threads, st.threads(c.Threads)) // of its zygote, or of a new interpreter
 	}
 	for _, dir := range st.Retired {
 		t.retired = append(t.retired, &generation{cfg: c, sockets: dir})

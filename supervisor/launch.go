@@ -39,6 +39,7 @@ func (e startupError) Unwrap() error        { return e.error }
 // launcher starts workers of one generation of a site. It bounds how many start
 // at once on this machine, and gives each its time from then on.
 type launcher struct {
+	threads int // see Threads
 	launch  func(ctx context.Context, id string) (worker, error)
 	slots   chan struct{}
 	timeout func() time.Duration // startup_timeout, which may change
@@ -71,6 +72,10 @@ func (l *launcher) Launch(ctx context.Context, id string) (_ pool.Worker, err er
 	}
 	return w, nil
 }
+
+// Threads is how many threads a worker has. A Go program is not told: there it is
+// the pool's number alone, which may change while workers run.
+func (l *launcher) Threads() int { return l.threads }
 
 // generation is what the workers of one generation of a site come from. Each has
 // a directory of its own for its sockets, so that two can run side by side.
@@ -108,7 +113,7 @@ func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string) (*g
 		if err != nil {
 			return nil, err
 		}
-		g.python = r
+		g.python, g.threads = r, c.Threads
 		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
 		return g, nil
 	}

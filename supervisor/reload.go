@@ -169,6 +169,12 @@ var live = []string{
 	"maximum_requests", "restart_interval", "memory_limit", "memory_limit_hard", "cpu_time_limit", "cpu_priority", "max_clients_per_ip",
 }
 
+// isLive tells whether a key changes without a new worker. The threads of a Go site
+// are only how many requests the front door gives each of its workers.
+func isLive(key string, kind config.Kind) bool {
+	return slices.Contains(live, key) || key == "threads" && kind != config.WSGI
+}
+
 // keyOf is the key of sites.toml that sets a field of config.Site.
 func keyOf(field string) string { return cmp.Or(keys[field], strings.ToLower(field)) }
 
@@ -183,11 +189,11 @@ func compareSite(t *site, c *config.Site, look *codeLook) change {
 	for i := range now.NumField() {
 		field := now.Type().Field(i).Name
 		key := keyOf(field)
-		switch isLive := slices.Contains(live, key); {
+		switch live := isLive(key, c.Kind); {
 		case field == "Position":
-		case isLive && !reflect.DeepEqual(said.Field(i).Interface(), now.Field(i).Interface()):
+		case live && !reflect.DeepEqual(said.Field(i).Interface(), now.Field(i).Interface()):
 			ch.what = append(ch.what, key)
-		case !isLive && !reflect.DeepEqual(built.Field(i).Interface(), now.Field(i).Interface()):
+		case !live && !reflect.DeepEqual(built.Field(i).Interface(), now.Field(i).Interface()):
 			ch.roll = key + " changed"
 		}
 	}

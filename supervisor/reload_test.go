@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/worker/account"
 )
 
 // TestReload_EveryLiveKeyIsAField: a key that no field has would change nothing.
@@ -38,7 +39,7 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
-		change func(*config.Site)
+		change func(*config.Site) // of a Python site, or of a Go site where its name says so
 		what   []string
 		roll   string
 	}{
@@ -53,9 +54,18 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 		{"the environment", func(c *config.Site) { c.Env = map[string]string{"A": "b"} }, nil, "env changed"},
 		{"an interpreter", func(c *config.Site) { c.Python = "/bin/python3.9" }, nil, "python_home changed"},
 		{"threads", func(c *config.Site) { c.Threads = 2 }, nil, "threads changed"},
+		{"threads of a Go site", func(c *config.Site) { c.Threads = 2 }, []string{"threads"}, ""},
+		{"a Go site that becomes a Python site", func(c *config.Site) { c.Kind, c.Threads = config.WSGI, 2 }, nil, "threads changed"},
+		{"static files", func(c *config.Site) { c.Static = map[string]string{"/media/": "/srv"} }, []string{"static"}, ""},
+		{"how long a start may take", func(c *config.Site) { c.StartupTimeout = time.Second }, []string{"startup_timeout"}, ""},
+		{"a user", func(c *config.Site) { c.Account = &account.Account{Name: "www", UID: 33} }, nil, "user or group changed"},
+		{"a home", func(c *config.Site) { c.Home = "/srv" }, nil, "home changed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			old := &config.Site{Name: "blog", ServerName: "blog", Kind: config.WSGI}
+			if strings.Contains(tt.name, "Go site") {
+				old.Kind = config.App
+			}
 			s := sitesWithoutWorkers(t, old)
 			s.sites[0].current = &generation{cfg: old, code: s.lookAtCode().tree(old)}
 			now := *old

@@ -28,7 +28,7 @@ func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 		t.Cleanup(access.close)
 		s.sites = append(s.sites, &site{
 			name: c.Name, cfg: c, super: s, stats: &proxy.Stats{}, log: slog.New(slog.DiscardHandler), access: access,
-			pool: pool.New(pool.Options{Site: c.Name}),
+			pool: pool.New(pool.Options{Site: c.Name, Launcher: &generation{}}),
 		})
 	}
 	return s

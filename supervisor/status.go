@@ -46,7 +46,7 @@ func (t *site) status() control.SiteStatus {
 		User:       userOf(c),
 		Settings:   cmp.Or(c.Settings, c.WSGI, c.App), // a site without any is known by what it runs
 		Processes:  control.Processes{Desired: ps.Desired, Ready: ps.Ready},
-		Threads:    c.Threads,
+		Threads:    ps.Threads,
 		Requests: control.Requests{
 			Total: counts.Total, Active: ps.Active, Queued: ps.Queued, Errors: counts.Errors,
 			PerSecond: counts.PerSecond, P50: counts.P50.Seconds(), P99: counts.P99.Seconds(),

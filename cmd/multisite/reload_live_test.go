@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -22,6 +25,14 @@ startup_timeout = "10m"
 server_name = "forked.example.com"
 processes = 2
 startup_timeout = "10m"
+[site.program]
+server_name = "program.example.com"
+app = "./goapp"
+threads = 2
+[site.threads]
+server_name = "threads.example.com"
+home = "code"
+wsgi = "page:application"
 `
 
 const liveScript = `
@@ -35,11 +46,24 @@ def application(environ, start_response):
     return [b"here\n"]
 `
 
+// liveHeld answers when the file "hold" is gone.
+const liveHeld = `
+import os, time
+
+def application(environ, start_response):
+    while os.path.exists("../hold"):
+        time.sleep(0.01)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"multithread %r\n" % environ["wsgi.multithread"]]
+`
+
 // TestReload_Live: what is said to have changed without a new worker holds.
 func TestReload_Live(t *testing.T) {
 	t.Parallel()
 	r := &running{t: t, dir: newDir(t, liveSites), out: &screen{}, log: &screen{}}
 	writeFile(t, filepath.Join(r.dir, "live.wsgi"), liveScript)
+	r.write(t, "code/page.py", liveHeld)
+	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)
 	for _, part := range []struct {
@@ -47,6 +71,8 @@ func TestReload_Live(t *testing.T) {
 		test func(*testing.T, *running)
 	}{
 		{"startup_timeout", liveStartupTimeout},
+		{"threads of a Go site", liveThreads},
+		{"threads beside bad code", threadsBesideBadCode},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
 	}
@@ -88,5 +114,66 @@ func liveStartupTimeout(t *testing.T, r *running) {
 			t.Fatal(err)
 		}
 		eventually(t, "the site to be there again", func() bool { return r.site(site).State == "running" })
+	}
+}
+
+func liveThreads(t *testing.T, r *running) {
+	r.live("program: threads changed, no worker restarted\n", "threads = 2", "threads = 3")
+	r.wantAtOnce("program", "/sleep?ms=1000", 3, func() {})
+}
+
+// threadsBesideBadCode: the workers that serve on have the threads that they had.
+func threadsBesideBadCode(t *testing.T, r *running) {
+	const site = "[site.threads]\n"
+	before := r.pids("threads")
+	r.rewrite(site, site+"threads = 5\n")
+	r.write(t, "code/page.py", "import no_such_thing\n")
+	if got := r.multisite("reload"); got.code != 1 || !strings.Contains(got.stderr, "threads: not changed, its old workers serve on\n") {
+		t.Errorf("exit %d\n%s", got.code, got.stderr)
+	}
+	if now := r.pids("threads"); !maps.Equal(now, before) {
+		t.Errorf("workers %v, were %v", now, before)
+	}
+	held := filepath.Join(r.dir, "hold")
+	release := func() {
+		if err := os.Remove(held); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeFile(t, held, "")
+	r.wantAtOnce("threads", "/", 1, release)
+	r.write(t, "code/page.py", liveHeld)
+	r.must("reload")
+	writeFile(t, held, "")
+	r.wantAtOnce("threads", "/", 5, release)
+	if a := r.askSite("threads", "/"); a.body != "multithread True\n" {
+		t.Errorf("got %q", a.body)
+	}
+}
+
+// wantAtOnce asks a site of one worker more than it may take, and looks how many it
+// does until release is called.
+func (r *running) wantAtOnce(site, path string, want int, release func()) {
+	r.t.Helper()
+	const requests = 6
+	answers := make(chan answer, requests)
+	for range requests {
+		go func() {
+			a, _ := r.newVisitor().do(newRequest(r.t, http.MethodGet, hostOf(site), path, nil)) // status 0 after an error
+			answers <- a
+		}()
+	}
+	eventually(r.t, fmt.Sprintf("%d of %d requests to be taken", want, requests), func() bool {
+		now := r.site(site).Requests
+		return now.Active == want && now.Queued == requests-want
+	})
+	if s := r.site(site); s.Threads != want {
+		r.t.Errorf("status says %d threads, want %d", s.Threads, want)
+	}
+	release()
+	for range requests {
+		if a := <-answers; a.status != http.StatusOK {
+			r.t.Errorf("status %d\n%s", a.status, a.body)
+		}
 	}
 }

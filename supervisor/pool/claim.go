@@ -241,7 +241,7 @@ func (c *Claim) Abandon(reason Reason) {
 func (p *Pool) freeLocked() *member {
 	var best *member
 	for _, m := range p.members {
-		if !m.free(p.set.Threads) {
+		if !m.free(&p.set) {
 			continue
 		}
 		if best == nil || len(m.claims) < len(best.claims) || len(m.claims) == len(best.claims) && m.used.After(best.used) {

@@ -15,6 +15,8 @@ type crew struct {
 	deaf   bool                // launches do not heed their context
 	fail   func(nth int) error // nil: every launch succeeds
 
+	threads int // of each worker; 0: as the settings say
+
 	mu       sync.Mutex // protects all below
 	launches []launch
 	workers  []*fake
@@ -26,6 +28,8 @@ type launch struct {
 	id string
 	at time.Time
 }
+
+func (c *crew) Threads() int { return c.threads }
 
 func (c *crew) Launch(ctx context.Context, id string) (pool.Worker, error) {
 	nth := c.begin(id)

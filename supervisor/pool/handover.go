@@ -29,6 +29,7 @@ type WorkerHandover struct {
 	ID         string    `json:"id"`
 	Slot       int       `json:"slot"`
 	Generation int       `json:"generation"`
+	Threads    int       `json:"threads,omitempty"`
 	State      State     `json:"state"`
 	Reason     Reason    `json:"reason,omitempty"`
 	Over       Reason    `json:"over,omitempty"`
@@ -102,7 +103,7 @@ func (p *Pool) HandOver() Handover {
 			continue
 		}
 		w := WorkerHandover{
-			ID: m.id, Slot: m.slot, Generation: m.release.generation, State: m.state, Reason: m.reason, Over: m.over, Spent: m.spent,
+			ID: m.id, Slot: m.slot, Generation: m.release.generation, Threads: m.threads, State: m.state, Reason: m.reason, Over: m.over, Spent: m.spent,
 			Started: m.started, Ready: m.ready, Used: m.used, Idle: m.idle, Chance: m.chance, Requests: m.requests, Worker: m.worker,
 		}
 		if w.State == Ready && len(m.claims) > 0 {
@@ -134,7 +135,7 @@ func (p *Pool) inherit(h *Handover) {
 			releases[w.Generation] = &release{generation: w.Generation}
 		}
 		m := &member{
-			id: w.ID, slot: w.Slot, release: releases[w.Generation], state: Ready, worker: w.Worker, over: w.Over, spent: w.Spent,
+			id: w.ID, slot: w.Slot, release: releases[w.Generation], threads: w.Threads, state: Ready, worker: w.Worker, over: w.Over, spent: w.Spent,
 			started: w.Started, ready: w.Ready, used: w.Used, idle: w.Idle, chance: w.Chance, requests: w.Requests,
 			leave: make(chan struct{}), empty: make(chan struct{}),
 		}

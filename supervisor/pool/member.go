@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -45,6 +46,7 @@ type member struct {
 	id      string
 	slot    int
 	release *release
+	threads int // requests that it takes at once; 0: as the settings say
 	started time.Time
 	chance  float64       // from 0 to 1: its share of what spreads the ends of workers
 	leave   chan struct{} // closed when it shall end
@@ -75,8 +77,8 @@ type brokenRequest struct {
 func (m *member) live() bool { return m.state == Starting || m.state == Ready }
 
 // free tells whether it can take one more request.
-func (m *member) free(threads int) bool {
-	if m.state != Ready || len(m.claims) >= threads {
+func (m *member) free(s *Settings) bool {
+	if m.state != Ready || len(m.claims) >= cmp.Or(m.threads, s.Threads) {
 		return false
 	}
 	select {

@@ -32,12 +32,15 @@ type Launcher interface {
 	// is cancelled it leaves nothing behind. One that took too long is an
 	// ErrStartupTimeout.
 	Launch(ctx context.Context, id string) (Worker, error)
+	// Threads is how many requests each of its workers takes at once, for good; 0:
+	// as many as Settings say.
+	Threads() int
 }
 
 // Settings are the numbers that may change while a pool runs.
 type Settings struct {
 	Min, Max          int // workers; equal: a fixed count
-	Threads           int // requests that a worker takes at once
+	Threads           int // requests that a worker takes at once, if its Launcher does not know
 	Backlog           int // requests that may wait
 	QueueTimeout      time.Duration
 	GracefulTimeout   time.Duration // for requests in flight when a worker drains
@@ -84,8 +87,13 @@ type Pool struct {
 type release struct {
 	generation int
 	launcher   Launcher
+	threads    int    // see Launcher
 	reason     Reason // why workers of the release before it end
 	failed     error  // why its trial failed
+}
+
+func newRelease(generation int, l Launcher, reason Reason) *release {
+	return &release{generation: generation, launcher: l, threads: l.Threads(), reason: reason}
 }
 
 // New returns a Pool. Nothing starts before Run.
@@ -100,7 +108,7 @@ func New(o Options) *Pool {
 		rolling: make(chan struct{}, 1),
 		set:     o.Settings,
 		desired: o.Settings.Min,
-		current: &release{generation: 1, launcher: o.Launcher},
+		current: newRelease(1, o.Launcher, ""),
 		changed: make(chan struct{}),
 	}
 	if o.Inherited != nil {

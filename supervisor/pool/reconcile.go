@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -163,7 +164,7 @@ func (p *Pool) growLocked() {
 		}
 	}
 	coming := starting + max(0, p.desired-p.liveLocked())
-	if p.desired < p.set.Max && p.queue.len() > coming*p.set.Threads {
+	if p.desired < p.set.Max && p.queue.len() > coming*cmp.Or(p.current.threads, p.set.Threads) {
 		p.desired++
 		p.changedLocked()
 	}
@@ -198,6 +199,7 @@ func (p *Pool) addLocked(r *release, now time.Time) *member {
 		id:      fmt.Sprintf("%s/%d", p.site, slot),
 		slot:    slot,
 		release: r,
+		threads: r.threads,
 		started: now,
 		chance:  rand.Float64(),
 		leave:   make(chan struct{}),

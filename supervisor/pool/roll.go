@@ -31,7 +31,7 @@ func (p *Pool) Switch(l Launcher, reason Reason) bool {
 	if p.stopped || p.desired > 0 || len(p.members) > 0 || p.next != nil {
 		return false
 	}
-	p.switchLocked(&release{generation: p.current.generation + 1, launcher: l, reason: reason})
+	p.switchLocked(newRelease(p.current.generation+1, l, reason))
 	p.changedLocked()
 	return true
 }
@@ -48,7 +48,7 @@ func (p *Pool) Launcher() Launcher {
 func (p *Pool) begin(l Launcher, reason Reason) *release {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := &release{generation: p.current.generation + 1, launcher: l, reason: reason}
+	r := newRelease(p.current.generation+1, l, reason)
 	switch {
 	case p.stopped:
 		return r

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type Status struct {
 	Desired    int
 	Min, Max   int
 	Ready      int
+	Threads    int // requests that a worker takes at once
 	Queued     int
 	Active     int
 	Served     int64 // requests finished by workers
@@ -84,6 +86,7 @@ func (p *Pool) Status() Status {
 		Desired:    p.desired,
 		Min:        p.set.Min,
 		Max:        p.set.Max,
+		Threads:    cmp.Or(p.current.threads, p.set.Threads),
 		Queued:     p.queue.len(),
 		Served:     p.totals.served,
 		Refused:    p.totals.refused,
