@@ -31,14 +31,15 @@ type change struct {
 // changes nothing; a site whose new code does not start keeps its old workers.
 func (s *Supervisor) Reload(ctx context.Context, name string, w io.Writer) error {
 	if name == "" {
-		return s.reload(ctx, nil, w)
+		return s.reload(ctx, nil, "", w)
 	}
-	return s.reload(ctx, func() []string { return []string{name} }, w)
+	return s.reload(ctx, func() []string { return []string{name} }, "", w)
 }
 
 // reload is Reload for the sites that which names, while no other reload runs; for
-// all when it is nil.
-func (s *Supervisor) reload(ctx context.Context, which func() []string, w io.Writer) error {
+// all when it is nil. why is a reason to replace their workers where nothing has
+// changed that compare would see; "": there is none.
+func (s *Supervisor) reload(ctx context.Context, which func() []string, why string, w io.Writer) error {
 	if s.upgrading.Load() {
 		return errUpgrading
 	}
@@ -57,12 +58,12 @@ func (s *Supervisor) reload(ctx context.Context, which func() []string, w io.Wri
 		return err
 	}
 	look := s.lookAtCode()
-	changes, err := s.compare(cfg, names, look)
+	changes, err := s.compare(cfg, names, why, look)
 	if err != nil {
 		return err
 	}
 	defer s.watching.refresh()
-	return s.apply(ctx, cfg, changes, look, w)
+	return s.apply(ctx, cfg, changes, look, nothing(names), w)
 }
 
 // ReloadAndLog is Reload for when nobody waits for the answer.
@@ -70,7 +71,7 @@ func (s *Supervisor) ReloadAndLog(ctx context.Context) { s.reloadAndLog(ctx, nil
 
 func (s *Supervisor) reloadAndLog(ctx context.Context, which func() []string) {
 	var did strings.Builder
-	err := s.reload(ctx, which, &did)
+	err := s.reload(ctx, which, "touched", &did)
 	for line := range strings.Lines(did.String()) {
 		s.log.Info("reload", "change", strings.TrimSpace(line))
 	}
@@ -108,9 +109,17 @@ func (s *Supervisor) read() (*config.Config, error) {
 	return cfg, nil
 }
 
+// nothing is what is said of a reload that found nothing to do.
+func nothing(names []string) string {
+	if len(names) == 0 {
+		return "nothing has changed"
+	}
+	return fmt.Sprintf("%[1]s: nothing has changed; for new workers all the same: multisite restart %[1]s", names[0])
+}
+
 // compare finds what to do to each site. names limit it to some, whose workers are
-// replaced in any case.
-func (s *Supervisor) compare(cfg *config.Config, names []string, look *codeLook) ([]change, error) {
+// replaced in any case if there is a reason why.
+func (s *Supervisor) compare(cfg *config.Config, names []string, why string, look *codeLook) ([]change, error) {
 	var changes []change
 	named := len(names) > 0
 	wanted := func(name string) bool { return !named || slices.Contains(names, name) }
@@ -130,7 +139,7 @@ func (s *Supervisor) compare(cfg *config.Config, names []string, look *codeLook)
 		}
 		ch := compareSite(t, c, look)
 		if ch.roll == "" && named {
-			ch.roll = "asked for"
+			ch.roll = why
 		}
 		if ch.roll != "" || len(ch.what) > 0 {
 			changes = append(changes, ch)
@@ -209,7 +218,7 @@ func compareSite(t *site, c *config.Site, look *codeLook) change {
 }
 
 // apply carries the changes out, side by side.
-func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []change, look *codeLook, w io.Writer) error {
+func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []change, look *codeLook, nothing string, w io.Writer) error {
 	var generations []*generation
 	next := make([]*generation, len(changes))
 	for i, ch := range changes {
@@ -257,7 +266,7 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 	if newRules {
 		fmt.Fprintln(w, "log_max_size, log_keep changed")
 	} else if len(changes) == 0 {
-		fmt.Fprintln(w, "nothing has changed")
+		fmt.Fprintln(w, nothing)
 	}
 	return firstError(results)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 	"slices"
@@ -129,6 +130,31 @@ func TestManySites_MeasuresAllOfThem(t *testing.T) {
 	}
 	if countNotes(r, "Cost of a request with 8 sites") != 1 {
 		t.Errorf("got the notes %q", r.Notes)
+	}
+}
+
+// TestReload_IsOneOfAllWorkers: one of no worker would look best.
+func TestReload_IsOneOfAllWorkers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	p := b.testProject(t)
+	s, err := shared.start(t.Context(), b, p, djangoSites(1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	for range 2 {
+		old, err := s.workers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(p.change(), s.reload(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		now, err := s.workers(t.Context())
+		if err != nil || len(now) != 2 || slices.ContainsFunc(now, func(pid int) bool { return slices.Contains(old, pid) }) {
+			t.Errorf("workers %v, then %v, %v", old, now, err)
+		}
 	}
 }
 

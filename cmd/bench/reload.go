@@ -36,7 +36,7 @@ func (b *bench) reload(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.note("A Django page, 5 workers, %d connections, windows of %v. Reloads: multisite reload; Apache: its script touched; "+
+	r.note("A Django page, 5 workers, %d connections, windows of %v. A module has changed. Reloads: multisite reload; Apache: its script touched; "+
 		"uWSGI, gunicorn and granian: SIGHUP (gunicorn --preload then runs the old code on).", busyConnections, window)
 	contenders := append([]contender{shared}, b.peers(ctx, r, p)...)
 	results := make([]reloaded, len(contenders))
@@ -82,7 +82,7 @@ func (b *bench) reloadOne(ctx context.Context, c contender, p *project, sum *rel
 	var got loaded
 	var loader sync.WaitGroup
 	loader.Go(func() { got = l.run(loading) })
-	err = reloadMeanwhile(ctx, s)
+	err = reloadMeanwhile(ctx, s, p)
 	stop()
 	loader.Wait()
 	if err != nil {
@@ -97,9 +97,12 @@ func (b *bench) reloadOne(ctx context.Context, c contender, p *project, sum *rel
 	return nil
 }
 
-// reloadMeanwhile waits, reloads, and waits again.
-func reloadMeanwhile(ctx context.Context, s *server) error {
+// reloadMeanwhile waits, changes the code, reloads, and waits again.
+func reloadMeanwhile(ctx context.Context, s *server, p *project) error {
 	if err := wait(ctx, reloadAfter*window); err != nil {
+		return err
+	}
+	if err := p.change(); err != nil {
 		return err
 	}
 	begin := time.Now()

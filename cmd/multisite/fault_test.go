@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +62,7 @@ func TestFault_ReloadAndRestartUnseen(t *testing.T) {
 		<-time.After(quiet) // seconds to compare with
 		before := r.pids("subdomain1")
 		finished := r.longRequest(long)
+		writeFile(t, filepath.Join(r.dir, "new.py"), "") // to restart that is nothing
 		r.must(what, "subdomain1")
 		if took, cut := finished(); cut != "" || took < long {
 			t.Errorf("%s: the long request ended after %v: %s", what, took, cut)

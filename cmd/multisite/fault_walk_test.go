@@ -140,6 +140,7 @@ func (w *walk) step() {
 		w.edit()
 		w.call("reload")
 	case what == 3:
+		w.edit()
 		w.call("reload", site)
 	case what == 4:
 		w.call("restart", site)

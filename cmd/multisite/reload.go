@@ -14,9 +14,9 @@ func (c *cli) reloadCommand() *cobra.Command {
 		Short: "Read sites.toml and the code again, and apply the difference",
 		Long: "Read sites.toml and the code again and apply the difference. Sites whose code,\n" +
 			"settings, environment or interpreter changed get new workers, which are ready\n" +
-			"before the old ones go; everything else changes in place. With SITE, that site\n" +
-			"gets new workers in any case. A mistake in the file, or code that does not start,\n" +
-			"leaves what runs as it is.",
+			"before the old ones go; everything else changes in place. With SITE, that is done\n" +
+			"to one site. A mistake in the file, or code that does not start, leaves what runs\n" +
+			"as it is. For new workers where nothing has changed there is restart.",
 		Args: atMost(1, "reload [SITE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			site := ""

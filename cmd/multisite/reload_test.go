@@ -42,7 +42,7 @@ func TestReload(t *testing.T) {
 		{"a mistake in sites.toml changes nothing", reloadMistake},
 		{"a site is added, and removed", reloadSitesOfFile},
 		{"SIGHUP", reloadHangup},
-		{"asked for by name", reloadByName},
+		{"one site by name", reloadByName},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
 	}
@@ -288,9 +288,14 @@ func reloadHangup(t *testing.T, r *running) {
 
 func reloadByName(t *testing.T, r *running) {
 	before, other := r.pids("edited"), r.pids("subdomain1")
+	r.wantReload("edited: nothing has changed; for new workers all the same: multisite restart edited\n", "edited")
+	r.wantSame("edited", before)
+	r.say("by name")
+	r.wantReload("subdomain1: nothing has changed; for new workers all the same: multisite restart subdomain1\n", "subdomain1")
+	r.wantSame("edited", before)
 	start := time.Now()
-	if out := r.must("reload", "edited"); !strings.HasSuffix(out, " (asked for)\n") {
-		t.Errorf("reload edited printed %q", out)
+	if out := r.must("reload", "edited"); !strings.HasSuffix(out, " (code changed)\n") || r.page() != "by name" {
+		t.Errorf("reload edited printed %q, and the page is %q", out, r.page())
 	}
 	t.Logf("a reload of 3 workers: %v", time.Since(start))
 	for pid := range r.pids("edited") {

@@ -180,10 +180,12 @@ func watchBroken(t *testing.T, r *running) {
 func watchTouch(t *testing.T, r *running) {
 	r.write(t, "reload.txt", "")
 	r.waitAnswer("touch", "mended")
+	r.waitLog("multisite", `msg=reload change="touch: new workers, generation 2 \(code changed\)"`)
 	if err := os.Chtimes(filepath.Join(r.dir, "reload.txt"), time.Now(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it to be new again", func() bool { return r.site("touch").Generation == 3 })
+	r.waitLog("multisite", `msg=reload change="touch: new workers, generation 3 \(touched\)"`)
 	if err := os.Remove(filepath.Join(r.dir, "reload.txt")); err != nil { // which is no touch
 		t.Fatal(err)
 	}
