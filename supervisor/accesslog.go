@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
@@ -11,50 +13,113 @@ import (
 const (
 	accessDelay = time.Second
 	accessBlock = 32 << 10
+	accessMost  = 1 << 20 // that wait for a slow disk
 )
 
+var errSlowDisk = errors.New("the disk is slower than the requests")
+
 // accessLog is a site's access log, written in blocks, the last one soon after its
-// first line. Between blocks it holds no file, and no memory while nobody asks.
+// first line. Who has a line never waits for the disk: another goroutine writes what
+// has come together, and what is too much for it is lost. Between blocks there is
+// no goroutine and no open file, and no memory is held while nobody asks.
 type accessLog struct {
 	logs *logs
 
-	mu sync.Mutex
-	// mu protects all below
+	writing sync.Mutex
+	// writing is held while the file is written, and protects all below
 	file  logFile
-	lines []byte      // to be written; nil: none
+	spare []byte // was written; nil: none
+
+	mu sync.Mutex
+	// mu is held for a moment, and protects all below
+	lines []byte      // to be written; nil: none, and flush is not set
 	flush *time.Timer // nil: none yet
+	full  bool        // somebody will write a block
+	lost  int         // lines that came after lines
+	slow  bool        // some were lost, which was told
 }
 
 func (l *logs) access(site string) *accessLog {
 	return &accessLog{logs: l, file: logFile{path: filepath.Join(l.dir, site+".access.log"), rules: &l.rules}}
 }
 
+// write is for the front door's one thread: it may not wait.
 func (a *accessLog) write(e proxy.Entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if len(a.lines) >= accessMost {
+		a.loseLocked()
+		return
+	}
 	if a.lines == nil {
 		a.flush = time.AfterFunc(accessDelay, a.flushNow)
 	}
 	a.lines = e.AppendCombined(a.lines)
-	if len(a.lines) >= accessBlock {
-		a.writeLocked()
-		a.lines = a.lines[:0]
+	if len(a.lines) >= accessBlock && !a.full {
+		a.full = true
+		go a.writeBlock()
 	}
 }
 
+func (a *accessLog) loseLocked() {
+	a.lost++
+	if !a.slow {
+		a.slow = true
+		if a.logs.rules.failing.Add(1) == 1 {
+			go a.logs.warn(fmt.Errorf("write %s: %w", a.file.path, errSlowDisk))
+		}
+	}
+}
+
+func (a *accessLog) writeBlock() {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	if a.spare == nil {
+		a.spare = make([]byte, 0, accessBlock+accessBlock/8)
+	}
+	lines, lost := a.take(a.spare)
+	a.spare = lines[:0]
+	a.add(lines, lost)
+}
+
+// flushNow writes all that came before it was called, and after a loss what came since.
 func (a *accessLog) flushNow() {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	a.spare = nil
+	for lost := 1; lost > 0; {
+		var lines []byte
+		lines, lost = a.take(nil)
+		a.add(lines, lost)
+	}
+}
+
+// take returns what is to be written. What comes now goes into empty.
+func (a *accessLog) take(empty []byte) (lines []byte, lost int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.writeLocked()
-	a.lines = nil
+	lines, lost = a.lines, a.lost
+	a.full, a.lost = false, 0
+	if lines != nil {
+		a.lines = empty
+	}
+	if lost == 0 && a.slow {
+		a.slow = false
+		a.logs.rules.failing.Add(-1)
+	}
+	return lines, lost
 }
 
-func (a *accessLog) writeLocked() {
-	if len(a.lines) == 0 {
+// add writes lines, and that others are lost behind them.
+func (a *accessLog) add(lines []byte, lost int) {
+	if len(lines) == 0 {
 		return
 	}
-	if err := a.file.write(a.lines); err != nil {
+	if err := a.file.write(lines); err != nil {
 		a.logs.warn(err)
+	}
+	if lost > 0 {
+		a.file.lose(lost)
 	}
 	a.file.release()
 }

@@ -62,6 +62,15 @@ func (f *logFile) write(lines []byte) error {
 	return err
 }
 
+// lose says that n lines are lost that were to follow. Whoever lost them has told it.
+func (f *logFile) lose(n int) {
+	if f.lost == 0 {
+		f.rules.failing.Add(1)
+	}
+	f.lost += n
+	_ = f.write(nil) // or the next write says it
+}
+
 func (f *logFile) add(lines []byte) error {
 	if f.file == nil {
 		if err := f.open(); err != nil {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/pool"
@@ -93,48 +92,6 @@ func TestHostsOf(t *testing.T) {
 	}
 	if got := hostsOf(&config.Site{Default: true}); len(got) != 0 {
 		t.Errorf("a site without a name has %q", got)
-	}
-}
-
-// TestAccessLog_HasEveryLine also when the supervisor ends at once.
-func TestAccessLog_HasEveryLine(t *testing.T) {
-	t.Parallel()
-	l := newLogs(t, nil)
-	a := l.access("blog")
-	at := time.Date(2026, 7, 4, 12, 0, 0, 0, time.UTC)
-	for _, status := range []int{200, 503} {
-		a.write(proxy.Entry{Client: "192.0.2.1", Line: "GET /x HTTP/1.1", Time: at, Took: 1500 * time.Microsecond, Status: status, Bytes: 7, Worker: "blog/1"})
-	}
-	a.close()
-	b, err := os.ReadFile(filepath.Join(l.dir, "blog.access.log"))
-	const line = `192.0.2.1 - - [04/Jul/2026:12:00:00 +0000] "GET /x HTTP/1.1" `
-	want := line + `200 7 "-" "-" 0.0015 blog/1` + "\n" + line + `503 7 "-" "-" 0.0015 blog/1` + "\n"
-	if err != nil || string(b) != want {
-		t.Errorf("%v, got:\n%swant:\n%s", err, b, want)
-	}
-}
-
-// TestAccessLog_HoldsNothingBetweenBlocks: of a thousand sites most are silent.
-func TestAccessLog_HoldsNothingBetweenBlocks(t *testing.T) {
-	t.Parallel()
-	a := newLogs(t, nil).access("blog")
-	if _, err := os.Stat(a.file.path); !os.IsNotExist(err) {
-		t.Errorf("the file of a silent site is there: %v", err)
-	}
-	const lines = 1000
-	for range lines {
-		a.write(proxy.Entry{Client: "192.0.2.1", Line: "GET /x HTTP/1.1", Status: 200})
-	}
-	if info, err := os.Stat(a.file.path); err != nil || info.Size() < accessBlock {
-		t.Errorf("a whole block waits in memory: %v", err)
-	}
-	a.close()
-	if a.lines != nil {
-		t.Error("the buffer is kept")
-	}
-	b, err := os.ReadFile(a.file.path)
-	if got := strings.Count(string(b), "\n"); err != nil || got != lines {
-		t.Errorf("got %d lines, %v; want %d", got, err, lines)
 	}
 }
 
