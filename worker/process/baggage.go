@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -82,13 +83,32 @@ func (b *Baggage) Exec(path string, argv, env []string, state any) error {
 			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // it is open
 		}
 		before := holdSignals()
-		err = unix.Exec(path, argv, env)
+		err = execute(path, argv, env)
 		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) // it was valid
 		for _, fd := range append(b.fds, memory) {
 			unix.CloseOnExec(fd)
 		}
 	})
 	return fmt.Errorf("replace the program by %s: %w", path, err)
+}
+
+// bornFiles is the limit of descriptors that Go has found at our start, and raised
+// for us alone; nil: Go itself sees to it that children get it.
+var bornFiles atomic.Pointer[unix.Rlimit]
+
+// execute is execve, for which Go puts back the limit of descriptors that it has
+// found. When execve fails we keep ours, and children get what they got before.
+func execute(path string, argv, env []string) error {
+	var ours, found unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, bornFiles.Load(), &ours); err != nil {
+		return err
+	}
+	err := unix.Exec(path, argv, env)
+	if unix.Prlimit(0, unix.RLIMIT_NOFILE, nil, &found) == nil && found != ours {
+		bornFiles.Store(&found)
+		_ = unix.Prlimit(0, unix.RLIMIT_NOFILE, &ours, nil) // it was allowed
+	}
+	return err
 }
 
 // held are the signals that would end the next image before it can heed them.

@@ -22,7 +22,7 @@ func init() { runtime.LockOSThread() }
 // child, and what that has left to it, live on; then it is killed, and they die.
 func TestExec_ChildrenOutliveTheirImage(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command("/bin/sh", "-c", `ulimit -S -n 500 && exec "$0"`, os.Args[0])
 	cmd.Env = append(os.Environ(), "PROCESS_TEST_DO=replace")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -39,15 +39,18 @@ func TestExec_ChildrenOutliveTheirImage(t *testing.T) {
 	lines := bufio.NewScanner(out)
 	said := map[string]string{}
 	for lines.Scan() && lines.Text() != "done" {
-		name, value, _ := strings.Cut(lines.Text(), " ")
+		name, value, _ := strings.Cut(lines.Text(), ": ")
 		said[name] = value
 	}
 	for name, want := range map[string]string{
-		"image": "3", "orphan": "lives", "line": "a line in two parts", "short": "exit status 7", "failed": "true",
+		"image": "3", "orphan": "lives", "line": "a line in two parts", "short": "exit status 7", "failed": "true", "child's": "500",
 	} {
 		if said[name] != want {
 			t.Errorf("%s: got %q, want %q", name, said[name], want)
 		}
+	}
+	if said["files"] == "500" || said["files then"] != said["files"] || said["child's then"] != "500" {
+		t.Errorf("limits of files: %s, after a replacement that failed %s, of a child %s", said["files"], said["files then"], said["child's then"])
 	}
 	before, _ := strconv.Atoi(said["before"])
 	after, err := strconv.Atoi(said["after"])
@@ -105,22 +108,27 @@ func replace() error {
 	b.Close()
 	<-short.Done()
 	if j.Image++; j.Image < 3 {
+		_ = new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j) // which changes nothing
 		return goOn(j, child, short)
 	}
 	_ = child.Signal(syscall.SIGUSR1) // it lives
-	fmt.Println("image", j.Image)
-	fmt.Println("pid", os.Getpid())
-	fmt.Println("child", child.PID())
-	fmt.Println("grandchild", j.Grandchild)
-	fmt.Println("line", <-line)
-	fmt.Println("short", short.Exit())
-	fmt.Println("before", j.DescriptorsBefore)
-	fmt.Println("after", len(ofDescriptors()))
+	fmt.Println("image:", j.Image)
+	fmt.Println("pid:", os.Getpid())
+	fmt.Println("child:", child.PID())
+	fmt.Println("grandchild:", j.Grandchild)
+	fmt.Println("line:", <-line)
+	fmt.Println("short:", short.Exit())
+	fmt.Println("before:", j.DescriptorsBefore)
+	fmt.Println("after:", len(ofDescriptors()))
 	if parentIs(j.Grandchild, os.Getpid()) {
-		fmt.Println("orphan lives")
+		fmt.Println("orphan: lives")
 	}
+	fmt.Println("files:", files(os.Getpid()))
+	fmt.Println("child's:", childsFiles())
 	failed := new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j)
-	fmt.Println("failed", failed != nil && strings.Contains(failed.Error(), "no such file"))
+	fmt.Println("failed:", failed != nil && strings.Contains(failed.Error(), "no such file"))
+	fmt.Println("files then:", files(os.Getpid()))
+	fmt.Println("child's then:", childsFiles())
 	fmt.Println("done")
 	<-time.After(time.Minute) // it is killed before
 	return nil
@@ -190,6 +198,22 @@ func beOrphan() {
 	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 	fmt.Println("bound")
 	<-time.After(time.Minute)
+}
+
+// files is how many descriptors a process may have.
+func files(pid int) uint64 {
+	var l unix.Rlimit
+	_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &l) // 0
+	return l.Cur
+}
+
+func childsFiles() uint64 {
+	p, err := Start(Command{Path: "/bin/sleep", Args: []string{"sleep", "60"}})
+	if err != nil {
+		return 0
+	}
+	defer p.Stop(0)
+	return files(p.PID())
 }
 
 func parentIs(pid, parent int) bool {

@@ -90,6 +90,9 @@ func start(c Command) (*Process, error) {
 		return nil, c.explain(err)
 	}
 	defer p.Release()
+	if files := bornFiles.Load(); files != nil {
+		_ = unix.Prlimit(p.Pid, unix.RLIMIT_NOFILE, files, nil) // or it has more than it needs
+	}
 	child := &Process{pid: p.Pid, output: c.Output}
 	if err := child.watch(pidfd); err != nil {
 		return nil, err
