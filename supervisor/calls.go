@@ -85,7 +85,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 
 // Down ends Run and returns when the last worker has ended.
 func (s *Supervisor) Down(ctx context.Context) error {
-	s.stopOnce.Do(func() { close(s.stop) })
+	s.goDown()
 	select {
 	case <-s.ended:
 		return nil

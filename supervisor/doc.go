@@ -95,7 +95,8 @@
 //     started or reaped any more.
 //  3. What must live is packed (process.Baggage): copies of all descriptors, without
 //     FD_CLOEXEC for the exec alone, and a JSON in a file without a name that tells
-//     what they are (handover.go). SIGTERM and the like wait, blocked.
+//     what they are (handover.go). SIGTERM and the like wait, blocked; whether one
+//     came before is the last question.
 //  4. The new image takes it out (inherit.go): each process by its pid, as it is still
 //     our child and nobody else has waited for it; the pipe of its output with the
 //     half line that was read of it; zygotes with their control sockets, between two

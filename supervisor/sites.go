@@ -21,8 +21,8 @@ func (s *Supervisor) all() []*site {
 func (s *Supervisor) addSite(t *site) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining {
-		return errDraining
+	if err := s.goingDown(); err != nil {
+		return err
 	}
 	sites := append(slices.Clone(s.sites), t) // all has handed the old slice out
 	slices.SortFunc(sites, func(a, b *site) int { return strings.Compare(a.name, b.name) })

@@ -54,7 +54,7 @@ type Supervisor struct {
 	launches chan struct{} // bounds how many workers start at once
 	lock     *lock
 	journal  *journal.Journal
-	stop     chan struct{} // closed by Down
+	stop     chan struct{} // closed by goDown
 	stopOnce sync.Once
 	ended    chan struct{} // closed when the last worker has ended
 
@@ -82,10 +82,9 @@ type Supervisor struct {
 
 	mu sync.Mutex
 	// mu protects all below
-	cfg      *config.Config
-	sites    []*site     // in order of name
-	runSite  func(*site) // starts a site; nil before Run
-	draining bool
+	cfg     *config.Config
+	sites   []*site     // in order of name
+	runSite func(*site) // starts a site; nil before Run
 }
 
 // New takes the state directory and the listening addresses, and starts nothing.
@@ -192,6 +191,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 		return err
 	}
 	s.door = door
+	defer context.AfterFunc(ctx, s.goDown)()
 	s.startSites(force)
 	var serving sync.WaitGroup
 	up, stopUp := context.WithCancel(context.Background())
@@ -215,9 +215,9 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
 
 	select {
-	case <-ctx.Done():
 	case <-s.stop:
 	case err = <-failed:
+		s.goDown()
 	}
 	stopUp()
 	s.notify.Stopping("letting requests in flight finish")
@@ -228,6 +228,20 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	s.close(force)
 	serving.Wait()
 	return err
+}
+
+// goDown lets Run come to its end. From now on no site is added, and no other program
+// takes over.
+func (s *Supervisor) goDown() { s.stopOnce.Do(func() { close(s.stop) }) }
+
+// goingDown tells that it does.
+func (s *Supervisor) goingDown() error {
+	select {
+	case <-s.stop:
+		return errDraining
+	default:
+		return nil
+	}
 }
 
 // startSites starts the sites that there are, and lets reloads start more.
@@ -281,10 +295,7 @@ func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 // drain refuses new connections, lets requests in flight finish for at most the
 // longest graceful_timeout, and stops the pools.
 func (s *Supervisor) drain(force context.Context) {
-	s.mu.Lock()
-	s.draining = true
-	sites := s.sites
-	s.mu.Unlock()
+	sites := s.all() // there will be no more
 	var graceful time.Duration
 	for _, site := range sites {
 		graceful = max(graceful, site.config().GracefulTimeout)

@@ -79,13 +79,9 @@ func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time
 		return err
 	}
 	st.Paused = paused
-	s.mu.Lock() // or it might begin to go down
+	s.mu.Lock() // or it might go on with going down
 	defer s.mu.Unlock()
-	if s.draining {
-		b.Close()
-		return errDraining
-	}
-	return b.Exec(next.path(), s.args, os.Environ(), st)
+	return b.Exec(next.path(), s.args, os.Environ(), st, s.goingDown)
 }
 
 // longestGrace is how long requests may take that an upgrade waits for.

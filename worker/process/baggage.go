@@ -64,8 +64,11 @@ func (b *Baggage) OnFailure(f func()) {
 
 // Exec replaces this image by another one, which finds state and all that was
 // packed with Unpack. It returns only with an error, after which b is empty and
-// everything is as it was.
-func (b *Baggage) Exec(path string, argv, env []string, state any) error {
+// everything is as it was. Signals that come from now on wait for the next image; but
+// one may have come that is still on its way to whoever wants it, so the last that is
+// asked before is veto. What is lost is a signal that another thread takes after that,
+// before execve has ended it.
+func (b *Baggage) Exec(path string, argv, env []string, state any, veto func() error) error {
 	defer b.drop()
 	if mainCalls.Load() == nil {
 		return errors.New("replace the program: its main thread is not served")
@@ -76,6 +79,7 @@ func (b *Baggage) Exec(path string, argv, env []string, state any) error {
 	}
 	defer unix.Close(memory)
 	env = append(slices.Clone(env), stateEnv+"="+strconv.Itoa(memory))
+	var vetoed error
 	onMain(func() {
 		syscall.ForkLock.Lock() // nothing may be forked that would inherit them all
 		defer syscall.ForkLock.Unlock()
@@ -83,12 +87,17 @@ func (b *Baggage) Exec(path string, argv, env []string, state any) error {
 			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // it is open
 		}
 		before := holdSignals()
-		err = execute(path, argv, env)
+		if vetoed = veto(); vetoed == nil {
+			err = execute(path, argv, env)
+		}
 		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) // it was valid
 		for _, fd := range append(b.fds, memory) {
 			unix.CloseOnExec(fd)
 		}
 	})
+	if vetoed != nil {
+		return vetoed
+	}
 	return fmt.Errorf("replace the program by %s: %w", path, err)
 }
 

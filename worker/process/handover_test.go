@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,7 +44,7 @@ func TestExec_ChildrenOutliveTheirImage(t *testing.T) {
 		said[name] = value
 	}
 	for name, want := range map[string]string{
-		"image": "3", "orphan": "lives", "line": "a line in two parts", "short": "exit status 7", "failed": "true", "child's": "500",
+		"image": "3", "orphan": "lives", "line": "a line in two parts", "short": "exit status 7", "failed": "true", "vetoed": "stay", "child's": "500",
 	} {
 		if said[name] != want {
 			t.Errorf("%s: got %q, want %q", name, said[name], want)
@@ -108,7 +109,7 @@ func replace() error {
 	b.Close()
 	<-short.Done()
 	if j.Image++; j.Image < 3 {
-		_ = new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j) // which changes nothing
+		_ = new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j, allowed) // which changes nothing
 		return goOn(j, child, short)
 	}
 	_ = child.Signal(syscall.SIGUSR1) // it lives
@@ -125,10 +126,11 @@ func replace() error {
 	}
 	fmt.Println("files:", files(os.Getpid()))
 	fmt.Println("child's:", childsFiles())
-	failed := new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j)
+	failed := new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j, allowed)
 	fmt.Println("failed:", failed != nil && strings.Contains(failed.Error(), "no such file"))
 	fmt.Println("files then:", files(os.Getpid()))
 	fmt.Println("child's then:", childsFiles())
+	fmt.Println("vetoed:", new(Baggage).Exec("/proc/self/exe", os.Args, os.Environ(), j, func() error { return errors.New("stay") }))
 	fmt.Println("done")
 	<-time.After(time.Minute) // it is killed before
 	return nil
@@ -185,7 +187,7 @@ func goOn(j journey, child, short *Process) (err error) {
 	if j.Short, err = short.HandOver(b); err != nil {
 		return err
 	}
-	return b.Exec("/proc/self/exe", os.Args, os.Environ(), j)
+	return b.Exec("/proc/self/exe", os.Args, os.Environ(), j, allowed)
 }
 
 // beOrphan is bound to its new parent as a worker is that a zygote has forked.
@@ -199,6 +201,8 @@ func beOrphan() {
 	fmt.Println("bound")
 	<-time.After(time.Minute)
 }
+
+func allowed() error { return nil }
 
 // files is how many descriptors a process may have.
 func files(pid int) uint64 {
