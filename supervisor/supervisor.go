@@ -56,6 +56,7 @@ type Supervisor struct {
 	journal  *journal.Journal
 	stop     chan struct{} // closed by goDown
 	stopOnce sync.Once
+	begun    chan struct{} // closed when Run has all that was left to it
 	ended    chan struct{} // closed when the last worker has ended
 
 	listeners []net.Listener
@@ -97,7 +98,7 @@ func New(o Options) (*Supervisor, error) {
 	s := &Supervisor{
 		load: o.Load, program: o.Program, cfg: cfg, stateDir: cfg.StateDir, version: o.Version, started: time.Now(),
 		launches: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
-		stop:     make(chan struct{}), ended: make(chan struct{}),
+		stop:     make(chan struct{}), begun: make(chan struct{}), ended: make(chan struct{}),
 		listeners: o.Listeners, handed: len(o.Listeners) > 0,
 		args: o.Args, takeover: o.Takeover, from: o.From, inherited: o.Inherited,
 	}
@@ -209,6 +210,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 		s.welcome()
 		serving.Go(func() { s.rollStale(up) })
 	}
+	close(s.begun)
 	if names := runAsRoot(s.config()); names != "" {
 		s.log.Warn("sites run as root, since they name no user", "sites", names)
 	}

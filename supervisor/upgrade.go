@@ -16,6 +16,11 @@ var errUpgrading = &control.Error{Message: "an upgrade is under way", Hint: "try
 // Upgrade replaces the supervisor by another program, which answers caller, if that
 // is not nil. It returns only with an error: then nothing has changed.
 func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.Caller) error {
+	select {
+	case <-s.begun: // else what the supervisor before has left would be lost
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if !s.upgrading.CompareAndSwap(false, true) {
 		return errUpgrading
 	}
