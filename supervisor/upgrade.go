@@ -11,6 +11,9 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
+// journalTime is how long clients may wait for a journal on a slow disk.
+const journalTime = time.Second
+
 var errUpgrading = &control.Error{Message: "an upgrade is under way", Hint: "try again"}
 
 // Upgrade replaces the supervisor by another program, which answers caller, if that
@@ -73,7 +76,9 @@ func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time
 	for _, t := range s.all() {
 		t.access.flushNow()
 	}
-	if err := s.journal.Flush(context.Background()); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), journalTime)
+	defer cancel()
+	if err := s.journal.Flush(ctx); err != nil {
 		s.log.Warn("journal not complete", "error", err)
 	}
 	defer process.HoldReaping()()

@@ -2,13 +2,48 @@ package supervisor
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/journal"
 )
+
+// TestUpgrade_DoesNotWaitForTheJournal: clients wait meanwhile.
+func TestUpgrade_DoesNotWaitForTheJournal(t *testing.T) {
+	t.Parallel()
+	m := startManySites(t, 1)
+	db, err := sql.Open("sqlite3", filepath.Join(m.stateDir, "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	lock, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if _, err := lock.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	m.journal.Record(journal.Event{Kind: "test"})
+	none, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer none.Close()
+	if err := m.upgradeTo(t.Context(), &successor{file: none}, nil); err == nil || !strings.Contains(err.Error(), "main thread is not served") {
+		t.Errorf("got %v, want that it gets no further than a test can", err)
+	}
+	if log := readLog(t, m.logs, "multisite"); !strings.Contains(log, "journal not complete") {
+		t.Errorf("it waited:\n%s", log)
+	}
+}
 
 // TestUpgrade_WaitsForRun: a signal may come before all is in place that another
 // program would take over.
