@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/supervisor/control"
 )
 
@@ -23,11 +25,16 @@ func (c *cli) reloadCommand() *cobra.Command {
 			if len(args) == 1 {
 				site = args[0]
 			}
-			return c.call(func(client *control.Client) error {
+			err := c.call(func(client *control.Client) error {
 				changes, err := client.Reload(cmd.Context(), site)
 				fmt.Fprint(cmd.OutOrStdout(), changes)
 				return err
 			})
+			if mistakes := (tomlfile.Problems)(nil); errors.As(err, &mistakes) { // the old serves on, as with bad code
+				report(cmd.ErrOrStderr(), err)
+				return &exitError{1}
+			}
+			return err
 		},
 	}
 }

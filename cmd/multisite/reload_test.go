@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +43,7 @@ func TestReload(t *testing.T) {
 		{"a mistake in sites.toml changes nothing", reloadMistake},
 		{"a site is added, and removed", reloadSitesOfFile},
 		{"SIGHUP", reloadHangup},
+		{"SIGHUP with mistakes leaves the old", reloadHangupMistakes},
 		{"one site by name", reloadByName},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
@@ -248,8 +250,11 @@ func reloadMistake(t *testing.T, r *running) {
 	edited, other := r.pids("edited"), r.pids("subdomain1")
 	r.rewrite("queue_timeout", "queue_timeuot")
 	got := r.multisite("reload")
-	if got.code == 0 || !strings.Contains(got.stderr, `unknown key "site.edited.queue_timeuot"`) {
+	if got.code != 1 || !strings.Contains(got.stderr, `unknown key "site.edited.queue_timeuot"`) {
 		t.Errorf("exit %d: %s", got.code, got.stderr)
+	}
+	if got := r.multisite("check"); got.code != 2 {
+		t.Errorf("check: exit %d, want 2", got.code)
 	}
 	r.rewrite("queue_timeuot", "queue_timeout")
 	r.wantSame("edited", edited)
@@ -284,6 +289,31 @@ func reloadHangup(t *testing.T, r *running) {
 	}
 	eventually(t, "the new code to be served", func() bool { return r.page() == "hup" })
 	eventually(t, "the log to tell", func() bool { return strings.Contains(r.log.String(), `msg=reload change="edited: new workers`) })
+}
+
+func reloadHangupMistakes(t *testing.T, r *running) {
+	edited, other := r.pids("edited"), r.pids("subdomain1")
+	hangup := func(want string) {
+		if err := syscall.Kill(r.pid, syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		failed := regexp.MustCompile(`level=ERROR msg="reload failed" error=.*` + want)
+		eventually(t, "the log to say "+want, func() bool { return failed.MatchString(r.log.String()) })
+		r.wantSame("edited", edited)
+		r.wantSame("subdomain1", other)
+		if got := r.page(); got != "hup" {
+			t.Errorf("the page is %q", got)
+		}
+	}
+	r.rewrite("queue_timeout", "queue_timeuot")
+	hangup(`unknown key \\"site.edited.queue_timeuot\\"`)
+	r.rewrite("queue_timeuot", "queue_timeout")
+	r.rewrite("GREETING", "OTHER")
+	r.write(t, "code/edited_settings.py", "import nothing_of_this_name\n")
+	hangup(`No module named 'nothing_of_this_name'`)
+	r.rewrite("OTHER", "GREETING")
+	r.say("hup")
+	r.must("reload")
 }
 
 func reloadByName(t *testing.T, r *running) {
