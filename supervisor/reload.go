@@ -93,6 +93,7 @@ func (s *Supervisor) read() (*config.Config, error) {
 		same bool
 	}{
 		{"listen", s.handed || slices.Equal(cfg.Listen, old.Listen)},
+		{"dashboard", cfg.Dashboard == old.Dashboard},
 		{"state_dir", cfg.StateDir == old.StateDir},
 		{"trusted_proxies", slices.Equal(cfg.TrustedProxies, old.TrustedProxies)},
 	} {

@@ -14,6 +14,7 @@ import (
 // liveSites are sites of which the test changes what needs no new worker.
 const liveSites = `
 listen = "127.0.0.1:0"
+log_max_size = "64MB"
 [defaults]
 python_home = "${VENV}"
 wsgi = "live.wsgi"
@@ -25,6 +26,7 @@ startup_timeout = "10m"
 server_name = "forked.example.com"
 processes = 2
 startup_timeout = "10m"
+static = { "/files/" = "one" }
 [site.program]
 server_name = "program.example.com"
 app = "./goapp"
@@ -42,6 +44,8 @@ if os.path.exists("hang"):
     time.sleep(1000)
 
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/say":
+        print("what is said\\n" * 1000, flush=True)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"here\n"]
 `
@@ -63,6 +67,8 @@ func TestReload_Live(t *testing.T) {
 	r := &running{t: t, dir: newDir(t, liveSites), out: &screen{}, log: &screen{}}
 	writeFile(t, filepath.Join(r.dir, "live.wsgi"), liveScript)
 	r.write(t, "code/page.py", liveHeld)
+	r.write(t, "one/file.css", "one\n")
+	r.write(t, "two/file.css", "two\n")
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)
@@ -70,6 +76,9 @@ func TestReload_Live(t *testing.T) {
 		name string
 		test func(*testing.T, *running)
 	}{
+		{"static", liveStatic},
+		{"log_max_size, log_keep", liveLogs},
+		{"what can not change is said", liveNot},
 		{"startup_timeout", liveStartupTimeout},
 		{"threads of a Go site", liveThreads},
 		{"threads beside bad code", threadsBesideBadCode},
@@ -91,6 +100,52 @@ func (r *running) live(want, old, now string) {
 		if !maps.Equal(pids, r.pids(site)) {
 			r.t.Errorf("%s has new processes", site)
 		}
+	}
+}
+
+func liveStatic(t *testing.T, r *running) {
+	want := func(want string) {
+		t.Helper()
+		if a := r.askSite("forked", "/files/file.css"); a.status != http.StatusOK || a.body != want {
+			t.Errorf("status %d, %q, want %q", a.status, a.body, want)
+		}
+	}
+	const line = "static = { \"/files/\" = \"two\" }\n"
+	want("one\n")
+	r.live("forked: static changed, no worker restarted\n", `"one"`, `"two"`)
+	want("two\n")
+	r.live("forked: static changed, no worker restarted\n", line, "")
+	want("here\n") // of the application
+}
+
+func liveLogs(t *testing.T, r *running) {
+	aside := func(n int) string {
+		return filepath.Join(r.dir, ".multisite", "logs", fmt.Sprintf("forked.log.%d", n))
+	}
+	say := func() { r.askSite("forked", "/say") }
+	r.live("log_max_size, log_keep changed\n", `log_max_size = "64MB"`, "log_max_size = \"10KB\"\nlog_keep = 2")
+	eventually(t, "two files to be put aside", func() bool { say(); return exists(aside(2)) })
+	r.live("log_max_size, log_keep changed\n", "log_keep = 2", "log_keep = 1")
+	eventually(t, "one of them to go", func() bool { say(); return !exists(aside(2)) })
+	if !exists(aside(1)) {
+		t.Error("so has the other")
+	}
+}
+
+// liveNot: what takes a new start is refused by name, and nothing is applied.
+func liveNot(t *testing.T, r *running) {
+	const first = "listen = \"127.0.0.1:0\"\n"
+	for key, now := range map[string]string{
+		"listen":          "listen = \"127.0.0.2:0\"\n",
+		"dashboard":       first + "dashboard = \"127.0.0.1:0\"\n",
+		"trusted_proxies": first + "trusted_proxies = [\"192.0.2.1\"]\n",
+	} {
+		r.rewrite(first, now)
+		got := r.multisite("reload")
+		if want := "a change of " + key + " needs a new start; nothing was reloaded\n"; got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: exit %d, %q\n%s", key, got.code, got.stdout, got.stderr)
+		}
+		r.rewrite(now, first)
 	}
 }
 
