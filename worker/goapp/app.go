@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,17 +71,25 @@ func (a *app) start(o Options, id string, env []string, listener *os.File, deadl
 
 		Account: o.Account,
 		Umask:   o.Umask,
+		Tasks:   o.Tasks(),
 	})
 	return err
 }
 
-// environment puts our own variables first: the first of two with one name counts.
+// environment puts our own variables first: the first of two with one name counts,
+// and stays alone, since to a shell on the way the last one would.
 func environment(site, plugins []string) []string {
 	env := []string{
 		worker.ListenEnv + "=" + strconv.Itoa(worker.ListenFD),
 		plugin.EnvUnixSocketDir + "=" + descriptorPath(worker.ControlDirFD),
 	}
-	return append(append(env, plugins...), site...)
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Concat(env, plugins, site), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		again := seen[name]
+		seen[name] = true
+		return again
+	})
 }
 
 // close drops what only the start needs. A connected control socket needs no name.

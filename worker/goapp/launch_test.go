@@ -8,11 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-plugin"
+	"github.com/multisite/multisite/worker"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -205,4 +208,13 @@ func running(t *testing.T, arg string) (pids []string) {
 		}
 	}
 	return pids
+}
+
+func TestEnvironment_HasEachNameOnce(t *testing.T) {
+	t.Parallel()
+	got := environment([]string{"A=site", "B=site"}, []string{"A=plugin", plugin.EnvUnixSocketDir + "=/plugin"})
+	want := []string{worker.ListenEnv + "=3", plugin.EnvUnixSocketDir + "=/proc/self/fd/5", "A=plugin", "B=site"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
