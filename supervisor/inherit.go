@@ -158,6 +158,7 @@ func (t *site) inheritTasks(st siteState) {
 			return h, true
 		}
 		h.Process = p
+		t.tasks.note(id, p)
 		return h, true
 	}
 	for name, left := range st.Services {

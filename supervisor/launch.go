@@ -171,6 +171,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 
 		Account: c.Account,
 		Umask:   c.Umask,
+		Tasks:   t.tasksLimit,
 		Locale:  c.Locale,
 
 		Preload:        wsgi.Preload(c.Preload.Mode),
@@ -197,6 +198,7 @@ func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 		SocketDir:      sockets,
 		Account:        c.Account,
 		Umask:          c.Umask,
+		Tasks:          t.tasksLimit,
 		StartupTimeout: t.startupTimeout,
 		Prepare:        t.limit,
 		Log:            t.log,

@@ -112,15 +112,21 @@ func (t *site) recycle(w pool.WorkerStatus, reason pool.Reason, measured ...slog
 // limit sets what a worker may use, as sites.toml says now.
 func (t *site) limit(p *process.Process) error {
 	c := t.config()
-	l := process.Limits{Memory: c.MemoryLimitHard, Priority: c.CPUPriority}
+	l := process.Limits{Memory: c.MemoryLimitHard, Tasks: c.TasksLimit, Priority: c.CPUPriority}
 	if l.Memory > 0 {
 		l.Groups = t.super.controlGroups()
 	}
 	return p.Limit(l)
 }
 
-// limitAll is limit for the workers that run already.
+// limitAll is limit for the workers that run already. The limit of tasks is that of
+// all processes of the site.
 func (t *site) limitAll() {
+	tasks := process.Limits{Tasks: t.tasksLimit()}
+	if r := t.python(); r != nil {
+		r.Limit(tasks)
+	}
+	t.tasks.limit(tasks)
 	for _, w := range t.pool.Status().Workers {
 		if one, ok := w.Worker.(worker); ok {
 			t.limitAgain(w.ID, one)

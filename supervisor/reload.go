@@ -177,6 +177,7 @@ var live = []string{
 	"startup_timeout", "graceful_timeout", "shutdown_timeout", "inactivity_timeout", "max_body", "static",
 	"service", "cron", "reload_on",
 	"maximum_requests", "restart_interval", "memory_limit", "memory_limit_hard", "cpu_time_limit", "cpu_priority", "max_clients_per_ip",
+	"tasks_limit",
 }
 
 // isLive tells whether a key changes without a new worker. The threads of a Go site

@@ -48,6 +48,7 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 		{"names", func(c *config.Site) { c.ServerName, c.Aliases = "b", []string{"c"} }, []string{"server_name", "server_alias"}, ""},
 		{"a limit", func(c *config.Site) { c.RequestTimeout = time.Second }, []string{"request_timeout"}, ""},
 		{"limits of a worker", func(c *config.Site) { c.MaximumRequests, c.MemoryLimitHard = 7, 8 }, []string{"maximum_requests", "memory_limit_hard"}, ""},
+		{"tasks of its user", func(c *config.Site) { c.TasksLimit = 60 }, []string{"tasks_limit"}, ""},
 		{"the stack of threads", func(c *config.Site) { c.StackSize = 7 }, nil, "stack_size changed"},
 		{"processes", func(c *config.Site) { c.Processes.Max = 9 }, []string{"processes"}, ""},
 		{"settings", func(c *config.Site) { c.Settings = "other" }, nil, "settings changed"},

@@ -92,6 +92,9 @@ func (t *site) config() *config.Site {
 // startupTimeout is that of now, for the launches to come.
 func (t *site) startupTimeout() time.Duration { return t.config().StartupTimeout }
 
+// tasksLimit is that of now.
+func (t *site) tasksLimit() int { return t.config().TasksLimit }
+
 func (t *site) setConfig(c *config.Site) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

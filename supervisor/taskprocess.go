@@ -59,10 +59,12 @@ func (t *site) startTask(c *config.Site, command config.Command, id string) (tas
 
 		Account: c.Account,
 		Umask:   c.Umask,
+		Tasks:   t.tasksLimit(),
 	})
 	if err != nil {
 		return nil, err // a nil process in the interface would not be nil
 	}
+	t.tasks.note(id, p)
 	return p, nil
 }
 

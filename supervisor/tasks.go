@@ -8,6 +8,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/task"
+	"github.com/multisite/multisite/worker/process"
 )
 
 // tasks are the services and the cron entries of a site. They start with it, end
@@ -22,6 +23,7 @@ type tasks struct {
 	begin    func(run func(ctx, force context.Context)) (end func()) // nil: the site does not run
 	services map[string]runningService
 	jobs     map[string]runningJob
+	last     map[string]*process.Process // the last one of each, by "shop/service.mail"
 
 	// what an upgrade has left, until it is started
 	leftServices, leftJobs map[string]task.Handover
@@ -39,8 +41,31 @@ type runningJob struct {
 
 func newTasks(t *site, c *config.Site) *tasks {
 	return &tasks{
-		site: t, cfg: c, services: map[string]runningService{}, jobs: map[string]runningJob{},
+		site: t, cfg: c, services: map[string]runningService{}, jobs: map[string]runningJob{}, last: map[string]*process.Process{},
 		leftServices: map[string]task.Handover{}, leftJobs: map[string]task.Handover{},
+	}
+}
+
+// note takes note of a process that runs now.
+func (k *tasks) note(id string, p *process.Process) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.last[id] = p
+}
+
+// limit bounds those that run.
+func (k *tasks) limit(l process.Limits) {
+	k.mu.Lock()
+	last := maps.Clone(k.last)
+	k.mu.Unlock()
+	for id, p := range last {
+		select {
+		case <-p.Done(): // its number may be another's
+		default:
+			if err := p.Limit(l); err != nil {
+				k.site.log.Warn("a limit will hold for its next process only", "task", id, "error", err)
+			}
+		}
 	}
 }
 

@@ -88,7 +88,6 @@ func (l *loader) finishIdentity(d *draft) {
 		}
 		return
 	}
-	a.Tasks = d.TasksLimit
 	d.Account = a
 	l.checkReach(d)
 }

@@ -23,7 +23,6 @@ type Account struct {
 	UID    int
 	GID    int   // -1: not known, see HasGroup
 	Groups []int // supplementary
-	Tasks  int   // processes and threads that the user may have; 0: as many as there can be
 }
 
 // ErrRoot says that a site can not run as root.
@@ -114,16 +113,12 @@ func number(s string) (int, error) {
 // HasGroup tells whether GID is known. A number without an entry has no group.
 func (a *Account) HasGroup() bool { return a.GID >= 0 }
 
-// Key is equal for accounts with equal rights and limits.
+// Key is equal for accounts with equal rights.
 func (a *Account) Key() string {
 	if a == nil {
 		return ""
 	}
-	key := fmt.Sprint(a.UID, a.GID, a.Groups)
-	if a.Tasks > 0 {
-		key += fmt.Sprint(" ", a.Tasks)
-	}
-	return key
+	return fmt.Sprint(a.UID, a.GID, a.Groups)
 }
 
 // Credential is what starts a process as the account.

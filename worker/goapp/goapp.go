@@ -34,6 +34,7 @@ type Options struct {
 
 	Account *account.Account // who the workers run as; nil: as this process
 	Umask   *int             // nil: this process's
+	Tasks   func() int       // that their user may have, see process.Limits; nil: no bound
 
 	StartupTimeout func() time.Duration // until a worker must be ready, asked for each; default 30 s
 
@@ -55,6 +56,9 @@ type Runtime struct{ options Options }
 func New(o Options) *Runtime {
 	if o.StartupTimeout == nil {
 		o.StartupTimeout = func() time.Duration { return 30 * time.Second }
+	}
+	if o.Tasks == nil {
+		o.Tasks = func() int { return 0 }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

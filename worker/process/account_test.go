@@ -93,12 +93,12 @@ func TestAdopt_TakesOnlyItsOwn(t *testing.T) {
 func TestStart_WithALimitOfTasks(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	many := &account.Account{Name: "many", UID: 4921, GID: 4922, Tasks: 50}
-	lines := collect(t, `id -u; grep processes /proc/self/limits | tr -s " "; echo $#`, Command{Account: many})
+	many := &account.Account{Name: "many", UID: 4921, GID: 4922}
+	lines := collect(t, `id -u; grep processes /proc/self/limits | tr -s " "; echo $#`, Command{Account: many, Tasks: 50})
 	if got, want := strings.Join(lines, "|"), "4921|Max processes 50 50 processes |0"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	lines = collect(t, `for i in $(seq 100); do sleep 1000 & done; echo not refused`, Command{Account: many})
+	lines = collect(t, `for i in $(seq 100); do sleep 1000 & done; echo not refused`, Command{Account: many, Tasks: 50})
 	if strings.Contains(strings.Join(lines, "|"), "|not refused") {
 		t.Errorf("it started 100 processes: %q", lines)
 	}

@@ -27,6 +27,7 @@ type Handover struct {
 // LimitState is what bounds a process.
 type LimitState struct {
 	Memory   int64  `json:"memory,omitempty"`
+	Tasks    int    `json:"tasks,omitempty"`
 	Priority int    `json:"priority,omitempty"`
 	Group    string `json:"group,omitempty"` // directory of its control group; "": none of its own
 }
@@ -51,7 +52,7 @@ func (p *Process) HandOver(b *Baggage) (Handover, error) {
 func (p *Process) limitState() LimitState {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
-	l := LimitState{Memory: p.limits.Memory, Priority: p.limits.Priority}
+	l := LimitState{Memory: p.limits.Memory, Tasks: p.limits.Tasks, Priority: p.limits.Priority}
 	if p.group != nil {
 		l.Group = p.group.dir
 	}
@@ -72,7 +73,7 @@ func (b *Baggage) Inherit(h Handover, line func(string)) (*Process, error) {
 	if h.Ended != nil {
 		return inheritEnded(h), nil
 	}
-	p := &Process{pid: h.PID, output: output, limits: Limits{Memory: h.Limits.Memory, Priority: h.Limits.Priority}}
+	p := &Process{pid: h.PID, output: output, limits: Limits{Memory: h.Limits.Memory, Tasks: h.Limits.Tasks, Priority: h.Limits.Priority}}
 	if h.Limits.Group != "" {
 		p.group = &group{h.Limits.Group}
 	}

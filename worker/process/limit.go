@@ -14,6 +14,7 @@ import (
 type Limits struct {
 	Memory   int64   // bytes; 0: no bound
 	Groups   *Groups // where the kernel holds it to Memory; nil: RLIMIT_DATA
+	Tasks    int     // processes and threads of its user, after which it can start no more; 0: no bound but this process's
 	Priority int     // nice value, from -20, the first to run, to 19; 0: this process's
 }
 
@@ -35,6 +36,11 @@ func (p *Process) Limit(l Limits) error {
 	if l.Memory != p.limits.Memory {
 		if err := p.limitMemory(l); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("set memory_limit_hard of process %d: %w", p.pid, err)
+		}
+	}
+	if l.Tasks != p.limits.Tasks {
+		if err := p.limitTasks(l.Tasks); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("set tasks_limit of process %d: %w", p.pid, err)
 		}
 	}
 	p.limits = l
@@ -81,6 +87,31 @@ func (p *Process) limitData(bytes int64) error {
 		r.Cur = min(uint64(bytes), r.Max)
 	}
 	return unix.Prlimit(p.pid, unix.RLIMIT_DATA, &r, nil)
+}
+
+// limitTasks sets what Command.limited does.
+func (p *Process) limitTasks(n int) error {
+	var r unix.Rlimit // ours
+	if err := unix.Prlimit(0, unix.RLIMIT_NPROC, nil, &r); err != nil {
+		return err
+	}
+	switch {
+	case n > 0 && os.Geteuid() == 0:
+		r.Cur, r.Max = uint64(n), uint64(n)
+	case n > 0:
+		r.Cur = min(uint64(n), r.Max)
+	}
+	err := unix.Prlimit(p.pid, unix.RLIMIT_NPROC, &r, nil)
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w: for another user's process it takes CAP_SYS_RESOURCE", err)
+	}
+	return err
+}
+
+// Forked says that the process was forked from another one, whose limits it has that
+// children inherit. It is called before any Limit.
+func (p *Process) Forked(from *Process) {
+	p.limits.Tasks = from.limitState().Tasks
 }
 
 // setPriority sets that of every thread: Linux has one for each, and a new one

@@ -31,6 +31,29 @@ func TestLimit_MemoryOfARunningProcess(t *testing.T) {
 	}
 }
 
+func TestLimit_TasksOfARunningProcess(t *testing.T) {
+	t.Parallel()
+	p := startScript(t, "exec sleep 1000", nil)
+	var ours, r unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_NPROC, nil, &ours); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []uint64{200, 100, ours.Cur} {
+		l := Limits{Tasks: int(want)}
+		if want == ours.Cur {
+			l.Tasks = 0
+		}
+		if err := p.Limit(l); err != nil && want == ours.Cur && strings.Contains(err.Error(), "it takes CAP_SYS_RESOURCE") {
+			continue // it can not rise again
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Prlimit(p.PID(), unix.RLIMIT_NPROC, nil, &r); err != nil || r.Cur != want {
+			t.Errorf("got %d, %v, want %d", r.Cur, err, want)
+		}
+	}
+}
+
 func TestLimit_PriorityOfEveryThread(t *testing.T) {
 	t.Parallel()
 	pid, p := startGo(t, "wait")

@@ -32,6 +32,7 @@ type Command struct {
 
 	Account *account.Account // who it runs as; nil: as we do
 	Umask   *int             // nil: ours
+	Tasks   int              // see Limits
 }
 
 // Process is a running or ended child process.
@@ -93,21 +94,25 @@ func start(c Command) (*Process, error) {
 	if files := bornFiles.Load(); files != nil {
 		_ = unix.Prlimit(p.Pid, unix.RLIMIT_NOFILE, files, nil) // or it has more than it needs
 	}
-	child := &Process{pid: p.Pid, output: c.Output}
+	child := &Process{pid: p.Pid, output: c.Output, limits: Limits{Tasks: c.Tasks}}
 	if err := child.watch(pidfd); err != nil {
 		return nil, err
 	}
 	return child, nil
 }
 
-// limited is the command with the limit of its account, set before it runs: a hard
-// one of another user's process is root's to change only with CAP_SYS_RESOURCE, and
-// a Go program can not set one between fork and exec. Shells name it -u or -p.
+// limited is the command with its limit of tasks, set before it runs: a hard one of
+// another user's process is root's to change only with CAP_SYS_RESOURCE, and a Go
+// program can not set one between fork and exec. Shells name it -u or -p.
 func (c Command) limited() Command {
-	if c.Account == nil || c.Account.Tasks == 0 {
+	if c.Tasks == 0 {
 		return c
 	}
-	script := fmt.Sprintf(`ulimit -u %[1]d 2>/dev/null || ulimit -p %[1]d || exit 126; exec "$@"`, c.Account.Tasks)
+	soft := "-S " // which nobody needs to be root to raise
+	if os.Geteuid() == 0 {
+		soft = ""
+	}
+	script := fmt.Sprintf(`ulimit %[1]s-u %[2]d 2>/dev/null || ulimit %[1]s-p %[2]d || exit 126; exec "$@"`, soft, c.Tasks)
 	c.Args = append([]string{"sh", "-c", script, "sh", c.Path}, c.Args[min(1, len(c.Args)):]...)
 	c.Path = "/bin/sh"
 	return c

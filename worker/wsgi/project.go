@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -69,9 +70,9 @@ func newProject(runtimes []*Runtime, log *slog.Logger) *Project {
 }
 
 // ProjectKey is equal for sites that can share a project zygote: the same
-// interpreter and user, and the same environment as far as Python itself reads it.
+// interpreter, user and limit, and the same environment as far as Python itself reads it.
 func (o Options) ProjectKey() string {
-	key := []string{o.Python + "\x00" + o.Account.Key()}
+	key := []string{o.Python + "\x00" + o.Account.Key() + "\x00" + strconv.Itoa(o.tasks())}
 	for _, v := range o.Env {
 		if name, _, _ := strings.Cut(v, "="); interpreterReads(name) {
 			key = append(key, v)
@@ -157,6 +158,7 @@ func (p *Project) spawn() (*zygote, error) {
 		Output: output,
 
 		Account: r.opts.Account,
+		Tasks:   r.opts.tasks(),
 	})
 	if err != nil {
 		ours.Close()

@@ -214,6 +214,7 @@ func TestProjectKey(t *testing.T) {
 		{"another locale", Options{Python: "/bin/python3", Env: []string{"LANG=de_DE", "PATH=/bin", "SECRET=1"}}, false},
 		{"PYTHONPATH", Options{Python: "/bin/python3", Env: append([]string{"PYTHONPATH=/x"}, base.Env...)}, false},
 		{"another user", Options{Python: "/bin/python3", Env: base.Env, Account: &account.Account{UID: 4711}}, false},
+		{"a limit", Options{Python: "/bin/python3", Env: base.Env, Tasks: func() int { return 60 }}, false},
 		{"a library", Options{Python: "/bin/python3", Env: append([]string{"LD_PRELOAD=/x"}, base.Env...)}, false},
 	} {
 		if got := test.o.ProjectKey() == base.ProjectKey(); got != test.shared {

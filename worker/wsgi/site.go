@@ -288,6 +288,26 @@ func (r *Runtime) Rest() {
 	m.zygote.end()
 }
 
+// Limit bounds the site's zygote as the workers that it forks. One that can not be
+// bounded ends, and the next worker comes from another one. Workers live on.
+func (r *Runtime) Limit(l process.Limits) {
+	m := r.made()
+	if m == nil || m.zygote == nil {
+		return
+	}
+	err := m.zygote.Limit(l)
+	if err == nil {
+		return
+	}
+	r.opts.Log.Info("zygote replaced", "pid", m.zygote.PID(), "reason", err)
+	r.mu.Lock()
+	if r.mould == m {
+		r.mould = nil
+	}
+	r.mu.Unlock()
+	m.zygote.kill()
+}
+
 // ZygotePID is the process id of the site's zygote; 0: there is none.
 func (r *Runtime) ZygotePID() int {
 	m := r.made()

@@ -41,6 +41,7 @@ type Options struct {
 
 	Account *account.Account // who its processes run as; nil: as this one
 	Umask   *int             // nil: this process's
+	Tasks   func() int       // that their user may have, see process.Limits; nil: no bound
 	Locale  string           // set for all of the process, as setlocale(3) does; "": as Python does
 
 	Preload      Preload
@@ -56,6 +57,13 @@ type Options struct {
 	CodeDir   string                       // where the embedded Python code is written
 	Output    func(worker, line string)    // what workers write to stdout and stderr
 	Log       *slog.Logger
+}
+
+func (o Options) tasks() int {
+	if o.Tasks == nil {
+		return 0
+	}
+	return o.Tasks()
 }
 
 // Runtime starts the workers of one generation of a site.
@@ -170,5 +178,6 @@ func (r *Runtime) command(output *process.Output, files ...*os.File) process.Com
 
 		Account: r.opts.Account,
 		Umask:   r.opts.Umask,
+		Tasks:   r.opts.tasks(),
 	}
 }

@@ -223,8 +223,10 @@ func (b *birth) fork(z *zygote, limit time.Duration, command any, first *os.File
 				_ = unix.Kill(-answer.PID, unix.SIGKILL) // nobody could end it later
 			}
 			b.drop()
+			return nil, err
 		}
-		return p, err
+		p.Forked(z.Process)
+		return p, nil
 	case err != nil:
 		endStrays(b.status)
 	case len(answer.Unsafe) > 0:
