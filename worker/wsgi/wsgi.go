@@ -152,7 +152,6 @@ type config struct {
 	Mount      string   `json:"mount"`
 	Threads    int      `json:"threads"`
 	StackSize  int64    `json:"stack_size"`
-	Processes  int      `json:"processes"`
 	Locale     string   `json:"locale"`
 }
 
@@ -161,7 +160,7 @@ func (r *Runtime) config(id string) config {
 	return config{
 		StackSize: o.StackSize,
 		Site:      o.Site, Worker: id, Settings: o.Settings, WSGI: o.Entry, PythonPath: o.PythonPath,
-		Home: o.Home, Mount: o.Mount, Threads: o.Threads, Processes: o.Processes, Locale: o.Locale,
+		Home: o.Home, Mount: o.Mount, Threads: o.Threads, Locale: o.Locale,
 	}
 }
 

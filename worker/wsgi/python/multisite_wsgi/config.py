@@ -19,7 +19,6 @@ class Config:
         self.mount = values.get("mount") or "/"
         self.locale = values.get("locale") or ""
         self.threads = int(values.get("threads") or 1)
-        self.processes = int(values.get("processes") or 1)
         self.stack_size = int(values.get("stack_size") or 0)
         self.thread_join_seconds = float(values.get("thread_join_seconds") or 3)
 

@@ -125,7 +125,7 @@ def base_environ(config):
         "wsgi.url_scheme": "http",
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": config.threads > 1,
-        "wsgi.multiprocess": config.processes > 1,
+        "wsgi.multiprocess": True,  # any site may be scaled, and a worker serves beside its successor
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
         "wsgi.file_wrapper": FileWrapper,
