@@ -42,29 +42,47 @@ func (s *Supervisor) watchLimits(ctx context.Context) {
 	}
 }
 
-// sighting is what was seen of a worker's memory since its first request.
+// sighting is what was seen of a worker.
 type sighting struct {
-	over      int  // samples in a row that were over the limit
-	fromStart bool // none was not
+	over      int           // samples in a row that were over memory_limit
+	fromStart bool          // none was not since its first request was answered
+	cpu       time.Duration // what it had used when it was first seen
 }
 
 // measure looks at each worker once. before has what was seen of it, seen gets that
 // and what is now.
 func (t *site) measure(c *config.Site, before, seen map[pool.Worker]sighting) {
 	for _, w := range t.pool.Status().Workers {
-		if w.Worker == nil || w.Requests == 0 { // as it is born it will be born again
+		if w.Worker == nil {
 			continue
 		}
-		pid := w.Worker.PID()
 		old, known := before[w.Worker]
-		seen[w.Worker] = t.measureMemory(c, w, sighting{old.over, !known || old.fromStart})
-		if c.CPUTimeLimit == 0 {
-			continue
+		s := t.measureMemory(c, w, sighting{over: old.over, fromStart: !known || old.fromStart})
+		if w.Requests == 0 {
+			s.fromStart = true // as it is with its first request its successor will be
 		}
-		if used, err := process.ReadCPUTime(pid); err == nil && used > c.CPUTimeLimit { // else it has ended
-			t.recycle(w, pool.ReasonCPUTimeLimit, slog.Duration("cpu_time", used), slog.Duration("cpu_time_limit", c.CPUTimeLimit))
-		}
+		s.cpu = t.measureCPU(c, w, old.cpu, known)
+		seen[w.Worker] = s
 	}
+}
+
+// measureCPU has a worker replaced that is over cpu_time_limit. What its start has
+// taken does not count before its first request: its successor's would be as much.
+func (t *site) measureCPU(c *config.Site, w pool.WorkerStatus, start time.Duration, known bool) time.Duration {
+	used, err := process.ReadCPUTime(w.Worker.PID())
+	if err != nil { // it has ended
+		return start
+	}
+	if !known {
+		start = used
+	}
+	if w.Requests == 0 {
+		used -= start
+	}
+	if c.CPUTimeLimit > 0 && used > c.CPUTimeLimit {
+		t.recycle(w, pool.ReasonCPUTimeLimit, slog.Duration("cpu_time", used), slog.Duration("cpu_time_limit", c.CPUTimeLimit))
+	}
+	return start
 }
 
 // measureMemory adds a sample to what was seen of a worker, and has it replaced when
