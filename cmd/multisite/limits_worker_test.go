@@ -122,6 +122,13 @@ func reloadBounds(t *testing.T, r *running) {
 		t.Errorf("it said:\n%s", said)
 	}
 	wantBounds(t, r, "2000000000", "5")
+	now = strings.NewReplacer("memory_limit_hard = \"1GB\"\n", "", "cpu_priority = 3\n", "").Replace(boundSites)
+	writeFile(t, filepath.Join(r.dir, "sites.toml"), now)
+	if said := r.must("reload"); !strings.Contains(said, "forked: memory_limit_hard, cpu_priority changed, no worker restarted") {
+		t.Errorf("it said:\n%s", said)
+	}
+	_, stat, _ := strings.Cut(readFile(t, fmt.Sprintf("/proc/%d/stat", r.pid)), ") ")
+	wantBounds(t, r, "unlimited", strings.Fields(stat)[16])
 	for site, pids := range before {
 		if !maps.Equal(pids, r.pids(site)) {
 			t.Errorf("%s has new processes", site)
