@@ -125,10 +125,10 @@ var everyReason = []reason{
 	{"inactivity", "exit status 0", "", func(r *running) { r.askSite("inactivity", "/") }},
 	{"memory_limit", "exit status 0", "", func(r *running) { r.askSite("memory_limit", "/leak") }},
 	// A GET would be repeated, and a second Go program without memory may end in other words.
-	{"oom", "exit status 2", "POST /leak?mb=2000", func(r *running) {
+	{"oom", "exit status 2", "POST /leak?…", func(r *running) {
 		_, _ = r.newVisitor().do(newRequest(r.t, http.MethodPost, hostOf("oom"), "/leak?mb=2000", nil)) // 502
 	}},
-	{"request_timeout", "signal killed (9)", "GET /sleep?a=b", func(r *running) { r.askSite("request_timeout", "/sleep?a=b") }},
+	{"request_timeout", "signal killed (9)", "GET /sleep?…", func(r *running) { r.askSite("request_timeout", "/sleep?token=secret") }},
 	{"startup_timeout", "before it was ready", "", func(*running) {}},
 	{"cpu_time_limit", "exit status 0", "", func(r *running) { r.askSite("cpu_time_limit", "/compute") }},
 	{"crash", "signal killed (9)", "GET /die", func(r *running) { r.askSite("crash", "/die") }},

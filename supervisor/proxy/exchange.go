@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -149,7 +150,16 @@ func (e *exchange) outgoing(ctx context.Context, b *body) *http.Request {
 	return r
 }
 
-func (e *exchange) what() string { return e.r.Method + " " + e.r.RequestURI }
+func (e *exchange) what() string { return withoutQuery(e.r.Method + " " + e.r.RequestURI) }
+
+// withoutQuery is a request, "GET /a?b=c", as the pool, logs and status name it: what
+// may be secret is in the access log alone.
+func withoutQuery(request string) string {
+	if named, _, query := strings.Cut(request, "?"); query {
+		return named + "?…"
+	}
+	return request
+}
 
 // done counts and logs the exchange.
 func (e *exchange) done() {
@@ -160,7 +170,7 @@ func (e *exchange) done() {
 	e.site.Stats.record(took, e.status)
 	if e.site.Access != nil {
 		e.site.Access(Entry{
-			Client: e.clientAddr(), Line: e.what() + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
+			Client: e.clientAddr(), Line: e.r.Method + " " + e.r.RequestURI + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
 			Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
 		})
 	}

@@ -52,8 +52,7 @@ func parseSimple(data []byte) (r simple, ok bool) {
 	return r, r.Host != ""
 }
 
-// what is the request as logs and the pool name it.
-func (r *simple) what() string { return strings.TrimSuffix(r.line, " HTTP/1.1") }
+func (r *simple) what() string { return withoutQuery(strings.TrimSuffix(r.line, " HTTP/1.1")) }
 
 // parseLine reads the request line. A path with a percent sign has two forms.
 func (r *simple) parseLine() bool {
