@@ -96,6 +96,7 @@ func (s *Supervisor) read() (*config.Config, error) {
 		{"dashboard", cfg.Dashboard == old.Dashboard},
 		{"state_dir", cfg.StateDir == old.StateDir},
 		{"trusted_proxies", slices.Equal(cfg.TrustedProxies, old.TrustedProxies)},
+		{"header_timeout, idle_timeout, client_timeout", cfg.Timeouts == old.Timeouts},
 	} {
 		if !key.same {
 			fixed = append(fixed, key.name)

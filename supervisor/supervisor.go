@@ -134,7 +134,9 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
-	s.proxy = proxy.New(proxy.Options{TrustedProxies: s.cfg.TrustedProxies, SpoolDir: spool, Log: s.log})
+	s.proxy = proxy.New(proxy.Options{
+		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log,
+	})
 	if err := s.makeSites(); err != nil {
 		return err
 	}

@@ -23,9 +23,17 @@ type Config struct {
 	Dashboard      string         // host:port of the status page; "": none
 	StateDir       string         // absolute; default .multisite beside sites.toml
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
+	Timeouts       Timeouts       // of the front door
 	LogMaxSize     int64          // bytes of a log file that is put aside; 0: never
 	LogKeep        int            // log files put aside that stay
 	Sites          []*Site        // in order of name
+}
+
+// Timeouts are how long a client of the front door may take; 0: as the front door has it.
+type Timeouts struct {
+	Header time.Duration // header_timeout
+	Idle   time.Duration // idle_timeout
+	Client time.Duration // client_timeout
 }
 
 // Kind tells which runtime serves a site.

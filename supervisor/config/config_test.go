@@ -105,6 +105,9 @@ dashboard = "127.0.0.1:8081"
 trusted_proxies = ["10.0.0.0/8", "192.168.0.1", "::1", "10.1.2.3/16"]
 log_max_size = "1MiB"
 log_keep = 0
+header_timeout = "5s"
+idle_timeout = "2m"
+client_timeout = "30s"
 [site.blog]
 server_name = "blog.example.com"
 server_alias = ["*.blog.example.com", "10.0.0.1", "[::1]:8080", "XN--bcher-kva.example"]
@@ -151,14 +154,14 @@ static = { "/static" = "static", "/a/media/" = "media" }
 	umask := 0o27
 	want := &Config{
 		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", Dashboard: "127.0.0.1:8081",
-		LogMaxSize: 1 << 20,
-		Listen:     []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
+		LogMaxSize: 1 << 20, Timeouts: Timeouts{Header: 5 * time.Second, Idle: 2 * time.Minute, Client: 30 * time.Second},
+		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.0.1/32"),
 			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
 		},
 		Sites: []*Site{{
-			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 8},
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 11},
 			ServerName: "blog.example.com", Default: true, Mount: "/b",
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",

@@ -71,7 +71,8 @@ func (d *draft) readSite() {
 // readCommon reads the keys that both [defaults] and [site.NAME] may have.
 func (d *draft) readCommon() {
 	t := d.table
-	t.Reject("a key of the whole file", "write it above the first [table]", "listen", "dashboard", "include", "state_dir", "trusted_proxies")
+	t.Reject("a key of the whole file", "write it above the first [table]", "listen", "dashboard", "include", "state_dir", "trusted_proxies",
+		"header_timeout", "idle_timeout", "client_timeout")
 	d.readMount()
 	d.readEntry()
 	d.readPython()
@@ -106,11 +107,15 @@ func (d *draft) readTimeouts() {
 		{"graceful_timeout", &d.GracefulTimeout},
 		{"shutdown_timeout", &d.ShutdownTimeout},
 	} {
-		if d.table.Duration(timeout.name, timeout.to) && *timeout.to == 0 {
-			d.table.Problem(timeout.name, "must be longer than 0s", "")
-		}
+		readTimeout(d.table, timeout.name, timeout.to)
 	}
 	d.table.Duration("inactivity_timeout", &d.InactivityTimeout) // 0s: never
+}
+
+func readTimeout(t *tomlfile.Table, name string, to *time.Duration) {
+	if t.Duration(name, to) && *to == 0 {
+		t.Problem(name, "must be longer than 0s", "")
+	}
 }
 
 func (d *draft) readProcesses() {

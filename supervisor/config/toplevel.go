@@ -28,6 +28,10 @@ func (l *loader) topLevel(top *tomlfile.Table) {
 	l.config.LogMaxSize, l.config.LogKeep = 64<<20, 3
 	top.Size("log_max_size", &l.config.LogMaxSize)
 	top.Int("log_keep", &l.config.LogKeep, 0)
+	clients := &l.config.Timeouts
+	readTimeout(top, "header_timeout", &clients.Header)
+	readTimeout(top, "idle_timeout", &clients.Idle)
+	readTimeout(top, "client_timeout", &clients.Client)
 	items, _ := top.Items("trusted_proxies")
 	for _, item := range items {
 		prefix, err := parsePrefix(item.Value)

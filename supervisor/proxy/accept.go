@@ -40,7 +40,7 @@ func (l *Loop) accept(fd int) {
 		case nil:
 			keepAlive(conn)
 			local, _ := unix.Getsockname(conn) // "" serves as well
-			l.add(conn, addrPort(sa), addrPort(local))
+			l.add(conn, addrPort(sa), addrPort(local), l.proxy.timeouts.Header)
 		case unix.EAGAIN:
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:

@@ -125,7 +125,7 @@ func (e *exchange) pump(claim Claim, body io.ReadCloser, s *spool) {
 // setWriteDeadline gives the client its time for the next write.
 func (e *exchange) setWriteDeadline() {
 	// An error means a connection without deadlines, in tests.
-	_ = http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(clientTimeout))
+	_ = http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(e.proxy.timeouts.Client))
 }
 
 // diedEarly tells whether err means that the worker's end of the connection is gone.

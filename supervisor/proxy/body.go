@@ -113,7 +113,7 @@ func (b *body) close() {
 	}
 }
 
-// patient gives a client clientTimeout for every read of its body. net/http ends
+// patient gives a client its time for every read of its body. net/http ends
 // that limit with the body.
 type patient struct{ e *exchange }
 
@@ -125,5 +125,5 @@ func (p patient) Read(b []byte) (int, error) {
 // setReadDeadline gives the client its time for the next read.
 func (e *exchange) setReadDeadline() {
 	// An error means a connection without deadlines, in tests.
-	_ = http.NewResponseController(e.w).SetReadDeadline(time.Now().Add(clientTimeout))
+	_ = http.NewResponseController(e.w).SetReadDeadline(time.Now().Add(e.proxy.timeouts.Client))
 }

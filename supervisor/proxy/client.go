@@ -17,13 +17,14 @@ import (
 type client struct {
 	loop        *Loop
 	fd          int
-	peer, local string    // "10.0.0.1:1234"
-	addr, port  string    // of peer
-	trusted     bool      // a proxy that may speak for others
-	told        func()    // for Ask
-	start       time.Time // of the request, or of being idle
-	unread      bool      // something came while it had a request
-	gone        bool      // its sending side, at least
+	peer, local string        // "10.0.0.1:1234"
+	addr, port  string        // of peer
+	trusted     bool          // a proxy that may speak for others
+	told        func()        // for Ask
+	start       time.Time     // of the request, or of being idle
+	patience    time.Duration // with it while it is idle
+	unread      bool          // something came while it had a request
+	gone        bool          // its sending side, at least
 
 	// of the request under way:
 	request simple
@@ -35,8 +36,8 @@ type client struct {
 }
 
 // add takes a new connection, or one that comes back.
-func (l *Loop) add(fd int, peer, local string) {
-	c := &client{loop: l, fd: fd, peer: peer, local: local, start: time.Now()}
+func (l *Loop) add(fd int, peer, local string, patience time.Duration) {
+	c := &client{loop: l, fd: fd, peer: peer, local: local, start: time.Now(), patience: patience}
 	c.addr, c.port, _ = net.SplitHostPort(peer) // it is one
 	c.trusted = isTrusted(peer, l.proxy.trusted)
 	c.told = func() { l.tell(c) }
@@ -180,7 +181,7 @@ func (c *client) write(a *wire.Answer, worker string) {
 		return
 	}
 	c.done()
-	c.start = now
+	c.start, c.patience = now, l.proxy.timeouts.Idle
 	if c.unread {
 		c.unread = false
 		c.readable(false)
@@ -203,7 +204,7 @@ func (c *client) finish(rest []byte, last bool) {
 
 func (l *Loop) finish(conn net.Conn, rest []byte, last bool) {
 	for len(rest) > 0 {
-		_ = conn.SetWriteDeadline(time.Now().Add(clientTimeout)) // a socket has deadlines
+		_ = conn.SetWriteDeadline(time.Now().Add(l.proxy.timeouts.Client)) // a socket has deadlines
 		n, err := conn.Write(rest[:min(len(rest), copyBuffer)])
 		if err != nil {
 			conn.Close()

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// clientTimeout is how long a client may neither send nor take a byte of a body.
-const clientTimeout = 60 * time.Second
-
 // exchange is one request and its answer.
 type exchange struct {
 	proxy   *Proxy

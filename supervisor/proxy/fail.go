@@ -78,7 +78,7 @@ func (e *exchange) failBody(err error) {
 	case errors.Is(err, errBodyTooLarge):
 		e.fail(http.StatusRequestEntityTooLarge, "max_body", nil)
 	case errors.Is(err, os.ErrDeadlineExceeded): // net/http ends the context for it, too
-		e.fail(http.StatusRequestTimeout, "client body", err)
+		e.fail(http.StatusRequestTimeout, "client_timeout", err)
 	case e.r.Context().Err() != nil:
 		e.clientGone()
 	case errors.Is(err, errClientBody):

@@ -93,14 +93,21 @@ func (h *handed) wait(b []byte) (n int, err error) {
 			return 0, io.EOF
 		}
 		n, err = h.Conn.Read(b)
-		h.ahead = h.ahead || n > 0
+		if n > 0 && !h.ahead { // a head has begun
+			h.ahead = true
+			h.setHeaderDeadline()
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || !h.loop.handed.isPaused() {
 			return n, err
 		}
 		if h.ahead { // the pause's deadline is not its own
-			_ = h.Conn.SetReadDeadline(time.Now().Add(headerTimeout)) // a socket has deadlines
+			h.setHeaderDeadline()
 		}
 	}
+}
+
+func (h *handed) setHeaderDeadline() {
+	_ = h.Conn.SetReadDeadline(time.Now().Add(h.loop.proxy.timeouts.Header)) // a socket has deadlines
 }
 
 // count notes what was read, and the part of it that is not in seen from the start.

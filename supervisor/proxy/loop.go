@@ -13,10 +13,9 @@ import (
 )
 
 const (
-	loopBuffer  = 128 << 10             // a larger answer is not taken as a whole
-	youngest    = 50 * time.Millisecond // a request that takes longer is handed over
-	lookAround  = 20 * time.Millisecond
-	idleTimeout = 75 * time.Second
+	loopBuffer = 128 << 10             // a larger answer is not taken as a whole
+	youngest   = 50 * time.Millisecond // a request that takes longer is handed over
+	lookAround = 20 * time.Millisecond
 )
 
 // Loop answers simple requests to sites that can be asked, on one thread that
@@ -232,7 +231,7 @@ func (l *Loop) lookAround(now time.Time) {
 	l.swept = now
 	l.resume()
 	for _, c := range l.clients {
-		if !l.busy[c] && now.Sub(c.start) > idleTimeout {
+		if !l.busy[c] && now.Sub(c.start) > c.patience {
 			c.close()
 		}
 	}
@@ -254,7 +253,7 @@ func (l *Loop) takeBack(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if !l.post(func() { l.add(fd, remote.String(), local.String()) }) {
+	if !l.post(func() { l.add(fd, remote.String(), local.String(), l.proxy.timeouts.Idle) }) {
 		unix.Close(fd)
 	}
 	return nil

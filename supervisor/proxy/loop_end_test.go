@@ -220,7 +220,7 @@ func descriptors(t *testing.T) int {
 func TestLoop_ClosesIdleConnections(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 2, d), Options{})
+	f := startFront(t, newCrew(t, 2, d), Options{Timeouts: timeouts})
 	idle, fresh, busy := f.dial(get("/idle")), f.dial(""), f.dial(get("/slow"))
 	idle.wantBody("/idle")
 	<-began
@@ -231,13 +231,18 @@ func TestLoop_ClosesIdleConnections(t *testing.T) {
 			f.loop.lookAround(time.Now().Add(ahead))
 		})
 	}
-	look(idleTimeout - time.Minute)
+	look(timeouts.Header - 10*time.Second)
 	if n := f.clients(); n != 2 {
 		t.Fatalf("got %d connections, want the idle ones", n)
 	}
-	look(idleTimeout + time.Second)
-	idle.wantClosed()
+	look(timeouts.Header + time.Second) // nobody needs that long to begin
 	fresh.wantClosed()
+	look(timeouts.Idle - time.Minute)
+	if n := f.clients(); n != 1 {
+		t.Fatalf("got %d connections, want the one between two requests", n)
+	}
+	look(timeouts.Idle + time.Second)
+	idle.wantClosed()
 	letGo <- nil
 	busy.wantBody("/slow")
 	f.wantMine(busy, true)

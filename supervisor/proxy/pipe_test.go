@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"time"
 )
 
 // pipes is a listener whose connections are net.Pipes. They hold not one byte,
@@ -27,13 +28,18 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
+// timeouts are not those that clients have by default.
+var timeouts = Timeouts{Header: 20 * time.Second, Idle: 90 * time.Second, Client: clientTimeout}
+
+const clientTimeout = 50 * time.Second
+
 // pipeSite serves one site, at the host site.test, until the test ends, and
 // returns what dials it.
 func pipeSite(t *testing.T, site *Site) (dial func() *pipePeer, s *server) {
 	t.Helper()
 	s = &server{tb: t, logs: &buffer{}, entries: make(chan Entry, 256)}
 	s.complete(site)
-	s.proxy = New(Options{SpoolDir: t.TempDir()})
+	s.proxy = New(Options{SpoolDir: t.TempDir(), Timeouts: timeouts})
 	s.proxy.SetTable(NewTable([]Route{{Hosts: []string{"site.test"}, Site: site}}))
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	server := s.proxy.newHTTPServer()

@@ -12,6 +12,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -66,17 +67,26 @@ const copyBuffer = 32 << 10
 
 // Proxy is an http.Handler for all sites.
 type Proxy struct {
-	table   atomic.Pointer[Table]
-	trusted []netip.Prefix
-	buffers sync.Pool // of *[copyBuffer]byte, for answers that come in pieces
-	log     *slog.Logger
-	dir     string
+	table    atomic.Pointer[Table]
+	trusted  []netip.Prefix
+	timeouts Timeouts
+	buffers  sync.Pool // of *[copyBuffer]byte, for answers that come in pieces
+	log      *slog.Logger
+	dir      string
+}
+
+// Timeouts are how long a client may take.
+type Timeouts struct {
+	Header time.Duration // for the head of a request, and to begin the first; 0: 10 s
+	Idle   time.Duration // from one request of a connection to the next; 0: 75 s
+	Client time.Duration // to send or to take the next piece of a body; 0: 60 s
 }
 
 // Options are what a Proxy is made of.
 type Options struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For and -Proto are believed
-	SpoolDir       string         // for bodies too large for memory; "": the system's
+	Timeouts       Timeouts
+	SpoolDir       string // for bodies too large for memory; "": the system's
 	Log            *slog.Logger
 }
 
@@ -85,10 +95,18 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, log: o.Log, dir: o.SpoolDir}
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, dir: o.SpoolDir}
 	p.buffers.New = func() any { return new([copyBuffer]byte) }
 	p.table.Store(NewTable(nil))
 	return p
+}
+
+func (t Timeouts) orDefault() Timeouts {
+	return Timeouts{
+		Header: cmp.Or(t.Header, 10*time.Second),
+		Idle:   cmp.Or(t.Idle, 75*time.Second),
+		Client: cmp.Or(t.Client, 60*time.Second),
+	}
 }
 
 // SetTable replaces the sites for all requests that begin from now on.

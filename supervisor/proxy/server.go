@@ -7,14 +7,10 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 )
 
 // maxHeader is how large the head of a request may be.
 const maxHeader = 64 << 10
-
-// headerTimeout is how long a client may take for the head of a request.
-const headerTimeout = 10 * time.Second
 
 // Server serves a Proxy on any number of listeners: a Loop, and net/http behind it.
 type Server struct {
@@ -50,8 +46,8 @@ func (p *Proxy) NewServer() (*Server, error) {
 func (p *Proxy) newHTTPServer() *http.Server {
 	return &http.Server{
 		Handler:           p,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: p.timeouts.Header,
+		IdleTimeout:       p.timeouts.Idle,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}

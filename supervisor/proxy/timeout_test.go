@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// TestProxy_GivesUpOnSilentClients: each of them has one minute for each step.
+// TestProxy_GivesUpOnSilentClients: each of them has its time for each step.
 func TestProxy_GivesUpOnSilentClients(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -29,7 +29,7 @@ func TestProxy_GivesUpOnSilentClients(t *testing.T) {
 		{"a body nobody reads", "POST / HTTP/1.1\r\nHost: other.test\r\nContent-Length: 10\r\n\r\nhello", 421, clientTimeout},
 		{"a body that is too large", "POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1000001\r\n\r\nhello", 413, 0},
 		{"chunks that are too many", "POST / HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\nF4241\r\n" + strings.Repeat("x", 1000001), 413, clientTimeout},
-		{"half a header", "POST / HTTP/1.1\r\nHost: site", 0, 10 * time.Second},
+		{"half a header", "POST / HTTP/1.1\r\nHost: site", 0, timeouts.Header},
 	}
 	for _, test := range tests {
 		synctest.Test(t, func(t *testing.T) {
