@@ -16,11 +16,11 @@ func (c *cli) downCommand() *cobra.Command {
 		Long:  "Let requests in flight finish, stop every worker, and return when the supervisor has ended.",
 		Args:  exactly(0, "down"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
+			dir, err := c.stateDir()
 			if err != nil {
 				return err
 			}
-			ended, watchErr := supervisor.Watch(cfg.StateDir) // fails when none runs, which Down says better
+			ended, watchErr := supervisor.Watch(dir) // fails when none runs, which Down says better
 			err = c.call(func(client *control.Client) error { return client.Down(cmd.Context()) })
 			if err := errors.Join(err, watchErr); err != nil {
 				return err

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multisite/multisite/supervisor"
-	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 )
 
@@ -30,7 +29,7 @@ func (c *cli) logsCommand() *cobra.Command {
 			if q.Lines < 0 {
 				return &usageError{err: fmt.Errorf("%d is not a number of lines", q.Lines), hint: "usage: multisite " + use}
 			}
-			client, cfg, err := c.client()
+			client, err := c.client()
 			if err != nil {
 				return err
 			}
@@ -41,7 +40,7 @@ func (c *cli) logsCommand() *cobra.Command {
 			case ctx.Err() != nil:
 				return nil
 			case errors.Is(err, control.ErrNotRunning):
-				return tailFiles(cmd, cfg, q)
+				return c.tailFiles(cmd, q)
 			}
 			return err
 		},
@@ -52,7 +51,11 @@ func (c *cli) logsCommand() *cobra.Command {
 }
 
 // tailFiles shows the logs of a supervisor that does not run any more.
-func tailFiles(cmd *cobra.Command, cfg *config.Config, q control.LogQuery) error {
+func (c *cli) tailFiles(cmd *cobra.Command, q control.LogQuery) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
 	names := []string{"multisite"}
 	for _, site := range cfg.Sites {
 		names = append(names, site.Name)

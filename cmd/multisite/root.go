@@ -76,31 +76,48 @@ func (c *cli) path() (path string, named bool) {
 // load reads sites.toml. Where nobody named one and there is none, it is the
 // built-in one: two small sites that need nothing but this binary.
 func (c *cli) load() (*config.Config, error) {
-	path, named := c.path()
-	if !named {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			abs, err := filepath.Abs(path)
-			if err != nil {
-				return nil, err
-			}
-			return config.Parse(abs, config.Default())
-		}
+	path, _ := c.path()
+	if !c.builtIn() {
+		return config.Load(path)
 	}
-	return config.Load(path)
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	return config.Parse(abs, config.Default())
+}
+
+func (c *cli) builtIn() bool {
+	path, named := c.path()
+	_, err := os.Stat(path)
+	return !named && errors.Is(err, fs.ErrNotExist)
+}
+
+// stateDir is where the running supervisor is found, whatever else is wrong with
+// sites.toml by now.
+func (c *cli) stateDir() (string, error) {
+	if path, _ := c.path(); !c.builtIn() {
+		return config.StateDir(path)
+	}
+	cfg, err := c.load()
+	if err != nil {
+		return "", err
+	}
+	return cfg.StateDir, nil
 }
 
 // client returns a client for the running supervisor of the sites.toml.
-func (c *cli) client() (*control.Client, *config.Config, error) {
-	cfg, err := c.load()
+func (c *cli) client() (*control.Client, error) {
+	dir, err := c.stateDir()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return control.NewClient(cfg.StateDir), cfg, nil
+	return control.NewClient(dir), nil
 }
 
 // call makes a call and explains when there is nobody to answer it.
 func (c *cli) call(f func(*control.Client) error) error {
-	client, _, err := c.client()
+	client, err := c.client()
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,14 @@ func Default() []byte { return []byte(builtin) }
 // Load reads the sites.toml at path and all it includes. The error is
 // tomlfile.Problems: every mistake there is.
 func Load(path string) (*Config, error) {
+	file, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return load(path, file)
+}
+
+func read(path string) (*tomlfile.File, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, tomlfile.Problems{{
 			Position: tomlfile.Position{File: path},
@@ -31,11 +39,7 @@ func Load(path string) (*Config, error) {
 			Hint:     "name another one with -c FILE",
 		}}
 	}
-	file, err := tomlfile.Read(path)
-	if err != nil {
-		return nil, err
-	}
-	return load(path, file)
+	return tomlfile.Read(path)
 }
 
 // Parse is Load for a file whose content is data. Relative paths in it start at

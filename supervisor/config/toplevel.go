@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -19,11 +18,9 @@ func (l *loader) topLevel(top *tomlfile.Table) {
 		l.config.Listen = listen(top, items)
 	}
 	l.readDashboard(top)
-	l.config.StateDir = filepath.Join(l.config.Dir, ".multisite")
-	if top.Path("state_dir", &l.config.StateDir) {
-		if info, err := os.Stat(l.config.StateDir); err == nil && !info.IsDir() {
-			top.Problem("state_dir", "not a directory: "+l.config.StateDir, "")
-		}
+	l.config.StateDir = stateDir(l.files[0])
+	if info, err := os.Stat(l.config.StateDir); err == nil && !info.IsDir() {
+		top.Problem("state_dir", "not a directory: "+l.config.StateDir, "")
 	}
 	l.config.LogMaxSize, l.config.LogKeep = 64<<20, 3
 	top.Size("log_max_size", &l.config.LogMaxSize)
