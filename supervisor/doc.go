@@ -14,7 +14,10 @@
 //
 // The supervisor never imports application code. Everything else is its child,
 // also what a zygote forked (it is the subreaper), and dies with it, however it
-// dies (PR_SET_PDEATHSIG, set again after each change of parent).
+// dies (PR_SET_PDEATHSIG, set again after each change of parent). What a child had
+// started itself is in its process group, which ends with it while we live. Where we
+// were killed, the next start ends all that has our mark in its environment (left.go):
+// not who got another one, or wrote over it as setproctitle does.
 //
 // # Who knows whom
 //

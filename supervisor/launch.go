@@ -164,7 +164,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 		PythonPath: c.PythonPath,
 		Home:       c.Home,
 		Mount:      c.Mount,
-		Env:        environment(c),
+		Env:        t.marked(environment(c)),
 		Threads:    c.Threads,
 		Processes:  c.Processes.Max,
 		StackSize:  c.StackSize,
@@ -193,7 +193,7 @@ func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 	o := goapp.Options{
 		Site:           c.Name,
 		Path:           c.App,
-		Env:            environment(c),
+		Env:            t.marked(environment(c)),
 		Dir:            c.Home,
 		SocketDir:      sockets,
 		Account:        c.Account,

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,7 +24,10 @@ func (e *RunningError) Error() string {
 
 // lock is the pid file. The kernel drops the lock with its process, however that
 // ends, so a file that a dead supervisor left behind never stands in the way.
-type lock struct{ file *os.File }
+type lock struct {
+	file  *os.File
+	stale bool // who had it before did not release it
+}
 
 func pidFile(stateDir string) string { return filepath.Join(stateDir, "multisite.pid") }
 
@@ -43,6 +47,7 @@ func takeLock(stateDir string) (*lock, error) {
 		pid, _ := os.ReadFile(f.Name()) // only for the message
 		return nil, &RunningError{PID: strings.TrimSpace(string(pid)), StateDir: stateDir}
 	}
+	before, _ := io.ReadAll(f) // it can be written, then it can be read
 	if err := f.Truncate(0); err != nil {
 		f.Close()
 		return nil, err
@@ -51,7 +56,7 @@ func takeLock(stateDir string) (*lock, error) {
 		f.Close()
 		return nil, err
 	}
-	return &lock{file: f}, nil
+	return &lock{file: f, stale: len(before) > 0}, nil
 }
 
 // makeStateDir makes a directory that sites of other users may pass through,

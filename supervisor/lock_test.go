@@ -40,9 +40,20 @@ func TestLock_ADeadSupervisorIsInNobodysWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.release()
 	if b, err := os.ReadFile(pidFile(dir)); err != nil || string(b) != fmt.Sprintln(os.Getpid()) {
 		t.Errorf("the file says %q, %v, want our pid", b, err)
+	}
+	if !l.stale {
+		t.Error("nobody looks for what the dead one left")
+	}
+	l.release()
+	next, err := takeLock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.release()
+	if next.stale {
+		t.Error("one that has ended by itself was killed")
 	}
 }
 

@@ -53,6 +53,7 @@ type Supervisor struct {
 	door     *proxy.Server
 	launches chan struct{} // bounds how many workers start at once
 	lock     *lock
+	mark     string // in the environment of every process of the sites; "": none
 	journal  *journal.Journal
 	stop     chan struct{} // closed by goDown
 	stopOnce sync.Once
@@ -125,7 +126,11 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.journal, err = journal.Open(filepath.Join(s.stateDir, "journal.db"), journal.Options{Log: s.log}); err != nil {
 		return err
 	}
+	if s.mark, err = s.lock.mark(); err != nil {
+		return err
+	}
 	if s.inherited == nil {
+		s.endLeft()
 		if err := os.RemoveAll(filepath.Join(s.stateDir, "run")); err != nil { // sockets of one that was killed
 			return err
 		}

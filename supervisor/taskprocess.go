@@ -53,7 +53,7 @@ func (t *site) startTask(c *config.Site, command config.Command, id string) (tas
 	p, err := process.Start(process.Command{
 		Path:   command.Path,
 		Args:   command.Args,
-		Env:    taskEnvironment(c),
+		Env:    t.marked(taskEnvironment(c)),
 		Dir:    c.Home,
 		Output: output,
 

@@ -287,12 +287,12 @@ func upgradeBySignal(t *testing.T, r *running) {
 // TestUpgrade_KilledAfterwards: the children of an upgraded supervisor die with it.
 func TestUpgrade_KilledAfterwards(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, upgradeSites), out: &screen{}, log: &screen{}}
+	sites := strings.Replace(upgradeSites, "echo bot up;", "sleep 1000 & echo bot up;", 1)
+	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
+	t.Cleanup(r.finish)
 	r.upgrade()
 	r.must("scale", "subdomain1", "4") // some are of before the upgrade, some of after it
-	kill(t, r.pid)
-	<-r.end.ch
-	eventually(t, "everything to end", func() bool { return len(leftProcesses(t, r.dir)) == 0 })
+	r.wantKilledClean(1)
 }

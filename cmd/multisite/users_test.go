@@ -36,7 +36,7 @@ umask = "027"
 env_file = "secret.env"
 static = { "/static/" = "public" }
 [site.forked.service.helper]
-command = ["sh", "-c", "umask; id -u; id -G; echo helper of $USER; exec sleep 1000"]
+command = ["sh", "-c", "umask; id -u; id -G; echo helper of $USER; sleep 1000 & exec sleep 1000"]
 [site.single]
 server_name = "single.example.com"
 wsgi = "whoami:application"
@@ -111,12 +111,8 @@ func TestUsers_DieWithTheSupervisor(t *testing.T) {
 	if n := len(leftProcesses(t, r.dir)); n < 8 {
 		t.Errorf("%d processes run, want those of 6 workers and a service beside the supervisor", n)
 	}
-	kill(t, r.pid)
-	<-r.end.ch
-	eventually(t, "everything to end", func() bool { return len(leftProcesses(t, r.dir)) == 0 })
-	r.out = &screen{}
-	r.start()
 	t.Cleanup(r.finish)
+	r.wantKilledClean(1)
 	if got := r.whoami("forked.example.com"); got.UIDs[0] != 4711 {
 		t.Errorf("after another start: %+v", got)
 	}

@@ -1,0 +1,97 @@
+package process
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// offspring starts a script and returns the n numbers of processes that it prints.
+func offspring(t *testing.T, mark, script string, n int) (pids []string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Env = append(os.Environ(), mark)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it should have been
+		_ = cmd.Wait()
+	})
+	for lines := bufio.NewScanner(out); len(pids) < n && lines.Scan(); {
+		pids = append(pids, lines.Text())
+	}
+	if len(pids) != n {
+		t.Fatalf("got %q, want %d numbers", pids, n)
+	}
+	return pids
+}
+
+// TestEndMarked_FindsThemWhereverTheyAre, and touches no other.
+func TestEndMarked_FindsThemWhereverTheyAre(t *testing.T) {
+	t.Parallel()
+	mark := fmt.Sprintf("PROCESS_TEST_MARK=%d", os.Getpid())
+	const family = `echo $$; sleep 1000 & echo $!; setsid sh -c 'echo $$; sleep 1000 & echo $!; wait' & wait`
+	left := offspring(t, mark, family, 4)
+	others := append(offspring(t, mark+"0", "echo $$; exec sleep 1000", 1), offspring(t, "X"+mark, "echo $$; exec sleep 1000", 1)...)
+	ended, err := EndMarked(mark, 10*time.Second)
+	if ended != len(left) || err != nil {
+		t.Errorf("ended %d (%v), want %d", ended, err, len(left))
+	}
+	for _, pid := range left {
+		waitGone(t, pid)
+	}
+	for _, pid := range others {
+		if s := procState(pid); s == "" || s == "Z" {
+			t.Errorf("process %s, which has another mark, is gone", pid)
+		}
+	}
+	if ended, err := EndMarked(mark, 0); ended != 0 || err != nil {
+		t.Errorf("then ended %d (%v), want none", ended, err)
+	}
+}
+
+// TestEndMarked_SparesWhoCalls and whoever started that.
+func TestEndMarked_SparesWhoCalls(t *testing.T) {
+	t.Parallel()
+	const name = "PROCESS_TEST_MARKED="
+	if value := os.Getenv("PROCESS_TEST_MARKED"); value != "" {
+		if ended, err := EndMarked(name+value, 10*time.Second); ended != 1 || err != nil {
+			t.Errorf("ended %d (%v), want 1", ended, err)
+		}
+		return
+	}
+	cmd := exec.Command("sh", "-c", `sleep 1000 & "$0" -test.run='^TestEndMarked_SparesWhoCalls$' && echo all is well`, os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprint(name, os.Getpid()))
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "all is well\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestEndMarked_OfAnotherUser: also where root may not read everybody's environment.
+func TestEndMarked_OfAnotherUser(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	mark := fmt.Sprintf("PROCESS_TEST_STRANGER=%d", os.Getpid())
+	if os.Getenv("PROCESS_TEST_CALLER") != "" {
+		if ended, err := EndMarked(os.Getenv("PROCESS_TEST_CALLER"), 10*time.Second); ended != 1 || err != nil {
+			t.Errorf("ended %d (%v), want 1", ended, err)
+		}
+		return
+	}
+	left := offspring(t, mark, "exec setpriv --reuid=4711 --regid=4712 --clear-groups sh -c 'echo $$; exec sleep 1000'", 1)
+	cmd := exec.Command("setpriv", "--bounding-set=-sys_ptrace,-perfmon,-sys_admin", os.Args[0], "-test.run=^TestEndMarked_OfAnotherUser$")
+	cmd.Env = append(os.Environ(), "PROCESS_TEST_CALLER="+mark)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	waitGone(t, left[0])
+}
