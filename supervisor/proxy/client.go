@@ -5,7 +5,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -191,10 +190,7 @@ func (c *client) write(a *wire.Answer, worker string) {
 // finish lets a goroutine write what a client did not take at once.
 func (c *client) finish(rest []byte, last bool) {
 	l := c.loop
-	conn, err := connOf(c.leave())
-	if err != nil {
-		return
-	}
+	conn := newSocket(c.leave(), c.peer, c.local)
 	l.handed.note(conn, http.StateActive)
 	go func() {
 		defer l.handed.note(conn, http.StateClosed)
@@ -202,7 +198,7 @@ func (c *client) finish(rest []byte, last bool) {
 	}()
 }
 
-func (l *Loop) finish(conn net.Conn, rest []byte, last bool) {
+func (l *Loop) finish(conn *socket, rest []byte, last bool) {
 	for len(rest) > 0 {
 		_ = conn.SetWriteDeadline(time.Now().Add(l.proxy.timeouts.Client)) // a socket has deadlines
 		n, err := conn.Write(rest[:min(len(rest), copyBuffer)])
@@ -234,21 +230,7 @@ func (c *client) giveAway(data []byte, p *pending) {
 	l := c.loop
 	h := &handed{loop: l, prefix: data, seen: data[:len(data):len(data)]}
 	h.pending.Store(p)
-	conn, err := connOf(c.leave())
-	if err != nil { // out of descriptors: the client sees its connection end
-		if p != nil {
-			go p.giveUp()
-		}
-		return
-	}
-	h.Conn = conn
+	h.socket = newSocket(c.leave(), c.peer, c.local)
 	l.handed.note(h, http.StateNew)
 	l.handover.put(h)
-}
-
-// connOf makes a connection of a descriptor, which becomes its own.
-func connOf(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "client")
-	defer f.Close()
-	return net.FileConn(f)
 }

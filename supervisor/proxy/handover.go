@@ -46,7 +46,7 @@ func (p *pending) giveUp() {
 // handed is a client's connection that the Loop has given to net/http. It comes
 // back to the Loop as soon as net/http has answered all that it has read of it.
 type handed struct {
-	net.Conn
+	*socket
 	loop    *Loop
 	prefix  []byte // read already
 	idle    bool
@@ -83,7 +83,7 @@ func (h *handed) Read(b []byte) (int, error) {
 // next one was read.
 func (h *handed) wait(b []byte) (n int, err error) {
 	if !h.idle {
-		n, err = h.Conn.Read(b)
+		n, err = h.socket.Read(b)
 		h.ahead = h.ahead || n == 1 && len(b) == 1 // net/http listens for the end of the client, byte by byte
 		return n, err
 	}
@@ -92,7 +92,7 @@ func (h *handed) wait(b []byte) (n int, err error) {
 			h.back.Store(true)
 			return 0, io.EOF
 		}
-		n, err = h.Conn.Read(b)
+		n, err = h.socket.Read(b)
 		if n > 0 && !h.ahead { // a head has begun
 			h.ahead = true
 			h.setHeaderDeadline()
@@ -107,7 +107,7 @@ func (h *handed) wait(b []byte) (n int, err error) {
 }
 
 func (h *handed) setHeaderDeadline() {
-	_ = h.Conn.SetReadDeadline(time.Now().Add(h.loop.proxy.timeouts.Header)) // a socket has deadlines
+	_ = h.socket.SetReadDeadline(time.Now().Add(h.loop.proxy.timeouts.Header)) // a socket has deadlines
 }
 
 // count notes what was read, and the part of it that is not in seen from the start.
@@ -159,25 +159,9 @@ func (h *handed) Close() error {
 		p.giveUp()
 	}
 	if h.back.Swap(false) {
-		return h.loop.takeBack(h.Conn)
+		return h.loop.takeBack(h.socket)
 	}
-	return h.Conn.Close()
-}
-
-// CloseWrite is for net/http, which ends a connection gently.
-func (h *handed) CloseWrite() error {
-	if tcp, ok := h.Conn.(*net.TCPConn); ok {
-		return tcp.CloseWrite()
-	}
-	return nil
-}
-
-// SetLinger is for who resets a connection.
-func (h *handed) SetLinger(seconds int) error {
-	if tcp, ok := h.Conn.(*net.TCPConn); ok {
-		return tcp.SetLinger(seconds)
-	}
-	return nil
+	return h.socket.Close()
 }
 
 type handedKey struct{}

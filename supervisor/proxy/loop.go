@@ -1,15 +1,11 @@
 package proxy
 
 import (
-	"errors"
-	"net"
 	"runtime"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/multisite/multisite/worker/wire"
 )
 
 const (
@@ -244,27 +240,17 @@ func (l *Loop) isClosing() bool {
 }
 
 // takeBack makes a connection the loop's again.
-func (l *Loop) takeBack(conn net.Conn) error {
-	remote, local := conn.RemoteAddr(), conn.LocalAddr()
-	if remote == nil || local == nil { // it was reset before it was ours
-		return conn.Close()
+func (l *Loop) takeBack(s *socket) error {
+	fd, err := s.detach()
+	if err == nil {
+		l.take(fd, string(s.peer), string(s.local))
 	}
-	fd, err := detach(conn)
-	if err != nil {
-		return err
-	}
-	if !l.post(func() { l.add(fd, remote.String(), local.String(), l.proxy.timeouts.Idle) }) {
-		unix.Close(fd)
-	}
-	return nil
+	return err
 }
 
-// detach takes the descriptor out of a connection, which is closed.
-func detach(conn net.Conn) (int, error) {
-	defer conn.Close()
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return -1, errors.New("not a TCP connection")
+// take makes a descriptor the loop's.
+func (l *Loop) take(fd int, peer, local string) {
+	if !l.post(func() { l.add(fd, peer, local, l.proxy.timeouts.Idle) }) {
+		unix.Close(fd)
 	}
-	return wire.Dup(tcp)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // quietTick is how often it is looked whether all requests are answered.
@@ -70,10 +72,22 @@ func (s *Server) Idle() []*os.File {
 // caller's.
 func (s *Server) Adopt(files []*os.File) {
 	for _, f := range files {
-		if conn, err := net.FileConn(f); err == nil {
-			_ = s.loop.takeBack(conn) // or it is closed
+		if fd, err := wire.Dup(f); err == nil {
+			s.loop.adopt(fd)
 		}
 	}
+}
+
+// adopt takes a connection, unless it was reset before it was ours.
+func (l *Loop) adopt(fd int) {
+	peer, err := unix.Getpeername(fd)
+	if err != nil {
+		unix.Close(fd)
+		return
+	}
+	local, _ := unix.Getsockname(fd) // "" serves as well
+	_ = unix.SetNonblock(fd, true)   // it is a socket
+	l.take(fd, addrPort(peer), addrPort(local))
 }
 
 // pause stops or resumes accepting and reading.
@@ -137,7 +151,7 @@ func (c *census) pause(on bool) {
 	c.paused = on
 	for h := range c.idle {
 		if on {
-			_ = h.Conn.SetReadDeadline(time.Unix(1, 0)) // a socket has deadlines
+			_ = h.socket.SetReadDeadline(time.Unix(1, 0)) // a socket has deadlines
 		}
 	}
 }

@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/wire"
+)
+
+// TestLoop_KnowsWhoHasReset a connection whose request goes on in net/http.
+func TestLoop_KnowsWhoHasReset(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	p := f.dial(get("/slow"))
+	<-began
+	_ = p.SetLinger(0)
+	p.Close()
+	f.wantGivenAway()
+	letGo <- nil
+	if e := <-f.entries; e.Client != "127.0.0.1" {
+		t.Errorf("logged %q", e.Client)
+	}
+}
+
+// TestSocket_FailsAsNetDoes, which net/http looks at.
+func TestSocket_FailsAsNetDoes(t *testing.T) {
+	t.Parallel()
+	near, far := tcpPair(t)
+	fd, err := wire.Dup(near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSocket(fd, "192.0.2.1:1", "192.0.2.2:2")
+	_ = s.SetReadDeadline(time.Unix(1, 0))
+	_, err = s.Read(make([]byte, 1))
+	var op *net.OpError
+	if !errors.As(err, &op) || !op.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	_ = s.SetReadDeadline(time.Time{})
+	_ = far.SetLinger(0)
+	far.Close()
+	if _, err = s.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("got %v", err)
+	}
+	if s.RemoteAddr().String() != "192.0.2.1:1" || s.LocalAddr().String() != "192.0.2.2:2" {
+		t.Errorf("got %v, %v", s.RemoteAddr(), s.LocalAddr())
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAddrPort writes what package net does.
+func TestAddrPort(t *testing.T) {
+	t.Parallel()
+	interfaces, err := net.Interfaces()
+	if err != nil || len(interfaces) == 0 {
+		t.Skip(err)
+	}
+	here := interfaces[0]
+	for _, test := range []struct {
+		sa   unix.Sockaddr
+		want net.TCPAddr
+	}{
+		{&unix.SockaddrInet4{Port: 80, Addr: [4]byte{192, 0, 2, 1}}, net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}},
+		{&unix.SockaddrInet6{Port: 80, Addr: [16]byte{15: 1}}, net.TCPAddr{IP: net.IPv6loopback, Port: 80}},
+		{&unix.SockaddrInet6{Port: 80, Addr: [16]byte(net.IPv4(192, 0, 2, 1))}, net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}},
+		{&unix.SockaddrInet6{Port: 80, ZoneId: uint32(here.Index), Addr: [16]byte{0xfe, 0x80, 15: 1}}, net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 80, Zone: here.Name}},
+		{&unix.SockaddrInet6{Port: 80, ZoneId: 54321, Addr: [16]byte{0xfe, 0x80, 15: 1}}, net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 80, Zone: "54321"}},
+	} {
+		if got, want := addrPort(test.sa), test.want.String(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
