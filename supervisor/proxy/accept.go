@@ -41,22 +41,36 @@ func (l *Loop) accept(fd int) {
 		case nil:
 			keepAlive(conn)
 			local, _ := unix.Getsockname(conn) // "" serves as well
-			l.add(conn, addrPort(sa), addrPort(local), l.proxy.timeouts.Header)
+			full := conn >= l.most && !l.makeRoom()
+			l.add(l.lower(conn), addrPort(sa), addrPort(local), l.proxy.timeouts.Header)
+			if full {
+				l.hold(fd)
+				return
+			}
 		case unix.EAGAIN:
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
-			l.proxy.log.Warn("a connection waits: the limit of open files is reached", "error", err)
-			l.Unwatch(fd)
-			l.accepting[fd] = false // until resume
-			return
+			if !l.makeRoom() {
+				l.hold(fd)
+				return
+			}
 		}
 	}
 }
 
-// resume accepts again after a pause.
+// hold accepts no more from a listener, until resume.
+func (l *Loop) hold(fd int) {
+	l.Unwatch(fd)
+	l.accepting[fd] = false
+}
+
+// resume accepts again after a pause, if there is room.
 func (l *Loop) resume() {
+	if l.paused || l.listens() || !l.hasRoom() && !l.makeRoom() && !l.isEmpty() {
+		return
+	}
 	for fd, on := range l.accepting {
-		if !on && !l.paused && l.watch(fd, unix.EPOLLIN) == nil {
+		if !on && l.watch(fd, unix.EPOLLIN) == nil {
 			l.accepting[fd] = true
 		}
 	}

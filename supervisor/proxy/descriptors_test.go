@@ -6,45 +6,128 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// TestLoop_OutOfDescriptors runs in a process of its own, which has few. Clients
-// wait, nobody is refused, and they are accepted when others have left.
-func TestLoop_OutOfDescriptors(t *testing.T) {
+// apart runs a test in a process of its own, which may open few files. It returns
+// false in the process that only waits for that.
+func apart(t *testing.T) bool {
+	t.Helper()
 	const alone = "MULTISITE_TEST_FEW_DESCRIPTORS"
-	if os.Getenv(alone) == "" {
-		t.Parallel()
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestLoop_OutOfDescriptors$", "-test.v")
-		cmd.Env = append(os.Environ(), alone+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestLoop_OutOfDescriptors") {
-			t.Errorf("%v\n%s", err, out)
-		}
-		return
+	if os.Getenv(alone) != "" {
+		return true
 	}
-	f := startFront(t, newCrew(t, 1, echo), Options{})
-	first := f.dial(get("/first"))
-	first.wantBody("/first")
-	waiting := rawClients(t, f.addr, 40)
-	limit := unix.Rlimit{Cur: uint64(descriptors(t) + 4), Max: 4096}
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), alone+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// mayOpen sets how many descriptors there may be.
+func mayOpen(t *testing.T, all int) {
+	t.Helper()
+	limit := unix.Rlimit{Cur: uint64(all), Max: 4096}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestLoop_OutOfDescriptors all of a sudden: clients wait, nobody is refused, and they
+// are accepted when others have left.
+func TestLoop_OutOfDescriptors(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	first := f.dial(get("/slow"))
+	<-began
+	waiting := rawClients(t, f.addr, 40)
+	mayOpen(t, descriptors(t)+4)
 	waiting.connect(t)
 	until(t, "paused", func() (is bool) {
 		f.loop.do(func() { is = !f.loop.listens() })
 		return is
 	})
-	limit.Cur = 1024
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
+	mayOpen(t, 1024)
+	letGo <- nil
+	first.wantBody("/slow")
 	waiting.wantAnswers(t)
 	f.wantMine(first, true)
-	if !strings.Contains(f.logs.String(), "the limit of open files is reached") {
-		t.Errorf("not logged:\n%s", f.logs)
+	if n := strings.Count(f.logs.String(), "the limit of open files is reached"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, f.logs)
 	}
+}
+
+// TestLoop_KeepsAReserve of descriptors for requests that go on in net/http: those
+// of more clients than there can be are all answered.
+func TestLoop_KeepsAReserve(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	d, began, letGo := gated()
+	c, l := newCrew(t, 2, d), loopback(t, 0)
+	many := rawClients(t, l.Addr().String(), 110)
+	mayOpen(t, descriptors(t)+80) // 64 are the reserve
+	f := startFrontOn(t, l, c, Options{})
+	many.connect(t)
+	many.send(t, get("/slow"))
+	<-began
+	<-began
+	until(t, "paused", func() (is bool) {
+		f.loop.do(func() { is = !f.loop.listens() && len(f.loop.clients) == 0 })
+		return is
+	})
+	f.loop.do(func() {
+		if f.loop.resume(); f.loop.listens() {
+			t.Error("it accepts without room")
+		}
+	})
+	close(letGo)
+	many.wantOK(t)
+	if n := strings.Count(f.logs.String(), "level=WARN"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, f.logs)
+	}
+}
+
+// TestLoop_MakesRoom by closing who has been idle longest.
+func TestLoop_MakesRoom(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	c, l := newCrew(t, 1, echo), loopback(t, 0)
+	many := rawClients(t, l.Addr().String(), 100)
+	mayOpen(t, descriptors(t)+80)
+	f := startFrontOn(t, l, c, Options{})
+	for i := range many.fds {
+		one := &clients{many.fds[i : i+1], many.addr}
+		one.connect(t)
+		one.wantAnswers(t)
+		f.loop.do(func() {
+			for _, c := range f.loop.clients {
+				if time.Since(c.start) < 10*time.Second {
+					c.start = c.start.Add(-10 * time.Second)
+				}
+			}
+		})
+	}
+	f.loop.do(func() {
+		for fd := range f.loop.clients {
+			if fd >= f.loop.most {
+				t.Errorf("a client has descriptor %d, of the reserve from %d on", fd, f.loop.most)
+			}
+		}
+	})
+	if n, err := unix.Read(many.fds[0], make([]byte, 1)); n != 0 || err != nil {
+		t.Errorf("the first client got %d bytes (%v), want the end", n, err)
+	}
+	last := &clients{many.fds[len(many.fds)-5:], many.addr}
+	last.wantAnswers(t)
 }
 
 // clients are sockets that exist before they connect.
@@ -80,16 +163,26 @@ func (c *clients) connect(t *testing.T) {
 	}
 }
 
-func (c *clients) wantAnswers(t *testing.T) {
+func (c *clients) send(t *testing.T, text string) {
 	t.Helper()
 	for _, fd := range c.fds {
-		if _, err := unix.Write(fd, []byte(get("/waited"))); err != nil {
+		if _, err := unix.Write(fd, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func (c *clients) wantAnswers(t *testing.T) {
+	t.Helper()
+	c.send(t, get("/waited"))
+	c.wantOK(t)
+}
+
+func (c *clients) wantOK(t *testing.T) {
+	t.Helper()
 	for i, fd := range c.fds {
 		b := make([]byte, 4096)
-		if n, err := unix.Read(fd, b); err != nil || !strings.HasPrefix(string(b[:n]), "HTTP/1.1 200 OK\r\n") {
+		if n, err := unix.Read(fd, b); err != nil || !strings.HasPrefix(string(b[:max(n, 0)]), "HTTP/1.1 200 OK\r\n") {
 			t.Errorf("client %d got %q (%v)", i, b[:max(n, 0)], err)
 		}
 	}

@@ -40,6 +40,8 @@ type Loop struct {
 	asking    map[int]*client  // by the descriptor of the worker that is asked
 	busy      map[*client]bool // that have a request
 	paused    bool             // reads no request
+	most      int              // descriptors from here on are not for new clients
+	warned    time.Time        // when a lack of them was told
 	looked    time.Time        // when run last looked for what takes too long
 	swept     time.Time        // when run last looked for idle connections
 
@@ -56,7 +58,7 @@ type Loop struct {
 func newLoop(p *Proxy, handed *census) (*Loop, error) {
 	l := &Loop{
 		proxy: p, handover: newListener(), handed: handed, ended: make(chan struct{}),
-		alone: runtime.GOMAXPROCS(0) == 1, in: make([]byte, loopBuffer), accepting: map[int]bool{},
+		alone: runtime.GOMAXPROCS(0) == 1, most: mostDescriptors(), in: make([]byte, loopBuffer), accepting: map[int]bool{},
 		clients: map[int]*client{}, asking: map[int]*client{}, busy: map[*client]bool{},
 	}
 	var err error
@@ -243,7 +245,7 @@ func (l *Loop) isClosing() bool {
 func (l *Loop) takeBack(s *socket) error {
 	fd, err := s.detach()
 	if err == nil {
-		l.take(fd, string(s.peer), string(s.local))
+		l.take(l.lower(fd), string(s.peer), string(s.local))
 	}
 	return err
 }

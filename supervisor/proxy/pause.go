@@ -96,8 +96,7 @@ func (l *Loop) pause(on bool) {
 		l.paused = on
 		for fd, accepting := range l.accepting {
 			if on && accepting {
-				l.Unwatch(fd)
-				l.accepting[fd] = false
+				l.hold(fd)
 			}
 		}
 		l.resume()
