@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
@@ -90,13 +91,15 @@ func (t *site) Ask(what string, told func()) (proxy.Asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &direct{claim: claim{Claim: c}}, nil
+	return &direct{claim: claim{Claim: c}, site: t}, nil
 }
 
 // direct is a claim for a request that is sent without waiting.
 type direct struct {
 	claim
+	site *site
 	sent wire.Sent // nil: not yet, or not any more
+	at   time.Time // when it was sent
 }
 
 // Wait returns when there is a worker.
@@ -110,7 +113,7 @@ func (d *direct) Wait(ctx context.Context) (proxy.Direct, error) {
 
 // Send sends the request on a connection that w watches.
 func (d *direct) Send(h *wire.Head, w wire.Watcher) int {
-	d.sent = d.worker.Send(h, w)
+	d.sent, d.at = d.worker.Send(h, w), time.Now()
 	return d.sent.FD()
 }
 
@@ -129,10 +132,28 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, notSent(err)
 }
 
-// Broken gives up a request that nobody waits for any more.
+// Broken gives up a request that nobody waits for any more. The worker is free when
+// it has left that, not before.
 func (d *direct) Broken() {
-	if d.sent != nil {
-		d.sent.Close()
+	if d.sent == nil {
+		d.claim.Broken()
+		return
 	}
-	d.claim.Broken()
+	go d.leave() // ends with the request, its time, or the worker
+}
+
+func (d *direct) leave() {
+	var deadline time.Time
+	if limit := d.site.config().RequestTimeout; limit > 0 {
+		deadline = d.at.Add(limit)
+	}
+	switch err := d.sent.Close(deadline); {
+	case err == nil:
+		d.Release()
+	case errors.Is(err, context.DeadlineExceeded):
+		d.Abandon()
+		d.Release()
+	default:
+		d.claim.Broken()
+	}
 }

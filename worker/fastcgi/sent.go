@@ -2,9 +2,11 @@ package fastcgi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -104,11 +106,16 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Close gives up the request.
-func (s *Sent) Close() {
-	if s.conn != nil {
-		s.conn.close()
+// Close gives up the request, and returns nil when the worker has left it.
+func (s *Sent) Close(deadline time.Time) error {
+	if s.conn == nil {
+		return nil
 	}
+	s.conn.close()
+	if errors.Is(s.err, ErrNotSent) {
+		return s.err
+	}
+	return s.client.reopen(deadline)
 }
 
 // parseWhole reads the records of an answer. nil without an error: data ends

@@ -194,13 +194,47 @@ func TestSent_Close(t *testing.T) {
 	worker := pair(t, c)
 	defer worker.Close()
 	s := c.Send(headOf(newRequest(t, "GET", "/", "")), w)
-	s.Close()
+	if err := s.Close(time.Time{}); err == nil { // there is no worker to come back
+		t.Error("got no error")
+	}
 	w.checkNone()
 	wantGone(t, worker)
 	if n := idle(c); n != 0 {
 		t.Errorf("got %d idle connections, want none", n)
 	}
-	c.Send(headOf(newRequest(t, "GET", "/", "")), w).Close() // there is none
+	if err := c.Send(headOf(newRequest(t, "GET", "/", "")), w).Close(time.Time{}); err != nil { // there was none to send it on
+		t.Error(err)
+	}
+}
+
+// TestSent_CloseWaits until the worker has left the request, but not for ever.
+func TestSent_CloseWaits(t *testing.T) {
+	t.Parallel()
+	left, asked := make(chan bool), make(chan bool)
+	c := startWorker(t, Options{}, func(p *peer) {
+		close(asked)
+		<-left
+		p.answerProbe()
+		p.waitGone()
+	})
+	worker, again := pair(t, c), pair(t, c)
+	defer worker.Close()
+	defer again.Close()
+	w := newWatching(t)
+	first, second := c.Send(headOf(newRequest(t, "GET", "/", "")), w), c.Send(headOf(newRequest(t, "GET", "/", "")), w)
+	closed := make(chan error, 1)
+	go func() { closed <- first.Close(time.Now().Add(time.Minute)) }()
+	if err := second.Close(time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+	}
+	<-asked
+	if len(closed) > 0 {
+		t.Errorf("closed (%v) while the worker is busy", <-closed)
+	}
+	close(left)
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
 }
 
 // TestSent_AfterClientClose: the answer comes, the connection does not stay.
@@ -261,7 +295,7 @@ func TestSent_BufferFull(t *testing.T) {
 	worker := pair(t, c)
 	defer worker.Close()
 	s := c.Send(headOf(newRequest(t, "GET", "/", "")), newWatching(t))
-	defer s.Close()
+	defer s.Close(time.Time{})
 	if _, err := io.WriteString(worker, answer(1, "\nhello")); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -217,7 +218,7 @@ func unchunk(body []byte) ([]byte, error) {
 // Await waits for the answer.
 func (s *sent) Await(r *http.Request) (*http.Response, error) {
 	if s.err != nil {
-		s.Close()
+		_ = s.Close(time.Time{}) // nothing waits
 		return nil, s.err
 	}
 	f, err := s.conn.Wait()
@@ -247,11 +248,12 @@ func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
 	}
 }
 
-// Close gives up the request.
-func (s *sent) Close() {
+// Close gives up the request, whose context ends in the worker.
+func (s *sent) Close(time.Time) error {
 	if s.conn != nil {
 		s.conn.Close()
 	}
+	return s.err
 }
 
 // awaited is the body of an answer. Its connection ends with it.

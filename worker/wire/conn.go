@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -124,5 +125,6 @@ type Sent interface {
 	Receive(buf []byte) (*Answer, error)
 	// Await waits for the answer as http.RoundTripper does. r is what was sent.
 	Await(r *http.Request) (*http.Response, error)
-	Close() // gives it up
+	// Close gives it up, and returns nil when the worker has left it.
+	Close(deadline time.Time) error
 }

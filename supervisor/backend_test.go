@@ -1,0 +1,105 @@
+package supervisor
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/worker/wire"
+)
+
+// engaged is a worker that leaves a request when it is let.
+type engaged struct {
+	worker // what nobody calls
+	left   chan error
+	done   chan struct{}
+	end    sync.Once
+}
+
+func (w *engaged) Done() <-chan struct{}                   { return w.done }
+func (w *engaged) PID() int                                { return 1 }
+func (w *engaged) OOM() bool                               { return false }
+func (w *engaged) DumpStack()                              {}
+func (w *engaged) Kill()                                   { w.end.Do(func() { close(w.done) }) }
+func (w *engaged) Stop(time.Duration)                      { w.Kill() }
+func (w *engaged) Send(*wire.Head, wire.Watcher) wire.Sent { return &begun{left: w.left} }
+
+func (w *engaged) Launch(context.Context, string) (pool.Worker, error) { return w, nil }
+
+// begun is a request that the worker has.
+type begun struct {
+	wire.Sent
+	left chan error
+}
+
+func (b *begun) FD() int { return 1 }
+
+func (b *begun) Close(deadline time.Time) error {
+	select {
+	case err := <-b.left:
+		return err
+	case <-time.After(time.Until(deadline)):
+		return context.DeadlineExceeded
+	}
+}
+
+// TestDirect_Broken holds the worker for as long as that has the request.
+func TestDirect_Broken(t *testing.T) {
+	t.Parallel()
+	for _, leaves := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &engaged{left: make(chan error), done: make(chan struct{})}
+			p := pool.New(pool.Options{Site: "blog", Launcher: w, Settings: pool.Settings{
+				Min: 1, Max: 1, Threads: 1, Backlog: 1, QueueTimeout: time.Hour, ShutdownTimeout: time.Second,
+			}})
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan bool)
+			go func() { defer close(ended); p.Run(ctx) }()
+			s := &site{pool: p, cfg: &config.Site{RequestTimeout: time.Minute}}
+			first := take(t, s)
+			first.Send(&wire.Head{}, nil)
+			first.Broken()
+			second, err := s.Ask("GET /second", func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(59 * time.Second)
+			synctest.Wait()
+			if second.Settled() {
+				t.Fatal("the next request got a worker that still has the one before")
+			}
+			if leaves {
+				w.left <- nil
+				synctest.Wait()
+				if !second.Settled() {
+					t.Error("the worker is free, and not used")
+				}
+			} else {
+				<-w.done // its time is over: it is replaced
+			}
+			stop()
+			if d, err := second.Wait(ctx); err == nil {
+				d.Release()
+			}
+			<-ended
+		})
+	}
+}
+
+func take(t *testing.T, s *site) proxy.Direct {
+	t.Helper()
+	a, err := s.Ask("GET /first", func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := a.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
