@@ -30,6 +30,7 @@ func (w *engaged) Stop(time.Duration)                      { w.Kill() }
 func (w *engaged) Send(*wire.Head, wire.Watcher) wire.Sent { return &begun{left: w.left} }
 
 func (w *engaged) Launch(context.Context, string) (pool.Worker, error) { return w, nil }
+func (w *engaged) Threads() int                                        { return 1 }
 
 // begun is a request that the worker has.
 type begun struct {
