@@ -24,6 +24,7 @@ type engaged struct {
 func (w *engaged) Done() <-chan struct{}                   { return w.done }
 func (w *engaged) PID() int                                { return 1 }
 func (w *engaged) OOM() bool                               { return false }
+func (w *engaged) Crashed() bool                           { return false }
 func (w *engaged) DumpStack()                              {}
 func (w *engaged) Kill()                                   { w.end.Do(func() { close(w.done) }) }
 func (w *engaged) Stop(time.Duration)                      { w.Kill() }

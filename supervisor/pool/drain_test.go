@@ -190,3 +190,38 @@ func TestPool_SettledHeedsItsContext(t *testing.T) {
 		}
 	})
 }
+
+// A worker that is to end anyway can die before it is asked to, or of something
+// else when it is.
+func TestPool_DrainingWorkerThatCrashes(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		die  func(w *fake, request *pool.Claim)
+	}{
+		{"while it has a request", func(w *fake, _ *pool.Claim) { w.crash() }},
+		{"when it is asked to end", func(w *fake, request *pool.Claim) { w.broken = true; request.Release() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := &crew{}
+				p := settled(t, fixed(1), c)
+				request := p.claim("GET /")
+				old := c.last()
+				rolled := make(chan error, 1)
+				go func() { rolled <- p.Roll(t.Context(), c, pool.ReasonReload) }()
+				synctest.Wait()
+				tt.die(old, request)
+				if err := <-rolled; err != nil {
+					t.Fatal(err)
+				}
+				e := p.told(pool.WorkerExited)
+				if len(e) != 1 || e[0].Worker != pool.Worker(old) || e[0].Reason != pool.ReasonCrash {
+					t.Errorf("got %+v, want a crash", e)
+				}
+				if got := p.Status().Restarts; got != 1 {
+					t.Errorf("got %d restarts, want 1", got)
+				}
+			})
+		})
+	}
+}

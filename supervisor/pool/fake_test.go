@@ -109,6 +109,7 @@ type fake struct {
 	ending sync.Once
 	onStop func() // called by Stop first; may be nil
 	oom    bool   // what it ends of, if by itself
+	broken bool   // it dies of a signal of its own
 
 	mu      sync.Mutex // protects all below
 	dumps   int
@@ -122,6 +123,12 @@ type fake struct {
 func (w *fake) PID() int              { return w.pid }
 func (w *fake) Done() <-chan struct{} { return w.done }
 func (w *fake) OOM() bool             { return w.oom }
+
+func (w *fake) Crashed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.broken || w.stops == 0 && w.kills == 0
+}
 
 func (w *fake) DumpStack() {
 	w.mu.Lock()

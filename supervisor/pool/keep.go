@@ -65,7 +65,11 @@ func (p *Pool) finish(m *member, w Worker) {
 	case <-timer.C:
 	case <-w.Done():
 	}
-	w.Stop(shutdown)
+	select {
+	case <-w.Done(): // it was not asked to
+	default:
+		w.Stop(shutdown)
+	}
 }
 
 // becomeReady lets the worker take requests. A trial that succeeds makes its
@@ -160,14 +164,17 @@ func whyNotReady(err error) Reason {
 func (p *Pool) gone(m *member, w Worker) {
 	now := time.Now()
 	p.mu.Lock()
-	if m.live() {
+	switch {
+	case m.live():
 		m.reason = ReasonCrash
 		p.totals.restarts++
 		if !m.servedLocked() {
 			p.trouble.crashed(m.started, m.ready, now)
 		}
-	}
-	if m.reason == ReasonRequestTimeout {
+	case w.Crashed(): // whatever it was to end for, that is what it ended of
+		m.reason = ReasonCrash
+		p.totals.restarts++
+	case m.reason == ReasonRequestTimeout:
 		p.totals.restarts++
 	}
 	if w.OOM() {

@@ -21,6 +21,7 @@ type Worker interface {
 	PID() int
 	Done() <-chan struct{}    // closed when it has ended
 	OOM() bool                // tells, when it has, whether for want of memory
+	Crashed() bool            // tells, when it has, whether of itself and not since it was to stop
 	DumpStack()               // asks for its stack in the log
 	Stop(grace time.Duration) // ends it, with force after grace; returns when it has ended
 	Kill()                    // ends it at once
@@ -73,6 +74,7 @@ type Pool struct {
 	set     Settings
 	desired int // within Min and Max
 	stopped bool
+	why     Reason    // for which workers end when it is stopped
 	paused  bool      // nothing is launched
 	members []*member // launched or to be launched, not yet gone
 	queue   queue
@@ -108,6 +110,7 @@ func New(o Options) *Pool {
 		rolling: make(chan struct{}, 1),
 		set:     o.Settings,
 		desired: o.Settings.Min,
+		why:     ReasonStop,
 		current: newRelease(1, o.Launcher, ""),
 		changed: make(chan struct{}),
 	}
@@ -146,6 +149,13 @@ func (p *Pool) Run(ctx context.Context) {
 	p.keepers.Wait()
 }
 
+// EndsFor says why workers will end once Stop is called; else it is the supervisor's stop.
+func (p *Pool) EndsFor(reason Reason) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.why = reason
+}
+
 // Stop refuses new requests and drains every worker. Run returns when they have ended.
 func (p *Pool) Stop() {
 	p.mu.Lock()
@@ -158,7 +168,7 @@ func (p *Pool) Stop() {
 	p.next = nil
 	p.refuseWaitingLocked(ErrStopped)
 	for _, m := range p.members {
-		m.leaveLocked(Draining, ReasonStop)
+		m.leaveLocked(Draining, p.why)
 	}
 	p.changedLocked()
 }

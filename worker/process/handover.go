@@ -22,6 +22,7 @@ type Handover struct {
 	Limits LimitState   `json:"limits"`
 	Ended  *Exit        `json:"ended,omitempty"` // nil: it has not been waited for
 	OOM    bool         `json:"oom,omitempty"`
+	Sent   uint64       `json:"sent,omitempty"` // signals
 }
 
 // LimitState is what bounds a process.
@@ -35,7 +36,7 @@ type LimitState struct {
 // HandOver packs what the next image needs to take charge of the process. From now
 // until the exec, or its failure, nothing that it writes is read.
 func (p *Process) HandOver(b *Baggage) (Handover, error) {
-	h := Handover{PID: p.pid, Limits: p.limitState()}
+	h := Handover{PID: p.pid, Limits: p.limitState(), Sent: p.sent.Load()}
 	select {
 	case <-p.done:
 		h.Ended, h.OOM = &p.exit, p.OOM()
@@ -74,6 +75,7 @@ func (b *Baggage) Inherit(h Handover, line func(string)) (*Process, error) {
 		return inheritEnded(h), nil
 	}
 	p := &Process{pid: h.PID, output: output, limits: Limits{Memory: h.Limits.Memory, Tasks: h.Limits.Tasks, Priority: h.Limits.Priority}}
+	p.sent.Store(h.Sent)
 	if h.Limits.Group != "" {
 		p.group = &group{h.Limits.Group}
 	}
@@ -89,6 +91,7 @@ func (b *Baggage) Inherit(h Handover, line func(string)) (*Process, error) {
 // inheritEnded returns a process of which nothing is left but how it ended.
 func inheritEnded(h Handover) *Process {
 	p := &Process{pid: h.PID, done: make(chan struct{}), exit: *h.Ended, oom: h.OOM}
+	p.sent.Store(h.Sent)
 	close(p.done)
 	return p
 }

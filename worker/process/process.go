@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -44,6 +45,7 @@ type Process struct {
 	exit   Exit // valid once done is closed, as oom is
 	oom    bool // the kernel ended it for want of memory
 	stop   sync.Once
+	sent   atomic.Uint64 // the signals that it was sent, a bit for each
 
 	limiting sync.Mutex
 	// limiting protects all below
@@ -155,6 +157,16 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Exit says how the process ended. It may be called after Done is closed.
 func (p *Process) Exit() Exit { return p.exit }
 
+// Crashed tells of an ended process whether it ended of itself: before it was asked
+// to, or by a signal that it was not sent from here.
+func (p *Process) Crashed() bool {
+	sent := p.sent.Load()
+	if p.exit.Signal != 0 {
+		return sent&(1<<p.exit.Signal) == 0
+	}
+	return sent&(1<<syscall.SIGTERM|1<<syscall.SIGKILL) == 0
+}
+
 // Tail returns the last lines that the process wrote.
 func (p *Process) Tail() []string {
 	if p.output == nil {
@@ -165,6 +177,12 @@ func (p *Process) Tail() []string {
 
 // Signal sends sig to the process alone. A process that has ended is no error.
 func (p *Process) Signal(sig syscall.Signal) error {
+	select {
+	case <-p.done:
+		return nil
+	default:
+		p.sent.Or(1 << sig)
+	}
 	err := p.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) })
 	if errors.Is(err, os.ErrClosed) || errors.Is(err, unix.ESRCH) {
 		return nil
@@ -188,13 +206,7 @@ func (p *Process) Stop(grace time.Duration) {
 }
 
 // Kill ends the process and its group at once. It does not wait.
-func (p *Process) Kill() {
-	select {
-	case <-p.done: // its number may belong to another process by now
-	default:
-		_ = p.Signal(syscall.SIGKILL) // an error means it has ended
-	}
-}
+func (p *Process) Kill() { _ = p.Signal(syscall.SIGKILL) } // an error means it has ended
 
 // reap waits for the end, kills what is left of the group, and takes the status.
 // The group is killed before the status is taken, while the number is still ours.

@@ -207,3 +207,40 @@ func procState(pid string) string {
 	_, after, _ := strings.Cut(string(b), ") ")
 	return after[:1]
 }
+
+func TestCrashed(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, script string
+		stop, want   bool
+	}{
+		{"by itself", "exit 0", false, true},
+		{"by a signal of somebody else", "kill -SEGV $$", false, true},
+		{"as it was told", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done", true, false},
+		{"by our SIGTERM", "echo ready; exec sleep 1000", true, false},
+		{"by our SIGKILL", "trap '' TERM; echo ready; while :; do sleep 0.01; done", true, false},
+		{"by another signal when it was told", "trap 'kill -SEGV $$' TERM; echo ready; while :; do sleep 0.01; done", true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ready := make(chan string, 1)
+			p := startScript(t, tt.script, func(line string) { ready <- line })
+			if tt.stop {
+				<-ready
+				p.Stop(500 * time.Millisecond)
+			}
+			<-p.Done()
+			if got := p.Crashed(); got != tt.want {
+				t.Errorf("got %v after %v", got, p.Exit())
+			}
+			b := &Baggage{}
+			left, err := p.HandOver(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if next, err := b.Inherit(left, nil); err != nil || next.Crashed() != tt.want {
+				t.Errorf("after an upgrade: got %+v, %v", next, err)
+			}
+		})
+	}
+}
