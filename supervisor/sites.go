@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/pool"
 )
 
 var errDraining = errors.New("the supervisor is going down")
@@ -31,8 +32,11 @@ func (s *Supervisor) addSite(t *site) error {
 	return nil
 }
 
-// removeSite takes a site out of the front door; its workers are the caller's to end.
+// removeSite takes a site out of the front door for a reload; its workers are the
+// caller's to end.
 func (s *Supervisor) removeSite(t *site) {
+	t.pool.EndsFor(pool.ReasonReload)
+	t.tasks.endFor(string(pool.ReasonReload))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sites = slices.DeleteFunc(slices.Clone(s.sites), func(o *site) bool { return o == t })

@@ -20,7 +20,8 @@ type tasks struct {
 	mu sync.Mutex
 	// mu protects all below
 	cfg      *config.Site
-	begin    func(run func(ctx, force context.Context)) (end func()) // nil: the site does not run
+	begin    func(run func(ctx, force context.Context)) (end func(reason string)) // nil: the site does not run
+	why      string                                                               // for which they end when they are stopped
 	services map[string]runningService
 	jobs     map[string]runningJob
 	last     map[string]*process.Process // the last one of each, by "shop/service.mail"
@@ -31,17 +32,17 @@ type tasks struct {
 
 type runningService struct {
 	*task.Service
-	end func() // returns when it has ended
+	end func(reason string) // returns when it has ended
 }
 
 type runningJob struct {
 	*task.Job
-	end func()
+	end func(reason string)
 }
 
 func newTasks(t *site, c *config.Site) *tasks {
 	return &tasks{
-		site: t, cfg: c, services: map[string]runningService{}, jobs: map[string]runningJob{}, last: map[string]*process.Process{},
+		site: t, cfg: c, why: task.ReasonStop, services: map[string]runningService{}, jobs: map[string]runningJob{}, last: map[string]*process.Process{},
 		leftServices: map[string]task.Handover{}, leftJobs: map[string]task.Handover{},
 	}
 }
@@ -73,26 +74,33 @@ func (k *tasks) limit(l process.Limits) {
 func (k *tasks) start(force context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.begin = func(run func(ctx, force context.Context)) func() {
-		ctx, cancel := context.WithCancel(context.Background())
+	k.begin = func(run func(ctx, force context.Context)) func(string) {
+		ctx, cancel := context.WithCancelCause(context.Background())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			run(ctx, force)
 		}()
-		return func() {
-			cancel()
+		return func(reason string) {
+			cancel(task.Because(reason))
 			<-done
 		}
 	}
 	k.startMissingLocked()
 }
 
+// endFor says why they will end once stop is called.
+func (k *tasks) endFor(reason string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.why = reason
+}
+
 // stop ends all of them and returns when they have.
 func (k *tasks) stop() {
 	k.mu.Lock()
 	k.begin = nil
-	ends := k.takeLocked(func(string) bool { return true }, func(string) bool { return true })
+	ends := k.takeLocked(k.why, func(string) bool { return true }, func(string) bool { return true })
 	k.mu.Unlock()
 	together(ends)
 }
@@ -103,7 +111,7 @@ func (k *tasks) apply(c *config.Site, reason string, all bool) {
 	k.mu.Lock()
 	old := k.cfg
 	k.cfg = c
-	ends := k.takeLocked(
+	ends := k.takeLocked(reason,
 		func(name string) bool { _, ok := serviceOf(c, name); return !ok },
 		func(name string) bool { _, ok := cronOf(c, name); return !ok })
 	for name, s := range k.services {
@@ -121,17 +129,17 @@ func (k *tasks) apply(c *config.Site, reason string, all bool) {
 	together(ends)
 }
 
-// takeLocked takes tasks out, and returns what ends them.
-func (k *tasks) takeLocked(service, job func(name string) bool) (ends []func()) {
+// takeLocked takes tasks out, and returns what ends them for a reason.
+func (k *tasks) takeLocked(reason string, service, job func(name string) bool) (ends []func()) {
 	for name, s := range k.services {
 		if service(name) {
-			ends = append(ends, s.end)
+			ends = append(ends, func() { s.end(reason) })
 			delete(k.services, name)
 		}
 	}
 	for name, j := range k.jobs {
 		if job(name) {
-			ends = append(ends, j.end)
+			ends = append(ends, func() { j.end(reason) })
 			delete(k.jobs, name)
 		}
 	}

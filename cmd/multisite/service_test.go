@@ -155,6 +155,7 @@ func serviceReloads(t *testing.T, r *running) {
 	if now := r.service("django"); now.PID != django.PID {
 		t.Errorf("django changed from %d to %d", django.PID, now.PID)
 	}
+	r.waitLog("subdomain1", `service=subdomain1/service\.stubborn pid=\d+ reason=reload exit="signal killed \(9\)"`)
 	if gone := r.service("stubborn"); gone.Name != "" {
 		t.Errorf("status still has %+v", gone)
 	}
@@ -178,6 +179,7 @@ func serviceSurvives(t *testing.T, r *running) {
 
 func serviceGoes(t *testing.T, r *running) {
 	bot := r.service("bot")
+	workers := r.pids("subdomain1")
 	r.write(t, "sites.toml", pythonSites+"[site.subdomain2]\nserver_name = \"subdomain2.example.com\"\nsettings = \"subdomain2_settings\"\n")
 	if got := r.must("reload"); !strings.Contains(got, "subdomain1: removed\n") {
 		t.Errorf("got %q", got)
@@ -185,7 +187,10 @@ func serviceGoes(t *testing.T, r *running) {
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d", bot.PID)); err == nil {
 		t.Errorf("service %d is still there", bot.PID)
 	}
-	r.waitLog("subdomain1", fmt.Sprintf(`service=subdomain1/service\.bot pid=%d reason="supervisor stop" exit="signal terminated \(15\)"`, bot.PID))
+	r.waitLog("subdomain1", fmt.Sprintf(`service=subdomain1/service\.bot pid=%d reason=reload exit="signal terminated \(15\)"`, bot.PID))
+	for pid := range workers {
+		r.waitLog("subdomain1", fmt.Sprintf(`msg="worker ended" worker=subdomain1/1 pid=%d reason=reload exit=`, pid))
+	}
 }
 
 // edit changes the sites.toml.

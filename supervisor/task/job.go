@@ -171,7 +171,7 @@ func (j *Job) attend(ctx, force context.Context, p Process, began time.Time) {
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
-		reason = ReasonStop
+		reason = whyStopped(ctx)
 		end(force, p, j.opts.Grace())
 	}
 	j.finish(ended(p, began, reason))

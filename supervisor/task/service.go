@@ -149,7 +149,7 @@ func (s *Service) attend(ctx, force context.Context, p Process, began time.Time)
 		asked, reason = &r, r.reason
 		end(force, p, s.opts.Grace())
 	case <-ctx.Done():
-		reason = ReasonStop
+		reason = whyStopped(ctx)
 		end(force, p, s.opts.Grace())
 	}
 	e := ended(p, began, reason)

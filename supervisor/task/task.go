@@ -9,6 +9,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -55,6 +56,22 @@ const (
 	ReasonDone  = "done"  // so did a job, as it should
 	ReasonStop  = "supervisor stop"
 )
+
+// Because is the cause with which the context of Run ends where the process is to end
+// for another reason than ReasonStop.
+type Because string
+
+// Error returns the reason.
+func (b Because) Error() string { return string(b) }
+
+// whyStopped is the reason for which a context has ended.
+func whyStopped(ctx context.Context) string {
+	var b Because
+	if errors.As(context.Cause(ctx), &b) {
+		return string(b)
+	}
+	return ReasonStop
+}
 
 // Event is something that happened to a task.
 type Event struct {
