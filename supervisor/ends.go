@@ -28,12 +28,13 @@ func (t *site) observe(e pool.Event) {
 		if told := (*sharedError)(nil); errors.As(e.Err, &told) {
 			return
 		}
-		t.log.Error("worker failed to start", "worker", e.ID, "pid", pidOf(e), "generation", e.Generation,
-			"reason", string(e.Reason), "age", e.Age, "error", e.Err)
+		t.log.Error("worker failed to start", append(endAttrs(e), "generation", e.Generation, "error", e.Err)...)
 		t.logDetail(e.Err)
 	case pool.WorkerExited:
-		w.Close()
-		t.log.Log(context.Background(), gravity(e.Reason), "worker ended", exitAttrs(e, w)...)
+		if w != nil { // else it was never ready
+			w.Close()
+		}
+		t.log.Log(context.Background(), gravity(e.Reason), "worker ended", endAttrs(e)...)
 		t.letZygoteRest()
 	}
 	t.super.journal.Record(journalEvent(t.name, e))
@@ -52,18 +53,18 @@ func gravity(r pool.Reason) slog.Level {
 
 func journalEvent(site string, e pool.Event) journal.Event {
 	j := journal.Event{Time: e.Time, Site: site, Worker: e.ID, PID: pidOf(e), Kind: string(e.Kind), Reason: string(e.Reason)}
-	switch {
-	case e.Err != nil:
-		j.Detail = describeError(e.Err)
-	case e.Kind == pool.WorkerExited:
+	switch e.Kind {
+	case pool.WorkerFailed:
+		j.Detail = describeExit(e) + "\n" + describeError(e.Err)
+	case pool.WorkerExited:
 		j.Detail = describeExit(e)
 	}
 	return j
 }
 
-func exitAttrs(e pool.Event, w worker) []any {
+func endAttrs(e pool.Event) []any {
 	attrs := []any{
-		"worker", e.ID, "pid", w.PID(), "reason", string(e.Reason), "exit", w.Exit().String(),
+		"worker", e.ID, "pid", pidOf(e), "reason", string(e.Reason), "exit", exitOf(e),
 		"age", e.Age, "requests", e.Requests,
 	}
 	if len(e.Running) > 0 {
@@ -72,16 +73,36 @@ func exitAttrs(e pool.Event, w worker) []any {
 	return attrs
 }
 
-// pidOf is the process of an event, 0 if none was started.
-func pidOf(e pool.Event) int {
-	if e.Worker != nil {
-		return e.Worker.PID()
+// processOf is the process of an event, nil if none was started.
+func processOf(e pool.Event) *process.Process {
+	if w, ok := e.Worker.(worker); ok {
+		return w.OS()
 	}
 	var launch *process.LaunchError
 	if errors.As(e.Err, &launch) {
-		return launch.PID
+		return launch.Process
+	}
+	return nil
+}
+
+// pidOf is the number of the process of an event, 0 if none was started.
+func pidOf(e pool.Event) int {
+	if p := processOf(e); p != nil {
+		return p.PID()
 	}
 	return 0
+}
+
+// exitOf is how the process of an event ended, in words.
+func exitOf(e pool.Event) string {
+	p := processOf(e)
+	switch {
+	case p == nil:
+		return "not started"
+	case e.Worker == nil:
+		return p.Exit().String() + " before it was ready"
+	}
+	return p.Exit().String()
 }
 
 // describeExit is one line about the end of a worker.
@@ -89,11 +110,7 @@ func describeExit(e pool.Event) string {
 	if e.ID == "" { // none has ended
 		return ""
 	}
-	exit := "before it was ready"
-	if w, ok := e.Worker.(worker); ok {
-		exit = w.Exit().String()
-	}
-	s := fmt.Sprintf("%s pid %d: %s, %s", e.ID, pidOf(e), e.Reason, exit)
+	s := fmt.Sprintf("%s pid %d: %s, %s", e.ID, pidOf(e), e.Reason, exitOf(e))
 	if len(e.Running) > 0 {
 		s += ", while it ran " + strings.Join(e.Running, ", ")
 	}

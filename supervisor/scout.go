@@ -2,7 +2,10 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"sync"
+
+	"github.com/multisite/multisite/supervisor/pool"
 )
 
 // scout lets the first worker of a generation go ahead alone: what is told of it is
@@ -24,6 +27,15 @@ type expedition struct {
 type sharedError struct{ error }
 
 func (e *sharedError) Unwrap() error { return e.error }
+
+// Ended tells of no process: that was the other's.
+func (e *sharedError) Ended() (was, oom bool) {
+	var ended pool.Ended
+	if errors.As(e.error, &ended) {
+		_, oom = ended.Ended()
+	}
+	return false, oom
+}
 
 // lead returns report when the caller is the first, who is to call it with what
 // came of it. Else it waits for the first, and returns its error.

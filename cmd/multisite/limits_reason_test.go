@@ -103,35 +103,35 @@ func TestReasons_StandWhereOneLooks(t *testing.T) {
 
 // reason is how a worker is brought to end for one, and what is then said of it.
 type reason struct {
-	name, exit, running string
-	do                  func(*running)
+	name, exit, requests, running string
+	do                            func(*running)
 }
 
 var everyReason = []reason{
-	{"scale", "exit status 0", "", func(r *running) { r.must("scale", "scale=1") }},
-	{"reload", "exit status 0", "", func(r *running) {
+	{"scale", "exit status 0", "0", "", func(r *running) { r.must("scale", "scale=1") }},
+	{"reload", "exit status 0", "0", "", func(r *running) {
 		if err := os.Chtimes(filepath.Join(r.dir, "limits.wsgi"), time.Now(), time.Now()); err != nil { // new code, of which nobody reads half
 			r.t.Fatal(err)
 		}
 		r.must("reload", "reload")
 	}},
-	{"restart", "exit status 0", "", func(r *running) { r.must("restart", "restart") }},
-	{"maximum_requests", "exit status 0", "", func(r *running) {
+	{"restart", "exit status 0", "0", "", func(r *running) { r.must("restart", "restart") }},
+	{"maximum_requests", "exit status 0", "[345]", "", func(r *running) {
 		for range 5 {
 			r.askSite("maximum_requests", "/")
 		}
 	}},
-	{"restart_interval", "exit status 0", "", func(*running) {}},
-	{"inactivity", "exit status 0", "", func(r *running) { r.askSite("inactivity", "/") }},
-	{"memory_limit", "exit status 0", "", func(r *running) { r.askSite("memory_limit", "/leak") }},
+	{"restart_interval", "exit status 0", "0", "", func(*running) {}},
+	{"inactivity", "exit status 0", "1", "", func(r *running) { r.askSite("inactivity", "/") }},
+	{"memory_limit", "exit status 0", "[01]", "", func(r *running) { r.askSite("memory_limit", "/leak") }},
 	// A GET would be repeated, and a second Go program without memory may end in other words.
-	{"oom", "exit status 2", "POST /leak?…", func(r *running) {
+	{"oom", "exit status 2", "[01]", "POST /leak?…", func(r *running) {
 		_, _ = r.newVisitor().do(newRequest(r.t, http.MethodPost, hostOf("oom"), "/leak?mb=2000", nil)) // 502
 	}},
-	{"request_timeout", "signal killed (9)", "GET /sleep?…", func(r *running) { r.askSite("request_timeout", "/sleep?token=secret") }},
-	{"startup_timeout", "before it was ready", "", func(*running) {}},
-	{"cpu_time_limit", "exit status 0", "", func(r *running) { r.askSite("cpu_time_limit", "/compute") }},
-	{"crash", "signal killed (9)", "GET /die", func(r *running) { r.askSite("crash", "/die") }},
+	{"request_timeout", "signal killed (9)", "1", "GET /sleep?…", func(r *running) { r.askSite("request_timeout", "/sleep?token=secret") }},
+	{"startup_timeout", "signal killed (9) before it was ready", "0", "", func(*running) {}},
+	{"cpu_time_limit", "exit status 0", "[01]", "", func(r *running) { r.askSite("cpu_time_limit", "/compute") }},
+	{"crash", "signal killed (9)", "[01]", "GET /die", func(r *running) { r.askSite("crash", "/die") }},
 }
 
 func reasons(t *testing.T, r *running) {
@@ -154,14 +154,21 @@ func reasons(t *testing.T, r *running) {
 func (want reason) wantSaid(t *testing.T, r *running) {
 	last := regexp.MustCompile(`^` + want.name + `/\d pid [1-9]\d*: ` + want.name + `, ` + regexp.QuoteMeta(want.exit))
 	eventually(t, "status to say "+last.String(), func() bool { return last.MatchString(r.site(want.name).LastExit) })
-	if said := r.site(want.name).LastExit; !strings.Contains(said, want.running) || !strings.Contains(said, " requests in ") {
+	if said := r.site(want.name).LastExit; !want.tells(said) {
 		t.Errorf("status says %q, want what ran: %q", said, want.running)
 	}
-	line := regexp.MustCompile(`msg="worker (ended|failed to start)" worker=` + want.name + `/\d pid=[1-9]\d* .*reason=` + want.name + ` .*`)
+	line := regexp.MustCompile(`msg="worker (ended|failed to start)" worker=` + want.name + `/\d pid=[1-9]\d* reason=` + want.name +
+		` exit="` + regexp.QuoteMeta(want.exit) + `" age=\d\S+ requests=` + want.requests + `\b.*`)
 	found := line.FindString(r.siteLog(want.name))
-	if found == "" || !strings.Contains(found, "age=") || !strings.Contains(found, want.running) {
+	if found == "" || !strings.Contains(found, want.running) {
 		t.Errorf("no line of the log tells it all: %q\n%s", found, r.siteLog(want.name))
 	}
+}
+
+// tells checks what is said of an end in words.
+func (want reason) tells(said string) bool {
+	lived := regexp.MustCompile(` after ` + want.requests + ` requests in \d[\d.ms]*(\n|$)`)
+	return strings.Contains(said, want.running) && lived.MatchString(said)
 }
 
 // wantJournal checks that the journal has each end, and none for a reason that
@@ -179,7 +186,7 @@ func wantJournal(t *testing.T, r *running) {
 	known := map[string]bool{"supervisor stop": false}
 	for _, want := range everyReason {
 		known[want.name] = slices.ContainsFunc(events, func(e journal.Event) bool {
-			return e.Site == want.name && e.Reason == want.name && e.PID > 0 && strings.Contains(e.Detail, want.running)
+			return e.Site == want.name && e.Reason == want.name && e.PID > 0 && want.tells(e.Detail)
 		})
 	}
 	for _, e := range events {

@@ -225,3 +225,70 @@ func TestPool_DrainingWorkerThatCrashes(t *testing.T) {
 		})
 	}
 }
+
+// halfway is the error of a launch that had started a process.
+type halfway struct {
+	error
+	oom bool
+}
+
+func (h halfway) Ended() (was, oom bool) { return true, h.oom }
+
+// halfCrew starts a process at once, which never gets ready.
+type halfCrew struct{ oom bool }
+
+func (halfCrew) Threads() int { return 0 }
+
+func (c halfCrew) Launch(ctx context.Context, _ string) (pool.Worker, error) {
+	<-ctx.Done()
+	return nil, halfway{context.Cause(ctx), c.oom}
+}
+
+// A process that is given up before it is ready has an end as any other.
+func TestPool_GivenUpWhileStarting(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		start int
+		oom   bool
+		end   func(*site)
+		want  pool.Reason
+	}{
+		{"stop", 1, false, func(p *site) { p.Stop() }, pool.ReasonStop},
+		{"force", 1, false, func(p *site) { p.cancel() }, pool.ReasonStop},
+		{"scale", 1, false, func(p *site) { p.Apply(fixed(0)) }, pool.ReasonScale},
+		{"a roll that is given up", 0, false, func(p *site) {
+			ctx, cancel := context.WithTimeout(p.t.Context(), time.Second)
+			defer cancel()
+			p.Apply(between(0, 1))
+			_ = p.Roll(ctx, halfCrew{}, pool.ReasonReload)
+		}, pool.ReasonReload},
+		{"an upgrade", 1, false, func(p *site) { p.Pause() }, pool.ReasonRestart},
+		{"without memory", 1, true, func(p *site) { p.Stop() }, pool.ReasonOOM},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := start(t, fixed(tt.start), halfCrew{tt.oom})
+				synctest.Wait()
+				tt.end(p)
+				synctest.Wait()
+				e := p.told(pool.WorkerExited)
+				if len(e) != 1 || len(p.events) != 1 || e[0].Reason != tt.want || e[0].Worker != nil || e[0].Err == nil {
+					t.Fatalf("got %+v, want one end for %s", p.events, tt.want)
+				}
+				if last := p.Status().LastExit; last.Reason != tt.want || last.ID != "shop/1" {
+					t.Errorf("status has %+v", last)
+				}
+			})
+		})
+	}
+}
+
+func TestPool_DiesOfMemoryWhileStarting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := start(t, fixed(1), &crew{fail: func(int) error { return halfway{errImport, true} }})
+		synctest.Wait()
+		if e := p.told(pool.WorkerFailed); len(e) != 1 || e[0].Reason != pool.ReasonOOM {
+			t.Errorf("got %+v, want one failure for oom", e)
+		}
+	})
+}

@@ -127,18 +127,19 @@ func (p *Pool) switchLocked(r *release) {
 func (p *Pool) notReady(m *member, err error) {
 	now := time.Now()
 	p.mu.Lock()
-	unwanted := !m.live()
+	if !m.live() {
+		p.mu.Unlock()
+		p.givenUp(m, err)
+		return
+	}
 	p.removeLocked(m)
 	e := m.eventLocked(WorkerFailed, now)
 	e.Reason, e.Err = whyNotReady(err), err
-	if !unwanted {
-		p.totals.lastExit = e
-	}
-	switch {
-	case unwanted:
-	case m.release == p.next:
+	p.totals.lastExit = e
+	switch m.release {
+	case p.next:
 		p.next.failed, p.next = err, nil
-	case m.release == p.current:
+	case p.current:
 		p.trouble.launchFailed(err, m.started, now)
 		if p.hopelessLocked() {
 			p.refuseWaitingLocked(&FailedError{Cause: err})
@@ -146,16 +147,49 @@ func (p *Pool) notReady(m *member, err error) {
 	}
 	p.changedLocked()
 	p.mu.Unlock()
-	if !unwanted {
+	p.observe(e)
+}
+
+// givenUp records the end of a worker that was to end before it was ready.
+func (p *Pool) givenUp(m *member, err error) {
+	p.mu.Lock()
+	e := m.eventLocked(WorkerExited, time.Now())
+	e.Err = err
+	was, oom := endedOf(err)
+	if oom {
+		e.Reason = ReasonOOM
+	}
+	if was {
+		p.totals.lastExit = e
+	}
+	p.mu.Unlock()
+	if was {
 		p.observe(e)
 	}
+	p.mu.Lock()
+	p.removeLocked(m)
+	p.changedLocked()
+	p.mu.Unlock()
 }
 
 func whyNotReady(err error) Reason {
-	if errors.Is(err, ErrStartupTimeout) {
+	_, oom := endedOf(err)
+	switch {
+	case errors.Is(err, ErrStartupTimeout):
 		return ReasonStartupTimeout
+	case oom:
+		return ReasonOOM
 	}
 	return ReasonCrash
+}
+
+// endedOf tells what a failed launch says of its process.
+func endedOf(err error) (was, oom bool) {
+	var ended Ended
+	if errors.As(err, &ended) {
+		return ended.Ended()
+	}
+	return false, false
 }
 
 // gone records the end of a worker that was ready. It keeps its place until that

@@ -31,11 +31,17 @@ type Worker interface {
 type Launcher interface {
 	// Launch starts a worker and returns it when it answers requests. When ctx
 	// is cancelled it leaves nothing behind. One that took too long is an
-	// ErrStartupTimeout.
+	// ErrStartupTimeout. An error that is an Ended tells of a process.
 	Launch(ctx context.Context, id string) (Worker, error)
 	// Threads is how many requests each of its workers takes at once, for good; 0:
 	// as many as Settings say.
 	Threads() int
+}
+
+// Ended is the error of a launch that may have come as far as a process.
+type Ended interface {
+	error
+	Ended() (was, oom bool) // whether there was one, and whether it ended for want of memory
 }
 
 // Settings are the numbers that may change while a pool runs.

@@ -63,12 +63,12 @@ type Event struct {
 	Time       time.Time
 	ID         string
 	Generation int
-	Worker     Worker // nil when it failed to start
+	Worker     Worker // nil when it was never ready
 	Reason     Reason
 	Age        time.Duration
 	Requests   int64
 	Running    []string // requests that it had, or broke off as it ended: "GET /path"
-	Err        error
+	Err        error    // why it was never ready
 }
 
 type totals struct {

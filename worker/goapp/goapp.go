@@ -71,7 +71,7 @@ func New(o Options) *Runtime {
 
 // Launch starts a worker and returns when it accepts requests. The worker is the
 // caller's, to be closed. When it does not become ready, nothing of it is left and
-// the error is a *process.LaunchError, unless ctx ended.
+// the error is a *process.LaunchError.
 func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	begin := time.Now()
 	w := &Worker{id: id, path: filepath.Join(r.options.SocketDir, strings.ReplaceAll(id, "/", "-")+".sock")}
@@ -89,8 +89,8 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	if err := w.start(starting, r.options, listener); err != nil {
 		problem := r.explain(starting, w, limit, err)
 		w.Close()
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("launch worker %s: %w", id, context.Cause(ctx))
+		if err := context.Cause(ctx); err != nil {
+			return nil, &process.LaunchError{Problem: fmt.Sprintf("launch worker %s: %v", id, err), Process: w.Process, Err: err}
 		}
 		return nil, problem
 	}

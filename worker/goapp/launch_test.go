@@ -76,7 +76,7 @@ func TestLaunch_WhatCanNotBePreparedDoesNotServe(t *testing.T) {
 	}
 	_, err := New(o).Launch(t.Context(), "blog/1")
 	var failed *process.LaunchError
-	if !errors.As(err, &failed) || failed.Problem != "no such priority" || failed.PID != pid || pid == 0 {
+	if !errors.As(err, &failed) || failed.Problem != "no such priority" || failed.Process.PID() != pid || pid == 0 {
 		t.Errorf("got %+v of process %d", err, pid)
 	}
 	if left := leftovers(t, o.SocketDir); len(left) != 0 {

@@ -5,12 +5,21 @@ import "strings"
 // LaunchError says why a worker did not become ready, in the words of the
 // site's own code where it spoke.
 type LaunchError struct {
-	Problem string // one line: "ModuleNotFoundError: No module named 'shop'"
-	Detail  string // a traceback or the last lines of output; may be empty
-	PID     int    // of the process; 0: none was started
+	Problem string   // one line: "ModuleNotFoundError: No module named 'shop'"
+	Detail  string   // a traceback or the last lines of output; may be empty
+	Process *Process // that was started, and has ended; nil: none was
+	Err     error    // why it was ended; nil: it failed by itself
 }
 
 func (e *LaunchError) Error() string { return e.Problem }
+
+// Unwrap returns why the launch was ended.
+func (e *LaunchError) Unwrap() error { return e.Err }
+
+// Ended tells whether there was a process, and whether it ended for want of memory.
+func (e *LaunchError) Ended() (was, oom bool) {
+	return e.Process != nil, e.Process != nil && e.Process.OOM()
+}
 
 // Prepare does to a new process what its owner wants, before it serves.
 func Prepare(p *Process, want func(*Process) error) error {
@@ -25,5 +34,5 @@ func Prepare(p *Process, want func(*Process) error) error {
 
 // NewLaunchError makes an error of a process that ended before it was ready.
 func NewLaunchError(problem string, p *Process) *LaunchError {
-	return &LaunchError{Problem: problem, Detail: strings.Join(p.Tail(), "\n"), PID: p.PID()}
+	return &LaunchError{Problem: problem, Detail: strings.Join(p.Tail(), "\n"), Process: p}
 }

@@ -102,8 +102,10 @@ func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File
 	}
 	w.Kill()
 	<-w.Done()
-	if ctx.Err() != nil {
-		return nil, process.NewLaunchError(context.Cause(ctx).Error(), p)
+	if why := context.Cause(ctx); why != nil {
+		failed := process.NewLaunchError(why.Error(), p)
+		failed.Err = why
+		return nil, failed
 	}
 	return nil, err
 }
@@ -154,7 +156,8 @@ func waitReady(p *process.Process, status *os.File) (event, error) {
 	case e.Event == "unsafe":
 		return e, &unsafeError{e.Reasons}
 	case e.Event != "ready":
-		return e, &process.LaunchError{Problem: e.Error, Detail: e.Traceback, PID: p.PID()}
+		leaveItself(p)
+		return e, &process.LaunchError{Problem: e.Error, Detail: e.Traceback, Process: p}
 	}
 	return e, nil
 }

@@ -90,6 +90,16 @@ func onEnd(p *process.Process, limit func(time.Time) error) (stop func()) {
 	return func() { close(stopped) }
 }
 
+// leaveItself gives a process that has said its last word the time to leave.
+func leaveItself(p *process.Process) {
+	timer := time.NewTimer(lastWords)
+	defer timer.Stop()
+	select {
+	case <-p.Done():
+	case <-timer.C:
+	}
+}
+
 // alive tells whether the zygote can still be asked.
 func (z *zygote) alive() bool {
 	select {
