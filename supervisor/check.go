@@ -25,7 +25,7 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 	if err := os.Chmod(dir, 0o711); err != nil { // sites of other users read their worker there
 		return []error{err}
 	}
-	s := &Supervisor{stateDir: dir, launches: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	s := &Supervisor{stateDir: dir, launches: newPlaces(runtime.GOMAXPROCS(0))}
 	if s.logs, err = openLogs(filepath.Join(dir, "logs"), nil); err != nil {
 		return []error{err}
 	}

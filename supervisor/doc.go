@@ -74,7 +74,8 @@
 //
 // Services are replaced when the last old worker has ended, so they too run old code
 // until the new one is proved. The first worker of a generation goes ahead alone
-// (scout): a site that hangs while it loads takes one place, not those of the others.
+// (scout): a site that hangs while it loads takes one place, not those of the others,
+// for two seconds, and never one of those that are for generations that are proved.
 //
 // # Who asks for a reload
 //

@@ -36,12 +36,12 @@ type startupError struct{ error }
 func (e startupError) Is(target error) bool { return target == pool.ErrStartupTimeout }
 func (e startupError) Unwrap() error        { return e.error }
 
-// launcher starts workers of one generation of a site. It bounds how many start
-// at once on this machine, and gives each its time from then on.
+// launcher starts workers of one generation of a site. Each has its time from when
+// it has its place.
 type launcher struct {
 	threads int // see Threads
 	launch  func(ctx context.Context, id string) (worker, error)
-	slots   chan struct{}
+	places  places
 	timeout func() time.Duration // startup_timeout, which may change
 	scout   scout
 }
@@ -55,12 +55,11 @@ func (l *launcher) Launch(ctx context.Context, id string) (_ pool.Worker, err er
 	if report != nil {
 		defer func() { report(err) }()
 	}
-	select {
-	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	free, err := l.places.take(ctx, report == nil)
+	if err != nil {
+		return nil, err
 	}
+	defer free()
 	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout(), pool.ErrStartupTimeout)
 	defer cancel()
 	w, err := l.launch(ctx, id)
@@ -107,7 +106,7 @@ func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string) (*g
 	if err := os.MkdirAll(sockets, 0o700); err != nil {
 		return nil, err
 	}
-	g := &generation{launcher: launcher{slots: t.super.launches, timeout: t.startupTimeout}, cfg: c, code: code, sockets: sockets}
+	g := &generation{launcher: launcher{places: t.super.launches, timeout: t.startupTimeout}, cfg: c, code: code, sockets: sockets}
 	if c.Kind == config.WSGI {
 		r, err := wsgi.New(t.wsgiOptions(c, sockets))
 		if err != nil {

@@ -19,7 +19,7 @@ type launches struct {
 
 func newLaunches(fail error) *launches {
 	begin := time.Now()
-	l := &launches{launcher: launcher{slots: make(chan struct{}, 100), timeout: func() time.Duration { return time.Hour }}}
+	l := &launches{launcher: launcher{places: newPlaces(100), timeout: func() time.Duration { return time.Hour }}}
 	l.launch = func(ctx context.Context, _ string) (worker, error) {
 		l.at = append(l.at, time.Since(begin)) // of two at once the race detector tells
 		select {
@@ -97,6 +97,38 @@ func TestLauncher_TheNextGoesAheadWhenTheFirstIsGivenUp(t *testing.T) {
 		}
 		if err := <-second; err != nil {
 			t.Errorf("the second: %v", err)
+		}
+	})
+}
+
+// Sites that hang are more than there are places. Who waits behind them for a first
+// start waits 2 s for each that had a place before it; a site that has started once
+// does not wait at all.
+func TestLauncher_SitesThatHangHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all := newPlaces(2)
+		healthy := newLaunches(nil)
+		healthy.places = all
+		<-healthy.start(t.Context(), 1)
+		for range 5 {
+			hangs := &launcher{places: all, timeout: healthy.timeout, launch: func(ctx context.Context, _ string) (worker, error) {
+				<-ctx.Done()
+				return nil, context.Cause(ctx)
+			}}
+			go func() { _, _ = hangs.Launch(t.Context(), "hangs/1") }()
+		}
+		synctest.Wait()
+		begin := time.Now()
+		<-healthy.start(t.Context(), 1)
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("a proved site started its worker after %v, want the second that it takes", took)
+		}
+		fresh := newLaunches(nil)
+		fresh.places = all
+		<-fresh.start(t.Context(), 1)
+		if took := time.Since(begin); took > 6*time.Second {
+			t.Errorf("a new site started its worker after %v, want 2 s for each of two before it, and one", took)
 		}
 	})
 }

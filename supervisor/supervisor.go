@@ -51,7 +51,7 @@ type Supervisor struct {
 	log      *slog.Logger
 	proxy    *proxy.Proxy
 	door     *proxy.Server
-	launches chan struct{} // bounds how many workers start at once
+	launches places // in which workers start
 	lock     *lock
 	mark     string // in the environment of every process of the sites; "": none
 	journal  *journal.Journal
@@ -98,7 +98,7 @@ func New(o Options) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		load: o.Load, program: o.Program, cfg: cfg, stateDir: cfg.StateDir, version: o.Version, started: time.Now(),
-		launches: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
+		launches: newPlaces(2 * runtime.GOMAXPROCS(0)),
 		stop:     make(chan struct{}), begun: make(chan struct{}), ended: make(chan struct{}),
 		listeners: o.Listeners, handed: len(o.Listeners) > 0,
 		args: o.Args, takeover: o.Takeover, from: o.From, inherited: o.Inherited,

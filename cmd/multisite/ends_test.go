@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/journal"
 )
@@ -108,4 +111,31 @@ func journalHas(t *testing.T, r *running, want string) bool {
 		}
 	}
 	return false
+}
+
+// TestStart_SitesThatHangHoldUpNobody though there are more of them than workers may
+// start at once: another site's worker that dies is replaced as ever.
+func TestStart_SitesThatHangHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	sites := "listen = \"127.0.0.1:0\"\n[site.healthy]\nserver_name = \"healthy.example.com\"\napp = \"./goapp\"\n"
+	for i := range 2*runtime.GOMAXPROCS(0) + 3 {
+		sites += fmt.Sprintf("[site.hangs%d]\nserver_name = \"hangs%[1]d.example.com\"\napp = \"./hangs\"\n", i)
+	}
+	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
+	if err := os.WriteFile(filepath.Join(r.dir, "hangs"), []byte("#!/bin/sh\necho hangs\nexec sleep 1000\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.begin()
+	t.Cleanup(func() { endQuietly(r) })
+	r.waitSite("healthy", "running")
+	for i := range 2*runtime.GOMAXPROCS(0) + 3 {
+		r.waitLog(fmt.Sprintf("hangs%d", i), " hangs$")
+	}
+	old := r.site("healthy").Workers[0].PID
+	kill(t, old)
+	within(t, 5*time.Second, "another worker", func() bool {
+		w := r.site("healthy").Workers
+		return len(w) == 1 && w[0].State == "ready" && w[0].PID != old
+	})
 }
