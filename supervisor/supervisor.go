@@ -301,39 +301,6 @@ func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 	return failed
 }
 
-// drain refuses new connections, lets requests in flight finish for at most the
-// longest graceful_timeout, and stops the pools.
-func (s *Supervisor) drain(force context.Context) {
-	sites := s.all() // there will be no more
-	var graceful time.Duration
-	for _, site := range sites {
-		graceful = max(graceful, site.config().GracefulTimeout)
-	}
-	ctx, cancel := context.WithTimeout(force, graceful)
-	defer cancel()
-	for _, l := range s.listeners { // which the servers leave to us: who comes now is refused, and does not wait
-		l.Close()
-	}
-	var servers sync.WaitGroup
-	for _, server := range s.servers {
-		servers.Go(func() {
-			if err := server.Shutdown(ctx); err != nil {
-				s.log.Warn("requests in flight are cut", "limit", "graceful_timeout", "error", err)
-				server.Close()
-			}
-		})
-	}
-	servers.Wait()
-	for _, site := range sites {
-		if ctx.Err() != nil { // they had their time
-			set := settingsOf(site.config())
-			set.GracefulTimeout = 0
-			site.pool.Apply(set)
-		}
-		site.pool.Stop()
-	}
-}
-
 // close gives back what open took.
 func (s *Supervisor) close(ctx context.Context) {
 	if s.control != nil {

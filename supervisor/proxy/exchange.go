@@ -27,6 +27,8 @@ type exchange struct {
 
 // serve answers a request of a known site.
 func (e *exchange) serve() {
+	e.site.Stats.active.Add(1)
+	defer e.site.Stats.active.Add(-1)
 	defer e.done()
 	if most := e.site.MaxPerAddress; most > 0 {
 		addr := e.clientAddr()

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,8 @@ const (
 
 // Stats counts a site's requests, for status. It outlives reloads.
 type Stats struct {
+	active atomic.Int64
+
 	mu sync.Mutex
 	// mu protects all below
 	total, errors int64
@@ -54,6 +57,10 @@ func (s *Stats) record(took time.Duration, status int) {
 	s.ring[s.next] = one
 	s.next = (s.next + 1) % samples
 }
+
+// Active is how many requests are not answered to their end, but for those that
+// never left the Loop.
+func (s *Stats) Active() int { return int(s.active.Load()) }
 
 // Restore goes on from what was counted before an upgrade.
 func (s *Stats) Restore(total, errors int64) {
