@@ -18,7 +18,10 @@ func (e *LaunchError) Unwrap() error { return e.Err }
 
 // Ended tells whether there was a process, and whether it ended for want of memory.
 func (e *LaunchError) Ended() (was, oom bool) {
-	return e.Process != nil, e.Process != nil && e.Process.OOM()
+	if e.Process == nil {
+		return false, false
+	}
+	return true, e.Process.OOM() || e.Process.refused() && speaksOfMemory(e.Problem)
 }
 
 // Prepare does to a new process what its owner wants, before it serves.

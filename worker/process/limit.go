@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -142,9 +143,32 @@ func (p *Process) setPriority(nice int) error {
 }
 
 // OOM tells of an ended process whether it ended for want of memory: killed by the
-// kernel in its control group, or, as a Go program does, because it was refused more.
+// kernel in its control group, or because it was refused more, as far as it said so.
 func (p *Process) OOM() bool {
 	return p.oom || p.exit.Code == goFatal && p.output != nil && p.output.sawOutOfMemory()
+}
+
+// lastWords is how long before its end a process may have said what it ends of.
+const lastWords = 2 * time.Second
+
+// starved tells of a process that ended at a time whether it was refused memory by
+// RLIMIT_DATA, and ended of that. Python lives on after many a MemoryError.
+func (p *Process) starved(died time.Time) bool {
+	if !p.refused() || !p.Crashed() || !p.output.starvedSince(died.Add(-lastWords)) {
+		return false
+	}
+	switch p.exit.Signal {
+	case 0, unix.SIGABRT, unix.SIGSEGV, unix.SIGBUS:
+		return true
+	}
+	return false
+}
+
+// refused tells whether the process can be refused memory by a limit of ours.
+func (p *Process) refused() bool {
+	p.limiting.Lock()
+	defer p.limiting.Unlock()
+	return p.limits.Memory > 0 && p.group == nil
 }
 
 // goFatal is the status with which a Go program ends after a fatal error.

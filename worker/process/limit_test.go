@@ -255,3 +255,45 @@ func waitName(t *testing.T, pid, want string) {
 		}
 	}
 }
+
+func TestOOM_OfWhatWasRefusedMemory(t *testing.T) {
+	t.Parallel()
+	const python = "echo 'Traceback (most recent call last):'; echo MemoryError; "
+	for _, tt := range []struct {
+		name, script string
+		limit        int64
+		stop, want   bool
+	}{
+		{"and ended", python + "exit 1", 512 * mb, false, true},
+		{"in one of its threads", python + "exit 0", 512 * mb, false, true},
+		{"and aborted", "echo \"what():  std::bad_alloc\"; kill -ABRT $$", 512 * mb, false, true},
+		{"and crashed", python + "kill -SEGV $$", 512 * mb, false, true},
+		{"and was killed", python + "kill -KILL $$", 512 * mb, false, false},
+		{"and was told to end", python + "while :; do sleep 0.01; done", 512 * mb, true, false},
+		{"but not by us", python + "exit 1", 0, false, false},
+		{"which it did not say", "echo bye; exit 1", 512 * mb, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			said := make(chan string, 100)
+			p := startScript(t, "trap go=1 USR1; echo ready; while [ -z \"$go\" ]; do sleep 0.01; done; "+tt.script, func(line string) { said <- line })
+			<-said
+			if err := p.Limit(Limits{Memory: tt.limit}); err != nil {
+				t.Fatal(err)
+			}
+			_ = p.Signal(unix.SIGUSR1)
+			if <-said; tt.stop {
+				<-said
+				p.Stop(time.Second)
+			}
+			<-p.Done()
+			if got := p.OOM(); got != tt.want {
+				t.Errorf("got %v after %v", got, p.Exit())
+			}
+			failed := LaunchError{Problem: "MemoryError", Process: p}
+			if was, oom := failed.Ended(); !was || oom != (tt.want || tt.limit > 0) {
+				t.Errorf("as it started: got %v, %v", was, oom)
+			}
+		})
+	}
+}

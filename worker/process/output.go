@@ -27,6 +27,7 @@ type Output struct {
 	// mu protects all below
 	tail        []string
 	outOfMemory bool          // a Go program said so
+	starved     time.Time     // when a line last spoke of a lack of memory
 	rest        []byte        // what was read of a line that has not ended, while parked
 	parked      chan struct{} // closed when nobody reads; nil: somebody shall
 }
@@ -110,6 +111,9 @@ func (o *Output) emit(b []byte) {
 	}
 	o.tail = append(o.tail, s)
 	o.outOfMemory = o.outOfMemory || saysOutOfMemory(s)
+	if speaksOfMemory(s) {
+		o.starved = time.Now()
+	}
 	o.mu.Unlock()
 	o.line(s)
 }
@@ -118,6 +122,22 @@ func (o *Output) sawOutOfMemory() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.outOfMemory
+}
+
+func (o *Output) starvedSince(t time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.starved.After(t)
+}
+
+// speaksOfMemory knows what Python, C++ and the C library call a lack of it.
+func speaksOfMemory(line string) bool {
+	for _, word := range []string{"MemoryError", "bad_alloc", "annot allocate memory"} {
+		if strings.Contains(line, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // saysOutOfMemory knows what a Go program writes before the stacks of all its

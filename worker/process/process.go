@@ -43,7 +43,7 @@ type Process struct {
 	output *Output
 	done   chan struct{}
 	exit   Exit // valid once done is closed, as oom is
-	oom    bool // the kernel ended it for want of memory
+	oom    bool // it ended for want of memory
 	stop   sync.Once
 	sent   atomic.Uint64 // the signals that it was sent, a bit for each
 
@@ -225,10 +225,12 @@ func (p *Process) reap() {
 			break
 		}
 	}
+	died := time.Now()
 	p.pidfd.Close()
 	p.leaveGroup()
 	if p.output != nil {
 		p.output.finish()
+		p.oom = p.oom || p.starved(died)
 	}
 }
 
