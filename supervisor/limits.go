@@ -159,7 +159,7 @@ func (t *site) limitAgain(id string, w worker) {
 }
 
 // controlGroups returns where hard memory limits are set; nil means RLIMIT_DATA.
-// Which one is found out with the first site that has such a limit.
+// Which one is found out at the start, or with the first site that has such a limit.
 func (s *Supervisor) controlGroups() *process.Groups {
 	s.groupsOnce.Do(func() {
 		var err error

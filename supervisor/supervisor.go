@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -200,6 +201,9 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	}
 	s.door = door
 	defer context.AfterFunc(ctx, s.goDown)()
+	if slices.ContainsFunc(s.config().Sites, func(c *config.Site) bool { return c.MemoryLimitHard > 0 }) {
+		s.controlGroups() // while there is no child yet
+	}
 	s.startSites(force)
 	var serving sync.WaitGroup
 	up, stopUp := context.WithCancel(context.Background())

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The names of control groups, below the one that this program was started in.
@@ -21,9 +24,9 @@ const (
 // memory is bounded.
 type Groups struct{ dir string }
 
-// OpenGroups takes over the control group of this process, which must be ours to
-// write and hold nobody else's process: a systemd unit with Delegate=yes, or a
-// container of our own. It is called before any child is started.
+// OpenGroups takes over the control group of this process with all that runs in it. It
+// must be ours to write and hold nobody else's process: a systemd unit with
+// Delegate=yes, or a container of our own.
 func OpenGroups() (*Groups, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -37,7 +40,7 @@ func OpenGroups() (*Groups, error) {
 	if err != nil {
 		return nil, err
 	}
-	return takeOver(dir, os.Getpid())
+	return takeOver(dir, "memory")
 }
 
 // groupDir returns the directory of a process's group, as its files in /proc tell.
@@ -57,27 +60,95 @@ func groupDir(mountinfo, membership string) (string, error) {
 	return "", errors.New("there are no control groups of version 2")
 }
 
-// takeOver moves pid one level down, so that dir can have groups beside it.
-func takeOver(dir string, pid int) (*Groups, error) {
+// takeOver lets dir have groups with a controller.
+func takeOver(dir, controller string) (*Groups, error) {
 	if filepath.Base(dir) == ownGroup { // this program has replaced itself
 		return sweep(&Groups{filepath.Dir(dir)}), nil
 	}
-	if !has(dir, "cgroup.controllers", "memory") {
-		return nil, fmt.Errorf("no memory controller in %s", dir)
+	if !has(dir, "cgroup.controllers", controller) {
+		return nil, fmt.Errorf("no %s controller in %s", controller, dir)
 	}
-	own := filepath.Join(dir, ownGroup)
-	if err := os.Mkdir(own, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	enable := func() error { return put(dir, "cgroup.subtree_control", "+"+controller) }
+	err := enable()
+	if errors.Is(err, unix.EBUSY) { // only the root may have processes too
+		err = makeRoom(dir, enable)
+	}
+	if err != nil {
 		return nil, err
 	}
-	err := put(own, "cgroup.procs", strconv.Itoa(pid))
-	if err == nil {
-		if err = put(dir, "cgroup.subtree_control", "+memory"); err == nil {
-			return sweep(&Groups{dir}), nil
-		}
-		_ = put(dir, "cgroup.procs", strconv.Itoa(pid)) // back to where it came from
+	return sweep(&Groups{dir}), nil
+}
+
+// makeRoom moves all that is in dir one level down, for enable to succeed. If it does
+// not, all is as it was.
+func makeRoom(dir string, enable func() error) error {
+	own := filepath.Join(dir, ownGroup)
+	if err := os.Mkdir(own, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
 	}
-	_ = os.Remove(own) // it may hold something from before
-	return nil, err
+	err := error(unix.EBUSY)
+	for range 10 { // something may be forked meanwhile
+		var pids []string
+		if pids, err = membersOf(dir); err == nil {
+			err = nobodyElses(pids)
+		}
+		if err == nil {
+			err = move(pids, own)
+		}
+		if err == nil {
+			err = enable()
+		}
+		if !errors.Is(err, unix.EBUSY) {
+			break
+		}
+	}
+	if err != nil {
+		if pids, _ := membersOf(own); len(pids) > 0 {
+			_ = move(pids, dir)
+		}
+		_ = os.Remove(own)
+	}
+	return err
+}
+
+func membersOf(dir string) (pids []string, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	return strings.Fields(string(b)), err
+}
+
+func move(pids []string, to string) error {
+	for _, pid := range pids {
+		if err := put(to, "cgroup.procs", pid); err != nil && !errors.Is(err, unix.ESRCH) { // that one has ended
+			return fmt.Errorf("move process %s: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// nobodyElses refuses processes that are not ours to move: all of a container's are,
+// else this one and what it has started. One of another namespace is "0".
+func nobodyElses(pids []string) error {
+	if slices.Contains(pids, "1") {
+		return nil
+	}
+	for _, pid := range pids {
+		for up := pid; up != strconv.Itoa(os.Getpid()) && up != ""; up = parentOf(up) { // "": it has ended
+			if up == "0" {
+				return fmt.Errorf("its control group has other processes, such as %s (a systemd unit needs Delegate=yes)", pid)
+			}
+		}
+	}
+	return nil
+}
+
+// parentOf is the parent's number, "" of what has ended.
+func parentOf(pid string) string {
+	b, _ := os.ReadFile("/proc/" + pid + "/stat")
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]) // the name may hold anything
+	if len(f) < 2 {
+		return ""
+	}
+	return string(f[1])
 }
 
 // sweep removes the groups that a killed supervisor left: empty, or they stay.

@@ -1,11 +1,16 @@
 package process
 
 import (
+	"cmp"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestGroupDir(t *testing.T) {
@@ -54,7 +59,7 @@ func wantFile(t *testing.T, dir, file, want string) {
 	}
 }
 
-func TestTakeOver_MakesRoomForGroups(t *testing.T) {
+func TestTakeOver_EnablesTheController(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, t.TempDir())
 	own := tree(t, filepath.Join(dir, ownGroup))
@@ -62,44 +67,74 @@ func TestTakeOver_MakesRoomForGroups(t *testing.T) {
 	if err := os.Mkdir(left, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	g, err := takeOver(dir, 42)
+	g, err := takeOver(dir, "memory")
 	if err != nil || g.dir != dir {
 		t.Fatalf("got %+v, %v", g, err)
 	}
-	wantFile(t, own, "cgroup.procs", "42")
 	wantFile(t, dir, "cgroup.subtree_control", "+memory")
 	if _, err := os.Stat(left); err == nil {
 		t.Error("what a killed supervisor left is still there")
 	}
-	if again, err := takeOver(own, 42); err != nil || again.dir != dir {
+	if again, err := takeOver(own, "memory"); err != nil || again.dir != dir {
 		t.Errorf("the second time: got %+v, %v", again, err)
 	}
 }
 
 func TestTakeOver_LeavesAGroupThatIsNotOurs(t *testing.T) {
 	t.Parallel()
-	t.Run("no memory controller", func(t *testing.T) {
-		t.Parallel()
-		dir := tree(t, t.TempDir())
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.controllers"), []byte("hugetlb\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if g, err := takeOver(dir, 42); err == nil {
-			t.Errorf("got %+v", g)
-		}
-	})
-	t.Run("others are in it", func(t *testing.T) { // the kernel refuses the controller
-		t.Parallel()
-		dir := tree(t, t.TempDir())
-		tree(t, filepath.Join(dir, ownGroup))
-		if err := os.Remove(filepath.Join(dir, "cgroup.subtree_control")); err != nil {
-			t.Fatal(err)
-		}
-		if g, err := takeOver(dir, 42); err == nil {
-			t.Errorf("got %+v", g)
-		}
-		wantFile(t, dir, "cgroup.procs", "42")
-	})
+	for missing, file := range map[string]string{"the controller": "cgroup.controllers", "the right": "cgroup.subtree_control"} {
+		t.Run(missing, func(t *testing.T) {
+			t.Parallel()
+			dir := tree(t, t.TempDir())
+			if err := os.Remove(filepath.Join(dir, file)); err != nil {
+				t.Fatal(err)
+			}
+			if g, err := takeOver(dir, "memory"); err == nil {
+				t.Errorf("got %+v", g)
+			}
+		})
+	}
+}
+
+func TestMakeRoom(t *testing.T) {
+	t.Parallel()
+	me := strconv.Itoa(os.Getpid())
+	child := strconv.Itoa(startScript(t, "exec sleep 1000", nil).PID())
+	other := strconv.Itoa(os.Getppid())
+	for _, tt := range []struct {
+		name, procs string
+		busy        int // how often the kernel finds a process that has come meanwhile
+		ok          bool
+		dir, own    string // what was written last
+	}{
+		{"at once", me + "\n" + child, 0, true, me + "\n" + child, child},
+		{"the second time", child, 1, true, child, child},
+		{"never", child, 100, false, child, child},
+		{"a container", "1\n" + other, 0, true, "1\n" + other, other},
+		{"somebody else's", me + "\n" + other, 0, false, me + "\n" + other, ""},
+		{"of another namespace", "0", 0, false, "0", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := tree(t, t.TempDir())
+			own := tree(t, filepath.Join(dir, ownGroup))
+			if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(tt.procs), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			tries := 0
+			err := makeRoom(dir, func() error {
+				if tries++; tries <= tt.busy {
+					return unix.EBUSY
+				}
+				return nil
+			})
+			if (err == nil) != tt.ok {
+				t.Errorf("got %v after %d tries", err, tries)
+			}
+			wantFile(t, dir, "cgroup.procs", tt.dir)
+			wantFile(t, own, "cgroup.procs", tt.own)
+		})
+	}
 }
 
 func TestGroup_LimitsAndTellsOfTheKill(t *testing.T) {
@@ -127,12 +162,67 @@ func TestGroup_LimitsAndTellsOfTheKill(t *testing.T) {
 	wantFile(t, one, "cgroup.kill", "1")
 }
 
-// The kernel itself, where it lets us: see OpenGroups.
-func TestGroups_OfTheKernel(t *testing.T) {
-	if os.Getenv("PROCESS_TEST_CGROUP") == "" {
-		t.Skip("PROCESS_TEST_CGROUP=1, in a unit with Delegate=yes of its own, tries the kernel's groups")
+// kernelGroup makes a control group in one that is the tests' own, and returns one of
+// the controllers that it can have.
+func kernelGroup(t *testing.T) (dir, controller string) {
+	t.Helper()
+	parent := os.Getenv("MULTISITE_TEST_CGROUP")
+	if parent == "" {
+		t.Skip("MULTISITE_TEST_CGROUP names no control group of version 2 that is the tests' own")
 	}
-	g, err := OpenGroups()
+	dir, err := os.MkdirTemp(parent, "process")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, group := range []string{filepath.Join(dir, ownGroup), dir} {
+			if err := os.Remove(group); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Error(err)
+			}
+		}
+	})
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if err != nil || len(b) < 2 {
+		t.Fatalf("%s has no controller: %v", parent, err)
+	}
+	if controller = "memory"; !has(dir, "cgroup.controllers", controller) {
+		controller = strings.Fields(string(b))[0]
+	}
+	return dir, controller
+}
+
+// The kernel refuses a controller to a group in which anything runs.
+func TestTakeOver_OfTheKernel(t *testing.T) {
+	t.Parallel()
+	dir, controller := kernelGroup(t)
+	var pids []string
+	for range 3 {
+		p := startScript(t, "exec sleep 1000", nil)
+		pids = append(pids, strconv.Itoa(p.PID()))
+		if err := put(dir, "cgroup.procs", pids[len(pids)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := takeOver(dir, controller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, dir, "cgroup.subtree_control", controller)
+	slices.SortFunc(pids, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	wantFile(t, filepath.Join(dir, ownGroup), "cgroup.procs", strings.Join(pids, "\n"))
+	again, err := takeOver(filepath.Join(dir, ownGroup), controller)
+	if err != nil || again.dir != g.dir {
+		t.Errorf("after an upgrade: got %+v, %v", again, err)
+	}
+}
+
+func TestGroups_OfTheKernel(t *testing.T) {
+	t.Parallel()
+	dir, controller := kernelGroup(t)
+	if controller != "memory" {
+		t.Skip("no memory controller in MULTISITE_TEST_CGROUP")
+	}
+	g, err := takeOver(dir, controller)
 	if err != nil {
 		t.Fatal(err)
 	}
