@@ -37,24 +37,29 @@ type claim struct {
 	*pool.Claim
 	worker worker
 	isGo   bool
+	since  time.Time // when it got its worker
 }
 
 // newClaim returns the claim of a worker.
 func newClaim(c *pool.Claim) claim {
 	w := c.Worker().(worker)
 	_, isGo := w.(goWorker)
-	return claim{c, w, isGo}
+	return claim{c, w, isGo, time.Now()}
 }
 
 func (c claim) Worker() string { return c.ID() }
 
-// Abandon replaces a worker whose request overran its time. A Go worker stays: the
-// end of its connection cancels the request's context in it, and its other
-// requests go on.
+// Abandon replaces a worker whose request overran its time. A Go worker is first given
+// shutdown_timeout: the end of its connection cancels the request's context in it,
+// and a handler that heeds that costs no worker.
 func (c claim) Abandon() {
-	if !c.isGo {
+	w, isGo := c.worker.(goWorker)
+	if !isGo {
 		c.Claim.Abandon(pool.ReasonRequestTimeout)
+		return
 	}
+	age := time.Since(c.since)
+	c.Claim.Overran(pool.ReasonRequestTimeout, func() bool { return w.Stuck(age) })
 }
 
 // RoundTrip sends a request.

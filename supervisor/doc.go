@@ -60,7 +60,8 @@
 //     once, if it is idempotent or nothing of it had been sent; else 502. One that
 //     died later: the client's connection is cut, so that half an answer never
 //     looks whole. One that overran request_timeout: 504, its stack is logged, it
-//     is replaced now and ended.
+//     is replaced now and ended. A Go worker learns it by the request's context, and
+//     is asked after shutdown_timeout whether the request still runs.
 //  7. Release gives the worker to the request that waits longest.
 //
 // # Generations
@@ -116,9 +117,10 @@
 // What can not be taken over is replaced, as if it had died. Where sites.toml says
 // other things by then the new image does as a start would: sites come and go, and
 // workers that were launched with other settings are rolled. Go workers lose their
-// control connection, whose multiplexer has a state nobody can be left, and are told
-// to end by SIGTERM alone. Code of another version in workers and zygotes is not
-// replaced: handoverVersion grows when a new supervisor could not drive it.
+// control connection, whose multiplexer has a state nobody can be left: they are told
+// to end by SIGTERM alone, and are replaced when a request overruns, as if it were
+// stuck. Code of another version in workers and zygotes is not replaced:
+// handoverVersion grows when a new supervisor could not drive it.
 //
 // # Memory
 //

@@ -238,8 +238,5 @@ func hostForWarmup(c *config.Site) string {
 	return "localhost"
 }
 
-// goWorker is a Go worker as the pool needs it.
+// goWorker is a Go worker, to be told from others.
 type goWorker struct{ *goapp.Worker }
-
-// DumpStack does nothing: a Go program would end.
-func (goWorker) DumpStack() {}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/rpc"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -69,26 +70,36 @@ func (q quiet) Write(p []byte) (int, error) {
 
 // Ready returns when the worker accepts requests.
 func (c *Control) Ready(ctx context.Context) error {
-	return c.call(ctx, "Ready", new(bool))
+	return c.call(ctx, "Ready", true, new(bool))
 }
 
 // Stats asks the worker about itself.
 func (c *Control) Stats(ctx context.Context) (Stats, error) {
 	s := new(Stats)
-	if err := c.call(ctx, "Stats", s); err != nil {
+	if err := c.call(ctx, "Stats", true, s); err != nil {
 		return Stats{}, err
 	}
 	return *s, nil
 }
 
+// Stuck asks how many requests have run for at least age, though nobody waits for
+// their answer any more. A program that was built before it could be asked says 0.
+func (c *Control) Stuck(ctx context.Context, age time.Duration) (n int, err error) {
+	err = c.call(ctx, "Stuck", age, &n)
+	if old := rpc.ServerError(""); errors.As(err, &old) {
+		return 0, nil
+	}
+	return n, err
+}
+
 // Drain tells the worker to finish what it has begun and to end, as SIGTERM does.
 // It does not wait for that.
 func (c *Control) Drain(ctx context.Context) error {
-	return c.call(ctx, "Drain", new(bool))
+	return c.call(ctx, "Drain", true, new(bool))
 }
 
-func (c *Control) call(ctx context.Context, method string, reply any) error {
-	call := c.client.Go("Plugin."+method, true, reply, make(chan *rpc.Call, 1))
+func (c *Control) call(ctx context.Context, method string, arg, reply any) error {
+	call := c.client.Go("Plugin."+method, arg, reply, make(chan *rpc.Call, 1))
 	select {
 	case <-call.Done:
 	case <-ctx.Done():
@@ -118,6 +129,7 @@ func (p controlPlugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) {
 type controlServer struct {
 	accepting <-chan struct{}
 	stats     func() Stats
+	stuck     func(age time.Duration) int
 	drain     func()
 }
 
@@ -129,6 +141,11 @@ func (s *controlServer) Ready(_ bool, reply *bool) error {
 
 func (s *controlServer) Stats(_ bool, reply *Stats) error {
 	*reply = s.stats()
+	return nil
+}
+
+func (s *controlServer) Stuck(age time.Duration, reply *int) error {
+	*reply = s.stuck(age)
 	return nil
 }
 

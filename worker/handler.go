@@ -2,40 +2,78 @@ package worker
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"sync/atomic"
+	"sync"
+	"time"
 )
 
 // handler counts requests and answers 500 for a handler that panics. Left to
 // net/http, a panic cuts the connection, which reads as a worker that died.
 type handler struct {
-	app              http.Handler
-	requests, active atomic.Int64
+	app http.Handler
+
+	mu sync.Mutex
+	// mu protects all below
+	requests int64
+	running  map[*tracked]struct{} // nil before the first
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.requests.Add(1)
-	h.active.Add(1)
-	defer h.active.Add(-1)
-	t := &tracked{ResponseWriter: w}
+	t := &tracked{ResponseWriter: w, client: r.Context(), since: time.Now()}
+	h.begin(t)
+	defer h.end(t)
 	defer t.recover(r)
 	h.app.ServeHTTP(t, r)
 }
 
+func (h *handler) begin(t *tracked) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.running == nil {
+		h.running = map[*tracked]struct{}{}
+	}
+	h.requests++
+	h.running[t] = struct{}{}
+}
+
+func (h *handler) end(t *tracked) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.running, t)
+}
+
 func (h *handler) stats() Stats {
-	return Stats{Requests: h.requests.Load(), Active: h.active.Load(), Goroutines: runtime.NumGoroutine()}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Stats{Requests: h.requests, Active: int64(len(h.running)), Goroutines: runtime.NumGoroutine()}
+}
+
+// stuck counts the requests that have run for at least age, though nobody waits for
+// their answer any more.
+func (h *handler) stuck(age time.Duration) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for t := range h.running {
+		if t.client.Err() != nil && time.Since(t.since) >= age {
+			n++
+		}
+	}
+	return n
 }
 
 // tracked knows whether the answer has begun. It has every method of net/http's
 // own HTTP/1 writer that apps look for.
 type tracked struct {
 	http.ResponseWriter
-	begun bool
+	client context.Context // ends when the client has gone
+	since  time.Time
+	begun  bool
 }
 
 // recover turns a panic into a 500, or, when it is too late for one, cuts the

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -48,13 +49,14 @@ func serve(in *inherited, h http.Handler) error {
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 
+	dumpStacksOnRequest()
 	l := &announcing{Listener: in.listener, accepting: make(chan struct{})}
 	handler := &handler{app: h}
 	server := &http.Server{Handler: handler}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 
-	control := &controlServer{accepting: l.accepting, stats: handler.stats, drain: drain}
+	control := &controlServer{accepting: l.accepting, stats: handler.stats, stuck: handler.stuck, drain: drain}
 	if err := serveControl(in, control); err != nil {
 		return err
 	}
@@ -66,6 +68,24 @@ func serve(in *inherited, h http.Handler) error {
 	case <-ctx.Done():
 	}
 	return server.Shutdown(context.Background())
+}
+
+// dumpStacksOnRequest has the stacks of all goroutines written to stderr at SIGUSR1,
+// for as long as the process lives.
+func dumpStacksOnRequest() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	go func() {
+		for range asked {
+			b := make([]byte, 1<<20)
+			n := runtime.Stack(b, true)
+			for n == len(b) {
+				b = make([]byte, 2*n)
+				n = runtime.Stack(b, true)
+			}
+			_, _ = os.Stderr.Write(b[:n]) // nobody could be told
+		}
+	}()
 }
 
 // serveControl starts go-plugin's server, which lives as long as the process, and

@@ -4,10 +4,15 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/control"
 )
 
 // slack is how late an exact limit may be; on a machine that does other things
@@ -142,4 +147,47 @@ func (r *running) refused(path string) time.Duration {
 		r.t.Errorf("status %d, Retry-After %q, want 503", a.status, a.header.Get("Retry-After"))
 	}
 	return took
+}
+
+// TestRequestTimeout_OfAGoWorker: a handler that ends with its request's context costs
+// no worker; one that does not costs it as any other.
+func TestRequestTimeout_OfAGoWorker(t *testing.T) {
+	t.Parallel()
+	r := &running{t: t, dir: newDir(t, `listen = "127.0.0.1:0"
+[site.program]
+server_name = "program.example.com"
+app = "./goapp"
+request_timeout = "1s"
+shutdown_timeout = "500ms"
+graceful_timeout = "2s"
+`), out: &screen{}, log: &screen{}}
+	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
+	r.start()
+	t.Cleanup(r.finish)
+	const host = "program.example.com"
+	old := r.site("program").Workers[0].PID
+	begin := time.Now()
+	if _, err := r.newVisitor().do(newRequest(t, http.MethodGet, host, "/stream?n=10000", nil)); err == nil {
+		t.Error("an endless answer ended well")
+	}
+	eventually(t, "shutdown_timeout to be over", func() bool { return time.Since(begin) > 2500*time.Millisecond })
+	if w := r.site("program").Workers; len(w) != 1 || w[0].PID != old || strings.Contains(r.siteLog("program"), "goroutine ") {
+		t.Errorf("the handler has ended, and its worker was not left alone: %+v\n%s", w, r.siteLog("program"))
+	}
+	takesExactly(t, time.Second, func() time.Duration {
+		start := time.Now()
+		if a := r.get(host, "/sleep?ms=60000"); a.status != http.StatusGatewayTimeout {
+			t.Errorf("status %d, want 504", a.status)
+		}
+		return time.Since(start)
+	})
+	within(t, 5*time.Second, "another worker", func() bool {
+		w := r.site("program").Workers
+		return slices.ContainsFunc(w, func(w control.WorkerStatus) bool { return w.State == "ready" && w.PID != old })
+	})
+	r.waitLog("program", `program/1 main\.sleep\(`)
+	r.waitLog("program", fmt.Sprintf(`level=WARN msg="worker ended" worker=program/1 pid=%d reason=request_timeout exit="signal killed \(9\)" age=\S+ requests=[23] running="GET /sleep\?…"`, old))
+	if a := r.get(host, "/"); a.status != 200 {
+		t.Errorf("the next request: status %d", a.status)
+	}
 }

@@ -29,6 +29,7 @@ func (e *FailedError) Unwrap() error { return e.Cause }
 const (
 	deathSeen = 100 * time.Millisecond // how long a broken request waits for its worker's end
 	deathLate = time.Second            // after which a broken request is not what the worker died of
+	leastTold = 100 * time.Millisecond // how long a worker has at least to give up a request
 	maxBroken = 8                      // requests that broke on one worker, kept for its end
 )
 
@@ -224,16 +225,57 @@ func (c *Claim) Abandon(reason Reason) {
 	p, m := c.pool, c.member
 	p.mu.Lock()
 	c.abandoned = true
-	first := m.state != Stuck
+	first := p.stuckLocked(m, reason)
+	p.mu.Unlock()
+	if first {
+		m.worker.DumpStack()
+	}
+}
+
+// Overran is Abandon for a worker that has been told to give up the request: it is
+// abandoned if stuck says, after ShutdownTimeout, that it has not.
+func (c *Claim) Overran(reason Reason, stuck func() bool) {
+	p, m := c.pool, c.member
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m.ended { // its keeper may not be there to be waited for
+		return
+	}
+	wait := max(p.set.ShutdownTimeout, leastTold)
+	p.keepers.Go(func() {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-m.leave: // it ends in any case
+		case <-m.worker.Done():
+		case <-timer.C:
+			if stuck() {
+				c.stuck(reason)
+			}
+		}
+	})
+}
+
+// stuck is Abandon for a claim that has been released.
+func (c *Claim) stuck(reason Reason) {
+	p, m := c.pool, c.member
+	p.mu.Lock()
+	first := !m.ended && p.stuckLocked(m, reason)
+	m.brokeLocked(c)
+	p.mu.Unlock()
+	if first {
+		m.worker.DumpStack()
+	}
+}
+
+// stuckLocked gives a worker up. False: it was.
+func (p *Pool) stuckLocked(m *member, reason Reason) (first bool) {
+	first = m.state != Stuck
 	m.leaveLocked(Stuck, reason)
 	m.state = Stuck // even if it was to end for another reason
 	m.emptyLocked()
-	worker := m.worker
 	p.changedLocked()
-	p.mu.Unlock()
-	if first {
-		worker.DumpStack()
-	}
+	return first
 }
 
 // freeLocked returns the worker for the next request: the least busy one, and of

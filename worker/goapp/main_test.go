@@ -66,6 +66,7 @@ func routes() http.Handler {
 		}
 		io.WriteString(w, "whole")
 	})
+	mux.HandleFunc("/heed", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("bad handler") })
 	mux.HandleFunc("/abort", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	mux.HandleFunc("/late", func(w http.ResponseWriter, _ *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/multisite/multisite/worker"
@@ -37,6 +38,25 @@ func (w *Worker) Stats(ctx context.Context) (worker.Stats, error) {
 	}
 	return w.control.Stats(ctx)
 }
+
+// askTime is how long a worker may take to say how its requests are.
+const askTime = time.Second
+
+// Stuck tells whether a request runs in the worker that began at least age ago and
+// that nobody waits for any more. A worker that does not answer is taken for stuck,
+// and so is one that can not be asked: its successor can.
+func (w *Worker) Stuck(age time.Duration) bool {
+	if w.control == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	n, err := w.control.Stuck(ctx, age)
+	return n > 0 || err != nil
+}
+
+// DumpStack makes the worker write the stacks of its goroutines to its log.
+func (w *Worker) DumpStack() { _ = w.Signal(syscall.SIGUSR1) } // it may have ended
 
 // Stop lets the worker finish the requests it has begun and end, kills it after
 // grace, and returns when it is gone.

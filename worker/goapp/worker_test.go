@@ -1,6 +1,7 @@
 package goapp
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
@@ -278,4 +279,59 @@ func holdings(t *testing.T) held {
 		t.Fatal(err)
 	}
 	return held{goroutines: runtime.NumGoroutine(), descriptors: len(fds)}
+}
+
+// TestStuck: a handler may know that nobody waits for it any more, or not.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	said := newLines()
+	o := options(t, "app")
+	o.Output = said.add
+	release := filepath.Join(t.TempDir(), "release")
+	o.Env = append(o.Env, "RELEASE="+release)
+	w := launch(t, o)
+	for _, path := range []string{"/heed", "/hold"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			if path == "/hold" {
+				said.wait(t, "holding")
+			}
+			cancel()
+		}()
+		if res, err := w.RoundTrip(request(t, path).WithContext(ctx)); err == nil {
+			_, err = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			if err == nil {
+				t.Fatalf("%s was answered", path)
+			}
+		}
+	}
+	until(t, "one to be stuck", func() bool {
+		st, err := w.Stats(t.Context())
+		return err == nil && st.Active == 1 && w.Stuck(0)
+	})
+	if w.Stuck(time.Hour) {
+		t.Error("it is taken for older than it is")
+	}
+	w.DumpStack()
+	said.wait(t, "goapp.routes.func")
+	if err := os.WriteFile(release, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it to end", func() bool { return !w.Stuck(0) })
+	left := &Worker{Process: w.Process}
+	if !left.Stuck(time.Hour) {
+		t.Error("one that can not be asked is not taken for stuck")
+	}
+}
+
+// until waits for something that happens in another process.
+func until(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !f() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s", what)
+		}
+	}
 }
