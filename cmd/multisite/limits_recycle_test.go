@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -38,9 +37,9 @@ processes = 2
 cpu_time_limit = "100ms"
 `
 
-// TestRecycle_UnderLoadNobodySees replaces workers at their limits while others
-// ask without a pause: each request is answered.
-func TestRecycle_UnderLoadNobodySees(t *testing.T) {
+// TestFault_Recycle (E6, E7) replaces workers at their limits while others ask
+// without a pause: each request is answered.
+func TestFault_Recycle(t *testing.T) {
 	t.Parallel()
 	for name, preload := range map[string]string{"preload": `"auto"`, "no preload": "false"} {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +48,7 @@ func TestRecycle_UnderLoadNobodySees(t *testing.T) {
 			r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
 			r.start()
 			t.Cleanup(func() { endQuietly(r) })
-			t.Run("maximum_requests", func(t *testing.T) { recycleByRequests(t, r.in(t)) })
+			t.Run("maximum_requests", func(t *testing.T) { recycleByRequests(t, r.in(t), name == "preload") })
 			t.Run("restart_interval", func(t *testing.T) { r.in(t).recycle("interval", "restart_interval", 4, work...) })
 			t.Run("cpu_time_limit", func(t *testing.T) { r.in(t).recycle("compute", "cpu_time_limit", 2, work...) })
 			t.Run("memory_limit", func(t *testing.T) { recycleByMemory(t, r.in(t)) })
@@ -64,8 +63,11 @@ func TestRecycle_UnderLoadNobodySees(t *testing.T) {
 // work is requests that overlap.
 var work = []string{"/hello/", "/probe/sleep/?ms=20", "/probe/sleep/?ms=50"}
 
-func recycleByRequests(t *testing.T, r *running) {
-	ends := r.recycle("requests", "maximum_requests", 12, work...)
+// recycleByRequests: a worker has its limit, up to a tenth more by chance, and what
+// it has in flight. It also serves until a sibling that came first has been replaced
+// and its own successor is ready, which a fork is in a moment.
+func recycleByRequests(t *testing.T, r *running, forked bool) {
+	ends := r.recycle("requests", "maximum_requests", times(12), work...)
 	served := []int{}
 	for _, end := range ends {
 		n, _ := strconv.Atoi(end[1]) // digits
@@ -73,13 +75,17 @@ func recycleByRequests(t *testing.T, r *running) {
 	}
 	slices.Sort(served)
 	t.Logf("answered by each with maximum_requests = 50: %v", served)
-	if served[0] < 50 {
-		t.Errorf("a worker was replaced after %d requests", served[0])
+	most := 50 + 5 + 2 + 20
+	if !longForm() {
+		most = 100 // others use the machine, too
+	}
+	if least, last := served[0], served[len(served)-1]; least < 50 || forked && last > most {
+		t.Errorf("workers were replaced after %d to %d requests, want 50 to %d", least, last, most)
 	}
 }
 
 func recycleByMemory(t *testing.T, r *running) {
-	r.recycle("leak", "memory_limit", 3, "/probe/leak/?mb=5", "/hello/", "/probe/sleep/?ms=20")
+	r.recycle("leak", "memory_limit", times(3), "/probe/leak/?mb=5", "/hello/", "/probe/sleep/?ms=20")
 	over := regexp.MustCompile(`msg="worker over a limit" .* limit=memory_limit uss=(\d+) memory_limit=150000000`)
 	seen := over.FindAllStringSubmatch(r.siteLog("leak"), -1)
 	if len(seen) < 3 {
@@ -91,13 +97,18 @@ func recycleByMemory(t *testing.T, r *running) {
 	}
 }
 
+// times is how many ends are waited for: more in the long form.
+func times(n int) int {
+	if longForm() {
+		return 3 * n
+	}
+	return n
+}
+
 // recycle loads a site until so many workers have ended for a reason, and returns
 // their ends in the log, with the number of requests. No answer may be bad.
 func (r *running) recycle(site, reason string, n int, paths ...string) (ends [][]string) {
 	r.t.Helper()
-	if os.Getenv("MULTISITE_LONG") != "" {
-		n *= 3
-	}
 	ended := regexp.MustCompile(`msg="worker ended" .* reason=` + reason + ` exit="exit status 0" age=\S+ requests=(\d+)\n`)
 	start, before := time.Now(), len(ended.FindAllString(r.siteLog(site), -1))
 	load := r.startLoad(site+".example.com", 6, "", paths...)
