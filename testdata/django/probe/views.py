@@ -72,13 +72,16 @@ def crash(request):
 
 
 def crash_mid(request):
-    """Die after the pieces of /probe/stream/ went out."""
+    """Die after the pieces of /probe/stream/ went out, of ?length= bytes if that is given."""
 
     def body():
         yield from pieces(request)
         die()
 
-    return StreamingHttpResponse(body(), content_type="application/octet-stream")
+    response = StreamingHttpResponse(body(), content_type="application/octet-stream")
+    if "length" in request.GET:
+        response["Content-Length"] = request.GET["length"]
+    return response
 
 
 def error(request):
