@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFault_DiskFull: nothing more can be written to the disk of logs, journal and
+// TestFault_DiskFull (E12): nothing more can be written to the disk of logs, journal and
 // spool. What needs no disk is served as ever, and when there is room all goes on.
 func TestFault_DiskFull(t *testing.T) {
 	t.Parallel()

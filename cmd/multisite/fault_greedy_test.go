@@ -67,7 +67,7 @@ def application(environ, start_response):
     return [body]
 `
 
-// TestFault_GreedyWorker: what one worker takes is not missing elsewhere.
+// TestFault_GreedyWorker (E13): what one worker takes is not missing elsewhere.
 func TestFault_GreedyWorker(t *testing.T) {
 	t.Parallel()
 	r := &running{t: t, dir: newUsersDir(t, "log_max_size = \"1MB\"\nlog_keep = 2\n"+greedySites), out: &screen{}, log: &screen{}}

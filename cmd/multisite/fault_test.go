@@ -12,10 +12,26 @@ import (
 )
 
 // The fault suite: what must not be noticed. The short form counts wrong answers;
-// the long form, which runs alone on the machine, measures times too.
+// the long form, in which each TestFault_ runs alone on the machine, measures times
+// too. All cases:
+//
+//	E1   a worker with one sibling is killed        TestFault_KillWithOneSibling
+//	E2   reload and restart under a long request    TestFault_ReloadAndRestartUnseen
+//	E3   one site hangs                             TestFault_OneSiteHangs
+//	E4   request_timeout                            TestFault_RequestTimeout
+//	E5   queue_timeout, listen_backlog              TestFault_Queue, TestQueue_IsExact
+//	E6   maximum_requests                           TestFault_Recycle/maximum_requests
+//	E7   a leak: memory_limit, memory_limit_hard    TestFault_Recycle/memory_limit, TestReasons_StandWhereOneLooks/oom
+//	E8   one broken site at boot                    TestScripts/broken_site, TestStart_OneThatHangsHoldsUpNone
+//	E9   code that does not load is repaired        TestScripts/broken_site
+//	E10  a worker dies in its answer                TestAnswers_CutWithTheWorker
+//	E11  upgrades                                   TestFault_Upgrade
+//	E12  the disk is full                           TestFault_DiskFull
+//	E13  a worker that takes all it can get         TestFault_GreedyWorker
+//	E14  a random walk                              TestFault_RandomWalk
 func longForm() bool { return os.Getenv("MULTISITE_LONG") != "" }
 
-// TestFault_KillWithOneSibling kills one of two workers after the other.
+// TestFault_KillWithOneSibling (E1) kills one of two workers after the other.
 func TestFault_KillWithOneSibling(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 2\n"+subdomain1)
@@ -47,7 +63,7 @@ func (r *running) recovered(site string, deaths, connections int) {
 	})
 }
 
-// TestFault_ReloadAndRestartUnseen: a long request finishes, and clients that keep
+// TestFault_ReloadAndRestartUnseen (E2): a long request finishes, and clients that keep
 // their connections notice nothing.
 func TestFault_ReloadAndRestartUnseen(t *testing.T) {
 	t.Parallel()
@@ -116,7 +132,7 @@ func (r *running) longRequest(takes time.Duration) (finished func() (time.Durati
 	}
 }
 
-// TestFault_OneSiteHangs: two hundred wait for it, and another site is as fast as ever.
+// TestFault_OneSiteHangs (E3): two hundred wait for it, and another site is as fast as ever.
 func TestFault_OneSiteHangs(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+`graceful_timeout = "1s"

@@ -41,7 +41,7 @@ def application(environ, start_response):
     return [b"awake again"]
 `
 
-// TestFault_RandomWalk does whatever an operator, a crash and the night do to sites,
+// TestFault_RandomWalk (E14) does whatever an operator, a crash and the night do to sites,
 // in random order and several at once, while others ask. MULTISITE_SEED=N walks the
 // same way again.
 func TestFault_RandomWalk(t *testing.T) {

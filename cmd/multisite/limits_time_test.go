@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,39 +14,39 @@ import (
 	"github.com/multisite/multisite/supervisor/control"
 )
 
-// slack is how late an exact limit may be; on a machine that does other things
-// too, one of a few tries has to make it.
+// slack is how late an exact limit may be. In the long form each try has to make
+// it; on a machine that does other things too, one of a few.
 const (
 	slack = 200 * time.Millisecond
 	tries = 3
 )
 
 // takesExactly checks that something takes a time exactly: never less, and at most
-// slack more at one of the tries.
+// slack more.
 func takesExactly(t *testing.T, want time.Duration, try func() time.Duration) {
 	t.Helper()
 	for i := range tries {
 		took := try()
 		t.Logf("try %d: %v, want %v", i+1, took, want)
-		switch {
+		switch late := took > want+slack; {
 		case took < want:
 			t.Errorf("took %v, less than %v", took, want)
+		case !late && !longForm():
 			return
-		case took <= want+slack:
-			return
+		case late && (longForm() || i == tries-1):
+			t.Errorf("took %v, not within %v of %v", took, slack, want)
 		}
 	}
-	t.Errorf("never within %v of %v", slack, want)
 }
 
-// TestRequestTimeout_IsExact with every thread of the site stuck: who waits gets
+// TestFault_RequestTimeout (E4) with every thread of the site stuck: who waits gets
 // 504 in time, and the next one finds a new worker. What else the stuck workers
 // had is answered.
-func TestRequestTimeout_IsExact(t *testing.T) {
+func TestFault_RequestTimeout(t *testing.T) {
 	t.Parallel()
 	const site = "\n[site.%[1]s]\nserver_name = \"%[1]s.example.com\"\nsettings = \"subdomain1_settings\"\nthreads = %[2]d\n"
 	limit := time.Second
-	if os.Getenv("MULTISITE_LONG") != "" {
+	if longForm() {
 		limit = 3 * time.Second
 	}
 	r := up(t, pythonSites+fmt.Sprintf("processes = 2\nrequest_timeout = %q\nshutdown_timeout = \"500ms\"\n", limit)+
@@ -57,7 +56,7 @@ func TestRequestTimeout_IsExact(t *testing.T) {
 			r := r.in(t)
 			host := name + ".example.com"
 			takesExactly(t, limit, func() time.Duration {
-				took := r.stuck(host, 2*threads)
+				took := r.stuck(host, 2*threads, limit)
 				start := time.Now()
 				if a := r.get(host, "/hello/"); a.status != 200 {
 					t.Errorf("the next request: status %d", a.status)
@@ -76,11 +75,12 @@ func TestRequestTimeout_IsExact(t *testing.T) {
 			}
 		})
 	}
-	t.Run("threads that are not stuck", func(t *testing.T) { othersGoOn(t, r.in(t)) })
+	t.Run("threads that are not stuck", func(t *testing.T) { othersGoOn(t, r.in(t), limit) })
 }
 
-// stuck has so many requests overrun at once and returns when the last is answered.
-func (r *running) stuck(host string, n int) time.Duration {
+// stuck has so many requests overrun at once, each by no less than the limit, and
+// returns when the last is answered.
+func (r *running) stuck(host string, n int, limit time.Duration) time.Duration {
 	var wg sync.WaitGroup
 	start := time.Now()
 	for range n {
@@ -89,6 +89,9 @@ func (r *running) stuck(host string, n int) time.Duration {
 			if err != nil || a.status != http.StatusGatewayTimeout {
 				r.t.Errorf("status %d, %v, want 504", a.status, err)
 			}
+			if took := time.Since(start); took < limit {
+				r.t.Errorf("504 after %v, want no less than %v", took, limit)
+			}
 		})
 	}
 	wg.Wait()
@@ -96,25 +99,25 @@ func (r *running) stuck(host string, n int) time.Duration {
 }
 
 // othersGoOn: one of the five threads of each worker is stuck.
-func othersGoOn(t *testing.T, r *running) {
+func othersGoOn(t *testing.T, r *running, limit time.Duration) {
 	const host = "five.example.com"
 	load := r.startLoad(host, 4, "", "/probe/sleep/?ms=400", "/hello/")
 	for range 3 {
-		r.stuck(host, 1)
+		r.stuck(host, 1, limit)
 	}
 	load.stop()
 }
 
-// TestQueue_IsExactInTime: who waits for queue_timeout is told at that moment, and
+// TestFault_Queue (E5): who waits for queue_timeout is told at that moment, and
 // who finds the queue full at once.
-func TestQueue_IsExactInTime(t *testing.T) {
+func TestFault_Queue(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+`
 processes = 1
 listen_backlog = 2
 queue_timeout = "1s"
 `+subdomain1)
-	release := r.hold(5000)
+	release := r.hold(6000)
 	defer release()
 	takesExactly(t, time.Second, func() time.Duration { return r.refused("/hello/") })
 	for range 2 {

@@ -47,8 +47,8 @@ func upgradable(t *testing.T) *running {
 	return r
 }
 
-// TestUpgrade replaces the supervisor again and again under load: E11.
-func TestUpgrade(t *testing.T) {
+// TestFault_Upgrade (E11) replaces the supervisor again and again under load.
+func TestFault_Upgrade(t *testing.T) {
 	t.Parallel()
 	upgrades := 3
 	if longForm() {
