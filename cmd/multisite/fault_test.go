@@ -31,6 +31,16 @@ import (
 //	E14  a random walk                              TestFault_RandomWalk
 func longForm() bool { return os.Getenv("MULTISITE_LONG") != "" }
 
+// measurable runs a multisite whose memory and speed count: in the long form one
+// without the race detector. False: there is none.
+func (r *running) measurable() bool {
+	if raceDetector && longForm() {
+		r.program = filepath.Join(r.dir, "multisite")
+		build(r.t, ".", r.program)
+	}
+	return !raceDetector || longForm()
+}
+
 // TestFault_KillWithOneSibling (E1) kills one of two workers after the other.
 func TestFault_KillWithOneSibling(t *testing.T) {
 	t.Parallel()

@@ -21,11 +21,12 @@ type use struct {
 func TestReload_GenerationsUnderLoad(t *testing.T) {
 	t.Parallel()
 	generations := 6
-	if os.Getenv("MULTISITE_LONG") != "" {
+	if longForm() {
 		generations = 50
 	}
 	r := &running{t: t, dir: newDir(t, reloadSites), out: &screen{}, log: &screen{}}
 	r.say("page 1")
+	measured := r.measurable()
 	r.start()
 	t.Cleanup(r.finish)
 	edited := r.startLoad("edited.example.com", 2, "page ", "/")
@@ -45,7 +46,7 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 	last := r.settledUse()
 	t.Logf("after 3 generations %+v, after %d %+v", first, generations, last)
 	if last.processes != first.processes || last.descriptors > first.descriptors+3 || last.threads > first.threads+4 ||
-		last.pss > first.pss+16<<20 && !raceDetector {
+		last.pss > first.pss+16<<20 && measured {
 		t.Errorf("after 3 generations %+v, after %d %+v", first, generations, last)
 	}
 	edited.stop()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,10 +31,11 @@ type running struct {
 	log  *screen // and logged
 	end  *end
 
-	flags []string   // of `multisite up`
-	env   []string   // that it has beside the test's
-	files []*os.File // sockets that it is handed
-	wrap  []string   // the command that runs it
+	program string     // that is not the test binary itself
+	flags   []string   // of `multisite up`
+	env     []string   // that it has beside the test's
+	files   []*os.File // sockets that it is handed
+	wrap    []string   // the command that runs it
 }
 
 // end is how the process ended, once ch is closed.
@@ -72,7 +75,7 @@ func (r *running) start() {
 // begin runs `multisite up` and returns when it can be asked.
 func (r *running) begin() {
 	r.t.Helper()
-	args := append(append(slices.Clone(r.wrap), "multisite", "up"), r.flags...)
+	args := append(append(slices.Clone(r.wrap), cmp.Or(r.program, "multisite"), "up"), r.flags...)
 	if len(r.files) > 0 {
 		args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, args...)
 	}
@@ -82,6 +85,9 @@ func (r *running) begin() {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("LISTEN_FDS=%d", len(r.files)))
 	}
 	cmd.Stdout, cmd.Stderr = r.out, r.log
+	if r.program != "" { // which does not know of the test
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	}
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
