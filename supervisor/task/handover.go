@@ -10,6 +10,7 @@ type Handover struct {
 	Restarts int           `json:"restarts,omitempty"` // of a service
 	LastExit string        `json:"last_exit,omitempty"`
 	Wait     time.Duration `json:"wait,omitempty"` // before a service is started again; 0: it has not failed
+	Next     time.Time     `json:"next,omitzero"`  // when a job is due, or was when it could not be started
 
 	// Process is the one that runs; nil: none does. Whoever makes the task of the
 	// next image sets it to the same process.
@@ -41,9 +42,14 @@ func (j *Job) Pause() (h Handover, resume func()) {
 	j.starting.Lock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return Handover{
-		Started: j.status.Started, Runs: j.status.Runs, Skipped: j.status.Skipped, LastExit: j.status.LastExit, Process: j.process,
-	}, j.starting.Unlock
+	h = Handover{
+		Started: j.status.Started, Runs: j.status.Runs, Skipped: j.status.Skipped, LastExit: j.status.LastExit,
+		Next: j.status.Next, Process: j.process,
+	}
+	if j.busy && j.process == nil {
+		h.Next = j.claimed
+	}
+	return h, j.starting.Unlock
 }
 
 // Inherit makes a new job that of the image before. It is called before Run.
@@ -51,6 +57,7 @@ func (j *Job) Inherit(h Handover) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.status.Started, j.status.Runs, j.status.Skipped, j.status.LastExit = h.Started, h.Runs, h.Skipped, h.LastExit
+	j.status.Next = h.Next
 	if j.process = h.Process; j.process != nil {
 		j.status.PID, j.busy = h.Process.PID(), true
 	}

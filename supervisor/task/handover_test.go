@@ -89,3 +89,38 @@ func TestJob_IsHandedOverWithItsRun(t *testing.T) {
 		wantEvents(t, next, "1m1s ended 100: done, exit status 0, age 1m1s")
 	})
 }
+
+// TestJob_DueWhileItIsHandedOver: it is started late, and once.
+func TestJob_DueWhileItIsHandedOver(t *testing.T) {
+	t.Parallel()
+	const late = "1m2s started 100"
+	for name, test := range map[string]struct {
+		due  func(*Job) // how far the image before comes
+		want []string
+	}{
+		"before anybody looked": {func(*Job) {}, []string{late}},
+		"before it was started": {func(j *Job) { j.claim() }, []string{late}},
+		"when it was started":   {func(j *Job) { j.claim(); _, _ = j.start(time.Now()) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				next := newStage()
+				before := NewJob(every(time.Minute), newStage().options())
+				stop, _ := run(t, before.Run)
+				time.Sleep(59 * time.Second)
+				stop() // or it would wait for the mutex, which stops the clock
+				time.Sleep(time.Second)
+				test.due(before)
+				h, _ := before.Pause()
+				time.Sleep(2 * time.Second)
+
+				j := NewJob(every(time.Hour), next.options())
+				j.Inherit(h)
+				run(t, j.Run)
+				time.Sleep(10 * time.Minute)
+				wantEvents(t, next, test.want...)
+			})
+		})
+	}
+}

@@ -33,7 +33,8 @@ type Job struct {
 	schedule Schedule
 	status   JobStatus
 	busy     bool
-	process  Process // that runs; nil: none does
+	claimed  time.Time // since when it is
+	process  Process   // that runs; nil: none does
 }
 
 // JobStatus is what a job was doing at one moment.
@@ -88,7 +89,7 @@ func (j *Job) Run(ctx, force context.Context) {
 
 // due returns true when a run is due, and false when ctx has ended.
 func (j *Job) due(ctx context.Context) bool {
-	next := j.plan()
+	next := j.first()
 	for {
 		timer := time.NewTimer(min(time.Until(next), lookAgain))
 		select {
@@ -112,6 +113,17 @@ func (j *Job) due(ctx context.Context) bool {
 	}
 }
 
+// first is the next time after now, or one that passed during an upgrade.
+func (j *Job) first() time.Time {
+	j.mu.Lock()
+	next := j.status.Next
+	j.mu.Unlock()
+	if next.IsZero() || next.After(time.Now()) { // by a schedule that may have changed
+		return j.plan()
+	}
+	return next
+}
+
 // plan finds the next time after now.
 func (j *Job) plan() time.Time {
 	j.mu.Lock()
@@ -124,7 +136,11 @@ func (j *Job) plan() time.Time {
 func (j *Job) claim() bool {
 	j.mu.Lock()
 	busy, pid := j.busy, j.status.PID
-	j.busy = true
+	now := time.Now()
+	if !busy {
+		j.busy, j.claimed = true, now
+	}
+	j.status.Next = j.schedule.Next(now) // or the image after us would take it for due once more
 	j.mu.Unlock()
 	if busy {
 		j.skip(fmt.Errorf("the last run has not ended (pid %d)", pid))
