@@ -15,7 +15,8 @@ bad  = { schedule = "* * * * *", command = ["sh", "-c", "echo oh >&2; exit 3"] }
 rare = { schedule = "@yearly", command = "true" }
 `
 
-// TestServiceCron: a minute is as short as a schedule gets, so this waits for one.
+// TestServiceCron: a minute is as short as a schedule gets, so this waits for one,
+// which an upgrade does not end.
 func TestServiceCron(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+cronSites)
@@ -33,6 +34,7 @@ func TestServiceCron(t *testing.T) {
 	table := strings.Split(r.must("status"), "\n")
 	checkRow(t, table, "cron.rare", "in ", "@yearly")
 
+	r.upgrade()
 	within(t, 2*time.Minute, "both to have run", func() bool {
 		cron = r.site("subdomain1").Cron
 		return cron[0].LastExit != "" && cron[2].LastExit != ""

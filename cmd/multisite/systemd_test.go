@@ -174,6 +174,38 @@ func TestSystemd_Sockets(t *testing.T) {
 	}
 }
 
+// TestSystemd_SocketsOutliveAnUpgrade, and so does who is connected through them.
+func TestSystemd_SocketsOutliveAnUpgrade(t *testing.T) {
+	t.Parallel()
+	a, b := listenFile(t, "tcp", "127.0.0.1:0"), listenFile(t, "tcp", "127.0.0.1:0")
+	dir := newDir(t, strings.Replace(notifiedSites, "127.0.0.1:0", "203.0.113.1:80", 1)) // nobody's address
+	r := &running{t: t, dir: dir, out: &screen{}, log: &screen{}, files: []*os.File{a.file, b.file}}
+	r.start()
+	defer r.finish()
+	const clients = 2
+	load := r.startLoad("subdomain1.localhost", clients, "", "/")
+	for range 3 {
+		r.upgrade()
+		if got, want := fmt.Sprint(r.status().Supervisor.Listen), fmt.Sprint([]string{a.addr, b.addr}); got != want {
+			t.Errorf("listens on %s, want %s", got, want)
+		}
+		for _, addr := range []string{a.addr, b.addr} {
+			r.addr = addr
+			if got := r.get("subdomain1.localhost", "/"); got.status != 200 {
+				t.Errorf("%s: status %d", addr, got.status)
+			}
+		}
+	}
+	if got := load.stop(); got.Dials != clients {
+		t.Errorf("%d connections were made for %d clients, want that each is kept", got.Dials, clients)
+	}
+	r.edit(t, "203.0.113.1:80", "203.0.113.2:80") // which means nothing here
+	if got := r.must("reload"); got != "nothing has changed\n" {
+		t.Errorf("reload: %s", got)
+	}
+	r.upgrade()
+}
+
 // TestSystemd_SocketsOfTheWrongKind are named.
 func TestSystemd_SocketsOfTheWrongKind(t *testing.T) {
 	t.Parallel()
