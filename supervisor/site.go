@@ -77,7 +77,6 @@ func (t *site) newPool(inherited *pool.Handover) *pool.Pool {
 // run runs the site until its pool was stopped and all has ended.
 func (t *site) run(force context.Context) {
 	defer close(t.ended)
-	t.tasks.start(force)
 	t.pool.Run(force)
 	t.tasks.stop() // only now: a request in flight may need them
 }

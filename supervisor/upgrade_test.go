@@ -75,3 +75,27 @@ func TestUpgrade_WaitsForRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUpgrade_FindsAllTasks from the first moment: the one after an upgrade may be
+// the one before the next.
+func TestUpgrade_FindsAllTasks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := "listen = '127.0.0.1:0'\n[defaults]\nsettings = 'builtin:subdomain1'\nprocesses = { min = 0, max = 1 }\n"
+	for n := range 20 {
+		text += fmt.Sprintf("[site.s%[1]d]\nserver_name = 's%[1]d.example.com'\n[site.s%[1]d.cron]\nrare = { schedule = '@yearly', command = 'true' }\n", n)
+	}
+	write(t, dir, "sites.toml", text)
+	s, err := New(Options{Load: func() (*config.Config, error) { return config.Load(filepath.Join(dir, "sites.toml")) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.startSites(t.Context())
+	for _, site := range s.all() {
+		if _, _, jobs := site.tasks.now(); len(jobs) != 1 {
+			t.Errorf("site %s: %d cron entries", site.name, len(jobs))
+		}
+		site.pool.Stop()
+	}
+	s.running.Wait()
+}

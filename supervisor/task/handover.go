@@ -34,6 +34,10 @@ func (s *Service) Inherit(h Handover) {
 	defer s.mu.Unlock()
 	s.status.Started, s.status.Restarts, s.status.LastExit = h.Started, h.Restarts, h.LastExit
 	s.wait, s.inherited = h.Wait, h.Process
+	if h.Process != nil { // the next image may come before Run has
+		s.process = h.Process
+		s.status.State, s.status.PID = "running", h.Process.PID()
+	}
 }
 
 // Pause lets no process be started until resume is called, and tells of the task

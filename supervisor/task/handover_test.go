@@ -24,6 +24,11 @@ func TestService_IsHandedOverWithItsProcess(t *testing.T) {
 		next := newStage()
 		v := NewService(next.options())
 		v.Inherit(h)
+		early, resume := v.Pause()
+		resume()
+		if st := v.Status(); early.Process != h.Process || st.State != "running" || st.PID != 101 {
+			t.Errorf("before Run: process %v, %+v", early.Process, st)
+		}
 		stop, _ := run(t, v.Run)
 		wantEvents(t, next)
 		if st := v.Status(); st.State != "running" || st.PID != 101 || st.Restarts != 1 || st.LastExit == "" {
