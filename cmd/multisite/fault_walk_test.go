@@ -7,12 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/control"
 )
 
 const walkSites = pythonSites + `
@@ -32,6 +35,8 @@ inactivity_timeout = "400ms"
 server_name = "program.example.com"
 app = "./goapp"
 home = "."
+[site.program.service.bot]
+command = "sleep 100000"
 `
 
 const sleepyScript = `import time
@@ -67,9 +72,11 @@ func TestFault_RandomWalk(t *testing.T) {
 		}
 		w.quiet()
 	}
-	t.Logf("%d steps: %v", w.steps, w.done)
+	t.Logf("%d steps: %v; at rest after %v at most", w.steps, w.done, w.longest)
 	for _, l := range loads {
-		l.stop()
+		if got := l.stop(); longForm() && got.Dials != walkers {
+			t.Errorf("%d connections were made for %d clients, want that each is kept", got.Dials, walkers)
+		}
 	}
 	w.backToStart()
 	w.wantUse(before)
@@ -97,6 +104,8 @@ type walk struct {
 	places chan struct{} // for calls that go on
 	steps  int
 	done   map[string]int
+
+	longest time.Duration // until all was as it should be
 }
 
 // death is the last one of a worker of a site.
@@ -130,7 +139,7 @@ func newWalk(t *testing.T, random *rand.Rand) *walk {
 func (w *walk) step() {
 	w.steps++
 	site := []string{"forked", "program", "sleepy"}[w.random.IntN(3)]
-	switch what := w.random.IntN(10); {
+	switch what := w.random.IntN(11); {
 	case what < 2 && site != "sleepy":
 		n := 1 + w.random.IntN(3)
 		w.want[site] = n
@@ -153,6 +162,10 @@ func (w *walk) step() {
 		w.kill(site)
 	case what == 8:
 		w.wake()
+	case what == 9:
+		w.calls.Wait() // while one is under way others are refused
+		w.did("upgrade")
+		w.upgrade()
 	default:
 		w.pause()
 	}
@@ -234,23 +247,22 @@ func (w *walk) pause() {
 func (w *walk) quiet() {
 	w.t.Helper()
 	w.calls.Wait()
-	limit := 5 * time.Second
-	if !longForm() {
-		limit = patience // others use the machine
-	}
-	within(w.t, limit, "all sites to be as they should", func() bool {
+	start := time.Now()
+	within(w.t, 5*time.Second, "all sites to be as they should", func() bool {
 		for _, s := range w.status().Sites {
 			if s.State == "sleeping" && s.Name == "sleepy" && len(s.Workers) == 0 {
 				continue
 			}
 			want, fixed := w.want[s.Name]
 			if s.State != "running" || s.Processes.Ready != s.Processes.Desired ||
-				len(s.Workers) != s.Processes.Ready || fixed && s.Processes.Ready != want {
+				len(s.Workers) != s.Processes.Ready || fixed && s.Processes.Ready != want ||
+				slices.ContainsFunc(s.Services, func(v control.ServiceStatus) bool { return v.State != "running" }) {
 				return false
 			}
 		}
 		return true
 	})
+	w.longest = max(w.longest, time.Since(start))
 }
 
 // backToStart gives every site the workers that it had at the start.
@@ -261,10 +273,11 @@ func (w *walk) backToStart() {
 	w.quiet()
 }
 
-// use is what the supervisor holds when every site was asked and the one that may
-// sleep does, with its zygote ended.
+// use is what the supervisor holds after an upgrade, when every site was asked and
+// the one that may sleep does, with its zygote ended.
 func (w *walk) use() use {
 	w.t.Helper()
+	w.upgrade() // connections to all workers are alike then
 	w.ask("forked", "/probe/sleep/?ms=50", "slept")
 	w.ask("program", "/sleep?ms=50", "Hello")
 	w.wake()
@@ -277,7 +290,7 @@ func (w *walk) wantUse(before use) {
 	w.t.Helper()
 	now := w.use()
 	w.t.Logf("held before: %+v, afterwards: %+v", before, now)
-	if now.processes != before.processes || now.descriptors > before.descriptors+2+idle || now.threads > before.threads+8 {
+	if now.processes != before.processes || now.descriptors > before.descriptors+idle || now.threads > before.threads+4 {
 		w.t.Errorf("held before: %+v, afterwards: %+v\n%s", before, now, strings.Join(leftProcesses(w.t, w.dir), "\n"))
 	}
 	w.wake() // as the one to compare with is
