@@ -18,7 +18,7 @@ import (
 //	E1   a worker with one sibling is killed        TestFault_KillWithOneSibling
 //	E2   reload and restart under a long request    TestFault_ReloadAndRestartUnseen
 //	E3   one site hangs                             TestFault_OneSiteHangs
-//	E4   request_timeout                            TestFault_RequestTimeout
+//	E4   request_timeout                            TestFault_RequestTimeout, TestFault_RequestTimeoutOfAGoWorker
 //	E5   queue_timeout, listen_backlog              TestFault_Queue, TestQueue_IsExact
 //	E6   maximum_requests                           TestFault_Recycle/maximum_requests
 //	E7   a leak: memory_limit, memory_limit_hard    TestFault_Recycle/memory_limit, TestReasons_StandWhereOneLooks/oom
