@@ -156,7 +156,7 @@ listen_backlog = 500
 	const waiting = 200
 	measured := time.Second
 	if longForm() {
-		measured = 10 * time.Second
+		measured = 6 * time.Second
 	}
 	measure := func() loaded {
 		load := r.startLoad(host1, 4, "Subdomain One", "/hello/")

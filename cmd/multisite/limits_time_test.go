@@ -152,8 +152,8 @@ func (r *running) refused(path string) time.Duration {
 	return took
 }
 
-// TestFault_RequestTimeoutOfAGoWorker (E4): a handler that ends with its request's context costs
-// no worker; one that does not costs it as any other.
+// TestFault_RequestTimeoutOfAGoWorker (E4): a handler that ends with its request's
+// context costs no worker; one that does not costs it as any other.
 func TestFault_RequestTimeoutOfAGoWorker(t *testing.T) {
 	t.Parallel()
 	r := &running{t: t, dir: newDir(t, `listen = "127.0.0.1:0"
