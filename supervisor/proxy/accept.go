@@ -89,6 +89,7 @@ func (l *Loop) listens() bool {
 // deafen ends accepting.
 func (l *Loop) deafen() {
 	for fd := range l.accepting {
+		l.Unwatch(fd) // others may have the socket, too: it is not closed
 		unix.Close(fd)
 		delete(l.accepting, fd)
 	}

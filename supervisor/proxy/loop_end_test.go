@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
-
+	"fmt"
 	"net/http"
 	"os"
 	"runtime"
@@ -76,6 +76,29 @@ func TestLoop_AnswersWhileItEnds(t *testing.T) {
 	if !f.handed.quiet() {
 		t.Error("it was handed over")
 	}
+}
+
+// TestLoop_ForgetsItsListeners though others have them open.
+func TestLoop_ForgetsItsListeners(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	p := f.dial(get("/slow"))
+	<-began
+	f.loop.do(func() {
+		for c := range f.loop.busy {
+			c.start = c.start.Add(time.Hour) // not to be handed over
+		}
+	})
+	f.loop.end(false)
+	f.loop.do(func() {
+		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", f.loop.epoll))
+		if n := strings.Count(string(info), "tfd:"); n > 3 || err != nil { // the bell, the client, the worker
+			t.Errorf("%d descriptors are watched (%v):\n%s", n, err, info)
+		}
+	})
+	letGo <- nil
+	p.wantBody("/slow")
 }
 
 // TestServer_ShutdownWaitsForSlowClients, who have an answer but not all of it.
