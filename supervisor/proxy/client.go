@@ -161,21 +161,19 @@ func (c *client) write(a *wire.Answer, worker string) {
 	head := c.request.Method == http.MethodHead
 	l.out = appendAnswer(l.out[:0], a, head, last, l.date.at(now))
 	n, err := unix.Write(c.fd, l.out)
-	c.site.Stats.record(now.Sub(c.start), a.Status)
-	if c.site.Access != nil {
-		c.site.Access(Entry{
-			Client: c.addr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
-			Time: c.start, Took: now.Sub(c.start), Status: a.Status, Bytes: int64(len(a.Body)), Worker: worker,
-		})
-	}
+	entry := c.entry(a, now, worker)
 	switch {
 	case err != nil && err != unix.EAGAIN:
+		entry.Status, entry.Bytes = statusClientGone, 0
+		c.site.answered(entry)
 		c.close()
 		return
 	case n < len(l.out):
-		c.finish(bytes.Clone(l.out[max(n, 0):]), last)
+		c.finish(bytes.Clone(l.out[max(n, 0):]), last, entry)
 		return
-	case last:
+	}
+	c.site.answered(entry)
+	if last {
 		c.close()
 		return
 	}
@@ -187,32 +185,43 @@ func (c *client) write(a *wire.Answer, worker string) {
 	}
 }
 
+// entry is what the access log says of the request, when the answer is written.
+func (c *client) entry(a *wire.Answer, now time.Time, worker string) Entry {
+	return Entry{
+		Client: c.addr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
+		Time: c.start, Took: now.Sub(c.start), Status: a.Status, Bytes: int64(len(a.Body)), Worker: worker,
+	}
+}
+
 // finish lets a goroutine write what a client did not take at once.
-func (c *client) finish(rest []byte, last bool) {
-	l := c.loop
+func (c *client) finish(rest []byte, last bool, e Entry) {
+	l, site := c.loop, c.site
 	conn := newSocket(c.leave(), c.peer, c.local)
 	l.handed.note(conn, http.StateActive)
 	go func() {
 		defer l.handed.note(conn, http.StateClosed)
-		l.finish(conn, rest, last)
-	}()
-}
-
-func (l *Loop) finish(conn *socket, rest []byte, last bool) {
-	for len(rest) > 0 {
-		_ = conn.SetWriteDeadline(time.Now().Add(l.proxy.timeouts.Client)) // a socket has deadlines
-		n, err := conn.Write(rest[:min(len(rest), copyBuffer)])
-		if err != nil {
+		left := l.writeSlowly(conn, rest)
+		e.Bytes, e.Took = max(e.Bytes-int64(left), 0), time.Since(e.Time)
+		site.answered(e)
+		if left > 0 || last {
 			conn.Close()
 			return
 		}
+		_ = l.takeBack(conn) // or it is closed
+	}()
+}
+
+// writeSlowly returns how much is left when the client takes no more.
+func (l *Loop) writeSlowly(conn *socket, rest []byte) (left int) {
+	for len(rest) > 0 {
+		_ = conn.SetWriteDeadline(time.Now().Add(l.proxy.timeouts.Client)) // a socket has deadlines
+		n, err := conn.Write(rest[:min(len(rest), copyBuffer)])
 		rest = rest[n:]
+		if err != nil {
+			break
+		}
 	}
-	if last {
-		conn.Close()
-		return
-	}
-	_ = l.takeBack(conn) // or it is closed
+	return len(rest)
 }
 
 // handOver lets net/http go on with the request.

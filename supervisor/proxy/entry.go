@@ -18,6 +18,14 @@ type Entry struct {
 	Worker  string // who answered; "": the front door itself
 }
 
+// answered counts and logs a request.
+func (s *Site) answered(e Entry) {
+	s.Stats.record(e.Took, e.Status)
+	if s.Access != nil {
+		s.Access(e)
+	}
+}
+
 // AppendCombined appends the entry in the combined log format of Apache and
 // nginx, followed by the seconds it took and the worker.
 func (e *Entry) AppendCombined(b []byte) []byte {

@@ -234,6 +234,34 @@ func TestLoop_ClientLeaves(t *testing.T) {
 	}
 }
 
+// TestLoop_LogsWhatWasWritten: nothing, to who has left before.
+func TestLoop_LogsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	p := f.dial(get("/slow"))
+	<-began
+	f.loop.do(func() {
+		for c := range f.loop.busy {
+			c.start = c.start.Add(time.Hour) // not to be handed over
+		}
+	})
+	_ = p.SetLinger(0)
+	p.Close()
+	until(t, "seen", func() (seen bool) {
+		f.loop.do(func() {
+			for c := range f.loop.busy {
+				seen = c.unread
+			}
+		})
+		return seen
+	})
+	letGo <- nil
+	if e := <-f.entries; e.Status != statusClientGone || e.Bytes != 0 {
+		t.Errorf("logged status %d and %d bytes", e.Status, e.Bytes)
+	}
+}
+
 // TestLoop_SlowClient takes an answer bit by bit; the worker is free meanwhile.
 func TestLoop_SlowClient(t *testing.T) {
 	t.Parallel()
@@ -253,8 +281,14 @@ func TestLoop_SlowClient(t *testing.T) {
 
 	leaving := f.narrow(get("/large"))
 	until(t, "handed to a goroutine", func() bool { return !f.handed.quiet() })
+	for range len(f.entries) {
+		<-f.entries
+	}
 	leaving.Close()
 	until(t, "given up", f.handed.quiet)
+	if e := <-f.entries; e.Status != 200 || e.Bytes >= int64(len(large)) {
+		t.Errorf("logged status %d and %d bytes, want 200 and fewer than %d", e.Status, e.Bytes, len(large))
+	}
 
 	last := f.narrow("GET /large HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n")
 	if resp := last.wantBody(large); !resp.Close {
