@@ -174,7 +174,7 @@ func (c *client) write(a *wire.Answer, worker string) {
 	}
 	c.site.answered(entry)
 	if last {
-		c.close()
+		c.part()
 		return
 	}
 	c.done()
@@ -203,11 +203,14 @@ func (c *client) finish(rest []byte, last bool, e Entry) {
 		left := l.writeSlowly(conn, rest)
 		e.Bytes, e.Took = max(e.Bytes-int64(left), 0), time.Since(e.Time)
 		site.answered(e)
-		if left > 0 || last {
+		switch {
+		case left > 0:
 			conn.Close()
-			return
+		case last:
+			partSlowly(conn)
+		default:
+			_ = l.takeBack(conn) // or it is closed
 		}
-		_ = l.takeBack(conn) // or it is closed
 	}()
 }
 

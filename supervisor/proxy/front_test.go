@@ -90,8 +90,8 @@ func (f *front) end() {
 	}
 	f.served <- http.ErrServerClosed
 	l := f.loop // it has ended
-	if len(l.clients)+len(l.asking)+len(l.busy)+len(l.accepting) > 0 {
-		f.tb.Errorf("left in the loop: %v, %v, %v, %v", l.clients, l.asking, l.busy, l.accepting)
+	if len(l.clients)+len(l.asking)+len(l.busy)+len(l.parting)+len(l.accepting) > 0 {
+		f.tb.Errorf("left in the loop: %v, %v, %v, %v, %v", l.clients, l.asking, l.busy, l.parting, l.accepting)
 	}
 }
 

@@ -39,6 +39,7 @@ type Loop struct {
 	clients   map[int]*client  // by descriptor
 	asking    map[int]*client  // by the descriptor of the worker that is asked
 	busy      map[*client]bool // that have a request
+	parting   map[int]*client  // by descriptor: who had a last answer
 	paused    bool             // reads no request
 	most      int              // descriptors from here on are not for new clients
 	warned    time.Time        // when a lack of them was told
@@ -59,7 +60,7 @@ func newLoop(p *Proxy, handed *census) (*Loop, error) {
 	l := &Loop{
 		proxy: p, handover: newListener(), handed: handed, ended: make(chan struct{}),
 		alone: runtime.GOMAXPROCS(0) == 1, most: mostDescriptors(), in: make([]byte, loopBuffer), accepting: map[int]bool{},
-		clients: map[int]*client{}, asking: map[int]*client{}, busy: map[*client]bool{},
+		clients: map[int]*client{}, asking: map[int]*client{}, busy: map[*client]bool{}, parting: map[int]*client{},
 	}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -160,7 +161,7 @@ func (l *Loop) isOver() bool {
 	l.takeTold()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.over = l.closing && len(l.clients) == 0 && len(l.posted) == 0
+	l.over = l.closing && len(l.clients)+len(l.parting) == 0 && len(l.posted) == 0
 	return l.over
 }
 
@@ -185,7 +186,7 @@ func (l *Loop) wait(events []unix.EpollEvent) int {
 // leisure is how long nothing needs a look, in milliseconds.
 func (l *Loop) leisure() int {
 	switch {
-	case len(l.busy) > 0:
+	case len(l.busy)+len(l.parting) > 0:
 		return int(lookAround / time.Millisecond)
 	case len(l.clients) > 0 || !l.listens():
 		return int(time.Second / time.Millisecond)
@@ -200,6 +201,10 @@ func (l *Loop) event(fd int, events uint32) {
 	}
 	if c := l.clients[fd]; c != nil {
 		c.readable(events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+		return
+	}
+	if c := l.parting[fd]; c != nil {
+		l.drain(c)
 		return
 	}
 	if l.accepting[fd] {
@@ -223,6 +228,7 @@ func (l *Loop) lookAround(now time.Time) {
 			c.handOver()
 		}
 	}
+	l.forgetParting(now)
 	if now.Sub(l.swept) < time.Second {
 		return
 	}

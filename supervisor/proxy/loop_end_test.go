@@ -58,13 +58,9 @@ func TestLoop_AnswersWhileItEnds(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	f := startFront(t, newCrew(t, 1, d), Options{})
+	f.linger(time.Hour)
 	p := f.dial(get("/slow"))
 	<-began
-	f.loop.do(func() {
-		for c := range f.loop.busy {
-			c.start = c.start.Add(time.Hour) // not to be handed over
-		}
-	})
 	f.loop.end(false)
 	f.loop.do(func() {}) // after that
 	letGo <- nil
@@ -72,6 +68,7 @@ func TestLoop_AnswersWhileItEnds(t *testing.T) {
 		t.Error("got no Connection: close")
 	}
 	p.wantClosed()
+	p.Close()
 	<-f.loop.ended
 	if !f.handed.quiet() {
 		t.Error("it was handed over")
@@ -83,13 +80,9 @@ func TestLoop_ForgetsItsListeners(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	f := startFront(t, newCrew(t, 1, d), Options{})
+	f.linger(time.Hour)
 	p := f.dial(get("/slow"))
 	<-began
-	f.loop.do(func() {
-		for c := range f.loop.busy {
-			c.start = c.start.Add(time.Hour) // not to be handed over
-		}
-	})
 	f.loop.end(false)
 	f.loop.do(func() {
 		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", f.loop.epoll))

@@ -239,13 +239,9 @@ func TestLoop_LogsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	f := startFront(t, newCrew(t, 1, d), Options{})
+	f.linger(time.Hour)
 	p := f.dial(get("/slow"))
 	<-began
-	f.loop.do(func() {
-		for c := range f.loop.busy {
-			c.start = c.start.Add(time.Hour) // not to be handed over
-		}
-	})
 	_ = p.SetLinger(0)
 	p.Close()
 	until(t, "seen", func() (seen bool) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // maxHeader is how large the head of a request may be.
@@ -102,6 +103,14 @@ func (s *Server) Close() error {
 	return err
 }
 
+// dismiss closes an idle connection, but answers first what has come.
+func (c *client) dismiss() {
+	c.readable(false)
+	if c.site == nil && c.loop.clients[c.fd] == c {
+		c.close()
+	}
+}
+
 // end lets the thread end: when all requests are answered, which is soon or not its
 // affair, or at once.
 func (l *Loop) end(now bool) {
@@ -111,11 +120,17 @@ func (l *Loop) end(now bool) {
 		l.mu.Unlock()
 		l.deafen()
 		for _, c := range l.clients {
-			if c.site == nil {
-				c.close()
-			} else if now {
+			switch {
+			case c.site != nil && now:
 				c.handOver()
+			case c.site == nil && (now || l.paused):
+				c.close()
+			case c.site == nil:
+				c.dismiss()
 			}
+		}
+		if now {
+			l.forgetParting(time.Now().Add(time.Hour))
 		}
 	})
 }
