@@ -197,6 +197,7 @@ func (c *client) entry(a *wire.Answer, now time.Time, worker string) Entry {
 func (c *client) finish(rest []byte, last bool, e Entry) {
 	l, site := c.loop, c.site
 	conn := newSocket(c.leave(), c.peer, c.local)
+	l.gave = true
 	l.handed.note(conn, http.StateActive)
 	go func() {
 		defer l.handed.note(conn, http.StateClosed)
@@ -243,6 +244,7 @@ func (c *client) giveAway(data []byte, p *pending) {
 	h := &handed{loop: l, prefix: data, seen: data[:len(data):len(data)]}
 	h.pending.Store(p)
 	h.socket = newSocket(c.leave(), c.peer, c.local)
+	l.gave = true
 	l.handed.note(h, http.StateNew)
 	l.handover.put(h)
 }

@@ -11,9 +11,12 @@ import (
 // it, get it back, and have the runtime's monitor look every 20 µs whether it should
 // costs as much as the request. Who needs all threads to stop, as the collector does,
 // sends a signal, which ends the wait. With one processor all others would wait, too:
-// there it is told.
+// there it is told, and so it is when something was given to a goroutine, which waits
+// for a processor.
 func (l *Loop) epollWait(events []unix.EpollEvent, milliseconds int) (int, error) {
-	if len(l.busy) == 0 || l.alone {
+	gave := l.gave
+	l.gave = false
+	if len(l.busy) == 0 || l.alone || gave {
 		return unix.EpollWait(l.epoll, events, milliseconds)
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),

@@ -33,6 +33,7 @@ type Loop struct {
 	epoll, bell int // bell wakes the thread
 	// The thread alone uses all below.
 	alone     bool // there is no other processor
+	gave      bool // something to another goroutine, since the last wait
 	in, out   []byte
 	date      dateLine
 	accepting map[int]bool     // listening descriptors; false: out of descriptors, paused
@@ -232,7 +233,7 @@ func (l *Loop) lookAround(now time.Time) {
 	if now.Sub(l.swept) < time.Second {
 		return
 	}
-	l.swept = now
+	l.swept, l.alone = now, runtime.GOMAXPROCS(0) == 1
 	l.resume()
 	for _, c := range l.clients {
 		if !l.busy[c] && now.Sub(c.start) > c.patience {
