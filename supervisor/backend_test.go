@@ -28,20 +28,20 @@ func (w *engaged) Crashed() bool                           { return false }
 func (w *engaged) DumpStack()                              {}
 func (w *engaged) Kill()                                   { w.end.Do(func() { close(w.done) }) }
 func (w *engaged) Stop(time.Duration)                      { w.Kill() }
-func (w *engaged) Send(*wire.Head, wire.Watcher) wire.Sent { return &begun{left: w.left} }
+func (w *engaged) Send(*wire.Head, wire.Watcher) wire.Sent { return &pendingSent{left: w.left} }
 
 func (w *engaged) Launch(context.Context, string) (pool.Worker, error) { return w, nil }
 func (w *engaged) Threads() int                                        { return 1 }
 
-// begun is a request that the worker has.
-type begun struct {
+// pendingSent is a request that the worker has.
+type pendingSent struct {
 	wire.Sent
 	left chan error
 }
 
-func (b *begun) FD() int { return 1 }
+func (b *pendingSent) FD() int { return 1 }
 
-func (b *begun) Close(deadline time.Time) error {
+func (b *pendingSent) Close(deadline time.Time) error {
 	select {
 	case err := <-b.left:
 		return err

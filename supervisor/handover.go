@@ -38,7 +38,14 @@ type state struct {
 	Control int         `json:"control"`
 	Caller  int         `json:"caller"` // who waits for the answer
 	Clients []int       `json:"clients"`
+	Begun   []begun     `json:"begun,omitempty"` // clients, too
 	Sites   []siteState `json:"sites"`
+}
+
+// begun is a client that has sent a part of a request.
+type begun struct {
+	FD   int    `json:"fd"`
+	Read []byte `json:"read"`
 }
 
 // siteState is what is left of a site.
@@ -114,10 +121,8 @@ func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, er
 	if caller != nil {
 		one(&st.Caller, caller)
 	}
-	for _, client := range s.door.Idle() {
-		st.Clients = append(st.Clients, -1)
-		one(&st.Clients[len(st.Clients)-1], client)
-		client.Close()
+	if err == nil {
+		err = s.packClients(b, &st)
 	}
 	if err != nil {
 		return st, err
@@ -130,6 +135,23 @@ func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, er
 		st.Sites = append(st.Sites, site)
 	}
 	return st, nil
+}
+
+func (s *Supervisor) packClients(b *process.Baggage, st *state) error {
+	clients, err := s.door.Idle()
+	for _, c := range clients {
+		var fd int
+		if err == nil {
+			fd, err = b.Pack(c.File)
+		}
+		c.File.Close()
+		if len(c.Begun) > 0 {
+			st.Begun = append(st.Begun, begun{fd, c.Begun})
+		} else {
+			st.Clients = append(st.Clients, fd)
+		}
+	}
+	return err
 }
 
 func (t *site) pack(b *process.Baggage) (st siteState, err error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -64,13 +65,19 @@ func (in *Inheritance) listener(fd int) (net.Listener, error) {
 }
 
 // clients are the connections that waited for the upgrade to be over.
-func (in *Inheritance) clients() (files []*os.File) {
-	for _, fd := range in.Clients {
+func (in *Inheritance) clients() (clients []proxy.Client) {
+	take := func(fd int, read []byte) {
 		if f, err := in.baggage.Take(fd, "client"); err == nil {
-			files = append(files, f)
+			clients = append(clients, proxy.Client{File: f, Begun: read})
 		}
 	}
-	return files
+	for _, fd := range in.Clients {
+		take(fd, nil)
+	}
+	for _, c := range in.Begun {
+		take(c.FD, c.Read)
+	}
+	return clients
 }
 
 // answer tells whoever asked for the upgrade.

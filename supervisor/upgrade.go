@@ -107,8 +107,8 @@ func (s *Supervisor) welcome() {
 	in := s.inherited
 	clients := in.clients()
 	s.door.Adopt(clients)
-	for _, f := range clients {
-		f.Close()
+	for _, c := range clients {
+		c.File.Close()
 	}
 	paused := in.answer(s.version)
 	in.baggage.Close()

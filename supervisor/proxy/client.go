@@ -241,7 +241,7 @@ func (c *client) handOverErr(err error) {
 // giveAway hands the connection over with what was read from it.
 func (c *client) giveAway(data []byte, p *pending) {
 	l := c.loop
-	h := &handed{loop: l, prefix: data, seen: data[:len(data):len(data)]}
+	h := &handed{loop: l, heading: true, ahead: true, prefix: data, seen: data[:len(data):len(data)]}
 	h.pending.Store(p)
 	h.socket = newSocket(c.leave(), c.peer, c.local)
 	l.gave = true

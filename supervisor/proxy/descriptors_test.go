@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -185,5 +186,37 @@ func (c *clients) wantOK(t *testing.T) {
 		if n, err := unix.Read(fd, b); err != nil || !strings.HasPrefix(string(b[:max(n, 0)]), "HTTP/1.1 200 OK\r\n") {
 			t.Errorf("client %d got %q (%v)", i, b[:max(n, 0)], err)
 		}
+	}
+}
+
+// TestServer_IdleIsAllOrNothing: no client is forgotten for want of descriptors.
+func TestServer_IdleIsAllOrNothing(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	f := startFront(t, newCrew(t, 1, echo), Options{})
+	var peers []*peer
+	for range 5 {
+		p := f.dial(get("/a"))
+		p.wantBody("/a")
+		peers = append(peers, p)
+	}
+	if err := f.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mayOpen(t, descriptors(t)+2)
+	before := descriptors(t)
+	clients, err := f.Idle()
+	if !errors.Is(err, unix.EMFILE) || len(clients) > 0 || !strings.Contains(err.Error(), "clients") {
+		t.Errorf("got %d clients (%v)", len(clients), err)
+	}
+	if n := descriptors(t); n != before {
+		t.Errorf("%d descriptors are left open", n-before)
+	}
+	mayOpen(t, 1024)
+	f.Resume()
+	for _, p := range peers {
+		p.send(get("/b"))
+		p.wantBody("/b")
 	}
 }

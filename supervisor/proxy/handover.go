@@ -47,12 +47,15 @@ func (p *pending) giveUp() {
 // back to the Loop as soon as net/http has answered all that it has read of it.
 type handed struct {
 	*socket
-	loop    *Loop
-	prefix  []byte // read already
-	idle    bool
-	ahead   bool // something of the next request was read
-	back    atomic.Bool
-	pending atomic.Pointer[pending]
+	loop     *Loop
+	prefix   []byte    // read already
+	whole    int       // the size of net/http's buffer
+	heading  bool      // net/http waits for the head of a request
+	timed    bool      // it has set the time for that
+	ahead    bool      // something of that head was read, whether or not end is known
+	deadline time.Time // for reading
+	back     atomic.Bool
+	pending  atomic.Pointer[pending]
 
 	mu sync.Mutex
 	// mu protects all below
@@ -62,14 +65,44 @@ type handed struct {
 	lost bool   // end is not known any more
 }
 
+// turn is called when net/http goes on to another state. True: the connection is
+// about to come back.
+func (h *handed) turn(state http.ConnState) bool {
+	switch state {
+	case http.StateActive:
+		h.heading = false
+	case http.StateIdle:
+		h.heading, h.timed, h.ahead = true, false, false
+		return h.returns()
+	}
+	return false
+}
+
+// SetReadDeadline is net/http's, which waits for the first bytes of a request first,
+// and gives it another time when they are here.
+func (h *handed) SetReadDeadline(t time.Time) error {
+	if h.heading {
+		h.ahead = h.ahead || h.timed
+		h.timed = true
+	}
+	h.deadline = t
+	return h.restoreDeadline()
+}
+
+// restoreDeadline undoes what a pause has done to it.
+func (h *handed) restoreDeadline() error { return h.socket.SetReadDeadline(h.deadline) }
+
 func (h *handed) Read(b []byte) (int, error) {
+	if h.whole == 0 {
+		h.whole = len(b) // for there is nothing in it yet
+	}
 	if len(h.prefix) > 0 {
 		n := copy(b, h.prefix)
 		h.prefix = h.prefix[n:]
 		h.count(b[:n], nil)
 		return n, nil
 	}
-	if h.idle && h.returns() {
+	if h.heading && !h.begun(b) {
 		h.back.Store(true)
 		return 0, io.EOF // net/http closes the connection now, it believes
 	}
@@ -78,36 +111,36 @@ func (h *handed) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// wait reads from the client. While the server is paused a connection comes back
-// instead of which nobody knows where its last request ended, if nothing of the
-// next one was read.
-func (h *handed) wait(b []byte) (n int, err error) {
-	if !h.idle {
-		n, err = h.socket.Read(b)
-		h.ahead = h.ahead || n == 1 && len(b) == 1 // net/http listens for the end of the client, byte by byte
-		return n, err
+// begun tells whether something was read of the request that net/http waits for, or
+// may have been: b is what is free of its buffer.
+func (h *handed) begun(b []byte) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lost {
+		return h.ahead || len(b) < h.whole
 	}
-	for {
-		if h.loop.handed.isPaused() && !h.ahead {
-			h.back.Store(true)
-			return 0, io.EOF
-		}
-		n, err = h.socket.Read(b)
-		if n > 0 && !h.ahead { // a head has begun
-			h.ahead = true
-			h.setHeaderDeadline()
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !h.loop.handed.isPaused() {
-			return n, err
-		}
-		if h.ahead { // the pause's deadline is not its own
-			h.setHeaderDeadline()
-		}
-	}
+	return h.read > h.end
 }
 
-func (h *handed) setHeaderDeadline() {
-	_ = h.socket.SetReadDeadline(time.Now().Add(h.loop.proxy.timeouts.Header)) // a socket has deadlines
+// wait reads from the client, but no head of a request while the server is paused.
+func (h *handed) wait(b []byte) (n int, err error) {
+	if !h.heading {
+		return h.socket.Read(b)
+	}
+	if !h.ahead { // for net/http it is idle until four bytes are here
+		h.ahead = true
+		h.deadline = time.Now().Add(h.loop.proxy.timeouts.Header)
+		_ = h.restoreDeadline() // a socket has deadlines
+	}
+	for {
+		h.loop.handed.rest(h)
+		n, err = h.socket.Read(b)
+		late := !h.deadline.IsZero() && !time.Now().Before(h.deadline)
+		if late || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		_ = h.restoreDeadline() // a socket has deadlines
+	}
 }
 
 // count notes what was read, and the part of it that is not in seen from the start.
@@ -126,6 +159,16 @@ func (h *handed) returns() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return !h.lost && h.read == h.end
+}
+
+// begunWith returns what was read of the next request; nil: it is not known.
+func (h *handed) begunWith() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lost {
+		return nil
+	}
+	return bytes.Clone(h.seen)
 }
 
 // begin notes where a request ends, and returns what the Loop has begun of it.

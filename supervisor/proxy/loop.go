@@ -252,14 +252,19 @@ func (l *Loop) isClosing() bool {
 func (l *Loop) takeBack(s *socket) error {
 	fd, err := s.detach()
 	if err == nil {
-		l.take(l.lower(fd), string(s.peer), string(s.local))
+		l.take(l.lower(fd), string(s.peer), string(s.local), nil)
 	}
 	return err
 }
 
-// take makes a descriptor the loop's.
-func (l *Loop) take(fd int, peer, local string) {
-	if !l.post(func() { l.add(fd, peer, local, l.proxy.timeouts.Idle) }) {
+// take makes a descriptor the loop's. begun is what was read of a request.
+func (l *Loop) take(fd int, peer, local string, begun []byte) {
+	if !l.post(func() {
+		l.add(fd, peer, local, l.proxy.timeouts.Idle)
+		if c := l.clients[fd]; c != nil && len(begun) > 0 {
+			c.giveAway(begun, nil)
+		}
+	}) {
 		unix.Close(fd)
 	}
 }

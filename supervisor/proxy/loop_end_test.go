@@ -191,7 +191,7 @@ func TestHanded_IsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &handed{socket: newSocket(fd, "127.0.0.1:1", "127.0.0.1:2"), loop: f.loop, prefix: []byte("no HTTP\r\n\r\n")}
+	h := &handed{socket: newSocket(fd, "127.0.0.1:1", "127.0.0.1:2"), loop: f.loop, heading: true, prefix: []byte("no HTTP\r\n\r\n")}
 	h.pending.Store(&pending{site: f.site, asked: a})
 	f.loop.handover.put(h)
 	p := &peer{TCPConn: far, tb: t, br: bufio.NewReader(far)}

@@ -2,12 +2,8 @@ package proxy
 
 import (
 	"context"
-	"maps"
-	"net"
-	"net/http"
+	"fmt"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,34 +48,57 @@ func (s *Server) quiet(ctx context.Context, handed func() bool) error {
 	}
 }
 
+// Client is a connection without a request under way.
+type Client struct {
+	File  *os.File
+	Begun []byte // what was read of the next one
+}
+
 // Idle returns copies of the connections without a request, while paused.
-func (s *Server) Idle() []*os.File {
-	var files []*os.File
+func (s *Server) Idle() ([]Client, error) {
+	var clients []Client
+	var failed error
+	add := func(fd int, begun []byte) {
+		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			failed = fmt.Errorf("copy the connections of clients: %w", err)
+			return
+		}
+		clients = append(clients, Client{os.NewFile(uintptr(copied), "client"), begun})
+	}
 	s.loop.do(func() {
 		for fd, c := range s.loop.clients {
-			if c.site != nil {
-				continue
-			}
-			if copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
-				files = append(files, os.NewFile(uintptr(copied), "client"))
+			if c.site == nil {
+				add(fd, nil)
 			}
 		}
 	})
-	return files
+	s.handed.eachResting(func(h *handed) {
+		if begun := h.begunWith(); begun != nil {
+			_ = h.control(func(fd int) error { add(fd, begun); return nil }) // it may be closed
+		}
+	})
+	if failed != nil {
+		for _, c := range clients {
+			c.File.Close()
+		}
+		return nil, failed
+	}
+	return clients, nil
 }
 
 // Adopt takes connections that were Idle in another process. The files stay the
 // caller's.
-func (s *Server) Adopt(files []*os.File) {
-	for _, f := range files {
-		if fd, err := wire.Dup(f); err == nil {
-			s.loop.adopt(fd)
+func (s *Server) Adopt(clients []Client) {
+	for _, c := range clients {
+		if fd, err := wire.Dup(c.File); err == nil {
+			s.loop.adopt(fd, c.Begun)
 		}
 	}
 }
 
 // adopt takes a connection, unless it was reset before it was ours.
-func (l *Loop) adopt(fd int) {
+func (l *Loop) adopt(fd int, begun []byte) {
 	peer, err := unix.Getpeername(fd)
 	if err != nil {
 		unix.Close(fd)
@@ -87,7 +106,7 @@ func (l *Loop) adopt(fd int) {
 	}
 	local, _ := unix.Getsockname(fd) // "" serves as well
 	_ = unix.SetNonblock(fd, true)   // it is a socket
-	l.take(fd, addrPort(peer), addrPort(local))
+	l.take(fd, addrPort(peer), addrPort(local), begun)
 }
 
 // pause stops or resumes accepting and reading.
@@ -115,72 +134,4 @@ func (l *Loop) do(f func()) {
 	if l.post(func() { defer close(done); f() }) {
 		<-done
 	}
-}
-
-// census is the connections that the Loop's thread does not have: another goroutine
-// has a request of them, or waits for the next.
-type census struct {
-	mu sync.Mutex
-	// mu protects all below
-	busy   map[net.Conn]bool
-	idle   map[*handed]bool
-	paused bool
-}
-
-func newCensus() *census { return &census{busy: map[net.Conn]bool{}, idle: map[*handed]bool{}} }
-
-func (c *census) note(conn net.Conn, state http.ConnState) {
-	h, _ := conn.(*handed)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.busy, conn)
-	delete(c.idle, h)
-	switch {
-	case state == http.StateNew || state == http.StateActive:
-		c.busy[conn] = true
-	case state == http.StateIdle && h != nil:
-		c.idle[h] = true
-	}
-}
-
-// pause lets those that are idle come back to the Loop.
-func (c *census) pause(on bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.paused = on
-	for h := range c.idle {
-		if on {
-			_ = h.socket.SetReadDeadline(time.Unix(1, 0)) // a socket has deadlines
-		}
-	}
-}
-
-func (c *census) isPaused() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.paused
-}
-
-// close closes those that have a request.
-func (c *census) close() {
-	c.mu.Lock()
-	conns := slices.Collect(maps.Keys(c.busy))
-	c.mu.Unlock()
-	for _, conn := range conns {
-		conn.Close()
-	}
-}
-
-// quiet tells that none has a request.
-func (c *census) quiet() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.busy) == 0
-}
-
-// gone tells that there are none.
-func (c *census) gone() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.busy) == 0 && len(c.idle) == 0
 }

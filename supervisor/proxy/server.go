@@ -32,14 +32,14 @@ func (p *Proxy) NewServer() (*Server, error) {
 	s.loop = loop
 	s.http.ConnContext = withHanded
 	s.http.ConnState = func(conn net.Conn, state http.ConnState) {
-		if h, ok := conn.(*handed); ok {
-			h.idle = state == http.StateIdle
-			h.ahead = h.ahead && state != http.StateActive
-			if state == http.StateIdle && h.returns() {
-				return // it is under way until the loop has it
-			}
+		h, ok := conn.(*handed)
+		if ok && h.turn(state) {
+			return // it is under way until the loop has it
 		}
 		s.handed.note(conn, state)
+		if ok && state == http.StateActive {
+			_ = h.restoreDeadline() // a socket has deadlines
+		}
 	}
 	return s, nil
 }
@@ -80,6 +80,7 @@ func (s *Server) begin() {
 // requests are answered, or ctx has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.begin()
+	s.handed.pause(false)
 	s.http.SetKeepAlivesEnabled(false)
 	s.loop.end(false)
 	select {
@@ -100,6 +101,7 @@ func (s *Server) Close() error {
 	<-s.loop.ended
 	err := errors.Join(s.http.Close(), s.loop.handover.Close())
 	s.handed.close()
+	s.handed.pause(false)
 	return err
 }
 
