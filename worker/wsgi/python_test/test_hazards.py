@@ -237,6 +237,29 @@ class Children(Hazards):
         """)
         self.unsafe(r"child process \d+ \(a fork of this process\)", *2 * [r"pipe \(descriptor \d+\)"])
 
+    def test_descriptors_that_come_and_go(self):
+        self.app("""
+            import os, threading
+            from multisite_wsgi import hazards
+
+            def opens_and_closes(end):
+                while not end.is_set():
+                    os.close(os.open("/dev/null", os.O_RDONLY))
+
+            def look():
+                end = threading.Event()
+                thread = threading.Thread(target=opens_and_closes, args=(end,))
+                thread.start()
+                try:
+                    for _ in range(1000):
+                        hazards.descriptors()
+                finally:
+                    end.set()
+                    thread.join()
+                return "ok"
+        """, answer="look()")
+        self.shares()
+
     def test_child_that_has_ended(self):
         self.app("""
             import os

@@ -23,8 +23,15 @@ def find(allowed):
 
 def descriptors():
     """Return the open descriptors of this process."""
-    with os.scandir("/proc/self/fd") as entries:
-        return {int(e.name) for e in entries if not os.readlink(e.path).startswith("/proc/")}
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink("/proc/self/fd/" + fd)
+        except OSError:
+            continue  # closed meanwhile: by a thread, or it is how the directory was read
+        if not target.startswith("/proc/"):
+            found.add(int(fd))
+    return found
 
 
 def traces():
