@@ -108,7 +108,11 @@ func (b *Body) nextContent() error {
 		case typeGetValuesResult:
 			// Some workers, as net/http/fcgi, end the answer to a probe with an
 			// empty record, like a stream. It may come late.
-			if rec.content > 0 {
+			switch {
+			case b.conn.greeted:
+				b.padding = 0
+				err = b.conn.values(rec)
+			case rec.content > 0:
 				err = malformed("an answer to FCGI_GET_VALUES within a request")
 			}
 		default:
@@ -145,7 +149,7 @@ func (b *Body) end(rec record) error {
 	}
 	_, _ = b.conn.br.Discard(len(content)) // they were just peeked
 	b.padding = 0
-	if b.conn.br.Buffered() > 0 {
+	if b.conn.br.Buffered() > 0 && len(b.conn.skip) == 0 { // of what was passed over nobody waits to hear
 		return malformed("%d bytes after END_REQUEST", b.conn.br.Buffered())
 	}
 	b.ended = true

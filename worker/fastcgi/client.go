@@ -35,8 +35,9 @@ type Client struct {
 	readers sync.Pool // of *bufio.Reader, for those that wait
 
 	mu sync.Mutex
-	// mu protects idle, closed
+	// mu protects idle, busy, closed
 	idle   []*conn // last used last
+	busy   *conn   // has requests that nobody waits for; nil: none has
 	closed bool
 }
 
@@ -112,19 +113,48 @@ func (c *Client) Close() {
 }
 
 func (c *Client) get(ctx context.Context) (*conn, error) {
-	c.mu.Lock()
-	if n := len(c.idle); n > 0 {
+	for {
+		c.mu.Lock()
+		n := len(c.idle)
+		if n == 0 {
+			c.mu.Unlock()
+			return c.dial(ctx)
+		}
 		cn := c.idle[n-1]
 		c.idle = c.idle[:n-1]
 		c.mu.Unlock()
-		return cn, nil
+		if len(cn.skip) == 0 {
+			return cn, nil
+		}
+		cn.close() // who waits does not know of what was taken back
 	}
-	c.mu.Unlock()
-	return c.dial(ctx)
+}
+
+// waited takes note that nobody sends on a connection without waiting any more.
+func (c *Client) waited(cn *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy == cn {
+		c.busy = nil
+	}
+}
+
+// rested keeps a connection that nobody has waited on and that has no request any more.
+func (c *Client) rested(cn *conn) {
+	c.waited(cn)
+	c.keep(cn)
 }
 
 func (c *Client) put(cn *conn) {
+	if cn.once || len(cn.skip) > 0 {
+		cn.close()
+		return
+	}
 	cn.rest()
+	c.keep(cn)
+}
+
+func (c *Client) keep(cn *conn) {
 	c.mu.Lock()
 	if !c.closed {
 		c.idle = append(c.idle, cn)
@@ -141,7 +171,11 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{client: c, bare: bare}, nil
+	cn := &conn{client: c, bare: bare}
+	if c.opts.Packed {
+		cn.greet()
+	}
+	return cn, nil
 }
 
 // reopen is called after a request was given up: it waits until the worker

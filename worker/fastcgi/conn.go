@@ -35,6 +35,15 @@ type conn struct {
 	out    []byte
 	id     byte       // of the last request
 	sent   chan error // of the goroutine that sends a large body; nil: all is sent
+
+	once    bool   // it serves one answer
+	tokens  tokens // 0: none
+	greeted bool   // the answer to greet is yet to come
+	ahead   bool   // the worker takes requests ahead
+	line    int    // requests on their way, of those that nobody waits for
+	skip    []byte // ids of those that were taken back, which the worker is yet to pass over
+	got     []byte // read, and not taken yet
+	full    bool   // the last read may have left something
 }
 
 // newConn returns a connection that is nc for ever.
@@ -81,18 +90,24 @@ func (c *conn) close() {
 	if c.bare != nil {
 		c.bare.Close()
 	}
+	if c.tokens > 0 {
+		c.tokens.close()
+		c.tokens, c.ahead = 0, false
+	}
 	if c.sent != nil {
 		<-c.sent
 		c.sent = nil
 	}
 }
 
-// probe asks for FCGI_MAX_REQS; any well-formed answer will do.
+// probe asks for FCGI_MAX_REQS, if nothing was asked yet; any well-formed answer will do.
 func (c *conn) probe() error {
-	content := appendPair(nil, "FCGI_MAX_REQS", "")
-	b := append(appendHeader(nil, typeGetValues, managementID, len(content)), content...)
-	if _, err := c.nc.Write(b); err != nil {
-		return err
+	if !c.greeted {
+		content := appendPair(nil, "FCGI_MAX_REQS", "")
+		b := append(appendHeader(nil, typeGetValues, managementID, len(content)), content...)
+		if _, err := c.nc.Write(b); err != nil {
+			return err
+		}
 	}
 	for {
 		rec, err := next(c.br, managementID)
@@ -102,13 +117,25 @@ func (c *conn) probe() error {
 		if rec.typ != typeGetValuesResult {
 			return malformed("record type %d in answer to FCGI_GET_VALUES", rec.typ)
 		}
-		if _, err := c.br.Discard(rec.content + rec.padding); err != nil {
+		if err := c.values(rec); err != nil {
 			return err
 		}
 		if c.br.Buffered() == 0 {
 			return nil
 		}
 	}
+}
+
+// values reads the answer to FCGI_GET_VALUES.
+func (c *conn) values(rec record) error {
+	content := make([]byte, rec.content+rec.padding)
+	if _, err := io.ReadFull(c.br, content); err != nil {
+		return err
+	}
+	if c.greeted {
+		c.welcomed(content[:rec.content])
+	}
+	return nil
 }
 
 func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, error) {
@@ -141,7 +168,7 @@ func (c *conn) receive(r *http.Request, deadline time.Time) (*http.Response, err
 // the rest, so that a worker that answers before it has read everything, and
 // the front door that waits for it, can not block each other.
 func (c *conn) send(r *http.Request) error {
-	b := c.appendRequest(headOf(r))
+	b := c.appendRequest(headOf(r), 0)
 	rest := r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 	if rest && r.ContentLength > 0 && int64(len(b))+r.ContentLength+2*headerSize <= firstWrite {
 		var err error
@@ -171,9 +198,9 @@ func (c *conn) send(r *http.Request) error {
 }
 
 // appendRequest begins the next request, in the write buffer.
-func (c *conn) appendRequest(h *wire.Head) []byte {
+func (c *conn) appendRequest(h *wire.Head, flags byte) []byte {
 	c.id = c.id%255 + 1
-	return c.appendParamRecords(appendBegin(c.out[:0], c.id), h)
+	return c.appendParamRecords(appendBegin(c.out[:0], c.id, flags), h)
 }
 
 // appendParamRecords appends the PARAMS stream: nearly always one record.

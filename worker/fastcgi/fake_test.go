@@ -137,6 +137,16 @@ func (p *peer) answerProbe() bool {
 	return true
 }
 
+// welcome answers what our own worker is greeted with: value is "1" where it takes
+// requests ahead.
+func (p *peer) welcome(value string) {
+	typ, _, content, err := p.record()
+	if err != nil || typ != typeGetValues || content != string(appendPair(nil, aheadName, "")) {
+		p.t.Errorf("got record type %d %q (%v), want a greeting", typ, content, err)
+	}
+	p.send(rec(typeGetValuesResult, 0, string(appendPair(nil, aheadName, value)), 0))
+}
+
 // waitGone waits until the client has closed the connection.
 func (p *peer) waitGone() {
 	if _, err := p.br.ReadByte(); err == nil {

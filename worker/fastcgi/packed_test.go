@@ -55,6 +55,7 @@ func TestPacked_RefusesNUL(t *testing.T) {
 		t.Errorf("got %q, %v", b, ok)
 	}
 	c := startWorker(t, Options{Packed: true}, func(p *peer) {
+		p.welcome("")
 		got, _ := p.request()
 		p.send(answer(got.id, "\n"+got.params["PATH_INFO"]))
 	})

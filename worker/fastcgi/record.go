@@ -93,8 +93,8 @@ func appendStream(b []byte, typ, id byte, content []byte) []byte {
 	return b
 }
 
-func appendBegin(b []byte, id byte) []byte {
-	return append(appendHeader(b, typeBeginRequest, id, 8), 0, roleResp, keepConn, 0, 0, 0, 0, 0)
+func appendBegin(b []byte, id, flags byte) []byte {
+	return append(appendHeader(b, typeBeginRequest, id, 8), 0, roleResp, keepConn|flags, 0, 0, 0, 0, 0)
 }
 
 // appendPair appends a name-value pair, section 3.4.

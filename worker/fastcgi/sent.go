@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,39 +17,60 @@ import (
 // by Await. It is used by one goroutine at a time.
 type Sent struct {
 	client *Client
-	conn   *conn  // nil: there was none to send it on
-	err    error  // why it did not go out
-	head   bool   // a HEAD request
-	got    []byte // of the answer, while it is not whole
+	conn   *conn // nil: there was none to send it on
+	err    error // why it did not go out
+	head   bool  // a HEAD request
+	id     byte
+	behind bool // the worker had another request when it was sent
+	more   bool // see More
 }
 
-// Send sends a request on an idle connection, which w watches from then on. It
-// does not wait. What hinders it is for Await to say, or to mend.
+// Send sends a request on an idle connection, or behind others on the one that is
+// not; w watches it from then on. It does not wait. What hinders it is for Await to
+// say, or to mend.
 func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 	s := &Sent{client: c, head: h.Method == http.MethodHead}
 	c.mu.Lock()
 	if n := len(c.idle); n > 0 {
 		s.conn = c.idle[n-1]
 		c.idle = c.idle[:n-1]
+		c.busy = s.conn
+	} else {
+		s.conn, s.behind = c.busy, c.busy != nil
 	}
 	c.mu.Unlock()
-	if s.conn != nil {
-		s.err = s.conn.sendNow(h, w)
+	switch {
+	case s.conn == nil:
+		return s
+	case s.behind:
+		s.err = s.conn.sendAhead(h, w)
+	default:
+		s.err = s.conn.sendNow(h, w, 0)
+	}
+	switch {
+	case s.err == nil:
+		s.id = s.conn.id
+		s.conn.line++
+	case s.behind:
+		s.conn = nil // it is another's
 	}
 	return s
 }
 
-// FD is what the watcher tells of; -1: nothing was sent.
+// FD is what the watcher tells of; -1: nothing was sent; wire.NotAhead: nor will be.
 func (s *Sent) FD() int {
-	if s.conn == nil || s.err != nil {
+	switch {
+	case s.err != nil && s.behind:
+		return wire.NotAhead
+	case s.conn == nil, s.err != nil:
 		return -1
 	}
 	return s.conn.bare.FD()
 }
 
 // sendNow writes the request into the socket's buffer, where it fits.
-func (c *conn) sendNow(h *wire.Head, w wire.Watcher) error {
-	c.out = appendHeader(c.appendRequest(h), typeStdin, c.id, 0)
+func (c *conn) sendNow(h *wire.Head, w wire.Watcher, flags byte) error {
+	c.out = appendHeader(c.appendRequest(h, flags), typeStdin, c.id, 0)
 	sent, err := c.bare.Send(c.out, w)
 	if !sent {
 		return fmt.Errorf("%w: %w", ErrNotSent, err)
@@ -57,31 +79,62 @@ func (c *conn) sendNow(h *wire.Head, w wire.Watcher) error {
 }
 
 // Receive reads what has arrived, into buf. It returns nil while the answer is not
-// whole but about to be, and wire.ErrNotWhole for one that Await must take: one that
-// comes in pieces, is too large, or is not as it should be.
+// whole but about to be, wire.ErrAside for a whole one that Await must look at, and
+// wire.ErrNotWhole for one that it must wait for: one that comes in pieces, is too
+// large, or is not as it should be. One with others behind it must be alone first
+// (TakeBack). Where it can not be, because the worker has begun the next, all of it is
+// here, and one more Receive gets it.
 func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
-	have := copy(buf, s.got)
-	n, again, _ := s.conn.bare.Read(buf[have:])
+	c := s.conn
+	data := append(buf[:0], c.got...)
+	grow := len(data) == cap(data)
+	if len(data) > 0 {
+		if end, content, _ := c.parse(&data, s.id); end > 0 {
+			return s.take(data, end, content)
+		}
+	}
+	for {
+		if grow {
+			data = slices.Grow(data, len(data))
+		}
+		n, again, _ := c.bare.Read(data[len(data):cap(data)])
+		c.full = n == cap(data)-len(data)
+		data = data[:len(data)+n]
+		end, content, err := c.parse(&data, s.id)
+		switch {
+		case end > 0:
+			return s.take(data, end, content)
+		case n == 0 && !again: // Await meets the same
+			err = wire.ErrNotWhole
+		case c.full && grow:
+			continue
+		case c.full:
+			err = wire.ErrNotWhole
+		}
+		c.got = append(c.got[:0], data...)
+		return nil, err
+	}
+}
+
+// take returns the answer whose records data begins with, and keeps the rest.
+func (s *Sent) take(data []byte, end int, content []byte) (*wire.Answer, error) {
+	c := s.conn
+	a, err := parseAnswer(content)
+	simple := err == nil && a.Plain(s.head)
 	switch {
-	case again:
-		return nil, nil
-	case n == 0: // Await meets the same
+	case c.line == 1 && (!simple || len(data) > end && len(c.skip) == 0): // or more than there should be
+		c.got = append(c.got[:0], data...)
 		return nil, wire.ErrNotWhole
+	case !simple:
+		s.aside(data[:end])
+		a, err = nil, wire.ErrAside
 	}
-	have += n
-	a, err := parseWhole(buf[:have], s.conn.id)
-	if a != nil && !a.Plain(s.head) {
-		a, err = nil, wire.ErrNotWhole
+	c.got = append(c.got[:0], data[end:]...)
+	s.more = len(c.got) > 0 || c.full
+	if c.line--; c.line == 0 {
+		c.client.rested(c)
 	}
-	if a != nil {
-		s.conn.client.put(s.conn)
-		return a, nil
-	}
-	s.got = bytes.Clone(buf[:have])
-	if have == len(buf) {
-		err = wire.ErrNotWhole
-	}
-	return nil, err
+	return a, err
 }
 
 // Await waits for the answer as RoundTrip does. r is the request that was sent.
@@ -89,10 +142,12 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	if s.conn == nil {
 		return s.client.RoundTrip(r)
 	}
+	s.Alone()
 	deadline, _ := r.Context().Deadline()
 	err := s.err
 	if err == nil {
-		err = s.conn.wait(s.got)
+		err = s.conn.wait(s.conn.got)
+		s.conn.id, s.conn.got, s.conn.line = s.id, nil, 0 // others may have been sent and taken back
 	}
 	var resp *http.Response
 	if err == nil {
@@ -106,37 +161,51 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// Alone lets no other request be sent behind this one.
+func (s *Sent) Alone() {
+	if s.conn != nil {
+		s.client.waited(s.conn)
+	}
+}
+
 // Close gives up the request, and returns nil when the worker has left it.
 func (s *Sent) Close(deadline time.Time) error {
 	if s.conn == nil {
 		return nil
 	}
+	s.Alone()
 	s.conn.close()
-	if errors.Is(s.err, ErrNotSent) {
+	switch {
+	case errors.Is(s.err, ErrNotSent):
 		return s.err
+	case s.conn.once: // the answer was here
+		return nil
 	}
 	return s.client.reopen(deadline)
 }
 
-// parseWhole reads the records of an answer. nil without an error: data ends
-// within a record, so the rest is on its way.
-func parseWhole(data []byte, id byte) (*wire.Answer, error) {
-	var content []byte
-	for rest := data; len(rest) > 0; {
+// parse finds the records of a whole answer, which data begins with once what was
+// passed over is dropped. end is where they end, 0 while data ends within one.
+func (c *conn) parse(data *[]byte, id byte) (end int, content []byte, err error) {
+	var ok bool
+	if *data, ok = c.passOver(*data); !ok {
+		return 0, nil, nil
+	}
+	for rest := *data; len(rest) > 0; {
 		if len(rest) < headerSize {
-			return nil, nil
+			return 0, nil, nil
 		}
 		rec, err := parseRecord(rest, id)
 		total := headerSize + rec.content + rec.padding
 		switch {
 		case err != nil:
-			return nil, wire.ErrNotWhole
+			return 0, nil, wire.ErrNotWhole
 		case len(rest) < total:
-			return nil, nil
-		case rec.typ == typeEndRequest && rec.content == endSize && rest[headerSize+4] == 0 && len(rest) == total:
-			return parseAnswer(content)
+			return 0, nil, nil
+		case rec.typ == typeEndRequest && rec.content == endSize && rest[headerSize+4] == 0:
+			return len(*data) - len(rest) + total, content, nil
 		case rec.typ != typeStdout:
-			return nil, wire.ErrNotWhole
+			return 0, nil, wire.ErrNotWhole
 		case content == nil:
 			content = rest[headerSize : headerSize+rec.content : headerSize+rec.content]
 		default: // a copy: what stands between the contents may still be needed
@@ -144,7 +213,10 @@ func parseWhole(data []byte, id byte) (*wire.Answer, error) {
 		}
 		rest = rest[total:]
 	}
-	return nil, wire.ErrNotWhole
+	if len(*data) == 0 {
+		return 0, nil, nil
+	}
+	return 0, nil, wire.ErrNotWhole
 }
 
 // parseAnswer parses a CGI answer. Anything unusual is left to Await.

@@ -123,6 +123,15 @@ func (s *sent) FD() int {
 	return s.conn.FD()
 }
 
+// Alone does nothing: each request has a connection of its own.
+func (s *sent) Alone() {}
+
+// More is false.
+func (s *sent) More() bool { return false }
+
+// TakeBack is false.
+func (s *sent) TakeBack() bool { return false }
+
 // Receive reads what has arrived.
 func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
 	have := copy(buf, s.got)

@@ -16,6 +16,14 @@ import (
 // large, or is not as it should be.
 var ErrNotWhole = errors.New("the answer does not come as a whole")
 
+// ErrAside says that an answer is whole, but not one that can be taken without a look
+// at it: Await does not wait for it.
+var ErrAside = errors.New("the answer is no simple one")
+
+// NotAhead stands for the descriptor of a request that was not sent since the worker has
+// another one, and takes none behind that.
+const NotAhead = -2
+
 // Watcher tells its owner when there is something to read on a descriptor.
 type Watcher interface {
 	Watch(fd int) error
@@ -119,10 +127,13 @@ func (c *Conn) Close() {
 // without waiting for it: by Receive, as often as a Watcher tells of FD, or at last
 // by Await. It is used by one goroutine at a time.
 type Sent interface {
-	FD() int // -1: it was not sent; Await says why, or sends it
+	FD() int // -1: it was not sent; Await says why, or sends it. NotAhead: nor will Await
 	// Receive reads what has arrived, into buf. It returns nil while the answer is
-	// not whole but about to be, and ErrNotWhole for one that Await must take.
+	// not whole but about to be, and ErrNotWhole or ErrAside for one that Await must take.
 	Receive(buf []byte) (*Answer, error)
+	Alone()         // lets no other request be sent behind this one
+	More() bool     // tells, after Receive, whether the answer to the next request may be here
+	TakeBack() bool // undoes Send, where the worker had another request and has not begun this one
 	// Await waits for the answer as http.RoundTripper does. r is what was sent.
 	Await(r *http.Request) (*http.Response, error)
 	// Close gives it up, and returns nil when the worker has left it.

@@ -1,10 +1,15 @@
 """One connection of the front door: a sequence of FastCGI requests, one at a time.
 
 The front door may send the next request while one runs: it waits here in the
-buffer, or in the socket's, and is then served without waiting for anything.
+buffer, or in the socket's, and is then served without waiting for anything. Where
+that one takes too long the front door takes the next one back, with its token: an
+eventfd that came with the connection holds one for each request sent ahead
+(fastcgi/tokens.go).
 """
 
+import array
 import io
+import os
 import socket
 import struct
 
@@ -12,6 +17,8 @@ from . import fastcgi
 from .fastcgi import HEADER, MAX_CONTENT, ProtocolError
 
 _RECEIVE = 65536
+_DESCRIPTOR = array.array("i").itemsize
+_AHEAD = "MULTISITE_AHEAD"  # of FCGI_GET_VALUES: whether this worker takes requests ahead
 _A_WHILE = struct.pack("@ll", 0, 50_000)  # struct timeval: how long a receive waits; then poll(), which a stop ends
 _BATCH = 16 * MAX_CONTENT  # a larger chunk is sent in parts, which bounds the memory for its records
 
@@ -32,6 +39,8 @@ class Connection:
         self._stop = stop
         self._idle = stop.waiter(sock)
         self._limits = limits
+        self._tokens = None  # descriptor
+        self._read = self._read_first
         self._data = b""
         self._pos = 0
         sock.settimeout(None)  # the application may have called socket.setdefaulttimeout
@@ -47,6 +56,8 @@ class Connection:
             whole = fastcgi.bodiless_request(self._data, self._pos)
             if whole is not None:
                 request_id, flags, start, end, self._pos = whole
+                if flags & fastcgi.AHEAD and self._passes_over(request_id):
+                    continue
                 return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, self._data[start:end], True)
             kind, request_id, content = self.record()
             if request_id == 0:
@@ -56,6 +67,21 @@ class Connection:
                 if exchange is not None:
                     return exchange
         return None
+
+    def close(self):
+        self._sock.close()
+        if self._tokens is not None:
+            os.close(self._tokens)
+            self._tokens = None
+
+    def _passes_over(self, request_id):
+        """Take the token of a request that was sent ahead; true when the front door has taken it back."""
+        try:
+            os.read(self._tokens, 8)
+        except BlockingIOError:
+            self.send(fastcgi.end_request(request_id, fastcgi.OVERLOADED))
+            return True
+        return False
 
     def record(self):
         """Return (type, request id, content) of the next record."""
@@ -115,7 +141,7 @@ class Connection:
         if self._stop.requested:
             return None
         try:
-            return self._sock.recv(_RECEIVE)
+            return self._read(_RECEIVE)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -137,11 +163,20 @@ class Connection:
     def _recv(self):
         while True:
             try:
-                return self._sock.recv(_RECEIVE)
+                return self._read(_RECEIVE)
             except BlockingIOError:
                 continue  # it took longer than _A_WHILE
             except OSError as error:
                 raise ClientGone("the front door is gone: %s" % error) from None
+
+    def _read_first(self, size):
+        """Receive as recv() does, and the tokens with the first bytes."""
+        data, ancillary, _, _ = self._sock.recvmsg(size, socket.CMSG_SPACE(_DESCRIPTOR), socket.MSG_CMSG_CLOEXEC)
+        for level, kind, content in ancillary:
+            if (level, kind, len(content)) == (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR):
+                self._tokens = array.array("i", content)[0]
+        self._read = self._sock.recv
+        return data
 
     def _begin(self, request_id, content):
         """Read the parameters; None when the request ended before they did."""
@@ -165,6 +200,8 @@ class Connection:
                 return None
             else:
                 raise ProtocolError("record of type %d among the parameters" % kind)
+        if flags & fastcgi.AHEAD and self._passes_over(request_id):
+            return None
         block = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, block)
 
@@ -174,6 +211,8 @@ class Connection:
             asked = {}
             fastcgi.decode_params(content, asked)
             known = {name.encode("latin-1"): self._limits[name] for name in asked if name in self._limits}
+            if _AHEAD in asked and self._tokens is not None:
+                known[_AHEAD.encode()] = b"1"
             self.send(fastcgi.record(fastcgi.GET_VALUES_RESULT, 0, fastcgi.encode_params(known)))
         else:
             self.send(fastcgi.record(fastcgi.UNKNOWN_TYPE, 0, bytes((kind,)) + bytes(7)))

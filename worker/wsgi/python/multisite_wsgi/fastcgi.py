@@ -16,9 +16,11 @@ UNKNOWN_TYPE = 11
 
 RESPONDER = 1
 KEEP_CONN = 1
+AHEAD = 0x80  # our own front door's: take a token before you begin this request, or pass over it
 
 REQUEST_COMPLETE = 0
 CANT_MPX_CONN = 1
+OVERLOADED = 2  # it was passed over
 UNKNOWN_ROLE = 3
 
 HEADER = struct.Struct(">BBHHBx")  # version, type, request id, content length, padding length

@@ -57,8 +57,8 @@ class Server:
         """Let a process that the application forked have nothing of the worker."""
         self._in_child = True
         self._listener.close()
-        for sock in self._connections:
-            sock.close()
+        for connection in self._connections:
+            connection.close()
 
     def _accept(self):
         try:
@@ -73,16 +73,17 @@ class Server:
                 sock, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 continue
-            self._connections.add(sock)
+            connection = Connection(sock, self._stop, self._limits)
+            self._connections.add(connection)
             try:
-                self._serve(Connection(sock, self._stop, self._limits))
+                self._serve(connection)
             except ClientGone:
                 pass
             except fastcgi.ProtocolError as error:
                 log_line("closing a connection of the front door: malformed FastCGI: %s" % error)
             finally:
-                sock.close()
-                self._connections.discard(sock)
+                connection.close()
+                self._connections.discard(connection)
 
     def _serve(self, connection):
         while True:

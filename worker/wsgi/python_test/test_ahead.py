@@ -1,0 +1,87 @@
+"""Requests that are sent ahead, and taken back."""
+
+import os
+import socket
+import struct
+
+from front import (END, GET_VALUES, GET_VALUES_RESULT, PARAMS, body, environ, head, packed, pairs, record)
+from process import WorkerCase
+
+COUNT = """
+    import itertools
+    import os
+
+    begun = itertools.count(1)
+
+    def application(environ, start_response):
+        if "wait" in environ["QUERY_STRING"]:
+            print("waiting", flush=True)
+            open(environ["QUERY_STRING"].partition("=")[2]).close()
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/descriptors":
+            return [b"%d" % len(os.listdir("/proc/self/fd"))]
+        return [b"%d %s" % (next(begun), environ["PATH_INFO"].encode())]
+"""
+AHEAD = 0x80
+
+
+def request(path, request_id, form, ahead=True):
+    """A request as the front door sends it, or in pairs of parameters."""
+    params = environ(path=path)
+    begin = record(1, struct.pack(">HB5x", 1, 1 | (AHEAD if ahead else 0)), request_id)
+    return begin + record(PARAMS, form(params), request_id) + record(PARAMS, b"", request_id) + body(b"", request_id)
+
+
+class Ahead(WorkerCase):
+    def greet(self, front):
+        """Give the worker the tokens of a connection; return our end of what plays them."""
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.addCleanup(os.close, writer)
+        socket.send_fds(front.sock, [record(GET_VALUES, pairs({"MULTISITE_AHEAD": ""}), 0)], [reader])
+        os.close(reader)
+        self.assertEqual(front.record(), (GET_VALUES_RESULT, 0, pairs({"MULTISITE_AHEAD": "1"})))
+        return writer
+
+    def test_answered_in_order_as_long_as_there_are_tokens(self):
+        worker = self.serve(COUNT)
+        for form in packed, pairs:
+            with worker.front() as front:
+                tokens = self.greet(front)
+                os.write(tokens, b"12345678")
+                front.send(request("/a", 1, form, ahead=False) + request("/b", 2, form) + request("/c", 3, form)
+                           + request("/d", 4, form, ahead=False))
+                self.assertTrue(front.response(1).body.endswith(b" /a"))
+                self.assertTrue(front.response(2).body.endswith(b" /b"))
+                self.assertEqual(front.record(), (END, 3, struct.pack(">LB3x", 0, 2)))
+                self.assertTrue(front.response(4).body.endswith(b" /d"))
+        with worker.front() as front:
+            self.assertEqual(front.request(path="/last").body, b"7 /last")  # what was passed over has not run
+
+    def test_taken_back_while_the_worker_is_at_another(self):
+        gate = os.path.join(self.dir, "gate")
+        os.mkfifo(gate)
+        worker = self.serve(COUNT)
+        with worker.front() as front:
+            tokens = self.greet(front)
+            front.send(head(environ(path="/a", query="wait=" + gate)) + body(b""))
+            worker.out.wait("waiting\n")
+            front.send(request("/b", 2, packed) + request("/c", 3, packed))
+            os.write(tokens, b"12345678")
+            open(gate, "w").close()
+            self.assertEqual(front.response(1).body, b"1 /a")
+            self.assertEqual(front.response(2).body, b"2 /b")
+            self.assertEqual(front.record(), (END, 3, struct.pack(">LB3x", 0, 2)))
+
+    def test_nobody_is_told_of_what_was_not_given(self):
+        with self.serve(COUNT).front() as front:
+            front.send(record(GET_VALUES, pairs({"MULTISITE_AHEAD": ""}), 0))
+            self.assertEqual(front.record(), (GET_VALUES_RESULT, 0, b""))
+
+    def test_a_connection_takes_its_tokens_with_it(self):
+        worker = self.serve(COUNT)
+        open_files = set()
+        for _ in range(5):
+            with worker.front() as front:
+                self.greet(front)
+                open_files.add(front.request(path="/descriptors").body)
+        self.assertEqual(len(open_files), 1)
