@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -39,13 +40,13 @@ type Claim struct {
 	what     string        // "GET /path", for logs
 	again    bool          // it had its turn: it goes before all who wait
 	since    time.Time     // when it began to wait
-	told     func()        // see Ask; may be nil
 	assigned chan struct{} // closed when a waiting claim got a worker or an error; nil: never waited
 	waiting  *list.Element // its place in the queue
 
 	// the pool's mutex protects all below
+	told      func() // see Ask; nil: somebody waits
 	member    *member
-	index     int // in member.claims
+	behind    bool // the worker has another request before it
 	err       error
 	abandoned bool // its request overran its time
 }
@@ -85,8 +86,12 @@ func (p *Pool) Again(ctx context.Context, what string) (*Claim, error) {
 func (p *Pool) place(c *Claim) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.placeLocked(c)
+}
+
+func (p *Pool) placeLocked(c *Claim) error {
 	if m := p.freeLocked(); m != nil && (c.again || p.queue.len() == 0) {
-		m.takeLocked(c)
+		p.giveLocked(c, m, time.Now())
 		return nil
 	}
 	err := p.enqueueLocked(c)
@@ -107,17 +112,22 @@ func (c *Claim) Settled() bool {
 	}
 }
 
-// enqueueLocked puts a claim into the queue, or says why it may not wait.
+// enqueueLocked puts a claim into the queue or ahead, or says why it may not wait.
 func (p *Pool) enqueueLocked(c *Claim) error {
 	switch {
 	case p.stopped, p.set.Max == 0: // scaled to 0: nothing will wake it
 		return ErrStopped
 	case p.hopelessLocked():
 		return &FailedError{Cause: p.trouble.broken}
-	case p.queue.len() >= p.set.Backlog && !c.again:
+	case p.queue.len()+p.behind >= p.set.Backlog && !c.again:
 		return ErrBacklog
 	}
-	c.assigned, c.since = make(chan struct{}), time.Now()
+	now := time.Now()
+	if m := p.aheadLocked(c, now); m != nil && p.queue.len() == 0 {
+		p.giveLocked(c, m, now)
+		return nil
+	}
+	c.assigned, c.since = make(chan struct{}), now
 	p.queue.push(c)
 	p.growLocked()
 	return nil
@@ -201,12 +211,13 @@ func (c *Claim) Broken() {
 
 func (c *Claim) releaseLocked(broke bool) {
 	m := c.member
-	m.dropLocked(c)
+	c.pool.dropLocked(c)
 	if broke {
 		m.brokeLocked(c)
 	}
 	m.requests++
 	m.used = time.Now()
+	c.pool.endedLocked(m, m.used)
 	c.pool.totals.served++
 	if m.state == Ready {
 		if m.requests == m.mostRequests(&c.pool.set) {
@@ -295,13 +306,19 @@ func (p *Pool) freeLocked() *member {
 
 // dispatchLocked gives waiting requests to free workers.
 func (p *Pool) dispatchLocked() {
-	for p.queue.len() > 0 {
+	if p.queue.len() == 0 {
+		return
+	}
+	for now := time.Now(); p.queue.len() > 0; {
 		m := p.freeLocked()
+		if m == nil {
+			m = p.aheadLocked(p.queue.first(), now)
+		}
 		if m == nil {
 			return
 		}
 		c := p.queue.pop()
-		m.takeLocked(c)
+		p.giveLocked(c, m, now)
 		c.settleLocked()
 	}
 }
@@ -323,17 +340,24 @@ func (p *Pool) refuseWaitingLocked(err error) {
 	}
 }
 
-func (m *member) takeLocked(c *Claim) {
-	c.member, c.index = m, len(m.claims)
+// giveLocked gives a request to a worker, perhaps behind others.
+func (p *Pool) giveLocked(c *Claim, m *member, now time.Time) {
+	c.member = m
+	switch {
+	case len(m.claims) == 0:
+		m.began = now
+	case m.threads == 1:
+		c.behind = true
+		p.behind++
+	}
 	m.claims = append(m.claims, c)
 }
 
-func (m *member) dropLocked(c *Claim) {
-	last := len(m.claims) - 1
-	m.claims[c.index] = m.claims[last]
-	m.claims[c.index].index = c.index
-	m.claims[last] = nil
-	m.claims = m.claims[:last]
+// dropLocked takes a request from its worker.
+func (p *Pool) dropLocked(c *Claim) {
+	p.beginLocked(c)
+	i := slices.Index(c.member.claims, c)
+	c.member.claims = slices.Delete(c.member.claims, i, i+1)
 }
 
 // queue is the requests that wait, first come first served.
@@ -349,8 +373,10 @@ func (q *queue) push(c *Claim) {
 	c.waiting = q.list.PushBack(c)
 }
 
+func (q *queue) first() *Claim { return q.list.Front().Value.(*Claim) }
+
 func (q *queue) pop() *Claim {
-	c := q.list.Front().Value.(*Claim)
+	c := q.first()
 	q.remove(c)
 	return c
 }

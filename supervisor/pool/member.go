@@ -58,11 +58,12 @@ type member struct {
 	worker   Worker // nil while starting
 	ended    bool   // its end is recorded
 	ready    time.Time
-	over     Reason    // a limit that it was seen to exceed; "": none
-	spent    Reason    // why a successor is started; "": it stays
-	used     time.Time // end of its last request
-	idle     time.Time // since when it has nothing to do, if it had no request yet
-	claims   []*Claim
+	over     Reason          // a limit that it was seen to exceed; "": none
+	spent    Reason          // why a successor is started; "": it stays
+	used     time.Time       // end of its last request
+	idle     time.Time       // since when it has nothing to do, if it had no request yet
+	began    time.Time       // when it began the request that it has, where it has but one thread
+	claims   []*Claim        // in the order in which they came
 	requests int64           // finished
 	broken   []brokenRequest // the last requests that it did not answer as it should
 }
@@ -76,9 +77,14 @@ type brokenRequest struct {
 // live tells whether it counts as one of the workers that should be.
 func (m *member) live() bool { return m.state == Starting || m.state == Ready }
 
-// free tells whether it can take one more request.
+// free tells whether it can begin one more request.
 func (m *member) free(s *Settings) bool {
-	if m.state != Ready || len(m.claims) >= cmp.Or(m.threads, s.Threads) {
+	return len(m.claims) < cmp.Or(m.threads, s.Threads) && m.open()
+}
+
+// open tells whether it takes requests.
+func (m *member) open() bool {
+	if m.state != Ready {
 		return false
 	}
 	select {

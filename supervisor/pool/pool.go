@@ -87,6 +87,8 @@ type Pool struct {
 	current *release // what new workers are launched from
 	next    *release // under trial by Roll; nil otherwise
 	trouble trouble
+	behind  int           // requests that wait behind others in workers' sockets
+	mean    time.Duration // that the last requests took, roughly, in workers with one thread; 0: none did
 	changed chan struct{} // closed and replaced on every change
 	totals  totals
 }

@@ -87,7 +87,7 @@ func (p *Pool) Status() Status {
 		Min:        p.set.Min,
 		Max:        p.set.Max,
 		Threads:    cmp.Or(p.current.threads, p.set.Threads),
-		Queued:     p.queue.len(),
+		Queued:     p.queue.len() + p.behind,
 		Served:     p.totals.served,
 		Refused:    p.totals.refused,
 		Restarts:   p.totals.restarts,
@@ -98,7 +98,7 @@ func (p *Pool) Status() Status {
 		if m.state == Ready && m.release == p.current {
 			s.Ready++
 		}
-		s.Active += len(m.claims)
+		s.Active += m.runningLocked()
 		s.Workers = append(s.Workers, m.statusLocked())
 	}
 	s.State = p.stateLocked(s)
@@ -134,7 +134,7 @@ func (m *member) statusLocked() WorkerStatus {
 	}
 	return WorkerStatus{
 		ID: m.id, Generation: m.release.generation, State: state, Worker: m.worker,
-		Started: m.started, Requests: m.requests, Active: len(m.claims),
+		Started: m.started, Requests: m.requests, Active: m.runningLocked(),
 	}
 }
 
@@ -149,7 +149,9 @@ func (m *member) eventLocked(kind EventKind, now time.Time) Event {
 		}
 	}
 	for _, c := range m.claims {
-		e.Running = append(e.Running, c.what)
+		if !c.behind {
+			e.Running = append(e.Running, c.what)
+		}
 	}
 	return e
 }

@@ -1,0 +1,93 @@
+package pool
+
+import "time"
+
+const (
+	fast      = time.Millisecond     // what a site's requests take on average, if one may wait behind another
+	aheadTime = 2 * time.Millisecond // what those that a worker has before it may take, together
+	aheadMost = 16                   // how many those may be
+)
+
+// aheadLocked returns a worker that has a request already, and behind it takes one
+// more into its socket. So a busy worker goes on with the next request at once: it
+// is not waited for, does not sleep and is not woken, which costs as much as a small
+// request does. A request waits there only where it would have to wait anyway, and
+// only behind fast ones: who has asked takes it back (Return) when they are not.
+func (p *Pool) aheadLocked(c *Claim, now time.Time) *member {
+	if c.told == nil || c.again || p.mean == 0 || p.mean > fast {
+		return nil
+	}
+	most := min(aheadMost, int(aheadTime/p.mean))
+	var best *member
+	for _, m := range p.members {
+		if m.threads != 1 || len(m.claims) == 0 || len(m.claims) > most || now.Sub(m.began) > aheadTime || !m.open() {
+			continue
+		}
+		if best == nil || len(m.claims) < len(best.claims) {
+			best = m
+		}
+	}
+	return best
+}
+
+// endedLocked notes how long a worker with one thread was at a request that has ended
+// now. The next one begins.
+func (p *Pool) endedLocked(m *member, now time.Time) {
+	if m.threads != 1 {
+		return
+	}
+	took := now.Sub(m.began)
+	if p.mean == 0 {
+		p.mean = took
+	}
+	p.mean += (took - p.mean) / 16
+	m.began = now
+	if len(m.claims) > 0 {
+		p.beginLocked(m.claims[0])
+	}
+}
+
+// beginLocked notes that a request is behind no other one any more.
+func (p *Pool) beginLocked(c *Claim) {
+	if c.behind {
+		c.behind = false
+		p.behind--
+	}
+}
+
+// Attend is for who will Wait after all: nobody is told any more, and a place behind
+// another request is given back (see Return).
+func (c *Claim) Attend() error {
+	c.pool.mu.Lock()
+	c.told = nil
+	behind := c.behind
+	c.pool.mu.Unlock()
+	if behind {
+		return c.Return()
+	}
+	return nil
+}
+
+// Return gives the worker back, which was not asked or has not begun, and asks once
+// more, before all who wait: see Ask. After an error the claim has ended.
+func (c *Claim) Return() error {
+	p := c.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dropLocked(c)
+	if c.member.state != Ready {
+		c.member.emptyLocked()
+	}
+	c.member, c.assigned, c.again = nil, nil, true
+	err := p.placeLocked(c)
+	p.dispatchLocked()
+	return err
+}
+
+// runningLocked is how many requests the worker is at: not those behind others.
+func (m *member) runningLocked() int {
+	if m.threads == 1 {
+		return min(len(m.claims), 1)
+	}
+	return len(m.claims)
+}

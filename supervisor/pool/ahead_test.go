@@ -1,0 +1,202 @@
+package pool_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/pool"
+)
+
+// quick returns a pool of one worker with one thread, whose requests took so long.
+func quick(t *testing.T, workers int, took time.Duration) *site {
+	t.Helper()
+	s := fixed(workers)
+	s.Backlog = 8
+	p := settled(t, s, &crew{threads: 1})
+	for range 200 {
+		c := p.claim("GET /before")
+		time.Sleep(took)
+		c.Release()
+	}
+	return p
+}
+
+// wantBehind tells whether the claim has a worker, and another request before it.
+func (a *asked) wantBehind(t *testing.T, want bool) {
+	t.Helper()
+	if !a.Settled() || a.Behind() != want {
+		t.Fatalf("settled %v, behind %v; want a worker, behind another request: %v", a.Settled(), a.Behind(), want)
+	}
+}
+
+func TestPool_AheadOfAFastWorker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := quick(t, 1, 300*time.Microsecond)
+		first := p.ask("GET /1")
+		first.wantBehind(t, false)
+		second, third := p.ask("GET /2"), p.ask("GET /3")
+		second.wantBehind(t, true)
+		third.wantBehind(t, true)
+		if st := p.Status(); st.Active != 1 || st.Queued != 2 || st.Workers[0].Active != 1 {
+			t.Errorf("got %d active, %d queued", st.Active, st.Queued)
+		}
+		first.Release()
+		second.wantBehind(t, false)
+		third.wantBehind(t, true)
+		second.Release()
+		third.Release()
+		if st := p.Status(); st.Active != 0 || st.Queued != 0 || st.Served != 203 || third.times.Load() != 0 {
+			t.Errorf("got %d active, %d queued, %d served", st.Active, st.Queued, st.Served)
+		}
+	})
+}
+
+// TestPool_NotAhead of what would make it wait for long, and not for who waits anyway.
+func TestPool_NotAhead(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		took time.Duration
+		ask  func(p *site) *asked
+	}{
+		{"of slow requests", 2 * time.Millisecond, func(p *site) *asked { return p.ask("GET /2") }},
+		{"of one that takes long", 100 * time.Microsecond, func(p *site) *asked {
+			time.Sleep(3 * time.Millisecond)
+			return p.ask("GET /2")
+		}},
+		{"of two milliseconds' work", 600 * time.Microsecond, func(p *site) *asked {
+			for range 3 {
+				p.ask("GET /2").wantBehind(p.t.(*testing.T), true)
+			}
+			return p.ask("GET /3")
+		}},
+		{"without word", 100 * time.Microsecond, func(p *site) *asked {
+			c, err := p.Ask("POST /", nil)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return &asked{Claim: c}
+		}},
+		{"before who waits", 100 * time.Microsecond, func(p *site) *asked {
+			if _, err := p.Ask("POST /", nil); err != nil {
+				p.t.Fatal(err)
+			}
+			return p.ask("GET /2")
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := quick(t, 1, test.took)
+				held := p.ask("GET /1")
+				if a := test.ask(p); a.Settled() {
+					t.Error("got a worker that has a request")
+				}
+				held.Release()
+				p.Stop()
+			})
+		})
+	}
+}
+
+// TestPool_AheadOnlyWhereNoneIsFree: a worker that has nothing to do comes first.
+func TestPool_AheadOnlyWhereNoneIsFree(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := quick(t, 2, 100*time.Microsecond)
+		first, second := p.ask("GET /1"), p.ask("GET /2")
+		second.wantBehind(t, false)
+		third, fourth := p.ask("GET /3"), p.ask("GET /4")
+		third.wantBehind(t, true)
+		fourth.wantBehind(t, true)
+		if first.ID() == second.ID() || third.ID() == fourth.ID() {
+			t.Errorf("got %s, %s, %s, %s; want each worker twice", first.ID(), second.ID(), third.ID(), fourth.ID())
+		}
+		for _, a := range []*asked{first, second, third, fourth} {
+			a.Release()
+		}
+	})
+}
+
+// TestPool_ReturnAsksAgain, before all who wait, and for a worker that is free.
+func TestPool_ReturnAsksAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := quick(t, 2, 100*time.Microsecond)
+		first, other := p.ask("GET /1"), p.ask("GET /other")
+		second := p.ask("GET /2")
+		second.wantBehind(t, true)
+		time.Sleep(3 * time.Millisecond)
+		waiting := p.ask("GET /waiting")
+		waiting.wantTold(t, 0)
+		if err := second.Return(); err != nil || second.Settled() || second.Behind() {
+			t.Fatalf("got %v, settled %v, behind %v; want a place in the queue", err, second.Settled(), second.Behind())
+		}
+		if st := p.Status(); st.Active != 2 || st.Queued != 2 {
+			t.Errorf("got %d active, %d queued, want 2 and 2", st.Active, st.Queued)
+		}
+		other.Release()
+		second.wantTold(t, 1)
+		waiting.wantTold(t, 1)
+		second.wantBehind(t, false)
+		waiting.wantBehind(t, true)
+		if second.ID() != other.ID() || waiting.ID() != other.ID() {
+			t.Errorf("got %s and %s, want %s, which became free", second.ID(), waiting.ID(), other.ID())
+		}
+		first.Release()
+		second.Release()
+		waiting.Release()
+	})
+}
+
+func TestPool_ReturnOfALeavingWorker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := quick(t, 1, 100*time.Microsecond)
+		first, second := p.ask("GET /1"), p.ask("GET /2")
+		second.wantBehind(t, true)
+		p.Stop()
+		if err := second.Return(); !errors.Is(err, pool.ErrStopped) {
+			t.Errorf("got %v, want %v", err, pool.ErrStopped)
+		}
+		first.Release() // the worker ends now, or the test does not
+	})
+}
+
+// TestPool_AheadCountsAsWaiting in listen_backlog.
+func TestPool_AheadCountsAsWaiting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := quick(t, 1, 50*time.Microsecond)
+		all := []*asked{p.ask("GET /")}
+		for range 8 {
+			all = append(all, p.ask("GET /"))
+		}
+		if _, err := p.Ask("GET /", func() {}); !errors.Is(err, pool.ErrBacklog) {
+			t.Errorf("got %v, want %v", err, pool.ErrBacklog)
+		}
+		for _, a := range all {
+			a.Release()
+		}
+	})
+}
+
+// TestPool_TheEndTellsWhatRan, not what waited behind it.
+func TestPool_TheEndTellsWhatRan(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{threads: 1}
+		p := settled(t, fixed(1), c)
+		before := p.claim("GET /before")
+		time.Sleep(100 * time.Microsecond)
+		before.Release()
+		first, second := p.ask("GET /1"), p.ask("GET /2")
+		second.wantBehind(t, true)
+		c.last().crash()
+		synctest.Wait()
+		if got := p.Status().LastExit.Running; len(got) != 1 || got[0] != "GET /1" {
+			t.Errorf("got %q, want GET /1", got)
+		}
+		if err := second.Return(); err != nil {
+			t.Error(err)
+		}
+		second.wantBehind(t, false) // its successor has started
+		first.Release()
+		second.Release()
+	})
+}
