@@ -125,6 +125,21 @@ func (d *direct) Send(h *wire.Head, w wire.Watcher) int {
 // Receive reads what has arrived of the answer.
 func (d *direct) Receive(buf []byte) (*wire.Answer, error) { return d.sent.Receive(buf) }
 
+// More tells whether the answer to the next request may be here.
+func (d *direct) More() bool { return d.sent.More() }
+
+// TakeBack undoes Send.
+func (d *direct) TakeBack() bool {
+	if !d.sent.TakeBack() {
+		return false
+	}
+	d.sent = nil
+	return true
+}
+
+// Alone lets no other request be sent behind this one.
+func (d *direct) Alone() { d.sent.Alone() }
+
 // RoundTrip waits for the answer to what was sent, or sends it.
 func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent := d.sent

@@ -18,6 +18,12 @@ type Asker interface {
 type Asked interface {
 	Settled() bool
 	Wait(ctx context.Context) (Direct, error) // does not wait once Settled
+	// Attend is to be called before another goroutine waits: told is not called any more,
+	// and the worker has no other request before. After an error that is all.
+	Attend() error
+	// Return gives the worker back, which has not begun the request, and asks again,
+	// before all who wait. After an error that is all.
+	Return() error
 }
 
 // Direct is a Claim for a request that is sent without waiting. After Send,
@@ -25,9 +31,12 @@ type Asked interface {
 type Direct interface {
 	Claim
 	// Send sends a request without a body. fd tells w when to Receive; -1: only
-	// RoundTrip can say what happened.
+	// RoundTrip can say what happened; wire.NotAhead: it is to be Returned.
 	Send(h *wire.Head, w wire.Watcher) (fd int)
 	// Receive reads what is there. Without answer or error there is more to come
-	// soon; an error leaves the rest to RoundTrip.
+	// soon; an error leaves the rest to RoundTrip. See wire.Sent, also for the others.
 	Receive(buf []byte) (*wire.Answer, error)
+	More() bool
+	TakeBack() bool
+	Alone()
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -29,8 +30,9 @@ type client struct {
 	request simple
 	site    *Site
 	asked   Asked
-	direct  Direct // once it was sent
-	asking  int    // descriptor in loop.asking; 0: none
+	direct  Direct  // once it was sent
+	asking  int     // descriptor in loop.asking; 0: none
+	next    *client // whose request was sent behind this one
 	sent    time.Time
 }
 
@@ -62,7 +64,7 @@ func (c *client) close() { unix.Close(c.leave()) }
 func (c *client) done() {
 	delete(c.loop.busy, c)
 	if c.asking != 0 {
-		delete(c.loop.asking, c.asking)
+		c.leaveLine()
 	}
 	c.request, c.site, c.asked, c.direct, c.asking = simple{}, nil, nil, nil, 0
 }
@@ -113,6 +115,7 @@ func (c *client) begin(data []byte) (mine bool) {
 		c.handOverErr(err)
 		return true
 	}
+	c.loop.takeTold() // who got a worker before is sent before
 	c.settled()
 	return true
 }
@@ -128,31 +131,36 @@ func (c *client) settled() {
 		return
 	}
 	c.direct, c.sent = direct, time.Now()
-	fd := direct.Send(&c.request.Head, c.loop)
-	if fd < 0 {
+	switch fd := direct.Send(&c.request.Head, c.loop); {
+	case fd >= 0:
+		c.loop.join(c, fd)
+	case fd == wire.NotAhead:
+		c.askAgain()
+	default:
 		c.handOver()
-		return
 	}
-	c.asking = fd
-	c.loop.asking[fd] = c
 }
 
-// answered is called when the worker has said something.
-func (c *client) answered() {
+// answered is called when the worker has said something. more: to the next in line, too.
+func (c *client) answered() (more bool) {
 	a, err := c.direct.Receive(c.loop.in)
+	if errors.Is(err, wire.ErrNotWhole) && !c.alone() {
+		a, err = c.direct.Receive(c.loop.in)
+	}
+	if a == nil && err == nil {
+		return false
+	}
+	more = c.direct.More()
+	c.leaveLine()
 	if err != nil {
 		c.handOver()
-		return
+		return more
 	}
-	if a == nil {
-		return
-	}
-	delete(c.loop.asking, c.asking) // the next request may go the same way
-	c.asking = 0
 	worker := c.direct.Worker()
 	c.direct.Release()
 	c.loop.takeTold() // the worker's next request goes out first
 	c.write(a, worker)
+	return more
 }
 
 // write sends the answer. What the client does not take at once is another's work.
@@ -228,8 +236,18 @@ func (l *Loop) writeSlowly(conn *socket, rest []byte) (left int) {
 	return len(rest)
 }
 
-// handOver lets net/http go on with the request.
+// handOver lets net/http go on with the request. One that waits in line, or whose answer
+// is here, stays.
 func (c *client) handOver() {
+	if c.isBehind() || !c.alone() {
+		return
+	}
+	if c.direct == nil {
+		if err := c.asked.Attend(); err != nil {
+			c.handOverErr(err)
+			return
+		}
+	}
 	c.giveAway([]byte(c.request.text), &pending{site: c.site, start: c.start, asked: c.asked, direct: c.direct, sent: c.sent})
 }
 

@@ -2,17 +2,14 @@ package proxy
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -24,11 +21,13 @@ import (
 type does func(w *crewWorker, uri string) *wire.Answer
 
 // crew is a Backend and an Asker, whose workers are goroutines behind socketpairs
-// and have one request at a time. A line is a request; a line of JSON an answer.
+// and do one request at a time. A line is a request, which begins with a plus if it was
+// sent ahead; a line of JSON an answer.
 type crew struct {
-	tb   testing.TB
-	does does
-	work sync.WaitGroup
+	tb    testing.TB
+	does  does
+	ahead int // requests that a busy worker takes behind the one that it has
+	work  sync.WaitGroup
 
 	mu sync.Mutex
 	// mu protects all below
@@ -42,9 +41,23 @@ type crew struct {
 
 // crewWorker is both ends of the connection to one worker.
 type crewWorker struct {
-	id   string
-	conn *wire.Conn // ours
-	far  *os.File   // the worker's
+	id     string
+	conn   *wire.Conn   // ours
+	far    *os.File     // the worker's
+	tokens atomic.Int32 // of requests sent ahead
+	back   atomic.Int32 // that were taken back, and are yet to be passed over
+	line   []*crewClaim // that it has; crew.mu protects it
+	got    []byte       // the loop's, or who waits
+}
+
+// takeToken tells whether there was one.
+func (w *crewWorker) takeToken() bool {
+	for n := w.tokens.Load(); n > 0; n = w.tokens.Load() {
+		if w.tokens.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+	return false
 }
 
 func newCrew(tb testing.TB, workers int, d does) *crew {
@@ -62,13 +75,18 @@ func (c *crew) hire() *crewWorker {
 		return nil
 	}
 	c.hired++
-	w := &crewWorker{fmt.Sprintf("site/%d", c.hired), wire.NewConn(fds[0]), os.NewFile(uintptr(fds[1]), "worker")}
+	w := &crewWorker{id: fmt.Sprintf("site/%d", c.hired), conn: wire.NewConn(fds[0]), far: os.NewFile(uintptr(fds[1]), "worker")}
 	c.work.Go(func() {
 		defer w.far.Close()
 		for r := bufio.NewReader(w.far); ; {
 			uri, err := r.ReadString('\n')
 			if err != nil {
 				return
+			}
+			uri, ahead := strings.CutPrefix(uri, "+")
+			if ahead && !w.takeToken() {
+				w.back.Add(-1)
+				continue
 			}
 			a := c.does(w, strings.TrimSuffix(uri, "\n"))
 			if a == nil {
@@ -86,7 +104,7 @@ func (c *crew) close() {
 	c.tb.Helper()
 	c.mu.Lock()
 	for _, claim := range c.claims {
-		if !slices.Contains([]string{"release", "broken", "abandon release"}, claim.ends) {
+		if !slices.Contains([]string{"release", "broken", "abandon release", "return"}, claim.ends) {
 			c.tb.Errorf("claim of %s for %s ended as %q", claim.w.id, claim.what, claim.ends)
 		}
 	}
@@ -112,6 +130,24 @@ func (c *crew) counts() (asked, claimed int, ends string) {
 	return len(c.claims) - c.claimed, c.claimed, strings.Join(all, ", ")
 }
 
+// grow adds a worker.
+func (c *crew) grow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.free = append(c.free, c.hire())
+	c.dispatchLocked()
+}
+
+func (c *crew) dispatchLocked() {
+	for len(c.free) > 0 && len(c.queue) > 0 {
+		p := c.queue[0]
+		c.queue = c.queue[1:]
+		p.takeLocked(c.free[0])
+		c.free = c.free[1:]
+		p.tellLocked()
+	}
+}
+
 func (c *crew) queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,28 +162,60 @@ func (c *crew) stop(err error) {
 	for _, p := range c.queue {
 		p.err = err
 		close(p.settled)
-		p.told()
+		p.tellLocked()
 	}
 	c.queue = nil
 }
 
 func (c *crew) Ask(what string, told func()) (Asked, error) {
+	p, err := c.ask(what, told)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (c *crew) ask(what string, told func()) (*crewPlace, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refuse != nil {
 		return nil, c.refuse
 	}
 	p := &crewPlace{crew: c, what: what, told: told, settled: make(chan struct{})}
-	if len(c.free) == 0 {
-		c.queue = append(c.queue, p)
-		return p, nil
-	}
-	p.takeLocked()
+	p.placeLocked()
 	return p, nil
 }
 
+func (p *crewPlace) placeLocked() {
+	c := p.crew
+	switch w := c.busyLocked(p); {
+	case len(c.free) > 0:
+		w, c.free = c.free[0], c.free[1:]
+		p.takeLocked(w)
+	case w != nil:
+		p.takeLocked(w)
+	case p.again:
+		c.queue = slices.Insert(c.queue, 0, p)
+	default:
+		c.queue = append(c.queue, p)
+	}
+}
+
+// busyLocked returns a worker that takes one more request behind others.
+func (c *crew) busyLocked(p *crewPlace) *crewWorker {
+	if p.again || p.told == nil || len(c.queue) > 0 {
+		return nil
+	}
+	for _, claim := range c.claims {
+		if w := claim.w; w != nil && len(w.line) > 0 && len(w.line) <= c.ahead && !w.line[0].waited {
+			return w
+		}
+	}
+	return nil
+}
+
 func (c *crew) Claim(ctx context.Context, what string) (Claim, error) {
-	a, err := c.Ask(what, func() {})
+	a, err := c.ask(what, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -163,17 +231,52 @@ func (c *crew) Again(ctx context.Context, what string) (Claim, error) { return c
 type crewPlace struct {
 	crew    *crew
 	what    string
-	told    func()
+	told    func() // nil: somebody waits
 	settled chan struct{}
 	claim   *crewClaim
+	again   bool
 	err     error
 }
 
-func (p *crewPlace) takeLocked() {
-	c := p.crew
-	p.claim = &crewClaim{crew: c, what: p.what, w: c.free[0]}
-	c.free, c.claims = c.free[1:], append(c.claims, p.claim)
+func (p *crewPlace) takeLocked(w *crewWorker) {
+	p.claim = &crewClaim{crew: p.crew, what: p.what, w: w, waited: p.told == nil}
+	p.crew.claims = append(p.crew.claims, p.claim)
+	w.line = append(w.line, p.claim)
 	close(p.settled)
+}
+
+func (p *crewPlace) tellLocked() {
+	if p.told != nil {
+		p.told()
+	}
+}
+
+func (p *crewPlace) Attend() error {
+	p.crew.mu.Lock()
+	p.told = nil
+	behind := false
+	if p.claim != nil {
+		p.claim.waited = true
+		behind = p.claim.w.line[0] != p.claim
+	}
+	p.crew.mu.Unlock()
+	if behind {
+		return p.Return()
+	}
+	return nil
+}
+
+func (p *crewPlace) Return() error {
+	p.crew.mu.Lock()
+	defer p.crew.mu.Unlock()
+	p.claim.leaveLocked()
+	p.claim.ends = "return"
+	p.claim, p.again, p.settled = nil, true, make(chan struct{})
+	if p.crew.refuse != nil {
+		return p.crew.refuse
+	}
+	p.placeLocked()
+	return nil
 }
 
 func (p *crewPlace) Settled() bool {
@@ -200,110 +303,4 @@ func (p *crewPlace) Wait(ctx context.Context) (Direct, error) {
 		return nil, p.err
 	}
 	return p.claim, nil
-}
-
-// crewClaim is a Direct that notes how it ends.
-type crewClaim struct {
-	crew *crew
-	what string
-	w    *crewWorker
-	sent bool
-	got  []byte
-	ends string // crew.mu protects it
-}
-
-func (c *crewClaim) Worker() string { return c.w.id }
-
-func (c *crewClaim) end(how string, next func() *crewWorker) {
-	c.crew.mu.Lock()
-	defer c.crew.mu.Unlock()
-	c.ends = strings.TrimPrefix(c.ends+" "+how, " ")
-	if next == nil {
-		return
-	}
-	c.crew.free = append(c.crew.free, next())
-	if len(c.crew.queue) > 0 {
-		p := c.crew.queue[0]
-		c.crew.queue = c.crew.queue[1:]
-		p.takeLocked()
-		p.told()
-	}
-}
-
-func (c *crewClaim) Abandon() { c.end("abandon", nil) }
-func (c *crewClaim) Release() { c.end("release", func() *crewWorker { return c.w }) }
-func (c *crewClaim) Broken() {
-	c.w.conn.Close()
-	c.end("broken", c.crew.hire)
-}
-
-func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
-	if _, err := c.w.conn.Send([]byte(h.URI+"\n"), w); err != nil {
-		return -1
-	}
-	c.sent = true
-	return c.w.conn.FD()
-}
-
-func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
-	have := copy(buf, c.got)
-	n, again, _ := c.w.conn.Read(buf[have:])
-	if again {
-		return nil, nil
-	}
-	c.got = bytes.Clone(buf[:have+n])
-	if n == 0 || have+n == len(buf) {
-		return nil, wire.ErrNotWhole
-	}
-	if !bytes.HasSuffix(c.got, []byte("\n")) {
-		return nil, nil
-	}
-	a, err := parseLine(c.got)
-	if err == nil && !a.Plain(strings.HasPrefix(c.what, "HEAD")) {
-		return nil, wire.ErrNotWhole
-	}
-	return a, err
-}
-
-func parseLine(line []byte) (*wire.Answer, error) {
-	var a wire.Answer
-	return &a, json.Unmarshal(line, &a)
-}
-
-// RoundTrip waits for the answer, to what was sent or what it sends.
-func (c *crewClaim) RoundTrip(r *http.Request) (*http.Response, error) {
-	f, err := c.w.conn.Wait()
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if !c.sent {
-		if _, err := f.WriteString(r.RequestURI + "\n"); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
-		}
-		c.sent = true
-	}
-	deadline, _ := r.Context().Deadline()
-	_ = f.SetReadDeadline(deadline)
-	line, err := bufio.NewReader(io.MultiReader(bytes.NewReader(c.got), f)).ReadBytes('\n')
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, context.DeadlineExceeded
-	case err != nil:
-		return nil, io.ErrUnexpectedEOF
-	}
-	a, err := parseLine(line)
-	if err != nil {
-		return nil, err
-	}
-	resp := &http.Response{StatusCode: a.Status, Header: http.Header{}, Body: inMemory{strings.NewReader(string(a.Body))}, ContentLength: -1}
-	for _, f := range a.Fields {
-		resp.Header.Add(f[0], f[1])
-	}
-	return resp, nil
-}
-
-// echo answers with the URI.
-func echo(_ *crewWorker, uri string) *wire.Answer {
-	return &wire.Answer{Status: 200, Fields: [][2]string{{"Content-Type", "text/plain"}}, Body: []byte(uri)}
 }

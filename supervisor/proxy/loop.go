@@ -38,13 +38,15 @@ type Loop struct {
 	date      dateLine
 	accepting map[int]bool     // listening descriptors; false: out of descriptors, paused
 	clients   map[int]*client  // by descriptor
-	asking    map[int]*client  // by the descriptor of the worker that is asked
+	asking    map[int]*client  // by the descriptor of the worker that is asked: the first in line
 	busy      map[*client]bool // that have a request
 	parting   map[int]*client  // by descriptor: who had a last answer
 	paused    bool             // reads no request
 	most      int              // descriptors from here on are not for new clients
 	warned    time.Time        // when a lack of them was told
+	inLine    int              // clients behind others, see ahead.go
 	looked    time.Time        // when run last looked for what takes too long
+	brokenUp  time.Time        // when run last looked for lines that do not move
 	swept     time.Time        // when run last looked for idle connections
 
 	mu sync.Mutex
@@ -150,7 +152,9 @@ func (l *Loop) run() {
 		for _, e := range events[:l.wait(events)] {
 			l.event(int(e.Fd), e.Events)
 		}
-		l.lookAround(time.Now())
+		now := time.Now()
+		l.breakUp(now)
+		l.lookAround(now)
 	}
 	unix.Close(l.epoll)
 	unix.Close(l.bell)
@@ -187,6 +191,8 @@ func (l *Loop) wait(events []unix.EpollEvent) int {
 // leisure is how long nothing needs a look, in milliseconds.
 func (l *Loop) leisure() int {
 	switch {
+	case l.inLine > 0:
+		return int(stall / 2 / time.Millisecond)
 	case len(l.busy)+len(l.parting) > 0:
 		return int(lookAround / time.Millisecond)
 	case len(l.clients) > 0 || !l.listens():
@@ -196,8 +202,9 @@ func (l *Loop) leisure() int {
 }
 
 func (l *Loop) event(fd int, events uint32) {
-	if c := l.asking[fd]; c != nil {
-		c.answered()
+	if l.asking[fd] != nil {
+		for c := l.asking[fd]; c != nil && c.answered(); c = l.asking[fd] {
+		}
 		return
 	}
 	if c := l.clients[fd]; c != nil {

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/multisite/multisite/worker/wire"
+)
+
+// crewClaim is a Direct that notes how it ends.
+type crewClaim struct {
+	crew *crew
+	what string
+	w    *crewWorker
+	sent bool
+	more bool
+
+	ends   string // crew.mu protects it
+	waited bool   // crew.mu protects it: nothing goes behind it
+}
+
+func (c *crewClaim) leaveLocked() {
+	c.w.line = slices.DeleteFunc(c.w.line, func(o *crewClaim) bool { return o == c })
+}
+
+func (c *crewClaim) Worker() string { return c.w.id }
+
+func (c *crewClaim) end(how string, next func() *crewWorker) {
+	c.crew.mu.Lock()
+	defer c.crew.mu.Unlock()
+	c.ends = strings.TrimPrefix(c.ends+" "+how, " ")
+	if next == nil {
+		return
+	}
+	c.leaveLocked()
+	if w := next(); len(w.line) == 0 {
+		c.crew.free = append(c.crew.free, w)
+	}
+	c.crew.dispatchLocked()
+}
+
+func (c *crewClaim) Abandon() { c.end("abandon", nil) }
+func (c *crewClaim) Release() { c.end("release", func() *crewWorker { return c.w }) }
+func (c *crewClaim) Broken() {
+	c.w.conn.Close()
+	c.end("broken", c.crew.hire)
+}
+
+func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
+	c.crew.mu.Lock()
+	first := c.w.line[0]
+	waited := first.waited
+	c.crew.mu.Unlock()
+	request := h.URI + "\n"
+	if first != c {
+		if waited || c.w.back.Load() > 0 {
+			return wire.NotAhead
+		}
+		c.w.tokens.Add(1)
+		request = "+" + request
+	}
+	if _, err := c.w.conn.Send([]byte(request), w); err != nil {
+		if first != c && c.w.takeToken() {
+			return wire.NotAhead
+		}
+		return -1
+	}
+	c.sent = true
+	return c.w.conn.FD()
+}
+
+func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
+	have := copy(buf, c.w.got)
+	if !bytes.Contains(c.w.got, []byte("\n")) {
+		n, again, _ := c.w.conn.Read(buf[have:])
+		if again {
+			return nil, nil
+		}
+		have += n
+		c.w.got = bytes.Clone(buf[:have])
+		if n == 0 || have == len(buf) {
+			return nil, wire.ErrNotWhole
+		}
+	}
+	line, rest, whole := bytes.Cut(buf[:have], []byte("\n"))
+	if !whole {
+		return nil, nil
+	}
+	a, err := parseLine(line)
+	if err == nil && !a.Plain(strings.HasPrefix(c.what, "HEAD")) {
+		return nil, wire.ErrNotWhole
+	}
+	c.w.got, c.more = bytes.Clone(rest), len(rest) > 0
+	return a, err
+}
+
+func (c *crewClaim) More() bool { return c.more }
+
+func (c *crewClaim) TakeBack() bool {
+	c.w.back.Add(1)
+	ok := c.w.takeToken()
+	if !ok {
+		c.w.back.Add(-1)
+	}
+	return ok
+}
+
+func (c *crewClaim) Alone() {
+	c.crew.mu.Lock()
+	defer c.crew.mu.Unlock()
+	c.waited = true
+}
+
+func parseLine(line []byte) (*wire.Answer, error) {
+	var a wire.Answer
+	return &a, json.Unmarshal(line, &a)
+}
+
+// RoundTrip waits for the answer, to what was sent or what it sends.
+func (c *crewClaim) RoundTrip(r *http.Request) (*http.Response, error) {
+	f, err := c.w.conn.Wait()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if !c.sent {
+		if _, err := f.WriteString(r.RequestURI + "\n"); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+		}
+		c.sent = true
+	}
+	deadline, _ := r.Context().Deadline()
+	_ = f.SetReadDeadline(deadline)
+	reader := bufio.NewReader(io.MultiReader(bytes.NewReader(c.w.got), f))
+	line, err := reader.ReadBytes('\n')
+	c.w.got = nil
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, context.DeadlineExceeded
+	case err != nil:
+		return nil, io.ErrUnexpectedEOF
+	}
+	a, err := parseLine(line)
+	if err != nil {
+		return nil, err
+	}
+	resp := &http.Response{StatusCode: a.Status, Header: http.Header{}, Body: inMemory{strings.NewReader(string(a.Body))}, ContentLength: -1}
+	for _, f := range a.Fields {
+		resp.Header.Add(f[0], f[1])
+	}
+	return resp, nil
+}
+
+// echo answers with the URI.
+func echo(_ *crewWorker, uri string) *wire.Answer {
+	return &wire.Answer{Status: 200, Fields: [][2]string{{"Content-Type", "text/plain"}}, Body: []byte(uri)}
+}
