@@ -55,6 +55,14 @@ func (p *Pool) beginLocked(c *Claim) {
 	}
 }
 
+// Behind tells whether the claim waits for its turn at a worker that has another
+// request.
+func (c *Claim) Behind() bool {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	return c.behind
+}
+
 // Attend is for who will Wait after all: nobody is told any more, and a place behind
 // another request is given back (see Return).
 func (c *Claim) Attend() error {

@@ -61,10 +61,12 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
 	waited := first.waited
 	c.crew.mu.Unlock()
 	request := h.URI + "\n"
-	if first != c {
-		if waited || c.w.back.Load() > 0 {
-			return wire.NotAhead
-		}
+	switch {
+	case first != c && waited: // as with a client whose only connection is another's
+		return -1
+	case first != c && c.w.back.Load() > 0:
+		return wire.NotAhead
+	case first != c:
 		c.w.tokens.Add(1)
 		request = "+" + request
 	}
