@@ -77,7 +77,9 @@
 // the worker takes one before it begins such a request. A line that has not moved for 5
 // ms, or whose first request is handed to net/http, breaks up: what the front door still
 // finds tokens for was not begun, is passed over by the worker, and asks the pool again,
-// before all who wait. Those in line count in listen_backlog. Only the loop's requests
+// before all who wait. When every processor has work (processors.go), a line is also
+// better than one more worker that would take turns with the others. Those in line
+// count in listen_backlog. Only the loop's requests
 // go ahead, which may be repeated; Go workers take what they get at once anyway.
 //
 // # Generations

@@ -66,6 +66,7 @@ func (s *Supervisor) bareSite(cfg *config.Site) *site {
 
 func (t *site) newPool(inherited *pool.Handover) *pool.Pool {
 	return pool.New(pool.Options{
+		Crowded:   t.super.processors.crowded,
 		Site:      t.name,
 		Settings:  settingsOf(t.cfg),
 		Launcher:  t.current,

@@ -53,13 +53,15 @@ type Supervisor struct {
 	proxy    *proxy.Proxy
 	door     *proxy.Server
 	launches places // in which workers start
-	lock     *lock
-	mark     string // in the environment of every process of the sites; "": none
-	journal  *journal.Journal
-	stop     chan struct{} // closed by goDown
-	stopOnce sync.Once
-	begun    chan struct{} // closed when Run has all that was left to it
-	ended    chan struct{} // closed when the last worker has ended
+
+	processors processors
+	lock       *lock
+	mark       string // in the environment of every process of the sites; "": none
+	journal    *journal.Journal
+	stop       chan struct{} // closed by goDown
+	stopOnce   sync.Once
+	begun      chan struct{} // closed when Run has all that was left to it
+	ended      chan struct{} // closed when the last worker has ended
 
 	listeners []net.Listener
 	page      *gate  // of the dashboard; nil: none

@@ -30,6 +30,31 @@ func (p *Pool) aheadLocked(c *Claim, now time.Time) *member {
 	return best
 }
 
+// packedLocked returns the worker that takes c, where free could. When every processor
+// has work, and more of the site's fast workers are at it than there are processors, one
+// more would answer nothing sooner: they would take turns, each a few milliseconds long,
+// while requests wait behind it, and each would write to memory of its own.
+func (p *Pool) packedLocked(c *Claim, free *member, now time.Time) *member {
+	if p.crowded == nil || p.behind >= p.set.Backlog {
+		return free
+	}
+	m := p.aheadLocked(c, now)
+	if m == nil || !p.crowded(p.busyLocked(), now) {
+		return free
+	}
+	return m
+}
+
+// busyLocked is how many workers have a request.
+func (p *Pool) busyLocked() (n int) {
+	for _, m := range p.members {
+		if len(m.claims) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // endedLocked notes how long a worker with one thread was at a request that has ended
 // now. The next one begins.
 func (p *Pool) endedLocked(m *member, now time.Time) {

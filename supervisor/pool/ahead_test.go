@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,5 +199,43 @@ func TestPool_TheEndTellsWhatRan(t *testing.T) {
 		second.wantBehind(t, false) // its successor has started
 		first.Release()
 		second.Release()
+	})
+}
+
+// TestPool_PacksWhereProcessorsAreCrowded: no further worker is woken to take turns.
+func TestPool_PacksWhereProcessorsAreCrowded(t *testing.T) {
+	for _, crowded := range []bool{true, false} {
+		t.Run(fmt.Sprint(crowded), func(t *testing.T) {
+			packs(t, crowded)
+		})
+	}
+}
+
+func packs(t *testing.T, crowded bool) {
+	bubble(t, func(t *testing.T) {
+		workers := 0
+		p := run(t, pool.Options{Settings: fixed(3), Launcher: &crew{threads: 1}, Crowded: func(n int, _ time.Time) bool {
+			workers = n
+			return crowded && n > 1
+		}})
+		if err := p.Settled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := p.claim("GET /before")
+		time.Sleep(100 * time.Microsecond)
+		before.Release()
+		first, second := p.ask("GET /1"), p.ask("GET /2")
+		second.wantBehind(t, false)
+		third := p.ask("GET /3")
+		third.wantBehind(t, crowded)
+		if workers != 2 {
+			t.Errorf("asked for %d workers, want the 2 that have a request", workers)
+		}
+		if crowded {
+			p.claim("POST /").Release() // it can not wait there, and needs the third worker
+		}
+		for _, a := range []*asked{first, second, third} {
+			a.Release()
+		}
 	})
 }

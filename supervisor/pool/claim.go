@@ -91,7 +91,8 @@ func (p *Pool) place(c *Claim) error {
 
 func (p *Pool) placeLocked(c *Claim) error {
 	if m := p.freeLocked(); m != nil && (c.again || p.queue.len() == 0) {
-		p.giveLocked(c, m, time.Now())
+		now := time.Now()
+		p.giveLocked(c, p.packedLocked(c, m, now), now)
 		return nil
 	}
 	err := p.enqueueLocked(c)
@@ -313,6 +314,8 @@ func (p *Pool) dispatchLocked() {
 		m := p.freeLocked()
 		if m == nil {
 			m = p.aheadLocked(p.queue.first(), now)
+		} else {
+			m = p.packedLocked(p.queue.first(), m, now)
 		}
 		if m == nil {
 			return

@@ -64,6 +64,10 @@ type Options struct {
 	Launcher Launcher
 	Observe  func(Event) // told of every start and end; may be nil
 
+	// Crowded tells whether every processor has work, and there are fewer of them than
+	// so many workers; nil: never.
+	Crowded func(workers int, now time.Time) bool
+
 	Inherited *Handover // that the image before this one has left; may be nil
 }
 
@@ -74,6 +78,8 @@ type Pool struct {
 	wake    chan struct{} // tells Run to look again
 	rolling chan struct{} // holds one value while a Roll runs: one at a time
 	keepers sync.WaitGroup
+
+	crowded func(workers int, now time.Time) bool
 
 	mu sync.Mutex
 	// mu protects all below
@@ -114,6 +120,9 @@ func New(o Options) *Pool {
 	p := &Pool{
 		site:    o.Site,
 		observe: o.Observe,
+
+		crowded: o.Crowded,
+
 		wake:    make(chan struct{}, 1),
 		rolling: make(chan struct{}, 1),
 		set:     o.Settings,
