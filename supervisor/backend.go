@@ -118,7 +118,11 @@ func (d *direct) Wait(ctx context.Context) (proxy.Direct, error) {
 
 // Send sends the request on a connection that w watches.
 func (d *direct) Send(h *wire.Head, w wire.Watcher) int {
-	d.sent, d.at = d.worker.Send(h, w), time.Now()
+	send := d.worker.Send
+	if d.Behind() {
+		send = d.worker.SendBehind
+	}
+	d.sent, d.at = send(h, w), time.Now()
 	return d.sent.FD()
 }
 

@@ -30,6 +30,8 @@ func (w *engaged) Kill()                                   { w.end.Do(func() { c
 func (w *engaged) Stop(time.Duration)                      { w.Kill() }
 func (w *engaged) Send(*wire.Head, wire.Watcher) wire.Sent { return &pendingSent{left: w.left} }
 
+func (w *engaged) SendBehind(*wire.Head, wire.Watcher) wire.Sent { panic("one at a time") }
+
 func (w *engaged) Launch(context.Context, string) (pool.Worker, error) { return w, nil }
 func (w *engaged) Threads() int                                        { return 1 }
 

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -10,17 +11,12 @@ import (
 func TestProcessors_CrowdedWhenAllWork(t *testing.T) {
 	var p processors
 	count := runtime.GOMAXPROCS(0)
-	stop := make(chan struct{})
-	defer close(stop)
+	var stop atomic.Bool
+	defer stop.Store(true)
 	for range count {
 		go func() {
 			runtime.LockOSThread()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !stop.Load() {
 			}
 		}()
 	}

@@ -18,7 +18,6 @@ type Asker interface {
 type Asked interface {
 	Settled() bool
 	Wait(ctx context.Context) (Direct, error) // does not wait once Settled
-	Behind() bool                             // tells whether the worker it got has another request before
 	// Attend is to be called before another goroutine waits: told is not called any more,
 	// and the worker has no other request before. After an error that is all.
 	Attend() error

@@ -134,7 +134,7 @@ func (c *client) settled() {
 	switch fd := direct.Send(&c.request.Head, c.loop); {
 	case fd >= 0:
 		c.loop.join(c, fd)
-	case fd == wire.NotAhead, c.asked.Behind():
+	case fd == wire.NotAhead:
 		c.askAgain()
 	default:
 		c.handOver()

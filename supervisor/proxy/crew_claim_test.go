@@ -62,9 +62,7 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
 	c.crew.mu.Unlock()
 	request := h.URI + "\n"
 	switch {
-	case first != c && waited: // as with a client whose only connection is another's
-		return -1
-	case first != c && c.w.back.Load() > 0:
+	case first != c && (waited || c.w.back.Load() > 0):
 		return wire.NotAhead
 	case first != c:
 		c.w.tokens.Add(1)

@@ -245,12 +245,6 @@ func (p *crewPlace) takeLocked(w *crewWorker) {
 	close(p.settled)
 }
 
-func (p *crewPlace) Behind() bool {
-	p.crew.mu.Lock()
-	defer p.crew.mu.Unlock()
-	return p.claim.w.line[0] != p.claim
-}
-
 func (p *crewPlace) tellLocked() {
 	if p.told != nil {
 		p.told()

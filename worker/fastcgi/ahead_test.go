@@ -44,7 +44,11 @@ func newBusyWorker(t *testing.T, requests int) *busyWorker {
 }
 
 func (w *busyWorker) send(n int) *Sent {
-	s := w.client.Send(headOf(newRequest(w.t, "GET", "/"+strconv.Itoa(n), "")), w.watch)
+	send := w.client.SendBehind
+	if idle(w.client) > 0 {
+		send = w.client.Send
+	}
+	s := send(headOf(newRequest(w.t, "GET", "/"+strconv.Itoa(n), "")), w.watch)
 	w.sent = append(w.sent, s)
 	return s
 }
@@ -255,6 +259,20 @@ func TestAhead_NotWithoutTokens(t *testing.T) {
 	w.client.busy.ahead = false
 	if s := w.send(2); s.FD() != wire.NotAhead {
 		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	}
+	w.says(answer(1, "\none"))
+	w.wantAnswer(1, "one")
+}
+
+// TestAhead_NotBeforeWhoHasTheTurn: the idle connection is for the request that comes first.
+func TestAhead_NotBeforeWhoHasTheTurn(t *testing.T) {
+	t.Parallel()
+	w := newBusyWorker(t, 0)
+	if s := w.client.SendBehind(headOf(newRequest(t, "GET", "/2", "")), w.watch); s.FD() != wire.NotAhead {
+		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	}
+	if s := w.send(1); s.FD() < 0 {
+		t.Fatal("its connection was taken")
 	}
 	w.says(answer(1, "\none"))
 	w.wantAnswer(1, "one")

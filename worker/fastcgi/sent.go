@@ -25,9 +25,8 @@ type Sent struct {
 	more   bool // see More
 }
 
-// Send sends a request on an idle connection, or behind others on the one that is
-// not; w watches it from then on. It does not wait. What hinders it is for Await to
-// say, or to mend.
+// Send sends a request on an idle connection, which w watches from then on. It does not
+// wait. What hinders it is for Await to say, or to mend.
 func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 	s := &Sent{client: c, head: h.Method == http.MethodHead}
 	c.mu.Lock()
@@ -35,26 +34,39 @@ func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 		s.conn = c.idle[n-1]
 		c.idle = c.idle[:n-1]
 		c.busy = s.conn
-	} else {
-		s.conn, s.behind = c.busy, c.busy != nil
 	}
 	c.mu.Unlock()
-	switch {
-	case s.conn == nil:
-		return s
-	case s.behind:
-		s.err = s.conn.sendAhead(h, w)
-	default:
+	if s.conn != nil {
 		s.err = s.conn.sendNow(h, w, 0)
-	}
-	switch {
-	case s.err == nil:
-		s.id = s.conn.id
-		s.conn.line++
-	case s.behind:
-		s.conn = nil // it is another's
+		s.sent()
 	}
 	return s
+}
+
+// SendBehind sends a request behind those that were sent and are not answered yet. One
+// that waits for its turn never takes an idle connection: who has the turn will.
+func (c *Client) SendBehind(h *wire.Head, w wire.Watcher) *Sent {
+	s := &Sent{client: c, head: h.Method == http.MethodHead, behind: true, err: errNotAhead}
+	c.mu.Lock()
+	s.conn = c.busy
+	c.mu.Unlock()
+	if s.conn != nil {
+		s.err = s.conn.sendAhead(h, w)
+	}
+	if s.err != nil {
+		s.conn = nil // it is another's
+		return s
+	}
+	s.sent()
+	return s
+}
+
+// sent notes what is on its way.
+func (s *Sent) sent() {
+	s.id = s.conn.id
+	if s.err == nil {
+		s.conn.line++
+	}
 }
 
 // FD is what the watcher tells of; -1: nothing was sent; wire.NotAhead: nor will be.

@@ -36,6 +36,11 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 	return w.client.Send(h, watcher)
 }
 
+// SendBehind sends a request behind another one; see fastcgi.Client.SendBehind.
+func (w *Worker) SendBehind(h *wire.Head, watcher wire.Watcher) wire.Sent {
+	return w.client.SendBehind(h, watcher)
+}
+
 // Socket is the path of the worker's socket.
 func (w *Worker) Socket() string { return w.socket }
 
