@@ -105,17 +105,29 @@ func findBehindNginx(ctx context.Context, name string, find func() (string, erro
 	return "nginx " + nginx + ", " + name + " " + version, nil
 }
 
-func findUWSGI(ctx context.Context, _ *project) (string, error) {
+func findUWSGI(ctx context.Context, p *project) (string, error) {
 	return findBehindNginx(ctx, "uWSGI", func() (string, error) {
-		return versionOf(ctx, "uwsgi", "--plugin", "python3", "--version")
+		uwsgi := uwsgiOf(p)
+		return versionOf(ctx, uwsgi[0], append(uwsgi[1:], "--version")...)
 	})
+}
+
+// uwsgiOf is the uWSGI of the project's own Python (pip install uwsgi), which needs no
+// plugin, or Debian's.
+func uwsgiOf(p *project) []string {
+	own := filepath.Join(filepath.Dir(p.python), "uwsgi")
+	if _, err := os.Stat(own); err == nil {
+		return []string{own}
+	}
+	return []string{"uwsgi", "--plugin", "python3"}
 }
 
 func startUWSGI(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
 	return b.behindNginx(ctx, "nginx + uWSGI", passUWSGI, sites, func(c *children, dir, socket string, s site) error {
-		return c.start(p.dir, p.environment(s), "uwsgi", "--plugin", "python3", "--master", "--need-app", "--die-on-term",
+		uwsgi := append(uwsgiOf(p), "--master", "--need-app", "--die-on-term",
 			"--single-interpreter", "--disable-logging", "--listen", "100", "--socket", socket, "--chmod-socket=600",
 			"--processes", strconv.Itoa(s.processes), "--module", s.entry)
+		return c.start(p.dir, p.environment(s), uwsgi[0], uwsgi[1:]...)
 	})
 }
 
