@@ -107,9 +107,13 @@ func (c *Claim) Return() error {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	m := c.member
 	p.dropLocked(c)
-	if c.member.state != Ready {
-		c.member.emptyLocked()
+	if len(m.claims) > 0 && m.threads == 1 {
+		p.beginLocked(m.claims[0])
+	}
+	if m.state != Ready {
+		m.emptyLocked()
 	}
 	c.member, c.assigned, c.again = nil, nil, true
 	err := p.placeLocked(c)
