@@ -362,29 +362,3 @@ func (p *Pool) dropLocked(c *Claim) {
 	i := slices.Index(c.member.claims, c)
 	c.member.claims = slices.Delete(c.member.claims, i, i+1)
 }
-
-// queue is the requests that wait, first come first served.
-type queue struct{ list list.List }
-
-func (q *queue) len() int { return q.list.Len() }
-
-func (q *queue) push(c *Claim) {
-	if c.again {
-		c.waiting = q.list.PushFront(c)
-		return
-	}
-	c.waiting = q.list.PushBack(c)
-}
-
-func (q *queue) first() *Claim { return q.list.Front().Value.(*Claim) }
-
-func (q *queue) pop() *Claim {
-	c := q.first()
-	q.remove(c)
-	return c
-}
-
-func (q *queue) remove(c *Claim) {
-	q.list.Remove(c.waiting)
-	c.waiting = nil
-}
