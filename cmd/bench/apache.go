@@ -116,7 +116,7 @@ func startApache(ctx context.Context, b *bench, p *project, sites []site) (*serv
 	s, err = b.serving(ctx, s, sites, func(p proc) bool { return !strings.HasPrefix(p.command, "(wsgi:") })
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "error.log")) // there may be none
-		return nil, fmt.Errorf("%w\n%s", err, log)
+		return nil, fmt.Errorf("%w\n%s", err, log[max(0, len(log)-1000):])
 	}
 	return s, nil
 }
