@@ -7,7 +7,6 @@ eventfd that came with the connection holds one for each request sent ahead
 (fastcgi/tokens.go).
 """
 
-import array
 import io
 import os
 import socket
@@ -17,7 +16,7 @@ from . import fastcgi
 from .fastcgi import HEADER, MAX_CONTENT, ProtocolError
 
 _RECEIVE = 65536
-_DESCRIPTOR = array.array("i").itemsize
+_DESCRIPTOR = struct.Struct("@i")
 _AHEAD = "MULTISITE_AHEAD"  # of FCGI_GET_VALUES: whether this worker takes requests ahead
 _A_WHILE = struct.pack("@ll", 0, 50_000)  # struct timeval: how long a receive waits; then poll(), which a stop ends
 _BATCH = 16 * MAX_CONTENT  # a larger chunk is sent in parts, which bounds the memory for its records
@@ -171,10 +170,10 @@ class Connection:
 
     def _read_first(self, size):
         """Receive as recv() does, and the tokens with the first bytes."""
-        data, ancillary, _, _ = self._sock.recvmsg(size, socket.CMSG_SPACE(_DESCRIPTOR), socket.MSG_CMSG_CLOEXEC)
+        data, ancillary, _, _ = self._sock.recvmsg(size, socket.CMSG_SPACE(_DESCRIPTOR.size), socket.MSG_CMSG_CLOEXEC)
         for level, kind, content in ancillary:
-            if (level, kind, len(content)) == (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR):
-                self._tokens = array.array("i", content)[0]
+            if (level, kind, len(content)) == (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.size):
+                self._tokens = _DESCRIPTOR.unpack(content)[0]
         self._read = self._sock.recv
         return data
 
