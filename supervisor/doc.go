@@ -79,8 +79,8 @@
 // finds tokens for was not begun, is passed over by the worker, and asks the pool again,
 // before all who wait. When every processor has work (processors.go), a line is also
 // better than one more worker that would take turns with the others. Those in line
-// count in listen_backlog. Only the loop's requests
-// go ahead, which may be repeated; Go workers take what they get at once anyway.
+// count in listen_backlog. Only the loop's requests go ahead, which may be repeated; Go
+// workers take what they get at once anyway.
 //
 // # Generations
 //
