@@ -104,7 +104,6 @@ type direct struct {
 	claim
 	site *site
 	sent wire.Sent // nil: not yet, or not any more
-	at   time.Time // when it was sent
 }
 
 // Wait returns when there is a worker.
@@ -122,7 +121,7 @@ func (d *direct) Send(h *wire.Head, w wire.Watcher) int {
 	if d.Behind() {
 		send = d.worker.SendBehind
 	}
-	d.sent, d.at = send(h, w), time.Now()
+	d.sent = send(h, w)
 	return d.sent.FD()
 }
 
@@ -169,7 +168,7 @@ func (d *direct) Broken() {
 func (d *direct) leave() {
 	var deadline time.Time
 	if limit := d.site.config().RequestTimeout; limit > 0 {
-		deadline = d.at.Add(limit)
+		deadline = d.since.Add(limit)
 	}
 	switch err := d.sent.Close(deadline); {
 	case err == nil:
