@@ -186,3 +186,35 @@ func TestLoop_AheadUnderLoad(t *testing.T) {
 		t.Errorf("no request was taken back, or one broke")
 	}
 }
+
+// lined is a request in a line, which its worker has not begun.
+type lined struct {
+	Direct
+	Asked
+	taken, alone, again bool
+}
+
+func (r *lined) TakeBack() bool { r.taken = true; return true }
+func (r *lined) Alone()         { r.alone = true }
+func (r *lined) Return() error  { r.again = true; return nil }
+func (r *lined) Settled() bool  { return false }
+
+// TestLoop_BreaksUpALineThatDoesNotMove long before its first request is handed over.
+func TestLoop_BreaksUpALineThatDoesNotMove(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for waited, want := range map[time.Duration]bool{stall: false, stall + 1: true} {
+		l := &Loop{asking: map[int]*client{}}
+		first, second := &lined{}, &lined{}
+		l.join(&client{loop: l, direct: first, asked: first, sent: now.Add(-youngest)}, 5)
+		behind := &client{loop: l, direct: second, asked: second, sent: now.Add(-waited)}
+		l.join(behind, 5)
+		l.breakUp(now)
+		if first.taken || second.taken != want || second.again != want || first.alone != want {
+			t.Errorf("after %v: taken back %v, asks again %v, the first one alone %v; want %v", waited, second.taken, second.again, first.alone, want)
+		}
+		if left := l.inLine == 0 && !behind.isBehind(); left != want {
+			t.Errorf("after %v: it has left the line: %v, want %v", waited, left, want)
+		}
+	}
+}
