@@ -173,6 +173,31 @@ func gated() (d does, began chan string, letGo chan *wire.Answer) {
 	}, began, letGo
 }
 
+// busyLoop sends a request that the only worker keeps until letGo, to a loop that hands
+// nothing over.
+func busyLoop(t *testing.T, request string) (f *front, p *peer, letGo chan *wire.Answer) {
+	t.Helper()
+	d, began, letGo := gated()
+	f = startFront(t, newCrew(t, 1, d), Options{})
+	f.linger(time.Hour)
+	p = f.dial(request)
+	<-began
+	return f, p, letGo
+}
+
+// wantUnread waits until the loop has seen that the client with a request says more.
+func (f *front) wantUnread() {
+	f.tb.Helper()
+	until(f.tb, "seen", func() (seen bool) {
+		f.loop.do(func() {
+			for c := range f.loop.busy {
+				seen = c.unread
+			}
+		})
+		return seen
+	})
+}
+
 // until waits for what nothing tells of.
 func until(tb testing.TB, what string, is func() bool) {
 	tb.Helper()

@@ -56,11 +56,7 @@ func TestServer_Shutdown(t *testing.T) {
 // TestLoop_AnswersWhileItEnds, and says that this is the last answer.
 func TestLoop_AnswersWhileItEnds(t *testing.T) {
 	t.Parallel()
-	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 1, d), Options{})
-	f.linger(time.Hour)
-	p := f.dial(get("/slow"))
-	<-began
+	f, p, letGo := busyLoop(t, get("/slow"))
 	f.loop.end(false)
 	f.loop.do(func() {}) // after that
 	letGo <- nil
@@ -78,11 +74,7 @@ func TestLoop_AnswersWhileItEnds(t *testing.T) {
 // TestLoop_ForgetsItsListeners though others have them open.
 func TestLoop_ForgetsItsListeners(t *testing.T) {
 	t.Parallel()
-	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 1, d), Options{})
-	f.linger(time.Hour)
-	p := f.dial(get("/slow"))
-	<-began
+	f, p, letGo := busyLoop(t, get("/slow"))
 	f.loop.end(false)
 	f.loop.do(func() {
 		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", f.loop.epoll))

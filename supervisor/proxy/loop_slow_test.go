@@ -237,21 +237,10 @@ func TestLoop_ClientLeaves(t *testing.T) {
 // TestLoop_LogsWhatWasWritten: nothing, to who has left before.
 func TestLoop_LogsWhatWasWritten(t *testing.T) {
 	t.Parallel()
-	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 1, d), Options{})
-	f.linger(time.Hour)
-	p := f.dial(get("/slow"))
-	<-began
+	f, p, letGo := busyLoop(t, get("/slow"))
 	_ = p.SetLinger(0)
 	p.Close()
-	until(t, "seen", func() (seen bool) {
-		f.loop.do(func() {
-			for c := range f.loop.busy {
-				seen = c.unread
-			}
-		})
-		return seen
-	})
+	f.wantUnread()
 	letGo <- nil
 	if e := <-f.entries; e.Status != statusClientGone || e.Bytes != 0 {
 		t.Errorf("logged status %d and %d bytes", e.Status, e.Bytes)

@@ -26,20 +26,9 @@ const lastSlow = "GET /slow HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n
 // TestLoop_LastAnswerIsNotReset by what the client sends after its last request.
 func TestLoop_LastAnswerIsNotReset(t *testing.T) {
 	t.Parallel()
-	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 1, d), Options{})
-	f.linger(time.Hour)
-	p := f.dial(lastSlow)
-	<-began
+	f, p, letGo := busyLoop(t, lastSlow)
 	p.send(get("/more"))
-	until(t, "seen", func() (seen bool) {
-		f.loop.do(func() {
-			for c := range f.loop.busy {
-				seen = c.unread
-			}
-		})
-		return seen
-	})
+	f.wantUnread()
 	letGo <- nil
 	p.wantBody("/slow")
 	p.wantEnd()
@@ -57,11 +46,7 @@ func (f *front) parting() (n int) {
 // TestLoop_PartsInTime from who does not close.
 func TestLoop_PartsInTime(t *testing.T) {
 	t.Parallel()
-	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 1, d), Options{})
-	f.linger(time.Hour)
-	p := f.dial(get("/slow"))
-	<-began
+	f, p, letGo := busyLoop(t, get("/slow"))
 	f.loop.end(false)
 	f.loop.do(func() {}) // after that
 	begin := time.Now()
