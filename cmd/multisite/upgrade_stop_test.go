@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +24,7 @@ func TestUpgrade_StopsMeanwhile(t *testing.T) {
 	if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil { // what it is asked takes long
 		t.Fatal(err)
 	}
+	eventually(t, "the worker to stand still", func() bool { return standsStill(t, worker) }) // or it answers yet
 	fmt.Fprint(r.raw(), "GET / HTTP/1.1\r\nHost: subdomain1.localhost\r\n\r\n")
 	eventually(t, "the worker to have the request", func() bool { return r.site("subdomain1").Requests.Active == 1 })
 	upgrade := make(chan result)
@@ -49,6 +53,19 @@ func TestUpgrade_StopsMeanwhile(t *testing.T) {
 		t.Errorf("multisite up: %v", r.end.err)
 	}
 	checkNothingLeft(t, r.dir)
+}
+
+// standsStill tells whether every thread of a process is stopped.
+func standsStill(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !slices.ContainsFunc(threads, func(thread os.DirEntry) bool {
+		id, err := strconv.Atoi(thread.Name())
+		return err != nil || stateOf(t, id) != "T"
+	})
 }
 
 // fill sends the manager as much as it holds unread.
