@@ -143,6 +143,39 @@ class Django(WorkerCase):
                 self.assertEqual(worker.wait(), 0)
                 self.assertEqual(worker.err.all().count("\nLookupError: of the view\n"), 1, worker.err.text)
 
+    def test_urls_that_do_not_load(self):
+        """They are part of loading, also where middleware would have answered before they were needed."""
+        self.write("project/secure.py", "from project.settings import *\n"
+                   "MIDDLEWARE = ['django.middleware.security.SecurityMiddleware']\nSECURE_SSL_REDIRECT = True\n")
+        include = "from django.urls import include, path\nurlpatterns = [path('shop/', include('project.%s'))]\n"
+        self.write("project/inner.py", include % "views")
+        self.write("project/views.py", "import no_such_package\n")
+        for urls, error in (
+                ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
+                (include % "inner", "ModuleNotFoundError: No module named 'no_such_package'"),
+                ("from django.urls import re_path\nurlpatterns = [re_path('(', str)]",
+                 'ImproperlyConfigured: "(" is not a valid regular expression: missing ), unterminated subpattern at position 0'),
+                ("", "ImproperlyConfigured: The included URLconf 'project.urls' does not appear to have any patterns in it.")):
+            with self.subTest(urls):
+                self.write("project/urls.py", urls)
+                found, trace = self.failure(settings="project.secure")
+                self.assertEqual(found[:len(error)], error)
+                self.assertIn("project.urls" if not urls else "Traceback", trace)
+
+    def test_application_that_is_not_django(self):
+        """Who uses Django's models in another application has no use for a URLconf."""
+        self.write("project/urls.py", "raise LookupError('of the URLconf')\n")
+        self.write("project/other.py", """
+            import django
+            django.setup()
+            def application(environ, start_response):
+                start_response("200 OK", [])
+                return [b"other"]
+        """)
+        worker, _ = self.django(settings="project.settings", wsgi="project.other")
+        with worker.front() as front:
+            self.assertEqual(front.request().body, b"other")
+
     def test_settings_that_do_not_load(self):
         self.write("project/broken.py", "from no_such_package import x\n")
         for name, error in (("project.broken", "ModuleNotFoundError: No module named 'no_such_package'"),

@@ -15,6 +15,21 @@ def version():
     return getattr(sys.modules.get("django"), "__version__", "")
 
 
+def load_urls():
+    """Import ROOT_URLCONF with all that it includes, and with it the views, as the first request would.
+
+    What raises there would be a 500 for every page of a site that seems to have started. To ask for
+    reverse_dict is how Django itself walks through all of it, once for the process.
+    """
+    settings, apps = _settings(), sys.modules.get("django.apps")
+    serves = "django.core.handlers.wsgi" in sys.modules  # else it is another application that uses Django's models
+    if settings is None or not serves or not apps.apps.ready or not getattr(settings, "ROOT_URLCONF", None):
+        return
+    from django.urls import get_resolver
+
+    get_resolver().reverse_dict
+
+
 def static_dirs(mount):
     """Return [{"url": prefix, "dirs": [...]}] for the static files of a configured Django.
 

@@ -23,9 +23,10 @@ class Site:
 
 
 def load(config):
-    """Prepare the process, then import the application."""
+    """Prepare the process, then import the application, and what a Django one would import with its first request."""
     prepare(config)
     application = _application(config)
+    django_site.load_urls()
     django_site.log_exceptions()
     return Site(application, config.mount)
 
