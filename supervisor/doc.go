@@ -173,5 +173,5 @@
 // number), control.sock, run/SITE.GENERATION/ (sockets), logs/ (each file put
 // aside at log_max_size), journal.db, python/ (the embedded worker, named by its
 // contents), spool/ (files without names). Whatever a killed supervisor left there
-// is in nobody's way.
+// is in nobody's way. What is not ours alone is refused (statedir.go).
 package supervisor

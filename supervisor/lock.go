@@ -32,8 +32,8 @@ type lock struct {
 func pidFile(stateDir string) string { return filepath.Join(stateDir, "multisite.pid") }
 
 func takeLock(stateDir string) (*lock, error) {
-	if err := makeStateDir(stateDir); err != nil {
-		return nil, fmt.Errorf("make the state directory: %w", err)
+	if err := MakeStateDir(stateDir); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(pidFile(stateDir), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -57,18 +57,6 @@ func takeLock(stateDir string) (*lock, error) {
 		return nil, err
 	}
 	return &lock{file: f, stale: len(before) > 0}, nil
-}
-
-// makeStateDir makes a directory that sites of other users may pass through,
-// whatever our umask is. One that is there stays as it is.
-func makeStateDir(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o711); err != nil {
-		return err
-	}
-	return os.Chmod(dir, 0o711)
 }
 
 // release empties the file and drops the lock. The file stays: removing a locked

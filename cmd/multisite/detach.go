@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/multisite/multisite/supervisor"
 )
 
 // outcome is what the background process reports to the `up -d` that started it.
@@ -28,6 +30,9 @@ func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 	}
 	program, err := os.Executable()
 	if err != nil {
+		return err
+	}
+	if err := supervisor.MakeStateDir(cfg.StateDir); err != nil {
 		return err
 	}
 	logs := filepath.Join(cfg.StateDir, "logs")

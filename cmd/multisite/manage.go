@@ -73,6 +73,9 @@ func findSite(cfg *config.Config, name string) (*config.Site, error) {
 }
 
 func manage(cmd *cobra.Command, cfg *config.Config, site *config.Site, args []string) error {
+	if err := supervisor.MakeStateDir(cfg.StateDir); err != nil {
+		return err
+	}
 	switch site.Kind {
 	case config.WSGI:
 		return supervisor.ManagePython(cfg, site, args)
