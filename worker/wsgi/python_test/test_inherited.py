@@ -199,12 +199,12 @@ class Process(Inherited):
         self.assertEqual(self.answers(), ["ok", "ok"])
 
     def test_descriptors(self):
-        """Three of the standard streams, the listener, the connection, the signals' pipe, and the listing itself."""
+        """Three of the standard streams, a copy of one, the listener, the connection, the signals' pipe, the listing itself."""
         self.app("import os", "len(os.listdir('/proc/self/fd'))")
-        self.assertEqual(self.answers(), 2 * ["8"])
+        self.assertEqual(self.answers(), 2 * ["9"])
         worker = self.worker(wsgi="site_app")
         worker.event()
-        self.assertEqual(self.get(worker).body, b"8")
+        self.assertEqual(self.get(worker).body, b"9")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ of the application before load.py is asked to.
   handler.py     PEP 3333 for one request
   headers.py     status and header rules
   streams.py     stdout, stderr, wsgi.errors, wsgi.file_wrapper
-  report.py      tracebacks without our own frames
+  report.py      tracebacks without our own frames, and lines that always arrive
+  descriptor.py  one that is closed once
   server.py      accept, serve, stop
   lifecycle.py   signals, and how the process leaves
   status.py      what the supervisor is told: ready, failed

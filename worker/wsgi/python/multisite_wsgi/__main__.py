@@ -34,13 +34,14 @@ def main():
         from multisite_wsgi import manage
 
         sys.exit(manage.main(sys.argv[2], sys.argv[3:]))
-    from multisite_wsgi import config, lifecycle, load, server, status, streams
+    from multisite_wsgi import config, lifecycle, load, report, server, status, streams
 
     conf = config.read()
     listener = socket.socket(fileno=config.LISTEN_FD)
     supervisor = status.Status()
     sys.argv = ["multisite"]
     streams.line_by_line()
+    report.keep_stderr()
     lifecycle.dump_stacks_on_request()
     try:
         site = load.load(conf)

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from .report import log_error
+from .report import error_line, log_error, log_line
 
 
 def version():
@@ -42,8 +42,7 @@ def static_dirs(mount):
         url = _static_url(settings, mount)
         dirs = _root(settings) + _finder_dirs(settings)
     except Exception as error:  # the site's own settings: a mistake in them must not stop the site
-        print("static files are left to the application: %s: %s" % (type(error).__name__, error),
-              file=sys.stderr)
+        log_line("static files are left to the application: " + error_line(error))
         return []
     return [{"url": url, "dirs": list(dict.fromkeys(dirs))}] if url and dirs else []
 

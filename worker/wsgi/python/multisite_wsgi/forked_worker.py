@@ -3,7 +3,7 @@
 import gc
 import socket
 
-from . import lifecycle, load, offspring, server
+from . import lifecycle, load, offspring, report, server
 from .inherited import Departure
 from .status import Status
 
@@ -26,9 +26,11 @@ class ForkedWorker:
         supervisor = Status(self._status)
         if site is None:
             offspring.enter_surroundings(self._config, self._output)
+            report.keep_stderr()
             site = self._load(supervisor)
         else:
             offspring.enter_output(self._output)
+            report.keep_stderr()
         listener = socket.socket(fileno=self._listener)
         server.serve(site.application, self._config, listener, lambda: supervisor.ready(site))
         self._leave(0)

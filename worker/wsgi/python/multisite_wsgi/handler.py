@@ -134,6 +134,6 @@ class Handler:
         get = self._environ.get
         url = get("REQUEST_URI")
         if not url:
-            url = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
-            url += "?" + get("QUERY_STRING") if get("QUERY_STRING") else ""
+            url = "%s%s" % (get("SCRIPT_NAME", ""), get("PATH_INFO", ""))
+            url += "?%s" % get("QUERY_STRING") if get("QUERY_STRING") else ""
         return ascii("%s %s" % (get("REQUEST_METHOD"), url))[1:-1]  # one line, whatever the client sent

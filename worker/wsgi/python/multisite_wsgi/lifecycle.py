@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+from .descriptor import Descriptor
 from .report import log_line
 
 _STDERR_FD = 2
@@ -18,17 +19,19 @@ class Stop:
 
     def __init__(self):
         self.requested = False
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        self._reader, self._writer = Descriptor(reader), Descriptor(writer)
         self._forking = threading.local()
+        self._before = {}  # handlers by signal, which processes of the application have
+        self._in_child = False
 
     def listen_to_signals(self):
         """Take over SIGTERM; leave Ctrl-C and hangups, sent to the whole terminal, to the supervisor."""
-        signal.signal(signal.SIGTERM, self.request)
-        signal.siginterrupt(signal.SIGTERM, False)  # C libraries of the application do not expect EINTR; poll has it
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._in_child)
+        for number, handler in ((signal.SIGTERM, self.request), (signal.SIGINT, _nothing), (signal.SIGHUP, _nothing)):
+            self._before[number] = signal.signal(number, handler) or signal.SIG_DFL
+            signal.siginterrupt(number, False)  # C libraries of the application do not expect EINTR; poll has it
+        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._forget)
 
     def waiter(self, sock):
         """Return a function that waits until sock is readable, or is false at the stop.
@@ -39,7 +42,7 @@ class Stop:
         fd = sock.fileno()
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        poll.register(self._reader, select.POLLIN)
+        poll.register(self._reader.number, select.POLLIN)
 
         last = False
 
@@ -57,24 +60,38 @@ class Stop:
         """Let every waiter know; safe in a signal handler."""
         self.requested = True
         try:
-            os.write(self._writer, b"x")
+            os.write(self._writer.number, b"x")
         except BlockingIOError:
             pass  # 65,536 requests: one would have been enough
 
     # A SIGTERM to a child of the application is not one to the worker. Python drops signals that reach
-    # the child while its fork is not finished: they have to wait until the child has the default action.
+    # the child while its fork is not finished: they have to wait until the child has the handlers that
+    # it would have without us. What the child forks itself is no affair of ours.
 
     def _before_fork(self):
-        self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        if not self._in_child:
+            self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._before)
 
     def _after_fork(self):
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._forking.mask)
+        if not self._in_child:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._forking.mask)
 
-    def _in_child(self):
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.close(self._reader)
-        os.close(self._writer)
-        self._after_fork()
+    def _forget(self):
+        if self._in_child:
+            return
+        try:
+            for number, handler in self._before.items():
+                if signal.getsignal(number) in (self.request, _nothing):
+                    signal.signal(number, handler)
+            self._reader.close()
+            self._writer.close()
+        finally:
+            self._after_fork()
+            self._in_child = True
+
+
+def _nothing(_number, _frame):
+    """A handler, since SIG_IGN would be inherited by every program that the application executes."""
 
 
 def run_in_batches():

@@ -5,6 +5,9 @@ import os
 import sys
 import traceback
 
+from .descriptor import Descriptor
+
+_STDERR_FD = 2
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -14,7 +17,7 @@ class SiteError(Exception):
 
 def error_line(error):
     """Return "Type: message" on one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(_message(error).split())
     if isinstance(error, SiteError):
         return text
     return "%s: %s" % (type(error).__qualname__, text) if text else type(error).__qualname__
@@ -24,16 +27,59 @@ def traceback_text(error):
     """Return the traceback from the first frame outside of this package on."""
     if isinstance(error, SiteError):
         return str(error) + "\n"
-    return "".join(traceback.format_exception(type(error), error, _first_foreign(error.__traceback__)))
+    try:
+        return "".join(traceback.format_exception(type(error), error, _first_foreign(error.__traceback__)))
+    except BaseException as problem:  # attributes of the exception may be anything
+        return "%s (it has no traceback: %s)\n" % (error_line(error), type(problem).__qualname__)
 
 
 def log_error(what, error):
     """Write one line and the traceback to stderr, in one piece."""
-    sys.stderr.write("%s\n%s" % (what, traceback_text(error)))
+    write("%s\n%s" % (what, traceback_text(error)))
 
 
 def log_line(text):
-    sys.stderr.write(text + "\n")
+    write(text + "\n")
+
+
+def write(text):
+    """Write whole lines to sys.stderr, or where that fails to the stderr that the process was given: it never raises."""
+    stream = sys.stderr
+    try:
+        stream.write(text)
+        if hasattr(stream, "flush"):
+            stream.flush()
+    except BaseException as problem:  # the application may have put anything there
+        _given.write("%s(sys.stderr could not be written: %s)\n" % (text, error_line(problem)))
+
+
+class _Given:
+    """The stderr that this process was given, by a descriptor that the application does not know."""
+
+    def __init__(self):
+        self._fd = Descriptor(-1)
+
+    def keep(self):
+        self._fd = Descriptor(os.dup(_STDERR_FD))
+        os.register_at_fork(after_in_child=self._fd.close)  # what the application forks has nothing of the worker
+
+    def write(self, text):
+        fd = self._fd.number if self._fd.number >= 0 else _STDERR_FD
+        try:
+            os.write(fd, text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass  # nobody is left who could be told
+
+
+_given = _Given()
+keep_stderr = _given.keep
+
+
+def _message(error):
+    try:
+        return str(error)
+    except BaseException as problem:
+        return "<its message raises %s>" % type(problem).__qualname__
 
 
 def _first_foreign(frame):
@@ -44,4 +90,4 @@ def _first_foreign(frame):
 
 def _is_ours(filename):
     return (filename.startswith("<frozen importlib") or filename == importlib.__file__
-            or os.path.abspath(filename).startswith(_HERE))
+            or os.path.normpath(filename).startswith(_HERE))

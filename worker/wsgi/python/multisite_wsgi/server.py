@@ -9,7 +9,7 @@ from .connection import ClientGone, Connection
 from .handler import Handler
 from .lifecycle import Stop
 from .report import log_line
-from .streams import FileWrapper
+from .streams import FileWrapper, LineStream, Log
 
 
 def serve(application, config, listener, ready):
@@ -54,7 +54,9 @@ class Server:
                 thread.join()
 
     def forget(self):
-        """Let a process that the application forked have nothing of the worker."""
+        """Let a process that the application forked have nothing of the worker, nor what that one forks."""
+        if self._in_child:
+            return
         self._in_child = True
         self._listener.close()
         for connection in self._connections:
@@ -105,8 +107,14 @@ class Server:
             return Handler(environ, exchange).run(self._application)
         finally:
             if self._in_child:  # the application forked, and the child came back here
-                sys.stdout.flush()
-                os._exit(0)
+                _flush_and_exit()
+
+
+def _flush_and_exit():
+    try:
+        sys.stdout.flush()
+    finally:  # whatever the application made of stdout
+        os._exit(0)
 
 
 def base_environ(config):
@@ -124,7 +132,7 @@ def base_environ(config):
         "REQUEST_SCHEME": "http",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.errors": sys.stderr,
+        "wsgi.errors": LineStream(Log()),
         "wsgi.multithread": config.threads > 1,
         "wsgi.multiprocess": True,  # any site may be scaled, and a worker serves beside its successor
         "wsgi.run_once": False,

@@ -1,8 +1,10 @@
-"""Text streams that reach the supervisor line by line, and wsgi.file_wrapper."""
+"""Text streams that reach the supervisor line by line, wsgi.errors, and wsgi.file_wrapper."""
 
 import io
 import sys
 import threading
+
+from . import report
 
 
 class LineStream(io.TextIOWrapper):
@@ -42,6 +44,20 @@ def line_by_line():
     """Make sys.stdout and sys.stderr, and what logging does with them, LineStreams."""
     sys.stdout = sys.__stdout__ = LineStream(sys.stdout.detach())
     sys.stderr = sys.__stderr__ = LineStream(sys.stderr.detach())
+
+
+class Log(io.RawIOBase):
+    """Under wsgi.errors: what sys.stderr is now; no request fails for what can not be written there."""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        report.write(str(data, "utf-8"))
+        return len(data)
+
+    def fileno(self):
+        return sys.stderr.fileno()
 
 
 class FileWrapper:
