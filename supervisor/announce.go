@@ -33,14 +33,16 @@ func (s *Supervisor) outline() string {
 	return fmt.Sprintf("%d sites ready", len(sites))
 }
 
-// watchdog tells the service manager that we are alive while every lock that
-// requests need can be had.
-func (s *Supervisor) watchdog(ctx context.Context) {
-	s.notify.Watchdog(ctx, func() {
-		for _, t := range s.all() {
-			t.pool.Status()
-		}
-	})
+// watchdog tells the service manager that we are alive.
+func (s *Supervisor) watchdog(ctx context.Context) { s.notify.Watchdog(ctx, s.answers) }
+
+// answers returns when the front door's thread has answered, and every lock that
+// requests need was had.
+func (s *Supervisor) answers() {
+	s.door.Answers()
+	for _, t := range s.all() {
+		t.pool.Status()
+	}
 }
 
 // orphanPeriod is how often what is left to us is looked for.

@@ -76,6 +76,13 @@ func (s *Server) begin() {
 	})
 }
 
+// Answers returns when the loop's thread has come round to it: while that is held up by
+// anything, no site is served.
+func (s *Server) Answers() {
+	s.begin()
+	s.loop.do(func() {})
+}
+
 // Shutdown accepts no more connections, closes the idle ones, and returns when all
 // requests are answered, or ctx has ended.
 func (s *Server) Shutdown(ctx context.Context) error {

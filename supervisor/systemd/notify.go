@@ -93,12 +93,12 @@ func send(socket, message string) error {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// answerTime is how long a check may take for us to count as alive.
+// answerTime is how long a check may take before the log says that it hangs.
 const answerTime = time.Second
 
 // Watchdog says that we are alive, twice in the time in which it must be said,
-// until ctx ends: but only while check returns within a second. A check that hangs
-// is left behind, and is the reason why we will be killed.
+// until ctx ends: whenever check has returned. A check that hangs is the reason why we
+// will be killed.
 func (n *Notifier) Watchdog(ctx context.Context, check func()) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -109,27 +109,32 @@ func (n *Notifier) Watchdog(ctx context.Context, check func()) {
 	}
 	ticker := time.NewTicker(interval / 2)
 	defer ticker.Stop()
-	var checking chan struct{} // closed when the check has returned; nil: none runs
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ticker.C:
+			n.checkOnce(ctx, check)
 		case <-ctx.Done():
-			return
 		}
-		if checking == nil {
-			done := make(chan struct{})
-			checking = done
-			go func() {
-				defer close(done)
-				check()
-			}()
-		}
+	}
+}
+
+// checkOnce says that we are alive as soon as check has returned. At the end of ctx one
+// that hangs is left behind.
+func (n *Notifier) checkOnce(ctx context.Context, check func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		check()
+	}()
+	late := time.NewTimer(answerTime)
+	defer late.Stop()
+	for {
 		select {
-		case <-checking:
-			checking = nil
+		case <-done:
 			n.alive()
-		case <-time.After(answerTime):
-			n.log.Error("the supervisor does not answer: the watchdog is not told", "limit", answerTime)
+			return
+		case <-late.C:
+			n.log.Error("the supervisor does not answer: the watchdog is not told until it does", "limit", answerTime)
 		case <-ctx.Done():
 			return
 		}

@@ -5,12 +5,16 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// manager is the socket of a service manager.
+// manager is the socket of a service manager. next returns "" when nothing was told.
 func manager(t *testing.T) (next func() string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "notify")
@@ -20,14 +24,21 @@ func manager(t *testing.T) (next func() string) {
 	}
 	t.Cleanup(func() { c.Close() })
 	t.Setenv("NOTIFY_SOCKET", path)
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return func() string {
 		b := make([]byte, 4096)
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second)) // a socket has deadlines
-		n, err := c.Read(b)
-		if err != nil {
+		n, err := 0, error(nil)
+		_ = raw.Read(func(fd uintptr) bool {
+			n, err = unix.Read(int(fd), b)
+			return true
+		})
+		if err != nil && err != unix.EAGAIN {
 			t.Fatal(err)
 		}
-		return string(b[:n])
+		return string(b[:max(n, 0)])
 	}
 }
 
@@ -84,41 +95,50 @@ func TestNotifier_NobodyAsks(t *testing.T) {
 	}
 }
 
-// TestNotifier_Watchdog: it is told while the check returns, not while it hangs,
-// and again when it does not hang any more.
+// wantAlive reads how often the watchdog was told.
+func wantAlive(t *testing.T, next func() string, want int) {
+	t.Helper()
+	var told []string
+	for m := next(); m != ""; m = next() {
+		told = append(told, m)
+	}
+	if got := strings.Join(told, ","); got != strings.TrimSuffix(strings.Repeat("WATCHDOG=1,", want), ",") {
+		t.Errorf("told %q, want %d times that it is alive", got, want)
+	}
+}
+
+// TestNotifier_Watchdog: it is told when a check has returned, at once also of one that
+// took long, and not while one hangs.
 func TestNotifier_Watchdog(t *testing.T) {
 	next := manager(t)
-	t.Setenv("WATCHDOG_USEC", "20000")
+	const interval = time.Minute
+	t.Setenv("WATCHDOG_USEC", strconv.FormatInt(interval.Microseconds(), 10))
 	t.Setenv("WATCHDOG_PID", "")
-	var log strings.Builder
-	n := NewNotifier(slog.New(slog.NewTextHandler(&log, nil)))
-	ctx, cancel := context.WithCancel(t.Context())
-	checks, hang, done := 0, make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		n.Watchdog(ctx, func() {
-			if checks++; checks == 3 {
-				<-hang
-			}
-		})
-	}()
-	told := 0
-	for ; told < 2; told++ {
-		if got := next(); got != "WATCHDOG=1" {
-			t.Errorf("got %q", got)
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		n := NewNotifier(slog.New(slog.NewTextHandler(&log, nil)))
+		checks, hang, done := 0, make(chan struct{}), make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			defer close(done)
+			n.Watchdog(ctx, func() {
+				if checks++; checks == 3 {
+					<-hang
+				}
+			})
+		}()
+		sleep := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+		sleep(interval)
+		wantAlive(t, next, 2)
+		sleep(interval/2 + 2*answerTime)
+		wantAlive(t, next, 0)
+		close(hang)
+		synctest.Wait()
+		wantAlive(t, next, 1)
+		cancel()
+		<-done
+		if n := strings.Count(log.String(), "does not answer"); n != 1 {
+			t.Errorf("logged %d times: %q", n, log.String())
 		}
-	}
-	begin := time.Now()
-	time.AfterFunc(answerTime+answerTime/2, func() { close(hang) })
-	if got := next(); got != "WATCHDOG=1" {
-		t.Errorf("got %q", got)
-	}
-	if took := time.Since(begin); took < answerTime {
-		t.Errorf("told after %v, while the check hung", took)
-	}
-	cancel()
-	<-done
-	if !strings.Contains(log.String(), "does not answer") {
-		t.Errorf("logged %q", log.String())
-	}
+	})
 }
