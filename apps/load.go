@@ -31,6 +31,7 @@ func load(settingsPath string, opts Options) (settings.Settings, []app.App, erro
 	if err != nil {
 		return s, nil, err
 	}
+	s.AllowedHosts = append(s.AllowedHosts, opts.Hosts...)
 	var installed []app.App
 	for _, a := range known {
 		if slices.Contains(s.InstalledApps, a.Name) {

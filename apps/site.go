@@ -19,7 +19,10 @@ type Options struct {
 	// StateDir is where builtin settings keep their database and secret key.
 	// Empty is the current directory.
 	StateDir string
-	Log      *slog.Logger // nil logs nothing
+	// Hosts are allowed beside those that the settings allow: ".example.com" is it
+	// and all below it.
+	Hosts []string
+	Log   *slog.Logger // nil logs nothing
 }
 
 func (o Options) withDefaults() Options {

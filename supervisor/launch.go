@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
@@ -207,6 +208,9 @@ func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 	if c.Kind == config.Apps {
 		o.Path = t.super.program
 		o.Args = []string{"worker", "--settings", c.Settings, "--state-dir", t.super.stateDir}
+		for _, name := range hostsOf(c) {
+			o.Args = append(o.Args, "--host", strings.TrimPrefix(name, "*"))
+		}
 	}
 	return o
 }

@@ -182,9 +182,16 @@ var live = []string{
 }
 
 // isLive tells whether a key changes without a new worker. The threads of a Go site
-// are only how many requests the front door gives each of its workers.
+// are only how many requests the front door gives each of its workers. Those of the
+// built-in apps are told their names.
 func isLive(key string, kind config.Kind) bool {
-	return slices.Contains(live, key) || key == "threads" && kind != config.WSGI
+	switch {
+	case key == "threads":
+		return kind != config.WSGI
+	case kind == config.Apps && (key == "server_name" || key == "server_alias"):
+		return false
+	}
+	return slices.Contains(live, key)
 }
 
 // keyOf is the key of sites.toml that sets a field of config.Site.

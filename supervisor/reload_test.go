@@ -46,6 +46,7 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 		{"nothing", func(*config.Site) {}, nil, ""},
 		{"its place in the file", func(c *config.Site) { c.Position.Line = 7 }, nil, ""},
 		{"names", func(c *config.Site) { c.ServerName, c.Aliases = "b", []string{"c"} }, []string{"server_name", "server_alias"}, ""},
+		{"names of an Apps site, which are told to its workers", func(c *config.Site) { c.ServerName = "b" }, nil, "server_name changed"},
 		{"a limit", func(c *config.Site) { c.RequestTimeout = time.Second }, []string{"request_timeout"}, ""},
 		{"limits of a worker", func(c *config.Site) { c.MaximumRequests, c.MemoryLimitHard = 7, 8 }, []string{"maximum_requests", "memory_limit_hard"}, ""},
 		{"tasks of its user", func(c *config.Site) { c.TasksLimit = 60 }, []string{"tasks_limit"}, ""},
@@ -66,6 +67,9 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 			old := &config.Site{Name: "blog", ServerName: "blog", Kind: config.WSGI}
 			if strings.Contains(tt.name, "Go site") {
 				old.Kind = config.App
+			}
+			if strings.Contains(tt.name, "Apps site") {
+				old.Kind = config.Apps
 			}
 			s := sitesWithoutWorkers(t, old)
 			s.sites[0].current = &generation{cfg: old, code: s.lookAtCode().tree(old)}

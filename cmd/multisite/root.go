@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,37 +72,19 @@ func (c *cli) path() (path string, named bool) {
 	return defaultConfig, false
 }
 
-// load reads sites.toml. Where nobody named one and there is none, it is the
-// built-in one: two small sites that need nothing but this binary.
 func (c *cli) load() (*config.Config, error) {
 	path, _ := c.path()
-	if !c.builtIn() {
-		return config.Load(path)
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	return config.Parse(abs, config.Default())
-}
-
-func (c *cli) builtIn() bool {
-	path, named := c.path()
-	_, err := os.Stat(path)
-	return !named && errors.Is(err, fs.ErrNotExist)
+	return config.Load(path)
 }
 
 // stateDir is where the running supervisor is found, whatever else is wrong with
-// sites.toml by now.
+// sites.toml by now: also that it is gone, where nobody named another one.
 func (c *cli) stateDir() (string, error) {
-	if path, _ := c.path(); !c.builtIn() {
-		return config.StateDir(path)
+	path, named := c.path()
+	if _, err := os.Stat(path); !named && errors.Is(err, fs.ErrNotExist) {
+		return config.DefaultStateDir(path)
 	}
-	cfg, err := c.load()
-	if err != nil {
-		return "", err
-	}
-	return cfg.StateDir, nil
+	return config.StateDir(path)
 }
 
 // client returns a client for the running supervisor of the sites.toml.

@@ -21,19 +21,25 @@ import (
 )
 
 func (c *cli) upCommand() *cobra.Command {
-	var detach, watch bool
+	var detach, watch, demo bool
 	var reportFD int
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start every site and serve",
 		Long: "Start every site of sites.toml and serve, in the foreground.\n" +
 			"With -d it goes on in the background; the command returns once every site is\n" +
-			"ready (exit 0), or says which is not (exit 1; the others are served).",
-		Args: exactly(0, "up [-d] [--watch]"),
+			"ready (exit 0), or says which is not (exit 1; the others are served).\n" +
+			"With --demo a sites.toml of two small sites is written first.",
+		Args: exactly(0, "up [-d] [--watch] [--demo]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			left, err := supervisor.Inherit()
 			if err != nil {
 				return err
+			}
+			if demo && left == nil {
+				if err := c.writeDemo(); err != nil {
+					return err
+				}
 			}
 			switch {
 			case left != nil && reportFD > 0: // it was reported before the upgrade
@@ -53,6 +59,7 @@ func (c *cli) upCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once every site is ready, and go on in the background")
 	cmd.Flags().BoolVar(&watch, "watch", false, "for development: reload every site whose code changes")
+	cmd.Flags().BoolVar(&demo, "demo", false, "write a sites.toml of two small sites, which need nothing but this program, and start them")
 	cmd.Flags().IntVar(&reportFD, "report-fd", 0, "descriptor on which the background process reports to up -d")
 	_ = cmd.Flags().MarkHidden("report-fd") // it exists
 	return cmd

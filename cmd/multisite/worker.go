@@ -12,13 +12,14 @@ import (
 // workerCommand is what the supervisor starts for a site of the built-in apps.
 func workerCommand() *cobra.Command {
 	var settings, stateDir string
+	var hosts []string
 	cmd := &cobra.Command{
 		Use:    "worker",
 		Short:  "Serve one site of the built-in Go apps (started by the supervisor)",
 		Hidden: true,
 		Args:   exactly(0, "worker"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			site, err := apps.Open(cmd.Context(), settings, apps.Options{StateDir: stateDir})
+			site, err := apps.Open(cmd.Context(), settings, apps.Options{StateDir: stateDir, Hosts: hosts})
 			if err != nil {
 				return errors.New(err.Error()) // without hints: what it says last is told as the reason
 			}
@@ -28,5 +29,6 @@ func workerCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&settings, "settings", "", "settings file")
 	cmd.Flags().StringVar(&stateDir, "state-dir", "", "state directory")
+	cmd.Flags().StringArrayVar(&hosts, "host", nil, "name of the site in sites.toml")
 	return cmd
 }

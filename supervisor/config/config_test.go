@@ -347,7 +347,7 @@ func TestLoad_NoFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	_, err := Load(dir + "/sites.toml")
-	wantReport(t, dir, err, "sites.toml: no such file [name another one with -c FILE]")
+	wantReport(t, dir, err, "sites.toml: no such file [write one, or name another with -c FILE; multisite up --demo writes one of two small sites]")
 	_, err = Load(dir)
 	wantReport(t, dir, err, "DIR: is a directory")
 }
@@ -367,16 +367,16 @@ func TestSite_SameIgnoresWhereItStands(t *testing.T) {
 	}
 }
 
-func TestDefault_IsTheFileAtTheTop(t *testing.T) {
+func TestDemo_IsTheFileAtTheTop(t *testing.T) {
 	t.Parallel()
 	top, err := os.ReadFile("../../sites.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(top) != string(Default()) {
-		t.Error("sites.toml and supervisor/config/default.toml differ")
+	if string(top) != string(Demo()) {
+		t.Error("sites.toml and supervisor/config/demo.toml differ")
 	}
-	c, err := Parse("sites.toml", Default())
+	c, err := Parse("sites.toml", Demo())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 // FuzzLoad: whatever the file says, the answer is a config whose sites can be
 // run, or problems of one line each that name the file.
 func FuzzLoad(f *testing.F) {
-	f.Add(string(Default()))
+	f.Add(string(Demo()))
 	f.Add("listen = [':80', '[::1]:81']\ntrusted_proxies = '10.0.0.0/8'\ninclude = '*.toml'\n")
 	f.Add("[defaults]\nprocesses = {min = 0, max = 5}\nwsgi = 'blog.wsgi'\n[site.a]\nserver_name = '*.a'\nmount = '/x'\nstatic = {'/s' = 'static'}\n")
 	f.Add("[site.a]\nserver_name = '${HOME:-x}'\napp = 'bin/app'\nsettings = 'blog.toml'\nenv = {A = 'b'}\nmax_body = '1KiB'\nthreads = 0\n")

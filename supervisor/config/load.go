@@ -14,12 +14,12 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 )
 
-//go:embed default.toml
-var builtin string
+//go:embed demo.toml
+var demo string
 
-// Default returns the sites.toml that needs nothing but this program: two sites
-// made of the built-in Go apps. It is the one at the top of the source.
-func Default() []byte { return []byte(builtin) }
+// Demo returns a sites.toml that needs nothing but this program: two sites made of
+// the built-in Go apps. It is the one at the top of the source.
+func Demo() []byte { return []byte(demo) }
 
 // Load reads the sites.toml at path and all it includes. The error is
 // tomlfile.Problems: every mistake there is.
@@ -36,7 +36,7 @@ func read(path string) (*tomlfile.File, error) {
 		return nil, tomlfile.Problems{{
 			Position: tomlfile.Position{File: path},
 			Message:  "no such file",
-			Hint:     "name another one with -c FILE",
+			Hint:     "write one, or name another with -c FILE; multisite up --demo writes one of two small sites",
 		}}
 	}
 	return tomlfile.Read(path)

@@ -27,6 +27,12 @@ func StateDir(path string) (string, error) {
 	return dir, wrong.Err()
 }
 
+// DefaultStateDir is the state directory of a sites.toml at path that names none.
+func DefaultStateDir(path string) (string, error) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	return filepath.Join(dir, ".multisite"), err
+}
+
 func stateDir(file *tomlfile.File) string {
 	dir := filepath.Join(file.Dir(), ".multisite")
 	file.Root().Path("state_dir", &dir)
