@@ -165,7 +165,9 @@
 // (process.Adopt), the peer of a control socket too, and files that the site calls
 // static are opened with the user's rights (account.Do). Sites of different users
 // can not reach each other's files, sockets, memory or environment; those of one
-// user are one to the kernel and can.
+// user are one to the kernel and can. Who may not use the control socket is told who
+// may (control/access.go); a member of control_group may do all but choose the program
+// of an upgrade, which would make root's rights his.
 //
 // # State on disk
 //

@@ -59,5 +59,5 @@ func (s *Supervisor) listenToCalls() (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newGate(l), nil
+	return newGate(l), control.SetGroup(s.stateDir, s.cfg.ControlGroup)
 }

@@ -251,6 +251,12 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 	}
 	leaveAsleep(changes, next)
 	joinProjects(generations, s.log)
+	newGroup := !sameGroup(s.config().ControlGroup, cfg.ControlGroup)
+	if newGroup {
+		if err := control.SetGroup(s.stateDir, cfg.ControlGroup); err != nil {
+			return err
+		}
+	}
 	s.setConfig(cfg)
 	newRules := s.logs.setRules(cfg.LogMaxSize, cfg.LogKeep)
 	for i, ch := range changes {
@@ -273,13 +279,19 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 		}
 		fmt.Fprintln(w, line)
 	}
+	if newGroup {
+		fmt.Fprintln(w, "control_group changed")
+	}
 	if newRules {
 		fmt.Fprintln(w, "log_max_size, log_keep changed")
-	} else if len(changes) == 0 {
+	}
+	if len(changes) == 0 && !newRules && !newGroup {
 		fmt.Fprintln(w, nothing)
 	}
 	return firstError(results)
 }
+
+func sameGroup(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // mostTriedAsleep is how many sleeping sites are woken to try their new code: for
 // hundreds it would take minutes, and as many processes.

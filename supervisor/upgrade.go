@@ -30,6 +30,12 @@ func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.C
 	defer s.upgrading.Store(false)
 	s.reloading.Lock() // one that runs is waited for
 	defer s.reloading.Unlock()
+	if caller != nil && !caller.Owner {
+		if !sameFile(path, s.from) {
+			return refusal(path, "only who runs the supervisor may name another program than "+s.from)
+		}
+		path = s.from // the other name may lead elsewhere by now
+	}
 	next, err := s.findSuccessor(ctx, path)
 	if err != nil {
 		s.log.Warn("no upgrade", "error", err)
@@ -42,6 +48,12 @@ func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.C
 	err = s.upgradeTo(ctx, next, caller)
 	s.log.Error("upgrade failed", "program", path, "error", err)
 	return refusal(path, reasonOf(err))
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // UpgradeAndLog is Upgrade for when nobody waits for the answer, by the program

@@ -22,6 +22,7 @@ type Config struct {
 	Listen         []string       // host:port of the front door
 	Dashboard      string         // host:port of the status page; "": none
 	StateDir       string         // absolute; default .multisite beside sites.toml
+	ControlGroup   *int           // gid of those who may use the control socket beside its owner; nil: nobody
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
 	Timeouts       Timeouts       // of the front door
 	LogMaxSize     int64          // bytes of a log file that is put aside; 0: never

@@ -102,6 +102,7 @@ func TestLoad_ReadsEveryKey(t *testing.T) {
 listen = ["127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"]
 state_dir = "var"
 dashboard = "127.0.0.1:8081"
+control_group = "0"
 trusted_proxies = ["10.0.0.0/8", "192.168.0.1", "::1", "10.1.2.3/16"]
 log_max_size = "1MiB"
 log_keep = 0
@@ -151,9 +152,9 @@ max_clients_per_ip = 20
 tasks_limit = 0
 static = { "/static" = "static", "/a/media/" = "media" }
 `)
-	umask := 0o27
+	umask, group := 0o27, 0
 	want := &Config{
-		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", Dashboard: "127.0.0.1:8081",
+		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", Dashboard: "127.0.0.1:8081", ControlGroup: &group,
 		LogMaxSize: 1 << 20, Timeouts: Timeouts{Header: 5 * time.Second, Idle: 2 * time.Minute, Client: 30 * time.Second},
 		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
 		TrustedProxies: []netip.Prefix{
@@ -161,7 +162,7 @@ static = { "/static" = "static", "/a/media/" = "media" }
 			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
 		},
 		Sites: []*Site{{
-			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 11},
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 12},
 			ServerName: "blog.example.com", Default: true, Mount: "/b",
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",

@@ -25,6 +25,7 @@ trusted_proxies = [
   "proxy.example",
 ]
 lisen = "127.0.0.1:8080"
+control_group = "no-such-group"
 [sites.blog]
 `, []string{
 			`sites.toml:2: listen: must be a list of strings; one is a whole number`,
@@ -32,7 +33,8 @@ lisen = "127.0.0.1:8080"
 			`sites.toml:5: trusted_proxies: "10.0.0.0/33" is not an IP address or network [write one such as "10.0.0.1" or "10.0.0.0/8"]`,
 			`sites.toml:6: trusted_proxies: "proxy.example" is not an IP address or network [write one such as "10.0.0.1" or "10.0.0.0/8"]`,
 			`sites.toml:8: unknown key "lisen" [did you mean "listen"?]`,
-			`sites.toml:9: unknown key "sites" [did you mean "site"?]`,
+			`sites.toml:9: control_group: there is no group "no-such-group"`,
+			`sites.toml:10: unknown key "sites" [did you mean "site"?]`,
 		}},
 		{"listen", `
 listen = [

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/worker/account"
 )
 
 // topLevel reads the keys above the first table, but not include.
@@ -18,6 +19,7 @@ func (l *loader) topLevel(top *tomlfile.Table) {
 		l.config.Listen = listen(top, items)
 	}
 	l.readDashboard(top)
+	l.readControlGroup(top)
 	l.config.StateDir = stateDir(l.files[0])
 	if info, err := os.Stat(l.config.StateDir); err == nil && !info.IsDir() {
 		top.Problem("state_dir", "not a directory: "+l.config.StateDir, "")
@@ -53,6 +55,25 @@ func (l *loader) readDashboard(top *tomlfile.Table) {
 		top.Problem("dashboard", fmt.Sprintf("%q is not a loopback address", value), `write one such as "127.0.0.1:8081"`)
 	}
 	l.config.Dashboard = address
+}
+
+// readControlGroup reads which group may use the control socket. The kernel lets
+// nobody but root give a file to a group that he is not in.
+func (l *loader) readControlGroup(top *tomlfile.Table) {
+	said := say(top, "control_group")
+	if said == nil {
+		return
+	}
+	gid, err := account.FindGroup(said.value)
+	if err != nil {
+		top.Problem("control_group", err.Error(), "")
+		return
+	}
+	groups, _ := os.Getgroups() // of which there is always one
+	if os.Geteuid() != 0 && gid != os.Getegid() && !slices.Contains(groups, gid) {
+		top.Problem("control_group", fmt.Sprintf("whoever runs multisite is not in group %q", said.value), "name one that is shown by the command id")
+	}
+	l.config.ControlGroup = &gid
 }
 
 func listen(top *tomlfile.Table, items []tomlfile.Item) []string {

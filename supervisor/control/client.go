@@ -25,6 +25,9 @@ type Client struct{ http *http.Client }
 func NewClient(stateDir string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := unixsock.Dial(ctx, SocketPath(stateDir))
+		if errors.Is(err, syscall.EACCES) {
+			return nil, denied(stateDir)
+		}
 		if err != nil {
 			return nil, errors.Join(ErrNotRunning, err)
 		}
@@ -125,10 +128,13 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 		return nil, err
 	}
 	resp, err := c.http.Do(req)
-	if errors.Is(err, ErrNotRunning) {
+	var denied *Error
+	switch {
+	case errors.Is(err, ErrNotRunning):
 		return nil, ErrNotRunning
-	}
-	if err != nil {
+	case errors.As(err, &denied):
+		return nil, denied
+	case err != nil:
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusOK {

@@ -1,6 +1,6 @@
 // Package control is how the command line speaks to a running supervisor: HTTP
 // with JSON over a unix socket in the state directory, which only the owner can
-// open. `curl --unix-socket .multisite/control.sock http://multisite/v1/status`
+// open, and a group that he names. `curl --unix-socket .multisite/control.sock http://multisite/v1/status`
 // works too.
 //
 // A call returns when what it asked for is true, or with the reason why not.

@@ -32,7 +32,7 @@ func Listen(stateDir string) (net.Listener, error) {
 // NewServer returns a Server for a control socket. state is told of connections as
 // http.Server does; it may be nil.
 func NewServer(l net.Listener, s Supervisor, state func(net.Conn, http.ConnState)) *Server {
-	return &Server{l: l, http: &http.Server{Handler: handler(s), ReadHeaderTimeout: 10 * time.Second, ConnState: state}}
+	return &Server{l: l, http: &http.Server{Handler: handler(s), ReadHeaderTimeout: 10 * time.Second, ConnState: state, ConnContext: withOwner}}
 }
 
 // Serve answers calls until Close.

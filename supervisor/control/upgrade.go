@@ -27,8 +27,11 @@ type program struct {
 // Caller is whoever asked for an upgrade. The program that answers is another one
 // than the program that was asked.
 type Caller struct {
-	w    http.ResponseWriter
-	conn net.Conn // once it was taken
+	// Owner tells whether it is who runs the supervisor, or root. Another one, who is
+	// a member of the control group, may not decide what program we become.
+	Owner bool
+	w     http.ResponseWriter
+	conn  net.Conn // once it was taken
 }
 
 // Take returns the connection to the caller, to leave it to the next program. The
@@ -62,7 +65,8 @@ func serveUpgrade(s Supervisor, w http.ResponseWriter, r *http.Request) {
 		reply(w, nil, &Error{Message: "upgrade: " + err.Error(), Usage: true})
 		return
 	}
-	c := &Caller{w: w}
+	owner, _ := r.Context().Value(ownerKey{}).(bool) // withOwner has set it
+	c := &Caller{w: w, Owner: owner}
 	c.refuse(s.Upgrade(r.Context(), p.Path, c))
 }
 
