@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -55,12 +56,15 @@ def application(environ, start_response):
 // TestBounds_OfEveryKindOfWorker: forked, in an interpreter of its own, in Go.
 func TestBounds_OfEveryKindOfWorker(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, boundSites), out: &screen{}, log: &screen{}}
+	own := niceOf(t, "/proc/self")
+	low, high := min(own+3, 19), min(own+5, 19) // an ordinary user can only raise it
+	sites := strings.Replace(boundSites, "cpu_priority = 3\n", fmt.Sprintf("cpu_priority = %d\n", low), 1)
+	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
 	writeFile(t, filepath.Join(r.dir, "bound.wsgi"), boundScript)
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)
-	t.Run("memory and priority are set", func(t *testing.T) { wantBounds(t, r.in(t), "1000000000", "3") })
+	t.Run("memory and priority are set", func(t *testing.T) { wantBounds(t, r.in(t), "1000000000", low) })
 	t.Run("stack_size", func(t *testing.T) {
 		for _, site := range []string{"forked", "spawned"} {
 			if a := r.in(t).askSite(site, "/"); a.body != "stack 1048576\n" {
@@ -69,12 +73,12 @@ func TestBounds_OfEveryKindOfWorker(t *testing.T) {
 		}
 	})
 	t.Run("refused memory is one failed request", func(t *testing.T) { refusedMemory(t, r.in(t)) })
-	t.Run("a reload changes them without a new worker", func(t *testing.T) { reloadBounds(t, r.in(t)) })
+	t.Run("a reload changes them without a new worker", func(t *testing.T) { reloadBounds(t, r.in(t), low, high) })
 	t.Run("max_clients_per_ip", func(t *testing.T) { tooManyGuests(t, r.in(t)) })
 }
 
 // wantBounds checks what the kernel says of each worker.
-func wantBounds(t *testing.T, r *running, memory, nice string) {
+func wantBounds(t *testing.T, r *running, memory string, nice int) {
 	data := regexp.MustCompile(`Max data size +(\S+) `)
 	for _, site := range []string{"forked", "spawned", "program"} {
 		for pid := range r.pids(site) {
@@ -87,13 +91,23 @@ func wantBounds(t *testing.T, r *running, memory, nice string) {
 				t.Fatal(err)
 			}
 			for _, task := range tasks {
-				_, stat, _ := strings.Cut(readFile(t, proc+"task/"+task.Name()+"/stat"), ") ")
-				if got := strings.Fields(stat)[16]; got != nice {
-					t.Errorf("%s: a thread has priority %s, want %s", site, got, nice)
+				if got := niceOf(t, proc+"task/"+task.Name()); got != nice {
+					t.Errorf("%s: a thread has priority %d, want %d", site, got, nice)
 				}
 			}
 		}
 	}
+}
+
+// niceOf is the priority of a process or thread, by its directory in /proc.
+func niceOf(t *testing.T, dir string) int {
+	t.Helper()
+	_, stat, _ := strings.Cut(readFile(t, dir+"/stat"), ") ")
+	nice, err := strconv.Atoi(strings.Fields(stat)[16])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nice
 }
 
 func refusedMemory(t *testing.T, r *running) {
@@ -113,25 +127,31 @@ func refusedMemory(t *testing.T, r *running) {
 	}
 }
 
-func reloadBounds(t *testing.T, r *running) {
+func reloadBounds(t *testing.T, r *running, low, high int) {
 	before := map[string]map[int]bool{}
 	for _, site := range []string{"forked", "spawned", "program"} {
 		before[site] = r.pids(site)
 	}
-	now := strings.NewReplacer(`"1GB"`, `"2GB"`, "cpu_priority = 3", "cpu_priority = 5").Replace(boundSites)
-	writeFile(t, filepath.Join(r.dir, "sites.toml"), now)
-	said := r.must("reload")
-	if !strings.Contains(said, "forked: memory_limit_hard, cpu_priority changed, no worker restarted") {
-		t.Errorf("it said:\n%s", said)
+	raised := fmt.Sprintf("cpu_priority = %d\n", high)
+	r.rewrite(`"1GB"`, `"2GB"`)
+	r.rewrite(fmt.Sprintf("cpu_priority = %d\n", low), raised)
+	wantSaid := func(keys string) {
+		t.Helper()
+		if said := r.must("reload"); !strings.Contains(said, "forked: "+keys+" changed, no worker restarted") {
+			t.Errorf("it said:\n%s", said)
+		}
 	}
-	wantBounds(t, r, "2000000000", "5")
-	now = strings.NewReplacer("memory_limit_hard = \"1GB\"\n", "", "cpu_priority = 3\n", "").Replace(boundSites)
-	writeFile(t, filepath.Join(r.dir, "sites.toml"), now)
-	if said := r.must("reload"); !strings.Contains(said, "forked: memory_limit_hard, cpu_priority changed, no worker restarted") {
-		t.Errorf("it said:\n%s", said)
+	wantSaid("memory_limit_hard, cpu_priority")
+	wantBounds(t, r, "2000000000", high)
+	r.rewrite("memory_limit_hard = \"2GB\"\n", "")
+	if os.Geteuid() == 0 {
+		r.rewrite(raised, "")
+		wantSaid("memory_limit_hard, cpu_priority")
+		wantBounds(t, r, "unlimited", niceOf(t, fmt.Sprintf("/proc/%d", r.pid)))
+	} else { // who can not lower a priority
+		wantSaid("memory_limit_hard")
+		wantBounds(t, r, "unlimited", high)
 	}
-	_, stat, _ := strings.Cut(readFile(t, fmt.Sprintf("/proc/%d/stat", r.pid)), ") ")
-	wantBounds(t, r, "unlimited", strings.Fields(stat)[16])
 	for site, pids := range before {
 		if !maps.Equal(pids, r.pids(site)) {
 			t.Errorf("%s has new processes", site)

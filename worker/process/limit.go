@@ -20,7 +20,7 @@ type Limits struct {
 }
 
 // Limit sets what the process may use, from now on. A process that has ended is
-// no error.
+// no error. What can not be set does not keep the rest from being set.
 //
 // In a control group the kernel ends a process that takes more than Memory.
 // Without one, RLIMIT_DATA refuses it more: Python raises MemoryError, which is
@@ -29,22 +29,22 @@ type Limits struct {
 func (p *Process) Limit(l Limits) error {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
-	if l.Priority != p.limits.Priority {
-		if err := p.setPriority(l.nice()); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("set cpu_priority %d of process %d: %w", l.Priority, p.pid, err)
-		}
+	return errors.Join(
+		setLimit(p, fmt.Sprintf("cpu_priority %d", l.Priority), &p.limits.Priority, l.Priority, func() error { return p.setPriority(l.nice()) }),
+		setLimit(p, "memory_limit_hard", &p.limits.Memory, l.Memory, func() error { return p.limitMemory(l) }),
+		setLimit(p, "tasks_limit", &p.limits.Tasks, l.Tasks, func() error { return p.limitTasks(l.Tasks) }),
+	)
+}
+
+// setLimit applies one limit where it is not what the process has already.
+func setLimit[T comparable](p *Process, what string, has *T, want T, apply func() error) error {
+	if *has == want {
+		return nil
 	}
-	if l.Memory != p.limits.Memory {
-		if err := p.limitMemory(l); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("set memory_limit_hard of process %d: %w", p.pid, err)
-		}
+	if err := apply(); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("set %s of process %d: %w", what, p.pid, err)
 	}
-	if l.Tasks != p.limits.Tasks {
-		if err := p.limitTasks(l.Tasks); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("set tasks_limit of process %d: %w", p.pid, err)
-		}
-	}
-	p.limits = l
+	*has = want
 	return nil
 }
 
@@ -53,6 +53,11 @@ func (l Limits) nice() int {
 	if l.Priority != 0 {
 		return l.Priority
 	}
+	return ownNice()
+}
+
+// ownNice is this process's own priority.
+func ownNice() int {
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid())
 	if err != nil {
 		return 0
@@ -133,7 +138,11 @@ func (p *Process) setPriority(nice int) error {
 			if err != nil || seen[id] {
 				continue
 			}
-			if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil && !errors.Is(err, unix.ESRCH) {
+			err = unix.Setpriority(unix.PRIO_PROCESS, id, nice)
+			if errors.Is(err, unix.EACCES) {
+				return fmt.Errorf("%w: only root can go below what a process has (multisite itself: %d)", err, ownNice())
+			}
+			if err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
 			seen[id] = true

@@ -57,7 +57,8 @@ func TestLimit_TasksOfARunningProcess(t *testing.T) {
 func TestLimit_PriorityOfEveryThread(t *testing.T) {
 	t.Parallel()
 	pid, p := startGo(t, "wait")
-	if err := p.Limit(Limits{Priority: 7}); err != nil {
+	want := min(ownNice()+2, 19) // what an ordinary user may set, too
+	if err := p.Limit(Limits{Priority: want}); err != nil {
 		t.Fatal(err)
 	}
 	tasks, err := os.ReadDir("/proc/" + pid + "/task")
@@ -65,9 +66,23 @@ func TestLimit_PriorityOfEveryThread(t *testing.T) {
 		t.Fatalf("got %d threads, %v, want a Go program", len(tasks), err)
 	}
 	for _, task := range tasks {
-		if got := niceOf(t, pid, task.Name()); got != "7" {
-			t.Errorf("thread %s has %s, want 7", task.Name(), got)
+		if got := niceOf(t, pid, task.Name()); got != strconv.Itoa(want) {
+			t.Errorf("thread %s has %s, want %d", task.Name(), got, want)
 		}
+	}
+}
+
+// TestLimit_WhatCanNotBeSet keeps nothing else from being set.
+func TestLimit_WhatCanNotBeSet(t *testing.T) {
+	t.Parallel()
+	p := startScript(t, "exec sleep 1000", nil)
+	nowhere := &Groups{filepath.Join(t.TempDir(), "none")}
+	if err := p.Limit(Limits{Memory: mb, Groups: nowhere, Tasks: 100}); err == nil {
+		t.Error("got no error for a group that is not there")
+	}
+	var r unix.Rlimit
+	if err := unix.Prlimit(p.PID(), unix.RLIMIT_NPROC, nil, &r); err != nil || r.Cur != 100 {
+		t.Errorf("got %d tasks, %v, want 100", r.Cur, err)
 	}
 }
 
