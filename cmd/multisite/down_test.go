@@ -26,10 +26,14 @@ server_name = "long.example.com"
 graceful_timeout = "100s"
 `
 
+// downScript answers after so many seconds, or when the file "hold" is gone.
 const downScript = `
-import time
+import os, time
 def application(environ, start_response):
-    time.sleep(float(environ["QUERY_STRING"] or 0))
+    while environ["QUERY_STRING"] == "hold" and os.path.exists("hold"):
+        time.sleep(0.01)
+    if environ["QUERY_STRING"].isdigit():
+        time.sleep(int(environ["QUERY_STRING"]))
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"slept"]
 `
@@ -93,21 +97,19 @@ func TestDown_LetsRequestsFinish(t *testing.T) {
 // of another site is, and the other one's requests are not.
 func TestDown_EachSiteHasItsOwnTime(t *testing.T) {
 	r := upForDown(t)
-	long, short := r.ask("long", "/?4"), r.ask("short", "/?60")
+	release := r.holdFile()
+	long, short := r.ask("long", "/?hold"), r.ask("short", "/?1000")
 	begin := time.Now()
 	_ = syscall.Kill(r.pid, syscall.SIGTERM)
-	a, took := <-short, time.Since(begin)
-	if a.status != http.StatusServiceUnavailable || took < time.Second || took > 3*time.Second {
+	if a, took := <-short, time.Since(begin); a.status != http.StatusServiceUnavailable || took < time.Second {
 		t.Errorf("status %d after %v, want 503 when the worker has had its time, and shutdown_timeout", a.status, took)
 	}
+	release()
 	if a := <-long; a.status != 200 {
-		t.Errorf("the other site: status %d after %v", a.status, time.Since(begin))
+		t.Errorf("the other site: status %d", a.status)
 	}
 	r.wantEnd("short", `signal killed \(9\)`, ` running="GET /\?…"`)
 	r.wantEnd("long", "exit status 0", "")
-	if took := time.Since(begin); took > 15*time.Second {
-		t.Errorf("it was down after %v", took)
-	}
 }
 
 // TestDown_NobodyWaitsForASlowClient longer than its site says.
@@ -120,8 +122,8 @@ func TestDown_NobodyWaitsForASlowClient(t *testing.T) {
 	}
 	begin := time.Now()
 	r.must("down")
-	if took := time.Since(begin); took < time.Second || took > 10*time.Second {
-		t.Errorf("it was down after %v, want 1 s", took)
+	if took := time.Since(begin); took < time.Second || took > patience {
+		t.Errorf("it was down after %v, want some time after 1 s", took)
 	}
 	r.wantEnd("short", "exit status 0", "")
 }

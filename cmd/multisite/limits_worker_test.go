@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -160,10 +161,12 @@ func reloadBounds(t *testing.T, r *running, low, high int) {
 }
 
 func tooManyGuests(t *testing.T, r *running) {
+	release := r.holdFile()
+	held := "/hold?file=" + url.QueryEscape(filepath.Join(r.dir, "hold"))
 	slow := make(chan answer, 2)
 	for range 2 {
 		go func() {
-			a, err := r.newVisitor().do(newRequest(t, http.MethodGet, hostOf("guests"), "/sleep?ms=1500", nil))
+			a, err := r.newVisitor().do(newRequest(t, http.MethodGet, hostOf("guests"), held, nil))
 			if err != nil {
 				t.Error(err)
 			}
@@ -185,6 +188,7 @@ func tooManyGuests(t *testing.T, r *running) {
 	if a := other.get(hostOf("guests"), "/"); a.status != 200 {
 		t.Errorf("from another address: status %d", a.status)
 	}
+	release()
 	for range 2 {
 		if a := <-slow; a.status != 200 {
 			t.Errorf("the first two: status %d", a.status)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,8 +41,8 @@ wsgi = "page:application"
 const liveScript = `
 import os, time
 
-if os.path.exists("hang"):
-    time.sleep(1000)
+while os.path.exists("hang"):
+    time.sleep(0.01)
 
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/say":
@@ -153,7 +154,7 @@ func liveNot(t *testing.T, r *running) {
 // interpreter of its own and from a zygote that is made anew.
 func liveStartupTimeout(t *testing.T, r *running) {
 	for _, site := range []string{"slow", "forked"} {
-		r.live(site+": startup_timeout changed, no worker restarted\n", `startup_timeout = "10m"`, `startup_timeout = "700ms"`)
+		r.live(site+": startup_timeout changed, no worker restarted\n", `startup_timeout = "10m"`, `startup_timeout = "3s"`)
 		writeFile(t, filepath.Join(r.dir, "hang"), "")
 		for _, c := range children(t, r.pid) {
 			if c.name == "zyg "+site { // before a worker is forked from it
@@ -174,7 +175,8 @@ func liveStartupTimeout(t *testing.T, r *running) {
 
 func liveThreads(t *testing.T, r *running) {
 	r.live("program: threads changed, no worker restarted\n", "threads = 2", "threads = 3")
-	r.wantAtOnce("program", "/sleep?ms=1000", 3, func() {})
+	release := r.holdFile()
+	r.wantAtOnce("program", "/hold?file="+url.QueryEscape(filepath.Join(r.dir, "hold")), 3, release)
 }
 
 // threadsBesideBadCode: the workers that serve on have the threads that they had.
@@ -189,20 +191,25 @@ func threadsBesideBadCode(t *testing.T, r *running) {
 	if now := r.pids("threads"); !maps.Equal(now, before) {
 		t.Errorf("workers %v, were %v", now, before)
 	}
-	held := filepath.Join(r.dir, "hold")
-	release := func() {
-		if err := os.Remove(held); err != nil {
-			t.Fatal(err)
-		}
-	}
-	writeFile(t, held, "")
-	r.wantAtOnce("threads", "/", 1, release)
+	r.wantAtOnce("threads", "/", 1, r.holdFile())
 	r.write(t, "code/page.py", liveHeld)
 	r.must("reload")
-	writeFile(t, held, "")
-	r.wantAtOnce("threads", "/", 5, release)
+	r.wantAtOnce("threads", "/", 5, r.holdFile())
 	if a := r.askSite("threads", "/"); a.body != "multithread True\n" {
 		t.Errorf("got %q", a.body)
+	}
+}
+
+// holdFile makes the file "hold", which requests wait for; release removes it.
+func (r *running) holdFile() (release func()) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, "hold")
+	writeFile(r.t, path, "")
+	r.t.Cleanup(func() { _ = os.Remove(path) }) // a test that failed before may not have released them
+	return func() {
+		if err := os.Remove(path); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ func main() {
 	fmt.Println("goapp: starting")
 	http.HandleFunc("/", hello)
 	http.HandleFunc("/sleep", sleep)
+	http.HandleFunc("/hold", hold)
 	http.HandleFunc("/whoami", whoami)
 	http.HandleFunc("/stream", stream)
 	http.HandleFunc("/leak", leak)
@@ -36,6 +37,17 @@ func sleep(w http.ResponseWriter, r *http.Request) {
 	ms, _ := strconv.Atoi(r.FormValue("ms")) // 0: at once
 	time.Sleep(time.Duration(ms) * time.Millisecond)
 	hello(w, r)
+}
+
+// hold answers when the file ?file= is gone.
+func hold(w http.ResponseWriter, r *http.Request) {
+	for {
+		if _, err := os.Stat(r.FormValue("file")); err != nil {
+			hello(w, r)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // leaked is what leak keeps for as long as the process lives.
