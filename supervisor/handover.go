@@ -27,19 +27,20 @@ const handoverVersion = 1
 // state is what one image of the supervisor leaves to the next. Descriptors are
 // numbers in its baggage; -1: none.
 type state struct {
-	Version string      `json:"version"` // of the program that leaves it
-	Started time.Time   `json:"started"`
-	Paused  time.Time   `json:"paused"` // since when requests wait
-	Lock    int         `json:"lock"`
-	Listen  []int       `json:"listen"`
-	Handed  bool        `json:"handed"` // listeners are not those of sites.toml
-	Page    int         `json:"page"`
-	PageOf  string      `json:"page_of"` // what sites.toml said of it
-	Control int         `json:"control"`
-	Caller  int         `json:"caller"` // who waits for the answer
-	Clients []int       `json:"clients"`
-	Begun   []begun     `json:"begun,omitempty"` // clients, too
-	Sites   []siteState `json:"sites"`
+	Version   string      `json:"version"` // of the program that leaves it
+	Started   time.Time   `json:"started"`
+	Paused    time.Time   `json:"paused"` // since when requests wait
+	Lock      int         `json:"lock"`
+	Listen    []int       `json:"listen"`
+	Handed    bool        `json:"handed"` // listeners are not those of sites.toml
+	Page      int         `json:"page"`
+	PageOf    string      `json:"page_of"` // what sites.toml said of it
+	PageToken string      `json:"page_token,omitempty"`
+	Control   int         `json:"control"`
+	Caller    int         `json:"caller"` // who waits for the answer
+	Clients   []int       `json:"clients"`
+	Begun     []begun     `json:"begun,omitempty"` // clients, too
+	Sites     []siteState `json:"sites"`
 }
 
 // begun is a client that has sent a part of a request.
@@ -114,7 +115,7 @@ func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, er
 		one(&st.Listen[len(st.Listen)-1], l.(syscall.Conn))
 	}
 	if s.page != nil {
-		st.PageOf = s.pageOf
+		st.PageOf, st.PageToken = s.pageOf, s.pageToken
 		one(&st.Page, s.page)
 	}
 	one(&st.Control, s.calls)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"crypto/rand"
 	"net"
 
 	"github.com/multisite/multisite/supervisor/control"
@@ -37,7 +38,10 @@ func (s *Supervisor) listen() (err error) {
 	if err != nil {
 		return err
 	}
-	s.page, s.pageOf = newGate(l), s.cfg.Dashboard
+	s.page, s.pageOf, s.pageToken = newGate(l), s.cfg.Dashboard, rand.Text()
+	if s.inherited != nil && s.inherited.PageToken != "" {
+		s.pageToken = s.inherited.PageToken
+	}
 	return nil
 }
 

@@ -66,6 +66,7 @@ type Supervisor struct {
 	listeners []net.Listener
 	page      *gate  // of the dashboard; nil: none
 	pageOf    string // what sites.toml said of it
+	pageToken string // that it asks for
 	calls     *gate  // of the control socket
 	control   *control.Server
 	servers   []webServer
@@ -296,7 +297,7 @@ func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 	}
 	s.servers = append(s.servers, s.door)
 	if s.page != nil {
-		page := &http.Server{Handler: dashboard.Handler(s.view), ReadHeaderTimeout: 10 * time.Second, ConnState: s.page.connState}
+		page := &http.Server{Handler: dashboard.Handler(s.pageToken, s.view), ReadHeaderTimeout: 10 * time.Second, ConnState: s.page.connState}
 		s.servers = append(s.servers, page)
 		web(page, s.page)
 	}

@@ -66,6 +66,13 @@ func (c *Client) Reload(ctx context.Context, site string) (string, error) {
 	return r.Changes, err
 }
 
+// Dashboard returns where a browser sees the dashboard.
+func (c *Client) Dashboard(ctx context.Context) (Dashboard, error) {
+	var d Dashboard
+	err := c.call(ctx, http.MethodGet, "/v1/dashboard", nil, &d)
+	return d, err
+}
+
 // Down ends the supervisor and returns when the last worker has ended.
 func (c *Client) Down(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/down", nil, nil)

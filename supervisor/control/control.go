@@ -22,6 +22,7 @@ type Supervisor interface {
 	Restart(ctx context.Context, site string) error
 	Reload(ctx context.Context, site string, w io.Writer) error // writes what it did to w
 	Logs(ctx context.Context, q LogQuery, w io.Writer) error
+	Dashboard(ctx context.Context) (Dashboard, error)
 	Down(ctx context.Context) error
 	// Upgrade replaces the supervisor by another program, which answers the caller.
 	// It returns only with an error.
@@ -37,6 +38,11 @@ type Scale struct {
 // Reloaded is the answer to a reload: a line for each site that changed.
 type Reloaded struct {
 	Changes string `json:"changes"`
+}
+
+// Dashboard is where a browser sees the dashboard.
+type Dashboard struct {
+	URL string `json:"url"` // with the token that it asks for
 }
 
 // LogQuery says which log lines to send.

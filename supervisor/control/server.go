@@ -72,6 +72,10 @@ func handler(s Supervisor) http.Handler {
 	})
 	mux.HandleFunc("POST /v1/down", func(w http.ResponseWriter, r *http.Request) { reply(w, struct{}{}, s.Down(r.Context())) })
 	mux.HandleFunc("POST /v1/upgrade", func(w http.ResponseWriter, r *http.Request) { serveUpgrade(s, w, r) })
+	mux.HandleFunc("GET /v1/dashboard", func(w http.ResponseWriter, r *http.Request) {
+		d, err := s.Dashboard(r.Context())
+		reply(w, d, err)
+	})
 	mux.HandleFunc("GET /v1/logs", func(w http.ResponseWriter, r *http.Request) { serveLogs(s, w, r) })
 	return mux
 }

@@ -2,9 +2,10 @@
 // supervisor. It only shows: there is no form, no script, and no way to change
 // anything.
 //
-// It answers nobody but a browser on this machine that asked for a loopback name,
-// so that no web page elsewhere can read it through a name of its own that points
-// here (DNS rebinding). What it shows comes from a source that the supervisor gives.
+// It answers nobody but a browser that has the token and asked for a loopback name,
+// so that no other user of the machine can read it, nor a site that is made to send
+// a request, nor a web page elsewhere through a name of its own that points here
+// (DNS rebinding). What it shows comes from a source that the supervisor gives.
 package dashboard
 
 import (
@@ -31,8 +32,8 @@ var styleCSS string
 // maxWait bounds the gathering of a view: a stuck worker must not hang the page.
 const maxWait = 5 * time.Second
 
-// Handler returns the page at / of a listener of its own.
-func Handler(source func(context.Context) (View, error)) http.Handler {
+// Handler returns the page at / of a listener of its own, for who has the token.
+func Handler(token string, source func(context.Context) (View, error)) http.Handler {
 	page := template.Must(template.New("page").Funcs(template.FuncMap{
 		"size": size, "count": count, "short": short,
 		"style": func() template.CSS { return template.CSS(styleCSS) },
@@ -48,6 +49,7 @@ func Handler(source func(context.Context) (View, error)) http.Handler {
 		}
 		render(w, page, v)
 	})
+	inner := guarded(token, mux)
 	policy := policy()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLoopback(r.Host) {
@@ -61,7 +63,7 @@ func Handler(source func(context.Context) (View, error)) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		mux.ServeHTTP(w, r)
+		inner.ServeHTTP(w, r)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -124,11 +125,14 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+const testToken = "TOKEN"
+
 func visit(source func(context.Context) (View, error), method, host, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
 	r.Host = host
 	rec := httptest.NewRecorder()
-	Handler(source).ServeHTTP(rec, r)
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: testToken})
+	Handler(testToken, source).ServeHTTP(rec, r)
 	return rec
 }
 

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multisite/multisite/supervisor/control"
+)
+
+func (c *cli) dashboardCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "dashboard",
+		Short: "Print the address of the dashboard, and open it in a browser",
+		Long: "Print the address of the dashboard with the token that it asks for, and open it in\n" +
+			"the browser of the desktop, where there is one. The token is good until the\n" +
+			"supervisor is started anew.",
+		Args: exactly(0, "dashboard"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.call(func(client *control.Client) error {
+				d, err := client.Dashboard(cmd.Context())
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), d.URL)
+				return openBrowser(d.URL)
+			})
+		},
+	}
+}
+
+// openBrowser opens an address in the browser of the desktop, if there is one. Every
+// user can read command lines, so the browser is given a file that leads there, in
+// the directory that the session has for such.
+func openBrowser(url string) error {
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	desktop := os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
+	opener, err := exec.LookPath("xdg-open")
+	if dir == "" || !desktop || err != nil {
+		return nil
+	}
+	file := filepath.Join(dir, "multisite-dashboard.html")
+	_ = os.Remove(file) // that of another time; one that stays is told below
+	page := fmt.Sprintf("<!doctype html><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"0;url=%s\">\n", url)
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteString(page); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := exec.Command(opener, file).Run(); err != nil {
+		return fmt.Errorf("open the browser: %s: %w", opener, err)
+	}
+	return nil
+}

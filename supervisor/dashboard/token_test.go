@@ -1,0 +1,63 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// TestHandler_NothingWithoutTheToken: one line, whatever is asked and how.
+func TestHandler_NothingWithoutTheToken(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{testToken, ""} {
+		handler := Handler(token, example)
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"} {
+			for _, path := range []string{"/", "/?token=", "/?token=TOKE", "/?token=TOKENS", "/?token=token", "/other", "/other?token=TOKEN", "/favicon.ico"} {
+				for _, cookie := range []string{"", "x=y", cookieName + "=", cookieName + "=TOKE", cookieName + "=token", "token=TOKEN"} {
+					r := httptest.NewRequest(method, path, nil)
+					r.Host = "localhost:8081"
+					r.Header.Set("Cookie", cookie)
+					rec := httptest.NewRecorder()
+					handler.ServeHTTP(rec, r)
+					if rec.Code != 403 || rec.Body.String() != noTokenText || rec.Header().Get("Set-Cookie") != "" || rec.Header().Get("Access-Control-Allow-Origin") != "" {
+						t.Errorf("%s %s %s: got %d %q %v", method, path, cookie, rec.Code, rec.Body, rec.Header())
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestHandler_TheTokenBecomesACookie that no script reads and no other site sends,
+// and the address does not keep it.
+func TestHandler_TheTokenBecomesACookie(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		method, host string
+		want         int
+	}{{"GET", "dashboard.localhost:8081", 200}, {"POST", "localhost", 403}, {"GET", "evil.example.com", 421}} {
+		r := httptest.NewRequest(test.method, Path(testToken), nil)
+		r.Host = test.host
+		rec := httptest.NewRecorder()
+		Handler(testToken, example).ServeHTTP(rec, r)
+		if rec.Code != test.want || strings.Contains(rec.Body.String(), "blog") {
+			t.Errorf("%s %s: got %d %q", test.method, test.host, rec.Code, rec.Body)
+		}
+		cookie := rec.Header().Get("Set-Cookie")
+		if want := cookieName + "=TOKEN; Path=/; HttpOnly; SameSite=Strict"; test.want == 200 && cookie != want || test.want != 200 && cookie != "" {
+			t.Errorf("%s %s: cookie %q", test.method, test.host, cookie)
+		}
+		if test.want == 200 && !strings.Contains(rec.Body.String(), `content="0;url=/"`) {
+			t.Errorf("got %q", rec.Body)
+		}
+	}
+	r := httptest.NewRequest("GET", Path("old"), nil)
+	r.Host = "localhost"
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: testToken})
+	rec := httptest.NewRecorder()
+	Handler(testToken, example).ServeHTTP(rec, r)
+	if rec.Code != 403 {
+		t.Errorf("the token of another start: got %d", rec.Code)
+	}
+}
