@@ -77,7 +77,7 @@ class Response(RoutedCase):
                 ok(start_response, ("Content-Length", "3"))
                 yield b"12"
                 yield b"345"
-                print("still asked", file=environ["wsgi.errors"])
+                print("asked for more", file=environ["wsgi.errors"])
 
             def short(environ, start_response):
                 ok(start_response, ("Content-Length", "9"))
@@ -87,7 +87,7 @@ class Response(RoutedCase):
         self.assertEqual(self.answer(worker, "/short").body, b"12345")
         errors = worker.err.wait("shorter")
         self.assertIn("GET /long: response body is longer than its Content-Length", errors)
-        self.assertIn("still asked\n", errors)
+        self.assertNotIn("asked for more\n", errors)
         self.assertIn("GET /short: response body is 4 bytes shorter than its Content-Length", errors)
 
     def test_no_body_for_head_204_and_304(self):
@@ -129,8 +129,7 @@ class Response(RoutedCase):
                 response = self.answer(worker, "/" + name, method=method)
                 self.assertEqual(response.body, b"")
                 self.assertEqual(response["Content-Length"], length)
-        self.assertEqual(worker.err.wait("none closed"),
-                         "generated iterated\ngenerated closed\nnone iterated\nnone closed\n")
+        self.assertEqual(worker.err.wait("none closed"), "generated closed\nnone closed\n")
 
     def test_each_chunk_is_sent_before_the_next_is_asked_for(self):
         worker = self.serve("""

@@ -9,6 +9,7 @@ eventfd that came with the connection holds one for each request sent ahead
 
 import io
 import os
+import select
 import socket
 import struct
 
@@ -119,6 +120,17 @@ class Connection:
             self._manage(kind, content)
         elif kind == fastcgi.BEGIN_REQUEST:
             self.send(fastcgi.end_request(request_id, fastcgi.CANT_MPX_CONN))
+
+    def has_left(self, request_id):
+        """Whether nobody waits for the answer to a request any more. Nothing is taken from the socket."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        arrived = b""
+        for _, events in poll.poll(0):
+            if events & (select.POLLHUP | select.POLLERR):
+                return True
+            arrived = self._sock.recv(_RECEIVE, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return fastcgi.aborts(self._data[self._pos:] + arrived, request_id)
 
     def _wait(self):
         """Receive between requests; false at the end of the connection or of the worker."""
@@ -260,6 +272,12 @@ class Exchange:
             return
         for start in range(0, len(data), _BATCH):
             self._connection.send(fastcgi.stdout(self._id, data[start:start + _BATCH]))
+
+    def look(self):
+        """Raise ClientGone if nobody waits for the answer, as send() does."""
+        if self._connection.has_left(self._id):
+            self._aborted = True
+            raise ClientGone("the front door waits no more")
 
     def finish(self, data=b""):
         """Send the last part of the response and end the request."""

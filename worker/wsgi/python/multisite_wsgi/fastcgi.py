@@ -97,6 +97,17 @@ def bodiless_request(data, pos):
     return request_id, flags, start, end, last
 
 
+def aborts(data, request_id):
+    """Whether the records in data, of which the last may be cut short, abort a request."""
+    pos = 0
+    while len(data) - pos >= HEADER.size:
+        _, kind, its_id, length, padding = HEADER.unpack_from(data, pos)
+        if kind == ABORT_REQUEST and its_id == request_id:
+            return True
+        pos += HEADER.size + length + padding
+    return False
+
+
 def decode_params(block, params):
     """Add the name-value pairs of block to the dict params, as Latin-1 text (PEP 3333).
 

@@ -12,8 +12,8 @@ _FAILED = (b"Status: 500 Internal Server Error\r\nContent-Type: text/plain; char
 class Handler:
     """Runs the application once and sends what it answers."""
 
-    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_left", "_has_body", "_single", "_sent", "_complete",
-                 "_last")
+    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_left", "_has_body", "_single", "_sent", "_surplus",
+                 "_complete", "_last")
 
     def __init__(self, environ, exchange):
         self._environ = environ
@@ -24,6 +24,7 @@ class Handler:
         self._has_body = True  # false for 204 and 304
         self._single = False  # the iterable has one element, so the first chunk is the body
         self._sent = False
+        self._surplus = False  # there was more body than Content-Length allows
         self._complete = False
         self._last = b""  # what goes out together with the end of the request
 
@@ -55,22 +56,25 @@ class Handler:
         return self.write
 
     def write(self, data):
+        self._write(data)
+        if self._surplus:
+            raise AssertionError("write() past the Content-Length of the response")
+
+    def _write(self, data):
         if not isinstance(data, bytes):
             raise TypeError("a response body is made of bytes, not %s" % type(data).__name__)
         if self._head is None:
             raise AssertionError("body sent before start_response() was called")
-        if not data:
-            return
-        if not self._sent:
-            data = self._with_head(data, len(data) if self._single else None)
-        else:
-            data = self._allowed(data)
+        if data:
+            data = self._allowed(data) if self._sent else self._with_head(data, len(data) if self._single else None)
         if self._left == 0:
             # The body is whole. It goes out with the end of the request, after close(): one send
             # instead of two, and the front door has all of the answer in one read.
             self._last += data
         elif data:
             self._exchange.send(data)
+        else:
+            self._exchange.look()  # nothing goes out that would tell whether the client is there
 
     def _respond(self, result):
         if type(result) is bytes:
@@ -83,10 +87,14 @@ class Handler:
         else:
             self._single = hasattr(result, "__len__") and len(result) == 1
             for chunk in result:
-                self.write(chunk)  # before the next chunk is asked for
+                self._write(chunk)  # before the next chunk is asked for
+                if self._left == 0 or self._sent and self._is_mute():
+                    break  # nobody can receive any more
             if not self._sent:
                 self._last = self._with_head(b"", None)
-        if self._left and self._has_body and not self._is_head:
+        if self._surplus:
+            self._log("response body is longer than its Content-Length: the rest is dropped")
+        if self._left and not self._is_mute():
             self._log("response body is %d bytes shorter than its Content-Length" % self._left)
         self._complete = True
 
@@ -108,10 +116,14 @@ class Handler:
         """Return as much of data as the method, the status and Content-Length allow."""
         if self._left is not None:
             if len(data) > self._left:
-                self._log("response body is longer than its Content-Length: the rest is dropped")
+                self._surplus = not self._is_mute()
                 data = data[:self._left]
             self._left -= len(data)
-        return data if self._has_body and not self._is_head else b""
+        return b"" if self._is_mute() else data
+
+    def _is_mute(self):
+        """Whether the method or the status allow no body."""
+        return self._is_head or not self._has_body
 
     def _failed(self, error):
         """Answer for an uncaught exception; false when it is too late for an answer."""
@@ -119,7 +131,7 @@ class Handler:
             self._exchange.finish()
             return True
         log_error("uncaught exception in " + self._request_line(), error)
-        if self._complete:  # close() failed
+        if self._complete or self._sent and self._left == 0:  # close() failed, or write() past the end
             self._exchange.finish(self._last)
             return True
         if self._sent:
