@@ -103,7 +103,7 @@ listen = ["127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"]
 state_dir = "var"
 dashboard = "127.0.0.1:8081"
 control_group = "0"
-trusted_proxies = ["10.0.0.0/8", "192.168.0.1", "::1", "10.1.2.3/16"]
+trusted_proxies = ["10.0.0.0/8", "192.168.0.1", "::1", "10.1.2.3/16", "::ffff:10.2.0.0/112", "::ffff:10.3.0.1"]
 log_max_size = "1MiB"
 log_keep = 0
 header_timeout = "5s"
@@ -160,6 +160,7 @@ static = { "/static" = "static", "/a/media/" = "media" }
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.0.1/32"),
 			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
+			netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("10.3.0.1/32"),
 		},
 		Sites: []*Site{{
 			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 12},

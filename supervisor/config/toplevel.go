@@ -110,11 +110,15 @@ func parseAddress(s string) (string, bool) {
 	return net.JoinHostPort(host, port), true
 }
 
-// parsePrefix takes one address as a network of one.
+// parsePrefix takes one address as a network of one. Networks of IPv4 are that however
+// they are written: "::ffff:10.0.0.0/104" is 10.0.0.0/8.
 func parsePrefix(s string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return addr.Unmap().Prefix(addr.Unmap().BitLen())
 	}
 	prefix, err := netip.ParsePrefix(s)
+	if addr, mapped := prefix.Addr(), prefix.Bits()-96; addr.Is4In6() && mapped >= 0 {
+		prefix = netip.PrefixFrom(addr.Unmap(), mapped)
+	}
 	return prefix.Masked(), err
 }

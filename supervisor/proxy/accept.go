@@ -3,7 +3,6 @@ package proxy
 import (
 	"net"
 	"net/netip"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -103,25 +102,14 @@ func keepAlive(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
 }
 
-// addrPort writes a socket's address as package net does.
+// addrPort writes a socket's address as package net does, but without a zone, which
+// would not be an address to an application.
 func addrPort(sa unix.Sockaddr) string {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
 	case *unix.SockaddrInet6:
-		addr := netip.AddrFrom16(sa.Addr).Unmap()
-		if sa.ZoneId != 0 {
-			addr = addr.WithZone(zone(sa.ZoneId))
-		}
-		return netip.AddrPortFrom(addr, uint16(sa.Port)).String()
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)).String()
 	}
 	return ""
-}
-
-// zone names an interface; one that is gone by its number.
-func zone(id uint32) string {
-	if i, err := net.InterfaceByIndex(int(id)); err == nil {
-		return i.Name
-	}
-	return strconv.Itoa(int(id))
 }

@@ -29,6 +29,7 @@ type client struct {
 	// of the request under way:
 	request simple
 	site    *Site
+	place   place
 	asked   Asked
 	direct  Direct  // once it was sent
 	asking  int     // descriptor in loop.asking; 0: none
@@ -66,6 +67,7 @@ func (c *client) done() {
 	if c.asking != 0 {
 		c.leaveLine()
 	}
+	c.place.leave()
 	c.request, c.site, c.asked, c.direct, c.asking = simple{}, nil, nil, nil, 0
 }
 
@@ -93,10 +95,7 @@ func (c *client) readable(gone bool) {
 // begin asks the request's site for a worker. It returns false for what is not
 // the loop's to answer.
 func (c *client) begin(data []byte) (mine bool) {
-	if c.trusted {
-		return false
-	}
-	r, ok := parseSimple(data)
+	r, ok := parseSimple(data, c.trusted)
 	if !ok {
 		return false
 	}
@@ -105,10 +104,15 @@ func (c *client) begin(data []byte) (mine bool) {
 		return false
 	}
 	site, _ := c.loop.proxy.table.Load().Lookup(host, r.Path)
-	if site == nil || site.Asker == nil || site.MaxPerAddress > 0 || site.hasStatic(r.Path) {
+	if site == nil || site.Asker == nil || site.hasStatic(r.Path) {
 		return false
 	}
-	r.RemoteAddr, r.RemotePort = c.addr, c.port
+	if r.RemoteAddr, r.RemotePort = c.addr, c.port; c.trusted {
+		r.believe(c.loop.proxy.trusted)
+	}
+	if c.place, ok = site.enter(r.RemoteAddr); !ok {
+		return false // net/http tells why
+	}
 	c.request, c.site, c.start = r, site, time.Now()
 	c.loop.busy[c] = true
 	if c.asked, err = site.Asker.Ask(r.what(), c.told); err != nil {
@@ -196,20 +200,21 @@ func (c *client) write(a *wire.Answer, worker string) {
 // entry is what the access log says of the request, when the answer is written.
 func (c *client) entry(a *wire.Answer, now time.Time, worker string) Entry {
 	return Entry{
-		Client: c.addr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
+		Client: c.request.RemoteAddr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
 		Time: c.start, Took: now.Sub(c.start), Status: a.Status, Bytes: int64(len(a.Body)), Worker: worker,
 	}
 }
 
 // finish lets a goroutine write what a client did not take at once.
 func (c *client) finish(rest []byte, last bool, e Entry) {
-	l, site := c.loop, c.site
+	l, site, held := c.loop, c.site, c.place.pass()
 	conn := newSocket(c.leave(), c.peer, c.local)
 	l.gave = true
 	l.handed.note(conn, http.StateActive)
 	go func() {
 		defer l.handed.note(conn, http.StateClosed)
 		left := l.writeSlowly(conn, rest)
+		held.leave()
 		e.Bytes, e.Took = max(e.Bytes-int64(left), 0), time.Since(e.Time)
 		site.answered(e)
 		switch {
@@ -260,7 +265,10 @@ func (c *client) handOverErr(err error) {
 func (c *client) giveAway(data []byte, p *pending) {
 	l := c.loop
 	h := &handed{loop: l, heading: true, ahead: true, prefix: data, seen: data[:len(data):len(data)]}
-	h.pending.Store(p)
+	if p != nil {
+		p.place = c.place.pass()
+		h.pending.Store(p)
+	}
 	h.socket = newSocket(c.leave(), c.peer, c.local)
 	l.gave = true
 	l.handed.note(h, http.StateNew)

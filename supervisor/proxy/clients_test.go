@@ -13,15 +13,20 @@ import (
 // from asks from one of loopback's many addresses, on a connection of its own.
 func (s *server) from(addr, header string) *peer {
 	s.tb.Helper()
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
-	c, err := d.Dial("tcp", s.Listener.Addr().String())
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	s.tb.Cleanup(func() { c.Close() })
-	p := &peer{TCPConn: c.(*net.TCPConn), tb: s.tb, br: bufio.NewReader(c)}
+	p := dialFrom(s.tb, addr, s.Listener.Addr().String())
 	p.send("GET / HTTP/1.1\r\nHost: site.test\r\n" + header + "\r\n")
 	return p
+}
+
+func dialFrom(tb testing.TB, addr, to string) *peer {
+	tb.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+	c, err := d.DialContext(tb.Context(), "tcp", to)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { c.Close() })
+	return &peer{TCPConn: c.(*net.TCPConn), tb: tb, br: bufio.NewReader(c)}
 }
 
 func (p *peer) wantStatus(want int) *http.Response {
@@ -71,8 +76,8 @@ func TestClients_AnAddressHasSoManyAtOnce(t *testing.T) {
 	for range 2 { // the refused one and the last
 		<-s.entries
 	}
-	if len(clients.open) > 0 {
-		t.Errorf("still counted: %v", clients.open)
+	if n := clients.under(); n > 0 {
+		t.Errorf("%d still counted", n)
 	}
 }
 

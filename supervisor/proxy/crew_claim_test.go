@@ -60,6 +60,9 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
 	first := c.w.line[0]
 	waited := first.waited
 	c.crew.mu.Unlock()
+	if c.crew.sees != nil {
+		c.crew.sees(h)
+	}
 	request := h.URI + "\n"
 	switch {
 	case first != c && (waited || c.w.back.Load() > 0):

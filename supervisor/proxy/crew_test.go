@@ -27,6 +27,7 @@ type crew struct {
 	tb    testing.TB
 	does  does
 	ahead int // requests that a busy worker takes behind the one that it has
+	sees  func(*wire.Head)
 	work  sync.WaitGroup
 
 	mu sync.Mutex

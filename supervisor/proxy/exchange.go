@@ -30,14 +30,12 @@ func (e *exchange) serve() {
 	e.site.Stats.active.Add(1)
 	defer e.site.Stats.active.Add(-1)
 	defer e.done()
-	if most := e.site.MaxPerAddress; most > 0 {
-		addr := e.clientAddr()
-		if !e.site.Clients.enter(addr, most) {
-			e.fail(http.StatusTooManyRequests, "max_clients_per_ip", nil)
-			return
-		}
-		defer e.site.Clients.leave(addr)
+	place, ok := e.enter()
+	if !ok {
+		e.fail(http.StatusTooManyRequests, "max_clients_per_ip", nil)
+		return
 	}
+	defer place.leave()
 	if e.serveStatic() {
 		return
 	}
@@ -51,6 +49,14 @@ func (e *exchange) serve() {
 		e.site.Log.Warn("request repeated on another worker", "worker", e.worker, "request", e.what())
 		e.r.Header = e.r.Header.Clone() // the attempt before may still be reading it
 	}
+}
+
+// enter takes a place for the request, which may have one already.
+func (e *exchange) enter() (place, bool) {
+	if e.begun != nil {
+		return e.begun.place, true
+	}
+	return e.site.enter(e.clientAddr())
 }
 
 // mostTries bounds how often a request goes to a worker that dies before it was sent.

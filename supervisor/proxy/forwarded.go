@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,28 +12,68 @@ import (
 )
 
 // clientOf returns the scheme that the client used, and sees to it that
-// r.RemoteAddr is the client's. What a trusted peer says of both is believed: of
-// X-Forwarded-For the last address that is not itself a trusted proxy's, or the
-// first. What only a proxy may say is dropped when it comes from anyone else.
+// r.RemoteAddr is the client's. What a trusted peer says of both is believed (forwarded).
+// What only a proxy may say is dropped when it comes from anyone else, and a name with
+// an underscore from whoever it comes: CGI can not tell it from one with a dash.
 func clientOf(r *http.Request, trusted []netip.Prefix) (scheme string) {
 	scheme = "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	if !isTrusted(r.RemoteAddr, trusted) {
-		stripForwarded(r.Header)
-		return scheme
-	}
-	if said := r.Header["X-Forwarded-Proto"]; len(said) > 0 {
-		switch proto := said[len(said)-1]; proto {
-		case "http", "https":
-			scheme = proto
+	isProxy := isTrusted(r.RemoteAddr, trusted)
+	for name := range r.Header {
+		if strings.Contains(name, "_") || !isProxy && onlyProxy(name) {
+			delete(r.Header, name)
 		}
 	}
-	r.RemoteAddr = forwardedFor(r, trusted)
-	return scheme
+	if !isProxy {
+		return scheme
+	}
+	list := func(name string) string { return strings.Join(r.Header[name], ",") }
+	f := forwarded{list("X-Forwarded-For"), list("X-Forwarded-Proto"), list("X-Forwarded-Host"), list("Forwarded")}
+	v := f.visitor(trusted)
+	if f.isOld() {
+		delete(r.Header, "Forwarded")
+	}
+	if v.host != "" {
+		r.Header["X-Forwarded-Host"] = []string{v.host}
+	}
+	if v.addr != "" {
+		r.RemoteAddr = net.JoinHostPort(v.addr, v.port)
+	}
+	return cmp.Or(v.scheme, scheme)
 }
 
+// believe is clientOf for the Loop, where each header is there at most once.
+func (r *simple) believe(trusted []netip.Prefix) {
+	var f forwarded
+	for _, field := range r.Fields {
+		switch name, value := field[0], field[1]; {
+		case !onlyProxy(name):
+		case strings.EqualFold(name, "X-Forwarded-For"):
+			f.addrs = value
+		case strings.EqualFold(name, "X-Forwarded-Proto"):
+			f.proto = value
+		case strings.EqualFold(name, "X-Forwarded-Host"):
+			f.host = value
+		case strings.EqualFold(name, "Forwarded"):
+			f.elements = value
+		}
+	}
+	v := f.visitor(trusted)
+	if f.isOld() {
+		r.Fields = slices.DeleteFunc(r.Fields, func(field [2]string) bool { return strings.EqualFold(field[0], "Forwarded") })
+	}
+	if v.host != "" {
+		r.Fields = append(r.Fields, [2]string{"X-Forwarded-Host", v.host})
+	}
+	if v.addr != "" {
+		r.RemoteAddr, r.RemotePort = v.addr, v.port
+	}
+	r.Scheme = cmp.Or(v.scheme, r.Scheme)
+}
+
+// isTrusted tells whether a peer, "10.0.0.1:1234", may speak for others.
 func isTrusted(peer string, trusted []netip.Prefix) bool {
 	if len(trusted) == 0 {
 		return false
@@ -41,41 +82,24 @@ func isTrusted(peer string, trusted []netip.Prefix) bool {
 	return err == nil && contains(trusted, addr.Addr())
 }
 
-func forwardedFor(r *http.Request, trusted []netip.Prefix) string {
-	client := r.RemoteAddr
-	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			break // what stands before can not be trusted either
-		}
-		client = net.JoinHostPort(addr.Unmap().String(), "0")
-		if !contains(trusted, addr) {
-			break
-		}
-	}
-	return client
-}
-
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	addr = addr.Unmap()
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// stripForwarded drops what only a proxy may claim, and names with an underscore,
-// which CGI can not tell from a dash.
-func stripForwarded(h http.Header) {
-	for name := range h {
-		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || strings.Contains(name, "_") {
-			delete(h, name)
-		}
-	}
+// onlyProxy tells whether a header is a word of one proxy to the next.
+func onlyProxy(name string) bool {
+	return hasPrefixFold(name, "X-Forwarded-") || strings.EqualFold(name, "Forwarded")
 }
 
+// stripHop drops what concerns the connection. What a proxy says of the client is
+// for us, whatever Connection says of it, and so is Host.
 func stripHop(h http.Header) {
 	for _, value := range h["Connection"] {
 		for name := range strings.SplitSeq(value, ",") {
-			h.Del(strings.TrimSpace(name))
+			if name = strings.TrimSpace(name); !onlyProxy(name) {
+				h.Del(name)
+			}
 		}
 	}
 	for _, name := range wire.HopHeaders {

@@ -60,7 +60,8 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	f := &front{tb: tb, crew: c, logs: &buffer{}, entries: make(chan Entry, 4096), served: make(chan error, 1)}
 	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
 	p := New(o)
-	f.site = &Site{Name: "site", Backend: c, Asker: c, Stats: &Stats{}, Log: o.Log, Access: func(e Entry) { f.entries <- e }}
+	f.site = &Site{Name: "site", Backend: c, Asker: c, Stats: &Stats{}, Log: o.Log, Access: func(e Entry) { f.entries <- e },
+		MaxPerAddress: 1 << 20, Clients: &Clients{}}
 	for _, change := range change {
 		change(f.site)
 	}
@@ -74,6 +75,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	tb.Cleanup(func() {
 		l.Close()
 		f.end()
+		until(tb, "every place given back", func() bool { return f.site.Clients.under() == 0 })
 		c.close()
 	})
 	return f
@@ -110,6 +112,16 @@ func (f *front) dial(text string) *peer {
 
 // get is a request that the loop answers.
 func get(uri string) string { return "GET " + uri + " HTTP/1.1\r\nHost: site.test\r\n\r\n" }
+
+// under is how many requests are under way.
+func (c *Clients) under() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, of := range c.open {
+		n += of
+	}
+	return n
+}
 
 func (p *peer) wantBody(want string) *http.Response {
 	p.tb.Helper()

@@ -17,6 +17,7 @@ import (
 type pending struct {
 	site   *Site
 	start  time.Time
+	place  place
 	asked  Asked
 	direct Direct    // what asked gave, and the request was sent to; nil: not yet
 	sent   time.Time // when
@@ -36,6 +37,7 @@ func (p *pending) claim(ctx context.Context) (Claim, error) {
 
 // giveUp ends a request that nobody goes on with.
 func (p *pending) giveUp() {
+	p.place.leave()
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
 	if claim, err := p.claim(gone); err == nil {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -129,18 +128,15 @@ func (f *front) wantGivenAway() {
 func TestLoop_LeavesTheseSitesToNetHTTP(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		o      Options
 		change func(*Site)
 	}{
-		"trusted proxy":      {Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, func(*Site) {}},
-		"max_clients_per_ip": {Options{}, func(s *Site) { s.MaxPerAddress, s.Clients = 5, &Clients{} }},
-		"static files":       {Options{}, func(s *Site) { s.Static = []Static{{Prefix: "/", Dirs: []string{"absent"}}} }},
-		"nobody to ask":      {Options{}, func(s *Site) { s.Asker = nil }},
+		"static files":  {func(s *Site) { s.Static = []Static{{Prefix: "/", Dirs: []string{"absent"}}} }},
+		"nobody to ask": {func(s *Site) { s.Asker = nil }},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := startFront(t, newCrew(t, 1, echo), test.o, test.change)
+			f := startFront(t, newCrew(t, 1, echo), Options{}, test.change)
 			p := f.dial(get("/a"))
 			p.wantBody("/a")
 			f.wantMine(p, false)

@@ -24,14 +24,16 @@ type simple struct {
 	referer string
 	agent   string
 	last    bool // the client wants the connection closed
+	trusted bool // it comes from a proxy that may speak for others
 }
 
 // parseSimple reads a request that fills data from its first to its last byte.
-func parseSimple(data []byte) (r simple, ok bool) {
+// trusted: it comes from a proxy that may speak for others.
+func parseSimple(data []byte, trusted bool) (r simple, ok bool) {
 	if len(data) > simpleHead {
 		return r, false
 	}
-	r.text = string(data)
+	r.text, r.trusted = string(data), trusted
 	text, ok := strings.CutSuffix(r.text, "\r\n\r\n")
 	if !ok {
 		return r, false
@@ -73,7 +75,7 @@ func (r *simple) parseLine() bool {
 	return strings.HasPrefix(r.Path, "/") && !strings.HasPrefix(r.Path, "//") && !strings.Contains(r.Path, "%")
 }
 
-// parseField reads a header line, and drops what only a proxy may say (stripForwarded).
+// parseField reads a header line, and drops what clientOf does.
 func (r *simple) parseField(line string) bool {
 	name, value, ok := strings.Cut(line, ":")
 	value = strings.Trim(value, " \t")
@@ -91,7 +93,7 @@ func (r *simple) parseField(line string) bool {
 		return last || strings.EqualFold(value, "keep-alive")
 	case notSimple(name):
 		return false
-	case strings.Contains(name, "_"), strings.EqualFold(name, "Forwarded"), hasPrefixFold(name, "X-Forwarded-"):
+	case strings.Contains(name, "_"), !r.trusted && onlyProxy(name):
 		return true
 	case strings.EqualFold(name, "Referer"):
 		r.referer = value

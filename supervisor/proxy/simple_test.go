@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/textproto"
 	"reflect"
 	"strings"
@@ -95,7 +96,7 @@ func TestParseSimple(t *testing.T) {
 		"lines end with LF":              {"GET / HTTP/1.1\nHost: a\n\n", false},
 	}
 	for name, test := range tests {
-		if _, ok := parseSimple([]byte(test.data)); ok != test.ok {
+		if _, ok := parseSimple([]byte(test.data), false); ok != test.ok {
 			t.Errorf("%s: got %v, want %v", name, ok, test.ok)
 		}
 	}
@@ -103,8 +104,8 @@ func TestParseSimple(t *testing.T) {
 
 func TestParseSimple_Reads(t *testing.T) {
 	t.Parallel()
-	r, ok := parseSimple([]byte("HEAD /a/b?c=d?e HTTP/1.1\r\nHost: A.test:80\r\nReferer: /from\r\nuser-agent: me\r\nx-forwarded-for: no\r\n" +
-		"X_A: no\r\nForwarded: no\r\nConnection: close\r\nX-A: b \r\n\r\n"))
+	r, ok := parseSimple([]byte("HEAD /a/b?c=d?e HTTP/1.1\r\nHost: A.test:80\r\nReferer: /from\r\nuser-agent: me\r\nx-forwarded-for: no\r\n"+
+		"X_A: no\r\nForwarded: no\r\nConnection: close\r\nX-A: b \r\n\r\n"), false)
 	want := [][2]string{{"Referer", "/from"}, {"user-agent", "me"}, {"X-A", "b"}}
 	if !ok || r.Method != "HEAD" || r.URI != "/a/b?c=d?e" || r.Path != "/a/b" || r.Query != "c=d?e" || r.Proto != "HTTP/1.1" || r.Host != "A.test:80" ||
 		r.Scheme != "http" || r.Length != -1 || !reflect.DeepEqual(r.Fields, want) {
@@ -116,12 +117,14 @@ func TestParseSimple_Reads(t *testing.T) {
 }
 
 // FuzzSimple: what parseSimple accepts, net/http accepts too, as one whole request,
-// and understands it the same.
+// and understands it the same, whether or not it comes from a trusted proxy.
 func FuzzSimple(f *testing.F) {
 	for _, seed := range [][4]string{
 		{"/", "a", "X-A", "b"}, {"/a?b", "a:80", "Connection", "close"}, {"/a;b:c@d?%zz", "[::1]:80", "User-Agent", "\xe9\t"},
 		{"/[]\"<>", "a_b.C.", "X-Forwarded-For", "a"}, {"/?", "a", "A_B", "c"}, {"/", "a", "Pragma", "no-cache"},
 		{"/ HTTP/1.1\r\nHost:", "a", "Connection", "close\r\nconnection: keep-alive"}, {"/", "", "Host", "a"},
+		{"/", "a", "X-Forwarded-For", "6.6.6.6, [2600::1]:80\r\nx-forwarded-proto: HTTPS\r\nforwarded: for=1.1.1.1;host=a\r\nX_Forwarded_For: ::1"},
+		{"/", "a", "Forwarded", "for=6.6.6.6, for=\"[2600::1]:80\";proto=https;host=a"}, {"/", "a", "X-Forwarded-For", "a\r\nX-Forwarded-For: b"},
 		{"/", "a", "X-A", "b\r\nCookie: c=d\r\nExpect: a"}, {"/", "a", "Transfer-Encoding", "chunked\r\nContent-Length: 0"},
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3])
@@ -135,7 +138,7 @@ func FuzzSimple(f *testing.F) {
 	f.Cleanup(func() { close(l.done); s.Close() })
 	f.Fuzz(func(t *testing.T, uri, host, name, value string) {
 		data := []byte("GET " + uri + " HTTP/1.1\r\nHost: " + host + "\r\n" + name + ": " + value + "\r\n\r\n")
-		r, ok := parseSimple(data)
+		r, ok := parseSimple(data, false)
 		if _, err := NormalizeHost(r.Host); !ok || err != nil {
 			return
 		}
@@ -147,15 +150,27 @@ func FuzzSimple(f *testing.F) {
 		if err != nil || resp.StatusCode != 200 || resp.Close != r.last {
 			t.Fatalf("net/http does not accept it, or closes another way (%v): %v, %v", r.last, resp, err)
 		}
-		compareSimple(t, &r, <-requests)
+		want := <-requests
+		compareSimple(t, &r, want.Clone(t.Context()), nil)
+		if r, ok := parseSimple(data, true); ok {
+			compareSimple(t, &r, want, prefixes("192.0.2.0/24"))
+		}
 	})
 }
 
-func compareSimple(t *testing.T, r *simple, want *http.Request) {
+// compareSimple lets both see a request of 192.0.2.1:1234.
+func compareSimple(t *testing.T, r *simple, want *http.Request, trusted []netip.Prefix) {
 	t.Helper()
 	want.RemoteAddr = "192.0.2.1:1234"
-	scheme := clientOf(want, nil)
+	r.RemoteAddr, r.RemotePort = "192.0.2.1", "1234"
+	scheme := clientOf(want, trusted)
 	stripHop(want.Header)
+	if r.trusted {
+		r.believe(trusted)
+	}
+	if got := net.JoinHostPort(r.RemoteAddr, r.RemotePort); got != want.RemoteAddr {
+		t.Errorf("got it from %s, want %s", got, want.RemoteAddr)
+	}
 	if r.Method != want.Method || r.URI != want.RequestURI || r.Path != want.URL.Path || r.Query != want.URL.RawQuery || r.Host != want.Host ||
 		r.Proto != want.Proto || r.Scheme != scheme || want.ContentLength != 0 {
 		t.Errorf("got  %+v\nwant %+v", r.Head, want)

@@ -57,14 +57,9 @@ func TestSocket_FailsAsNetDoes(t *testing.T) {
 	}
 }
 
-// TestAddrPort writes what package net does.
+// TestAddrPort writes what package net does, without a zone.
 func TestAddrPort(t *testing.T) {
 	t.Parallel()
-	interfaces, err := net.Interfaces()
-	if err != nil || len(interfaces) == 0 {
-		t.Skip(err)
-	}
-	here := interfaces[0]
 	for _, test := range []struct {
 		sa   unix.Sockaddr
 		want net.TCPAddr
@@ -72,8 +67,7 @@ func TestAddrPort(t *testing.T) {
 		{&unix.SockaddrInet4{Port: 80, Addr: [4]byte{192, 0, 2, 1}}, net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}},
 		{&unix.SockaddrInet6{Port: 80, Addr: [16]byte{15: 1}}, net.TCPAddr{IP: net.IPv6loopback, Port: 80}},
 		{&unix.SockaddrInet6{Port: 80, Addr: [16]byte(net.IPv4(192, 0, 2, 1))}, net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}},
-		{&unix.SockaddrInet6{Port: 80, ZoneId: uint32(here.Index), Addr: [16]byte{0xfe, 0x80, 15: 1}}, net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 80, Zone: here.Name}},
-		{&unix.SockaddrInet6{Port: 80, ZoneId: 54321, Addr: [16]byte{0xfe, 0x80, 15: 1}}, net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 80, Zone: "54321"}},
+		{&unix.SockaddrInet6{Port: 80, ZoneId: 1, Addr: [16]byte{0xfe, 0x80, 15: 1}}, net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 80}},
 	} {
 		if got, want := addrPort(test.sa), test.want.String(); got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -107,12 +107,20 @@ func appendRequest(b []byte, h *wire.Head) []byte {
 	b = append(b, " HTTP/1.1\r\n"...)
 	b = wire.AppendField(b, "Host", h.Host)
 	for _, f := range h.Fields {
-		b = wire.AppendField(b, f[0], f[1])
+		if !isTold(f[0]) {
+			b = wire.AppendField(b, f[0], f[1])
+		}
 	}
 	b = wire.AppendField(b, "X-Forwarded-For", h.RemoteAddr)
 	b = wire.AppendField(b, "X-Forwarded-Proto", h.Scheme)
 	b = wire.AppendField(b, "X-Forwarded-Host", h.Host)
 	return append(b, "\r\n"...)
+}
+
+// isTold tells whether a header is one that the worker gets from us, whatever a proxy
+// before us has said in it.
+func isTold(name string) bool {
+	return strings.EqualFold(name, "X-Forwarded-For") || strings.EqualFold(name, "X-Forwarded-Proto") || strings.EqualFold(name, "X-Forwarded-Host")
 }
 
 // FD is the connection, for the watcher.

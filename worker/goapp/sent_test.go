@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,12 +139,14 @@ func receive(t *testing.T, s wire.Sent) (*wire.Answer, error) {
 func TestSent_TellsOfTheVisitor(t *testing.T) {
 	t.Parallel()
 	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, strings.Join([]string{r.RequestURI, r.Host, r.Header.Get("A"), r.Header.Get("X-Forwarded-For"),
-			r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-Host")}, " "))
+		said := slices.Concat([]string{r.RequestURI, r.Host, r.Header.Get("A")}, r.Header["X-Forwarded-For"], r.Header["X-Forwarded-Proto"], r.Header["X-Forwarded-Host"])
+		_, _ = io.WriteString(w, strings.Join(said, " "))
 	})
 	watch := watched{}
 	for range 3 {
-		a, err := receive(t, w.Send(headOf("/a?b"), watch))
+		h := headOf("/a?b")
+		h.Fields = append(h.Fields, [2]string{"x-forwarded-for", "192.0.2.1:80"}, [2]string{"X-Forwarded-Proto", "HTTPS"}, [2]string{"X-Forwarded-Host", "a"}) // of a proxy before us
+		a, err := receive(t, w.Send(h, watch))
 		if want := "/a?b example.com b 192.0.2.1 https example.com"; err != nil || string(a.Body) != want {
 			t.Fatalf("got %q, %v, want %q", a.Body, err, want)
 		}
