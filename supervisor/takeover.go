@@ -96,7 +96,7 @@ func (s *Supervisor) ask(ctx context.Context, program, name string) (t Takeover,
 	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("it does not answer within %v", askTime))
 	defer cancel()
 	var lines []string // all are there when the process is done
-	output, err := process.NewOutput(func(line string) { lines = append(lines, line) })
+	output, err := process.NewOutput(nil, func(line string) { lines = append(lines, line) })
 	if err != nil {
 		return t, err
 	}

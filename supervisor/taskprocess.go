@@ -46,7 +46,7 @@ func (k *tasks) options(kind, name string, command func(*config.Site) config.Com
 // startTask starts a command as the site's workers are started. What it writes
 // goes to the site's log.
 func (t *site) startTask(c *config.Site, command config.Command, id string) (task.Process, error) {
-	output, err := process.NewOutput(func(line string) { t.output(id, line) })
+	output, err := process.NewOutput(c.Account, func(line string) { t.output(id, line) })
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (c *children) start(dir string, env []string, program string, args ...strin
 	if err != nil {
 		return err
 	}
-	output, err := process.NewOutput(func(string) {}) // its tail is kept
+	output, err := process.NewOutput(nil, func(string) {}) // its tail is kept
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ package account
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/user"
 	"strconv"
 	"syscall"
@@ -145,20 +144,6 @@ func (a *Account) Become() error {
 	} {
 		if err := step(); err != nil {
 			return fmt.Errorf("become user %q: %w", a.Name, err)
-		}
-	}
-	return nil
-}
-
-// Own makes files the account's: also a pipe has an owner, which counts when it is
-// opened by name (/dev/stdout).
-func (a *Account) Own(files ...*os.File) error {
-	if a == nil {
-		return nil
-	}
-	for _, f := range files {
-		if err := f.Chown(a.UID, a.GID); err != nil {
-			return err
 		}
 	}
 	return nil

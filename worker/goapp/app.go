@@ -47,7 +47,7 @@ func (a *app) start(o Options, id string, env []string, listener *os.File, deadl
 	if a.dir, err = os.OpenFile(a.path, unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
 		return fmt.Errorf("open control directory: %w", err)
 	}
-	r, w, err := os.Pipe()
+	r, w, err := process.Pipe(o.Account)
 	if err != nil {
 		return fmt.Errorf("make handshake pipe: %w", err)
 	}
@@ -57,9 +57,9 @@ func (a *app) start(o Options, id string, env []string, listener *os.File, deadl
 	if err := r.SetReadDeadline(deadline); err != nil {
 		return fmt.Errorf("make handshake pipe: %w", err)
 	}
-	output, err := process.NewOutput(func(line string) { o.Output(id, line) })
+	output, err := process.NewOutput(o.Account, func(line string) { o.Output(id, line) })
 	if err != nil {
-		return fmt.Errorf("make output pipe: %w", err)
+		return fmt.Errorf("make output: %w", err)
 	}
 	a.Process, err = process.Start(process.Command{
 		Path:   o.Path,

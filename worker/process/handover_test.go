@@ -142,7 +142,7 @@ func begin() error {
 		return err
 	}
 	said := make(chan string, 1)
-	out, err := NewOutput(func(s string) { said <- s })
+	out, err := NewOutput(nil, func(s string) { said <- s })
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func begin() error {
 	<-said // it is bound to us
 
 	begun := make(chan string, 1)
-	if out, err = NewOutput(func(s string) { begun <- s }); err != nil {
+	if out, err = NewOutput(nil, func(s string) { begun <- s }); err != nil {
 		return err
 	}
 	child, err := Start(Command{Path: "/bin/sh", Args: []string{"sh", "-c",

@@ -222,7 +222,7 @@ func TestReadRSS_IsAboutRight(t *testing.T) {
 func startGo(t *testing.T, do string) (pid string, p *Process) {
 	t.Helper()
 	ready := make(chan string, 1000)
-	out, err := NewOutput(func(line string) {
+	out, err := NewOutput(nil, func(line string) {
 		select {
 		case ready <- line:
 		default:

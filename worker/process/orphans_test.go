@@ -40,7 +40,7 @@ func TestReapOrphans_TakesNobodysAndNoOther(t *testing.T) {
 	for range 8 {
 		running.Go(func() {
 			for range 25 {
-				out, err := NewOutput(func(line string) { orphans <- line })
+				out, err := NewOutput(nil, func(line string) { orphans <- line })
 				if err != nil {
 					t.Error(err)
 					return

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/multisite/multisite/worker/account"
 )
 
 const (
@@ -32,10 +34,10 @@ type Output struct {
 	parked      chan struct{} // closed when nobody reads; nil: somebody shall
 }
 
-// NewOutput returns an Output that hands each line, without its end, to line.
-// It must be given to Start or Adopt, or closed.
-func NewOutput(line func(string)) (*Output, error) {
-	r, w, err := os.Pipe()
+// NewOutput returns an Output, of a process that runs as an account, that hands each
+// line, without its end, to line. It must be given to Start or Adopt, or closed.
+func NewOutput(as *account.Account, line func(string)) (*Output, error) {
+	r, w, err := Pipe(as)
 	if err != nil {
 		return nil, err
 	}

@@ -75,9 +75,6 @@ func start(c Command) (*Process, error) {
 	out := null
 	if c.Output != nil {
 		out = c.Output.w
-		if err := c.Account.Own(out); err != nil {
-			return nil, err
-		}
 	}
 	pidfd := -1
 	p, err := startProcess(c.limited(), &os.ProcAttr{

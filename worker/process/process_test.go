@@ -157,7 +157,7 @@ func startScript(t *testing.T, script string, line func(string)) *Process {
 func startCommand(t *testing.T, script string, line func(string), c Command) *Process {
 	t.Helper()
 	if line != nil {
-		out, err := NewOutput(line)
+		out, err := NewOutput(nil, line)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/unixsock"
@@ -112,27 +113,29 @@ func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File
 
 // spawn starts the interpreter and hands it its configuration.
 func (r *Runtime) spawn(id string, listener *os.File) (p *process.Process, status *os.File, err error) {
-	statusR, statusW, err := os.Pipe()
+	statusR, statusW, err := process.Pipe(r.opts.Account)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer statusW.Close()
-	configR, configW, err := os.Pipe()
+	config, theirs, err := socketPair()
 	if err != nil {
 		statusR.Close()
 		return nil, nil, err
 	}
-	defer configR.Close()
-	defer configW.Close()
-	output, err := process.NewOutput(func(line string) { r.opts.Output(id, line) })
+	defer config.Close()
+	defer theirs.Close()
+	output, err := process.NewOutput(r.opts.Account, func(line string) { r.opts.Output(id, line) })
 	if err == nil {
-		p, err = process.Start(r.command(output, statusW, listener, configR))
+		p, err = process.Start(r.command(output, statusW, listener, theirs))
 	}
 	if err != nil {
 		statusR.Close()
 		return nil, nil, err
 	}
-	if err := json.NewEncoder(configW).Encode(r.config(id)); err != nil {
+	theirs.Close()                                                       // or its end would not end the writing
+	_ = config.SetWriteDeadline(time.Now().Add(r.opts.StartupTimeout())) // a socket has deadlines
+	if err := json.NewEncoder(config).Encode(r.config(id)); err != nil {
 		r.opts.Log.Debug("worker ended before it read its configuration", "worker", id, "error", err)
 	}
 	return p, statusR, nil

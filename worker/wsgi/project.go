@@ -144,7 +144,7 @@ func (p *Project) spawn() (*zygote, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	output, err := process.NewOutput(func(line string) { r.opts.Output(r.opts.Site+"/zygote", line) })
+	output, err := process.NewOutput(r.opts.Account, func(line string) { r.opts.Output(r.opts.Site+"/zygote", line) })
 	if err != nil {
 		ours.Close()
 		return nil, err

@@ -11,11 +11,11 @@ import (
 )
 
 // endStrays ends the child of a zygote that died in the middle of a fork. Nobody
-// told us its number, but it has the other end of our pipe, and as we are the
+// told us its number, but it has the file of that name (see nameOf), and as we are the
 // subreaper it is ours.
-func endStrays(pipe *os.File) {
+func endStrays(name string) {
 	for {
-		pids := childrenWith(pipe)
+		pids := childrenWith(name)
 		if len(pids) == 0 {
 			return // a process that forked while we looked would have been seen itself
 		}
@@ -27,13 +27,8 @@ func endStrays(pipe *os.File) {
 	}
 }
 
-// childrenWith returns our children that have a pipe open.
-func childrenWith(pipe *os.File) []int {
-	var st unix.Stat_t
-	if err := fstat(pipe, &st); err != nil {
-		return nil
-	}
-	name := fmt.Sprintf("pipe:[%d]", st.Ino)
+// childrenWith returns our children that have a file open, by its name.
+func childrenWith(name string) []int {
 	entries, _ := os.ReadDir("/proc") // without it there would be no zygotes
 	var found []int
 	for _, e := range entries {
@@ -44,16 +39,10 @@ func childrenWith(pipe *os.File) []int {
 	return found
 }
 
-func fstat(f *os.File, st *unix.Stat_t) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var statErr error
-	if err := raw.Control(func(fd uintptr) { statErr = unix.Fstat(int(fd), st) }); err != nil {
-		return err
-	}
-	return statErr
+// nameOf is what the kernel calls a pipe or a socket: "socket:[4711]".
+func nameOf(f *os.File) string {
+	name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) // without /proc there would be no zygotes
+	return name
 }
 
 // parentOf returns the parent of a process, 0 when there is no such process.

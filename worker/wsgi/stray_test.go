@@ -62,10 +62,10 @@ func TestStray_ChildrenWith(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Wait()
-	if got := childrenWith(r); len(got) != 1 || got[0] != p.Pid {
+	if got := childrenWith(nameOf(r)); len(got) != 1 || got[0] != p.Pid {
 		t.Errorf("got %d, want %d", got, p.Pid)
 	}
-	endStrays(r)
+	endStrays(nameOf(r))
 	if err := unix.Kill(p.Pid, 0); err != unix.ESRCH {
 		t.Errorf("process %d: %v, want it gone", p.Pid, err)
 	}

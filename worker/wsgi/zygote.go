@@ -200,29 +200,24 @@ type birth struct {
 }
 
 func newBirth(as *account.Account, line func(string)) (*birth, error) {
-	r, w, err := os.Pipe()
+	r, w, err := process.Pipe(as)
 	if err != nil {
 		return nil, err
 	}
-	output, err := process.NewOutput(line)
+	output, err := process.NewOutput(as, line)
 	if err != nil {
 		r.Close()
 		w.Close()
 		return nil, err
 	}
-	b := &birth{as: as, output: output, status: r, theirs: w}
-	if err := as.Own(output.File()); err != nil {
-		w.Close()
-		b.drop()
-		return nil, err
-	}
-	return b, nil
+	return &birth{as: as, output: output, status: r, theirs: w}, nil
 }
 
 // fork asks z for a child, for at most limit, and takes charge of it. first is the descriptor that
 // the child gets before its status pipe and its output.
 func (b *birth) fork(z *zygote, limit time.Duration, command any, first *os.File) (*process.Process, error) {
 	var answer forked
+	name := nameOf(b.theirs)
 	err := z.ask(min(limit, answerTime), command, &answer, first, b.theirs, b.output.File())
 	b.theirs.Close()
 	switch {
@@ -238,7 +233,7 @@ func (b *birth) fork(z *zygote, limit time.Duration, command any, first *os.File
 		p.Forked(z.Process)
 		return p, nil
 	case err != nil:
-		endStrays(b.status)
+		endStrays(name)
 	case len(answer.Unsafe) > 0:
 		err = &unsafeError{answer.Unsafe}
 	default:

@@ -3,9 +3,9 @@
 import json
 import os
 
-STATUS_FD = 3  # write end of a pipe, see status.py
+STATUS_FD = 3  # to write to, see status.py
 LISTEN_FD = 4  # listening unix stream socket
-CONFIG_FD = 5  # read end of a pipe: one JSON object, then end of file
+CONFIG_FD = 5  # a socket: one JSON object, then end of file
 
 
 class Config:
