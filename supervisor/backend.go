@@ -132,12 +132,12 @@ func (d *direct) Receive(buf []byte) (*wire.Answer, error) { return d.sent.Recei
 func (d *direct) More() bool { return d.sent.More() }
 
 // TakeBack undoes Send.
-func (d *direct) TakeBack() bool {
-	if !d.sent.TakeBack() {
-		return false
-	}
+func (d *direct) TakeBack() bool { return d.sent.TakeBack() }
+
+// Return gives the worker back. What was to be sent there is not.
+func (d *direct) Return() error {
 	d.sent = nil
-	return true
+	return d.claim.Return()
 }
 
 // Alone lets no other request be sent behind this one.

@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -93,6 +95,52 @@ func TestDirect_Broken(t *testing.T) {
 			<-ended
 		})
 	}
+}
+
+// refusing is a worker that takes no request behind another one, and answers those
+// that are waited for.
+type refusing struct{ *engaged }
+
+func (w refusing) Launch(context.Context, string) (pool.Worker, error) { return w, nil }
+func (refusing) Send(*wire.Head, wire.Watcher) wire.Sent               { return notAhead{} }
+func (refusing) RoundTrip(*http.Request) (*http.Response, error)       { return &http.Response{}, nil }
+
+type notAhead struct{ wire.Sent }
+
+func (notAhead) FD() int { return wire.NotAhead }
+
+func (notAhead) Await(*http.Request) (*http.Response, error) {
+	return nil, errors.New("sent to the worker that had refused it")
+}
+
+// TestDirect_ReturnedIsSentByItsNewWorker: what one worker did not take goes to the one
+// that the claim has then, not behind its back to the first.
+func TestDirect_ReturnedIsSentByItsNewWorker(t *testing.T) {
+	t.Parallel()
+	w := refusing{&engaged{done: make(chan struct{})}}
+	p := pool.New(pool.Options{Site: "blog", Launcher: w, Settings: pool.Settings{
+		Min: 1, Max: 1, Threads: 1, Backlog: 1, QueueTimeout: time.Hour, ShutdownTimeout: time.Second,
+	}})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan bool)
+	go func() { defer close(ended); p.Run(ctx) }()
+	d := take(t, &site{pool: p, cfg: &config.Site{}}).(*direct)
+	if fd := d.Send(&wire.Head{}, nil); fd != wire.NotAhead {
+		t.Fatalf("got descriptor %d, want %d", fd, wire.NotAhead)
+	}
+	if err := d.Return(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := d.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.RoundTrip(&http.Request{}); err != nil {
+		t.Error(err)
+	}
+	again.Release()
+	stop()
+	<-ended
 }
 
 func take(t *testing.T, s *site) proxy.Direct {

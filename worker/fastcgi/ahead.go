@@ -92,6 +92,21 @@ func (c *conn) passOver(data []byte) (rest []byte, ok bool) {
 	return data, true
 }
 
+// awaitPassedOver is passOver for who waits. What comes instead is for him to read.
+func (c *conn) awaitPassedOver() {
+	for len(c.skip) > 0 {
+		data, err := c.br.Peek(headerSize)
+		if err == nil && data[1] == typeEndRequest {
+			data, err = c.br.Peek(headerSize + endSize)
+		}
+		rest, _ := c.passOver(data)
+		if err != nil || len(rest) == len(data) {
+			return
+		}
+		_, _ = c.br.Discard(len(data)) // they were just peeked
+	}
+}
+
 // aside puts a whole answer that Await is to read on a connection of its own, which
 // is memory: the worker's may have the next answer already.
 func (s *Sent) aside(records []byte) {

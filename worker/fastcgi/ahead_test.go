@@ -165,6 +165,29 @@ func TestAhead_TakenBack(t *testing.T) {
 	}
 }
 
+// TestAhead_TakenBackIsPassedOverByWhoWaits: the answer to the next request is waited for
+// while the worker is yet to say that it passes over others.
+func TestAhead_TakenBackIsPassedOverByWhoWaits(t *testing.T) {
+	t.Parallel()
+	words := passedOver(2) + passedOver(3) + answer(4, "\nfour")
+	for cut := range len(words) {
+		w := newBusyWorker(t, 3)
+		for _, n := range []int{3, 2} {
+			w.sent[n-1].TakeBack()
+		}
+		w.says(answer(1, "\none"))
+		w.wantAnswer(1, "one")
+		s := w.send(4)
+		w.says(words[:cut])
+		if a, err := s.Receive(make([]byte, 4096)); a != nil {
+			t.Fatalf("got %v (%v) of a part", a, err)
+		}
+		w.says(words[cut:])
+		w.wantAwaited(4, "four")
+		w.client.Close()
+	}
+}
+
 func TestAhead_BegunIsNotTakenBack(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 3)
@@ -270,6 +293,10 @@ func TestAhead_NotBeforeWhoHasTheTurn(t *testing.T) {
 	w := newBusyWorker(t, 0)
 	if s := w.client.SendBehind(headOf(newRequest(t, "GET", "/2", "")), w.watch); s.FD() != wire.NotAhead {
 		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	}
+	r := newRequest(t, "GET", "/2", "")
+	if _, err := w.client.SendBehind(headOf(r), w.watch).Await(r); !errors.Is(err, ErrNotSent) {
+		t.Fatalf("got %v, want %v: it is to ask for another worker", err, ErrNotSent)
 	}
 	if s := w.send(1); s.FD() < 0 {
 		t.Fatal("its connection was taken")

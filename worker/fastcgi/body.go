@@ -90,6 +90,7 @@ func (b *Body) nextContent() error {
 			return err
 		}
 		b.padding = 0
+		b.conn.awaitPassedOver()
 		rec, err := next(br, b.conn.id)
 		if err != nil {
 			return err

@@ -2,10 +2,12 @@ package fastcgi
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"sync"
@@ -19,31 +21,37 @@ import (
 // repeated on another one, whatever its method.
 var ErrNotSent = errors.New("the worker was gone before the request was sent")
 
+var errTooMany = errors.New("a connection for each of the worker's threads is open")
+
 // Options are the settings of a Client. Only Socket is needed.
 type Options struct {
 	Socket     string
 	ScriptName string            // where the site is mounted; "" or "/sub"
 	Params     map[string]string // sent with every request
 	Packed     bool              // the worker is our own: it reads packed parameters, and knows Params and ScriptName
+	Threads    int               // of the worker: there are never more connections to it; 0: 1
 	Stderr     func(line string) // what FCGI_STDERR records say
+	Log        *slog.Logger      // nil: nobody reads it
 }
 
-// Client sends requests to one worker process.
+// Client sends requests to one worker process. It has no more connections than that
+// has threads: one too many would wait for a thread that waits on another one.
 type Client struct {
 	opts    Options
 	params  []byte    // Options.Params, encoded
 	readers sync.Pool // of *bufio.Reader, for those that wait
 
 	mu sync.Mutex
-	// mu protects idle, busy, closed
-	idle   []*conn // last used last
-	busy   *conn   // has requests that nobody waits for; nil: none has
+	// mu protects all below
+	open   map[*conn]bool // all connections
+	idle   []*conn        // last used last
+	busy   *conn          // has requests that nobody waits for; nil: none has
 	closed bool
 }
 
 // NewClient returns a Client that has not connected yet.
 func NewClient(o Options) *Client {
-	c := &Client{opts: o}
+	c := &Client{opts: o, open: map[*conn]bool{}}
 	c.readers.New = func() any { return bufio.NewReaderSize(nil, readBuffer) }
 	for name, value := range o.Params {
 		c.params = appendPair(c.params, name, value)
@@ -51,6 +59,8 @@ func NewClient(o Options) *Client {
 	if c.opts.Stderr == nil {
 		c.opts.Stderr = func(string) {}
 	}
+	c.opts.Threads = cmp.Or(o.Threads, 1)
+	c.opts.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	return c
 }
 
@@ -167,15 +177,41 @@ func (c *Client) keep(cn *conn) {
 }
 
 func (c *Client) dial(ctx context.Context) (*conn, error) {
-	bare, err := wire.Dial(ctx, c.opts.Socket)
+	cn := &conn{client: c}
+	err := c.enter(cn)
 	if err != nil {
 		return nil, err
 	}
-	cn := &conn{client: c, bare: bare}
+	if cn.bare, err = wire.Dial(ctx, c.opts.Socket); err != nil {
+		c.left(cn)
+		return nil, err
+	}
 	if c.opts.Packed {
 		cn.greet()
 	}
 	return cn, nil
+}
+
+// enter counts a connection that is about to be made. Each of those that are open has a
+// thread, or a request that will: who sends more at once is mistaken, and is refused.
+func (c *Client) enter(cn *conn) error {
+	c.mu.Lock()
+	n := len(c.open)
+	if n < c.opts.Threads {
+		c.open[cn] = true
+	}
+	c.mu.Unlock()
+	if n < c.opts.Threads {
+		return nil
+	}
+	c.opts.Log.Error("more requests at once than the worker has threads", "socket", c.opts.Socket, "threads", c.opts.Threads)
+	return errTooMany
+}
+
+func (c *Client) left(cn *conn) {
+	c.mu.Lock()
+	delete(c.open, cn)
+	c.mu.Unlock()
 }
 
 // reopen is called after a request was given up: it waits until the worker

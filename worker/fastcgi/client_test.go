@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -48,7 +50,7 @@ func TestClient_TwoRequestsTwoConnections(t *testing.T) {
 	t.Parallel()
 	var both sync.WaitGroup
 	both.Add(2)
-	c := startWorker(t, Options{}, func(p *peer) {
+	c := startWorker(t, Options{Threads: 2}, func(p *peer) {
 		r, _ := p.request()
 		both.Done()
 		both.Wait() // neither is answered before both are here
@@ -68,6 +70,57 @@ func TestClient_TwoRequestsTwoConnections(t *testing.T) {
 		t.Errorf("got %d idle connections, want 2", n)
 	}
 }
+
+// TestClient_NeverMoreConnectionsThanThreads refuses what the caller must not send: it
+// would wait for a thread that has another connection.
+func TestClient_NeverMoreConnectionsThanThreads(t *testing.T) {
+	t.Parallel()
+	for threads := range 3 {
+		var log strings.Builder
+		begun, answerNow := make(chan bool), make(chan bool)
+		c := startWorker(t, Options{Threads: threads, Log: slog.New(slog.NewTextHandler(&log, nil))}, func(p *peer) {
+			for {
+				r, ok := p.request()
+				if !ok {
+					return
+				}
+				begun <- true
+				<-answerNow
+				p.send(answer(r.id, "\n"))
+			}
+		})
+		most := max(threads, 1)
+		var all sync.WaitGroup
+		for range most {
+			all.Go(func() {
+				if _, _, err := fetch(c, newRequest(t, "GET", "/", "")); err != nil {
+					t.Error(err)
+				}
+			})
+			<-begun
+		}
+		for name, err := range map[string]error{"Probe": c.Probe(t.Context()), "RoundTrip": errOf(c.RoundTrip(newRequest(t, "POST", "/", "")))} {
+			if !errors.Is(err, errTooMany) || errors.Is(err, ErrNotSent) != (name == "RoundTrip") {
+				t.Errorf("%d threads, %s: got %v, want %v", threads, name, err, errTooMany)
+			}
+		}
+		if n := strings.Count(log.String(), "more requests at once than the worker has threads"); n != 2 {
+			t.Errorf("got %d lines in the log, want 2:\n%s", n, &log)
+		}
+		close(answerNow)
+		all.Wait()
+		go func() { <-begun }()
+		if _, _, err := fetch(c, newRequest(t, "GET", "/", "")); err != nil || idle(c) != most || len(c.open) != most {
+			t.Errorf("%d threads: got %v, %d idle of %d connections afterwards", threads, err, idle(c), len(c.open))
+		}
+		c.Close()
+		if len(c.open) != 0 {
+			t.Errorf("%d connections are counted that are closed", len(c.open))
+		}
+	}
+}
+
+func errOf(_ *http.Response, err error) error { return err }
 
 // TestClient_StreamsBody reads each part before the worker sends the next.
 func TestClient_StreamsBody(t *testing.T) {
@@ -178,7 +231,7 @@ func TestClient_WorkerDiesUnread(t *testing.T) {
 func TestClient_Close(t *testing.T) {
 	t.Parallel()
 	gone, answerNow := make(chan int, 2), make(chan struct{})
-	c := startWorker(t, Options{}, func(p *peer) {
+	c := startWorker(t, Options{Threads: 2}, func(p *peer) {
 		r, _ := p.request()
 		if r.params["REQUEST_URI"] == "/slow" {
 			p.send(stdout(r.id, "\n"))

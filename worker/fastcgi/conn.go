@@ -84,6 +84,7 @@ func (c *conn) rest() {
 // close ends the connection and the goroutine that still sends on it: the
 // request body belongs to the caller again.
 func (c *conn) close() {
+	c.client.left(c)
 	if c.nc != nil {
 		c.nc.Close()
 	}

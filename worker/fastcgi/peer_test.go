@@ -59,7 +59,7 @@ func TestPeer_UnderstandsRequests(t *testing.T) {
 
 func TestPeer_AnswersProbe(t *testing.T) {
 	t.Parallel()
-	c := startPeer(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }, Options{})
+	c := startPeer(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }, Options{Threads: 20})
 	for range 20 {
 		if err := c.Probe(t.Context()); err != nil {
 			t.Fatal(err)
@@ -103,7 +103,7 @@ func TestPeer_ManyRequests(t *testing.T) {
 	c := startPeer(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s:%s", r.URL.Path, body)
-	}, Options{})
+	}, Options{Threads: 100})
 	var all sync.WaitGroup
 	for i := range 100 {
 		all.Go(func() {

@@ -17,7 +17,7 @@ import (
 // by Await. It is used by one goroutine at a time.
 type Sent struct {
 	client *Client
-	conn   *conn // nil: there was none to send it on
+	conn   *conn // nil: there was none to send it on; see err
 	err    error // why it did not go out
 	head   bool  // a HEAD request
 	id     byte
@@ -149,8 +149,12 @@ func (s *Sent) take(data []byte, end int, content []byte) (*wire.Answer, error) 
 	return a, err
 }
 
-// Await waits for the answer as RoundTrip does. r is the request that was sent.
+// Await waits for the answer as RoundTrip does. r is the request that was sent. It is
+// sent now where nothing hindered it but the lack of a connection.
 func (s *Sent) Await(r *http.Request) (*http.Response, error) {
+	if s.conn == nil && s.err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, s.err)
+	}
 	if s.conn == nil {
 		return s.client.RoundTrip(r)
 	}

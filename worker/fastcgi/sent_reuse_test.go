@@ -211,7 +211,7 @@ func TestSent_Close(t *testing.T) {
 func TestSent_CloseWaits(t *testing.T) {
 	t.Parallel()
 	left, asked := make(chan bool), make(chan bool)
-	c := startWorker(t, Options{}, func(p *peer) {
+	c := startWorker(t, Options{Threads: 2}, func(p *peer) {
 		close(asked)
 		<-left
 		p.answerProbe()

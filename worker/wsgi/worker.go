@@ -25,6 +25,8 @@ func (r *Runtime) client(socket string) *fastcgi.Client {
 		Socket:     socket,
 		ScriptName: strings.TrimSuffix(r.opts.Mount, "/"),
 		Packed:     true,
+		Threads:    r.opts.Threads,
+		Log:        r.opts.Log,
 	})
 }
 
