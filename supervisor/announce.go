@@ -2,10 +2,12 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -27,10 +29,28 @@ func (s *Supervisor) outline() string {
 			failed = append(failed, fmt.Sprintf("%s (%v)", t.name, err))
 		}
 	}
+	line := fmt.Sprintf("%d sites ready", len(sites))
 	if len(failed) > 0 {
-		return fmt.Sprintf("%d of %d sites failed: %s", len(failed), len(sites), strings.Join(failed, ", "))
+		line = fmt.Sprintf("%d of %d sites failed: %s", len(failed), len(sites), strings.Join(failed, ", "))
 	}
-	return fmt.Sprintf("%d sites ready", len(sites))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reloadError != nil {
+		line += "; last reload failed: " + s.reloadError.Error()
+	}
+	return line
+}
+
+// keepReload keeps what came of a reload until the next one. One that asks for a site
+// that there is not says nothing of those that there are.
+func (s *Supervisor) keepReload(err error) {
+	var call *control.Error
+	if errors.As(err, &call) && call.Usage {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reloadError = err
 }
 
 // watchdog tells the service manager that we are alive.

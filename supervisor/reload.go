@@ -39,7 +39,7 @@ func (s *Supervisor) Reload(ctx context.Context, name string, w io.Writer) error
 // reload is Reload for the sites that which names, while no other reload runs; for
 // all when it is nil. why is a reason to replace their workers where nothing has
 // changed that compare would see; "": there is none.
-func (s *Supervisor) reload(ctx context.Context, which func() []string, why string, w io.Writer) error {
+func (s *Supervisor) reload(ctx context.Context, which func() []string, why string, w io.Writer) (err error) {
 	if s.upgrading.Load() {
 		return errUpgrading
 	}
@@ -52,7 +52,10 @@ func (s *Supervisor) reload(ctx context.Context, which func() []string, why stri
 		}
 	}
 	reloaded := s.notify.Reloading()
-	defer func() { reloaded(s.outline()) }()
+	defer func() {
+		s.keepReload(err)
+		reloaded(s.outline())
+	}()
 	cfg, err := s.read()
 	if err != nil {
 		return err

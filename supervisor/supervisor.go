@@ -91,6 +91,8 @@ type Supervisor struct {
 	cfg     *config.Config
 	sites   []*site     // in order of name
 	runSite func(*site) // starts a site; nil before Run
+
+	reloadError error // of the last reload; nil: it succeeded, or there was none
 }
 
 // New takes the state directory and the listening addresses, and starts nothing.

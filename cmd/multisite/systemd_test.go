@@ -89,7 +89,16 @@ func TestSystemd_Notify(t *testing.T) {
 		t.Errorf("reload of a bad file: exit %d", got.code)
 	}
 	m.want(reloading)
-	m.want(`READY=1\nSTATUS=(2 sites ready|1 of 2 sites failed: subdomain2 .*)`)
+	m.want(`READY=1\nSTATUS=2 sites ready; last reload failed: site subdomain2: .* there are no such settings in this program`)
+	if got := r.multisite("reload", "nosuch"); got.code == 0 {
+		t.Errorf("reload of no site: exit %d", got.code)
+	}
+	m.want(reloading)
+	m.want(`READY=1\nSTATUS=2 sites ready; last reload failed: .*`)
+	r.edit(t, "builtin:none", "builtin:subdomain2")
+	r.must("reload")
+	m.want(reloading)
+	m.want("READY=1\nSTATUS=2 sites ready")
 	r.finish()
 	m.want("STOPPING=1\nSTATUS=letting requests in flight finish")
 }

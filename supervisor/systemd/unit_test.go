@@ -1,0 +1,39 @@
+package systemd
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestUnits_AreThoseOfTheREADME: what was tried is what people copy.
+func TestUnits_AreThoseOfTheREADME(t *testing.T) {
+	t.Parallel()
+	readme := read(t, "../../README.md")
+	for _, name := range []string{"multisite.service", "hardened.conf"} {
+		if !strings.Contains(readme, "\n```ini\n"+read(t, name)+"```\n") {
+			t.Errorf("README.md has no block that is %s", name)
+		}
+	}
+}
+
+// TestUnits_KeysOfDebian12: notify-reload came with systemd 253, and who only sends a
+// signal never learns that a reload has failed.
+func TestUnits_KeysOfDebian12(t *testing.T) {
+	t.Parallel()
+	unit := read(t, "multisite.service")
+	for _, want := range []string{"Type=notify\n", "ExecReload=/usr/local/bin/multisite reload -c ", "\n[Install]\nWantedBy=multi-user.target\n"} {
+		if !strings.Contains(unit, want) {
+			t.Errorf("multisite.service has no %q", want)
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
