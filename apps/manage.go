@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/multisite/multisite/apps/app"
@@ -35,6 +37,7 @@ type command struct {
 // before anything is opened.
 type action struct {
 	usage string
+	about string
 	run   func(ctx context.Context, c *command, flags *flag.FlagSet) error
 	flags func(*flag.FlagSet) // may be nil
 	args  func(n int) bool    // how many arguments there may be
@@ -44,13 +47,13 @@ func actions() map[string]action {
 	none := func(n int) bool { return n == 0 }
 	one := func(n int) bool { return n == 1 }
 	return map[string]action{
-		"migrate":         {"migrate", migrate, nil, none},
-		"createsuperuser": {"createsuperuser --username NAME [--email ADDRESS]", createSuperuser, superuserFlags, none},
-		"changepassword":  {"changepassword NAME", changePassword, nil, one},
-		"dumpdata":        {"dumpdata [APP...] > FILE", dumpData, nil, func(int) bool { return true }},
-		"loaddata":        {"loaddata FILE (or - for standard input)", loadData, nil, one},
-		"dbshell":         {"dbshell", dbShell, nil, none},
-		"backup":          {"backup FILE", backup, nil, one},
+		"migrate":         {"migrate", "bring the database up to date", migrate, nil, none},
+		"createsuperuser": {"createsuperuser --username NAME [--email ADDRESS]", "add a user who may do everything; the password is asked for, or read from standard input", createSuperuser, superuserFlags, none},
+		"changepassword":  {"changepassword NAME", "give a user another password; it is asked for, or read from standard input", changePassword, nil, one},
+		"dumpdata":        {"dumpdata [APP...] > FILE", "write what the apps have in the database, as JSON", dumpData, nil, func(int) bool { return true }},
+		"loaddata":        {"loaddata FILE (or - for standard input)", "read what dumpdata has written", loadData, nil, one},
+		"dbshell":         {"dbshell", "give SQL to the database", dbShell, nil, none},
+		"backup":          {"backup FILE", "copy the database to a file while it is in use", backup, nil, one},
 	}
 }
 
@@ -63,10 +66,14 @@ func (u usageError) Error() string { return u.text }
 // and returns the exit code. It brings the database up to date first.
 func Manage(ctx context.Context, settingsPath string, opts Options, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	err := manage(ctx, settingsPath, opts.withDefaults(), args, &command{stdin: stdin, stdout: stdout, stderr: stderr})
+	var help helpRequest
 	var usage usageError
 	var problems tomlfile.Problems
 	switch {
 	case err == nil:
+		return exitDone
+	case errors.As(err, &help):
+		_, _ = io.WriteString(stdout, help.text)
 		return exitDone
 	case errors.As(err, &usage):
 		say(stderr, usage.text, usage.hint)
@@ -103,11 +110,32 @@ func manage(ctx context.Context, settingsPath string, opts Options, args []strin
 	return do.run(ctx, c, flags)
 }
 
+// helpRequest is a command line that asks how it is to be used, which is no mistake.
+type helpRequest struct{ text string }
+
+func (h helpRequest) Error() string { return h.text }
+
+// overview is every command with what it is for.
+func overview() helpRequest {
+	all := actions()
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&b, "%s\n    %s\n", all[name].usage, all[name].about)
+	}
+	return helpRequest{b.String()}
+}
+
 // parseCommand finds the command and checks all that was said to it.
 func parseCommand(args []string) (action, *flag.FlagSet, error) {
 	const known = "there are migrate, createsuperuser, changepassword, dumpdata, loaddata, dbshell, backup"
 	if len(args) == 0 {
 		return action{}, nil, usageError{"manage what?", known}
+	}
+	if slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+		if len(args) == 1 {
+			return action{}, nil, overview()
+		}
+		args = []string{args[1], "--help"}
 	}
 	do, ok := actions()[args[0]]
 	if !ok {
@@ -118,7 +146,10 @@ func parseCommand(args []string) (action, *flag.FlagSet, error) {
 	if do.flags != nil {
 		do.flags(flags)
 	}
-	if err := flags.Parse(args[1:]); err != nil {
+	switch err := flags.Parse(args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		return action{}, nil, helpRequest{fmt.Sprintf("usage: %s\n\n%s\n", do.usage, do.about)}
+	case err != nil:
 		return action{}, nil, usageError{args[0] + ": " + err.Error(), "usage: " + do.usage}
 	}
 	if !do.args(flags.NArg()) {

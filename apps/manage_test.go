@@ -36,6 +36,29 @@ func TestManage_RefusesBadUsageBeforeAnyWork(t *testing.T) {
 	}
 }
 
+// TestManage_Help: who asks how a command is used has made no mistake, and nothing is done.
+func TestManage_Help(t *testing.T) {
+	t.Parallel()
+	const createsuperuser = "usage: createsuperuser --username NAME [--email ADDRESS]\n\nadd a user who may do everything; the password is asked for, or read from standard input\n"
+	for _, test := range []struct{ args, want string }{
+		{"createsuperuser --help", createsuperuser},
+		{"createsuperuser -h", createsuperuser},
+		{"help createsuperuser", createsuperuser},
+		{"migrate --help", "usage: migrate\n\nbring the database up to date\n"},
+		{"--help", "backup FILE\n    copy the database to a file while it is in use\nchangepassword NAME\n"},
+		{"help", "backup FILE\n    copy the database to a file while it is in use\nchangepassword NAME\n"},
+	} {
+		state := filepath.Join(t.TempDir(), "state")
+		code, out := runManage(t, state, "", strings.Fields(test.args)...)
+		if code != 0 || !strings.HasPrefix(out, test.want) {
+			t.Errorf("%s: exit code %d, %q; want 0, %q", test.args, code, out, test.want)
+		}
+		if _, err := os.Stat(state); err == nil {
+			t.Errorf("%s: a state directory was made", test.args)
+		}
+	}
+}
+
 func TestManage_CreatesAndChangesUsers(t *testing.T) {
 	t.Parallel()
 	p := newProject(t)

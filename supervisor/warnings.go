@@ -1,23 +1,32 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/multisite/multisite/supervisor/config"
 )
 
 // Warnings tells of what works and is hardly meant: what a site of another user
-// runs can be changed by more than its owner, and what root runs is a site.
+// runs can be changed by more than its owner, what root runs is a site, and static
+// files have no directory yet.
 func Warnings(cfg *config.Config) []string {
 	var warnings []string
 	if names := runAsRoot(cfg); names != "" {
 		warnings = append(warnings, "these sites run as root, since they name no user: "+names)
 	}
 	for _, c := range cfg.Sites {
+		for _, prefix := range slices.Sorted(maps.Keys(c.Static)) {
+			if _, err := os.Stat(c.Static[prefix]); errors.Is(err, fs.ErrNotExist) {
+				warnings = append(warnings, fmt.Sprintf("site %s: static: there is no %s yet: %s is 404 until there is", c.Name, c.Static[prefix], prefix))
+			}
+		}
 		if c.Account == nil {
 			continue
 		}

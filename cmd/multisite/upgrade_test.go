@@ -105,7 +105,11 @@ var upgraded = regexp.MustCompile(`^process (\d+): multisite (\S+) became (\S+);
 // upgrade upgrades, and returns for how many seconds requests had to wait.
 func (r *running) upgrade() float64 {
 	r.t.Helper()
+	name := readFile(r.t, fmt.Sprintf("/proc/%d/comm", r.pid))
 	out := r.must("upgrade")
+	if now := readFile(r.t, fmt.Sprintf("/proc/%d/comm", r.pid)); now != name {
+		r.t.Errorf("after an upgrade the process is called %q, not %q", now, name)
+	}
 	m := upgraded.FindStringSubmatch(out)
 	if m == nil || m[1] != fmt.Sprint(r.pid) || m[2] != version() || m[3] != version() {
 		r.t.Fatalf("upgrade printed %q", out)

@@ -98,14 +98,22 @@ func TestManage_AsAnotherUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := runIn(t, dir, "manage", "shop", "migrate")
+	cmd := command(t, dir, "multisite", "manage", "shop", "migrate")
+	cmd.Env = append(cmd.Env, "DJANGO_SUPERUSER_PASSWORD=typed", "ROOTS_SECRET=root-secret", "TERM=vt100")
+	stdout, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var told struct {
 		who
 		Argv    []string `json:"argv"`
 		Cmdline string   `json:"cmdline"`
 	}
-	if err := json.Unmarshal([]byte(got.stdout), &told); err != nil {
-		t.Fatalf("exit %d, %v: %s%s", got.code, err, got.stdout, got.stderr)
+	if err := json.Unmarshal(stdout, &told); err != nil {
+		t.Fatalf("%v: %s", err, stdout)
+	}
+	if told.Env["DJANGO_SUPERUSER_PASSWORD"] != "typed" || told.Env["TERM"] != "vt100" || told.Env["ROOTS_SECRET"] != "" {
+		t.Errorf("of the caller it has %v", told.Env)
 	}
 	if told.UIDs[2] != 4711 || told.GIDs[2] != 4712 || len(told.Groups) != 0 || told.Umask != "0027" || told.Home != "/" || told.Env["SECRET"] != "forked-secret" {
 		t.Errorf("it is %+v", told)

@@ -169,7 +169,9 @@ func (d *draft) readStatic() {
 		if !t.Path(name, &dir) {
 			continue
 		}
-		checkDir(t, name, dir)
+		if info, err := os.Stat(dir); err == nil && !info.IsDir() { // one that is not there is made by the first upload
+			t.Problem(name, "not a directory: "+dir, "")
+		}
 		prefix, ok := urlPrefix(name)
 		switch {
 		case !ok || prefix == "":

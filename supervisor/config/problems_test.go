@@ -325,7 +325,7 @@ PORT = 80
 "static" = "static"
 "/" = "static"
 "/a/../b" = "static"
-"/m" = "none"
+"/m" = "blog.toml"
 "/s" = "static"
 "/s/" = "static"
 [site.b]
@@ -350,7 +350,7 @@ processes = { min = -1, max = 0, more = 1 }
 			`sites.toml:14: site.a.static.static: not a URL prefix [write one such as "/static/"]`,
 			`sites.toml:15: site.a.static."/": not a URL prefix [write one such as "/static/"]`,
 			`sites.toml:16: site.a.static."/a/../b": not a URL prefix [write one such as "/static/"]`,
-			`sites.toml:17: site.a.static."/m": no such directory: DIR/none`,
+			`sites.toml:17: site.a.static."/m": not a directory: DIR/blog.toml`,
 			`sites.toml:19: site.a.static."/s/": this URL prefix is there twice`,
 			`sites.toml:23: site.b.python_home: no interpreter: looked for DIR/broken/bin/python3 and DIR/broken/bin/python [name a virtual environment, a prefix with bin/python3, or an interpreter]`,
 			`sites.toml:24: site.b.mount: "/a//b" is not a URL prefix [write one such as "/shop"; "/" is the whole host]`,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -185,6 +186,7 @@ func Unpack(state any) (_ *Baggage, left bool, err error) {
 		return nil, false, nil
 	}
 	_ = os.Unsetenv(stateEnv)
+	keepName()
 	fd, err := strconv.Atoi(number)
 	if err != nil {
 		return nil, true, fmt.Errorf("read %s: %w", stateEnv, err)
@@ -202,6 +204,15 @@ func Unpack(state any) (_ *Baggage, left bool, err error) {
 		return nil, true, fmt.Errorf("read what the last program has left: %w", err)
 	}
 	return &Baggage{fds: tag.FDs}, true, nil
+}
+
+// keepName gives this process the name that it had: the kernel calls one that was
+// executed as /proc/self/fd/31 "31", and ps and top show that.
+func keepName() {
+	threads, _ := filepath.Glob("/proc/self/task/*/comm") // the pattern is right
+	for _, path := range threads {
+		_ = os.WriteFile(path, []byte(filepath.Base(os.Args[0])), 0) // a name is a help, not a need
+	}
 }
 
 // Take takes a descriptor out, which belongs to the caller now.

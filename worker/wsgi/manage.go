@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // Manage replaces this process by Django's manage.py machinery, with the site's
-// interpreter, path, settings, environment and user. It returns only with an error.
+// interpreter, path, settings, environment and user, and what the caller has set for
+// it. It returns only with an error.
 // Everybody can read the command line, so it holds nothing of the environment.
 func Manage(o Options, args []string) error {
 	code, err := installCode(o.CodeDir)
@@ -21,6 +24,7 @@ func Manage(o Options, args []string) error {
 	if err != nil {
 		return err
 	}
+	env := callersEnv(o) // before we become another user
 	if o.Umask != nil {
 		unix.Umask(*o.Umask)
 	}
@@ -31,17 +35,42 @@ func Manage(o Options, args []string) error {
 		return err
 	}
 	argv := append([]string{o.Python, code, "manage", string(conf)}, args...)
-	env := append(o.Env, terminal()...)
 	return fmt.Errorf("run %s: %w", o.Python, unix.Exec(o.Python, argv, env))
 }
 
-// terminal is what an interactive program needs to know of its terminal.
-func terminal() []string {
-	var env []string
-	for _, name := range []string{"TERM", "COLORTERM", "NO_COLOR", "EDITOR", "PAGER"} {
-		if value, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+value)
+// callersEnv is what the caller has in his environment, under what sites.toml says.
+// Which settings, which interpreter, which path and which locale is for sites.toml
+// alone to say. Code of another user gets none of the caller's secrets: of him it has
+// what his terminal is, and what Django reads (DJANGO_SUPERUSER_PASSWORD).
+func callersEnv(o Options) []string {
+	env := map[string]string{}
+	add := func(list []string, want func(name string) bool) {
+		for _, v := range list {
+			if name, value, _ := strings.Cut(v, "="); want(name) {
+				env[name] = value
+			}
 		}
 	}
-	return env
+	own := o.Account == nil || o.Account.UID == os.Geteuid()
+	add(os.Environ(), func(name string) bool {
+		return !sitesAlone(name) && (own || strings.HasPrefix(name, "DJANGO_") || slices.Contains(terminal, name))
+	})
+	add(o.Env, func(string) bool { return true })
+	var list []string
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	return list
 }
+
+// sitesAlone tells whether a variable is never the caller's.
+func sitesAlone(name string) bool {
+	switch name {
+	case "DJANGO_SETTINGS_MODULE", "LANG", "LANGUAGE", "MULTISITE_LOCK", "VIRTUAL_ENV":
+		return true
+	}
+	return strings.HasPrefix(name, "PYTHON") || strings.HasPrefix(name, "LC_")
+}
+
+// terminal is what an interactive program needs to know of its terminal.
+var terminal = []string{"TERM", "COLORTERM", "NO_COLOR", "EDITOR", "PAGER"}
