@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // wholeBody is a response body that can tell whether it has arrived completely:
@@ -21,16 +23,33 @@ func (e *exchange) answer(claim Claim, resp *http.Response, cancel func()) {
 		h[name] = values
 	}
 	stripHop(h)
+	e.withhold(h)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // net/http would guess one
 	}
 	e.status = resp.StatusCode
+	e.giveReason(resp)
 	if whole, ok := resp.Body.(wholeBody); ok && whole.Complete() {
 		claim.Release()
 		e.writeWhole(resp)
 		return
 	}
 	e.writeSpooled(claim, resp, cancel)
+}
+
+// withhold drops what is not for the client, and says so once: the application relies on it.
+func (e *exchange) withhold(h http.Header) {
+	for _, name := range wire.ServerHeaders {
+		paths, ok := h[name]
+		if !ok {
+			continue
+		}
+		delete(h, name)
+		e.site.Stats.withheld.Do(func() {
+			e.site.Log.Warn("header dropped: the front door does not send files for an application",
+				"header", name, "path", paths[0], "request", e.what(), "worker", e.worker)
+		})
+	}
 }
 
 // writeWhole writes an answer that is in memory.

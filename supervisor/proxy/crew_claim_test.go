@@ -156,7 +156,7 @@ func (c *crewClaim) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp := &http.Response{StatusCode: a.Status, Header: http.Header{}, Body: inMemory{strings.NewReader(string(a.Body))}, ContentLength: -1}
+	resp := &http.Response{StatusCode: a.Status, Status: fmt.Sprintf("%d %s", a.Status, a.Reason), Header: http.Header{}, Body: inMemory{strings.NewReader(string(a.Body))}, ContentLength: -1}
 	for _, f := range a.Fields {
 		resp.Header.Add(f[0], f[1])
 	}

@@ -58,6 +58,7 @@ type handed struct {
 	deadline time.Time // for reading
 	back     atomic.Bool
 	pending  atomic.Pointer[pending]
+	reason   string // of the answer whose head is about to be written, see giveReason
 
 	mu sync.Mutex
 	// mu protects all below

@@ -28,7 +28,11 @@ func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(a.Status), 10)
 	b = append(b, ' ')
-	b = append(b, statusText(a.Status)...)
+	if a.Reason != "" {
+		b = append(b, a.Reason...)
+	} else {
+		b = append(b, statusText(a.Status)...)
+	}
 	b = append(b, "\r\n"...)
 	bodiless := wire.Bodiless(a.Status)
 	var length, date bool

@@ -15,7 +15,8 @@ const (
 
 // Stats counts a site's requests, for status. It outlives reloads.
 type Stats struct {
-	active atomic.Int64
+	active   atomic.Int64
+	withheld sync.Once // tells of the first header that was, see exchange.withhold
 
 	mu sync.Mutex
 	// mu protects all below

@@ -251,7 +251,8 @@ func parseAnswer(content []byte) (*wire.Answer, error) {
 		a.Fields = append(a.Fields, [2]string{name, value})
 	})
 	if err == nil {
-		a.Status, _, err = statusOf(status, len(location) > 0 && location[0] != "")
+		a.Status, status, err = statusOf(status, len(location) > 0 && location[0] != "")
+		_, a.Reason, _ = strings.Cut(status, " ")
 	}
 	if err != nil {
 		return nil, wire.ErrNotWhole

@@ -21,6 +21,7 @@ import (
 // result is what became of a request and its connection.
 type result struct {
 	status int
+	reason string
 	header http.Header
 	body   string
 	stderr []string
@@ -79,7 +80,7 @@ func bySent(t *testing.T, method string, pieces []string) (r result, whole bool)
 		}
 		a, err := s.Receive(buf)
 		if a != nil {
-			r.status, r.body, r.header = a.Status, string(a.Body), http.Header{}
+			r.status, r.reason, r.body, r.header = a.Status, a.Reason, string(a.Body), http.Header{}
 			for _, f := range a.Fields {
 				r.header[f[0]] = append(r.header[f[0]], f[1])
 			}
@@ -123,6 +124,7 @@ func (r *result) take(t *testing.T, c *Client, resp *http.Response, err error) {
 		body, err = io.ReadAll(resp.Body)
 		_ = resp.Body.Close() // the same as of Read
 		r.status, r.header, r.body = resp.StatusCode, resp.Header, string(body)
+		_, r.reason, _ = strings.Cut(resp.Status, " ")
 	}
 	r.kind, r.idle = kindOf(t, err), idle(c)
 }
@@ -195,6 +197,7 @@ func sentTests() []answerTest {
 		"a length of 2^40":        "Content-Length: 1099511627776\n\nhello",
 		"hop-by-hop":              "Connection: X-Name\nX-Name: a\n\nhello",
 		"999":                     "Status: 999\n\nhello",
+		"a reason":                "Status: 404 Nothing  to See\n\nhello",
 	} {
 		tests = append(tests, answerTest{name: name, wire: answer(1, content)})
 		tests = append(tests, answerTest{name: "HEAD, " + name, method: "HEAD", wire: answer(1, content)})

@@ -14,6 +14,10 @@ var HopHeaders = []string{
 	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
+// ServerHeaders ask the server in front to send a file instead of the answer. The path in
+// them is not for visitors.
+var ServerHeaders = []string{"X-Accel-Redirect", "X-Sendfile"}
+
 // AppendField appends a header line.
 func AppendField(b []byte, name, value string) []byte {
 	b = append(b, name...)

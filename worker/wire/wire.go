@@ -24,17 +24,18 @@ type Head struct {
 // into is used again.
 type Answer struct {
 	Status int
+	Reason string      // that the worker gave; "": the standard's
 	Fields [][2]string // the header, names in canonical form
 	Body   []byte
 }
 
 // Plain tells whether an answer can go to a client as it is: nothing in it concerns
-// the connection, and its length is what it says. head: the request was HEAD.
+// the connection or the server, and its length is what it says. head: the request was HEAD.
 func (a *Answer) Plain(head bool) bool {
 	length := -1
 	for _, f := range a.Fields {
 		switch {
-		case slices.Contains(HopHeaders, f[0]):
+		case slices.Contains(HopHeaders, f[0]), slices.Contains(ServerHeaders, f[0]):
 			return false
 		case f[0] == "Content-Length":
 			n, err := strconv.ParseUint(f[1], 10, 31)

@@ -19,6 +19,22 @@ class Response(RoutedCase):
         self.assertEqual(response.headers, [
             ("Set-Cookie", "a=1"), ("X-Umlaut", "\xe4"), ("Set-Cookie", "b=2"), ("Content-Length", "0")])
 
+    def test_headers_of_the_connection_are_dropped(self):
+        worker = self.serve("""
+            def closing(environ, start_response):
+                name, value = environ["QUERY_STRING"].split("=")
+                ok(start_response, (name, value), ("X-Other", "a"))
+                return [b"x"]
+        """)
+        names = ("Connection", "keep-alive", "Transfer-Encoding", "Upgrade", "TE", "Trailer", "Proxy-Authenticate",
+                 "Proxy-Connection")
+        for name in names:
+            for value in "close", "other":
+                response = self.answer(worker, "/closing", query=name + "=" + value)
+                self.assertEqual((response.status, response[name], response["X-Other"]), ("200 OK", [], ["a"]))
+        for name in names:
+            self.assertEqual(worker.err.wait("header %s is dropped" % name).count("header %s " % name), 1)
+
     def test_status_without_reason(self):
         worker = self.serve("""
             def short(environ, start_response):

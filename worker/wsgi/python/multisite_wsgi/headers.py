@@ -2,11 +2,13 @@
 
 import re
 
+from .report import log_line
+
 _STATUS = re.compile(r"[2-9]\d\d( [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, token
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HOP_BY_HOP = frozenset((
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization",
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
     "te", "trailer", "trailers", "transfer-encoding", "upgrade"))
 
 
@@ -67,6 +69,9 @@ def _header_line(pair):
         raise ValueError("control character in response header %s: %r" % (name, value))
     if max(value, default="") > "\xff":
         raise ValueError("response header %s is not Latin-1: %r" % (name, value))
+    if name.lower() in _HOP_BY_HOP:
+        _warn_of(name)
+        return b"", None
     line = b"%b: %b\r\n" % (name.encode("latin-1"), value.encode("latin-1"))
     if name.lower() != "content-length":
         return line, None
@@ -82,9 +87,15 @@ def _check_name(name):
         raise ValueError("%r is not the name of a header" % name)
     if name.lower() == "status":
         raise AssertionError("the status is an argument of start_response(), not the header 'Status'")
-    if name.lower() in _HOP_BY_HOP:
-        raise AssertionError("hop-by-hop header %r is not the application's to set (PEP 3333)" % name)
 
 
+def _warn_of(name):
+    """Say once that a header is dropped."""
+    if name.lower() not in _dropped:
+        _dropped.add(name.lower())
+        log_line("response header %s is dropped: it concerns the connection, which is the front door's (PEP 3333)" % name)
+
+
+_dropped = set()
 _STATUS_LINES = _Lines(_status_line)
 _HEADER_LINES = _Lines(_header_line)
