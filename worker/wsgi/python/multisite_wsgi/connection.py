@@ -30,14 +30,17 @@ class ClientGone(ConnectionError):
 class Connection:
     """Reads records from a socket; knows nothing of WSGI."""
 
-    def __init__(self, sock, stop, limits):
+    def __init__(self, sock, listener, stop, gives_way, limits):
         """stop tells when the worker shall leave; see lifecycle.Stop.
 
+        gives_way is asked at that time, and when another connection waits at
+        listener, whether this one shall end now that it is idle.
         limits are the values for FCGI_GET_VALUES, as {name: decimal text} in bytes.
         """
         self._sock = sock
         self._stop = stop
-        self._idle = stop.waiter(sock)
+        self._idle = stop.waiter(sock, listener)
+        self._gives_way = gives_way
         self._limits = limits
         self._tokens = None  # descriptor
         self._read = self._read_first
@@ -135,12 +138,16 @@ class Connection:
     def _wait(self):
         """Receive between requests; false at the end of the connection or of the worker."""
         data = self._receive_soon()
-        if data is None:
-            if not self._idle():
+        while data is None:
+            if self._idle():
+                data = self._recv()
+            elif self._gives_way():
                 # What the front door has sent until now is served. From here on it can not send,
                 # and knows that what it can not send was not begun.
                 self._sock.shutdown(socket.SHUT_RD)
-            data = self._recv()
+                data = self._recv()
+            else:
+                data = self._receive_soon()
         self._data, self._pos = data, 0
         return bool(data)
 

@@ -33,16 +33,16 @@ class Stop:
             signal.siginterrupt(number, False)  # C libraries of the application do not expect EINTR; poll has it
         os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._forget)
 
-    def waiter(self, sock):
-        """Return a function that waits until sock is readable, or is false at the stop.
+    def waiter(self, sock, other=None):
+        """Return a function that waits until sock is readable, or is false at the stop, and when only other is readable.
 
         A request that has arrived is still answered, but only one: a front door
         that never pauses must not keep the worker alive.
         """
-        fd = sock.fileno()
+        fd, stop = sock.fileno(), self._reader.number
         poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        poll.register(self._reader.number, select.POLLIN)
+        for readable in (fd, stop) if other is None else (fd, stop, other.fileno()):
+            poll.register(readable, select.POLLIN)
 
         last = False
 
@@ -50,9 +50,9 @@ class Stop:
             nonlocal last
             if last:
                 return False
-            ready = poll.poll()
-            last = len(ready) > 1
-            return ready[0][0] == fd or last
+            ready = [readable for readable, _ in poll.poll()]
+            last = fd in ready and stop in ready
+            return fd in ready
 
         return wait
 

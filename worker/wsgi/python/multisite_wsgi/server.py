@@ -33,6 +33,8 @@ class Server:
         self._listener.setblocking(False)  # several threads may wake up for one connection
         self._stop = stop
         self._connections = set()
+        self._free = set()  # threads that wait for a connection, or are about to
+        self._choosing = threading.Lock()
         self._in_child = False
         self._base = base_environ(config)
         self._limits = {
@@ -70,12 +72,17 @@ class Server:
 
     def _accept_until_stop(self):
         waiting = self._stop.waiter(self._listener)
-        while waiting():
+        me = threading.get_ident()
+        while True:
+            self._free.add(me)
+            if not waiting():
+                return
             try:
                 sock, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 continue
-            connection = Connection(sock, self._stop, self._limits)
+            self._free.discard(me)
+            connection = Connection(sock, self._listener, self._stop, self._gives_way, self._limits)
             self._connections.add(connection)
             try:
                 self._serve(connection)
@@ -86,6 +93,18 @@ class Server:
             finally:
                 connection.close()
                 self._connections.discard(connection)
+
+    def _gives_way(self):
+        """Tell whether this thread's connection, which is idle, ends for another one that waits, or for the stop.
+
+        The front door makes no more connections than there are threads. If it ever did, a request
+        would wait there for ever.
+        """
+        with self._choosing:
+            if self._free and not self._stop.requested:
+                return False
+            self._free.add(threading.get_ident())
+            return True
 
     def _serve(self, connection):
         while True:
