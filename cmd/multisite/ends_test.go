@@ -10,7 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/multisite/multisite/supervisor/journal"
 )
@@ -134,7 +133,7 @@ func TestStart_SitesThatHangHoldUpNobody(t *testing.T) {
 	}
 	old := r.site("healthy").Workers[0].PID
 	kill(t, old)
-	within(t, 5*time.Second, "another worker", func() bool {
+	eventually(t, "another worker", func() bool {
 		w := r.site("healthy").Workers
 		return len(w) == 1 && w[0].State == "ready" && w[0].PID != old
 	})

@@ -184,7 +184,7 @@ graceful_timeout = "2s"
 		}
 		return time.Since(start)
 	})
-	within(t, 5*time.Second, "another worker", func() bool {
+	eventually(t, "another worker", func() bool {
 		w := r.site("program").Workers
 		return slices.ContainsFunc(w, func(w control.WorkerStatus) bool { return w.State == "ready" && w.PID != old })
 	})
