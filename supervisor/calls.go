@@ -80,7 +80,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return site.explain(site.roll(ctx, next, pool.ReasonRestart))
+	return site.explain(site.roll(ctx, next, pool.ReasonRestart, func() {}))
 }
 
 // Down ends Run and returns when the last worker has ended.

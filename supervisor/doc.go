@@ -92,9 +92,12 @@
 // with, and sites.toml; what did not change is not touched.
 //
 // Services are replaced when the last old worker has ended, so they too run old code
-// until the new one is proved. The first worker of a generation goes ahead alone
-// (scout): a site that hangs while it loads takes one place, not those of the others,
-// for two seconds, and never one of those that are for generations that are proved.
+// until the new one is proved. Keys that would apply at once wait for that too: a reload
+// that fails has changed nothing of its site (applyLive), and is told by status.
+//
+// The first worker of a generation goes ahead alone (scout): a site that hangs while it
+// loads takes one place, not those of the others, for two seconds, and never one of
+// those that are for generations that are proved.
 //
 // # Who asks for a reload
 //

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/goapp"
@@ -27,20 +28,21 @@ const handoverVersion = 1
 // state is what one image of the supervisor leaves to the next. Descriptors are
 // numbers in its baggage; -1: none.
 type state struct {
-	Version   string      `json:"version"` // of the program that leaves it
-	Started   time.Time   `json:"started"`
-	Paused    time.Time   `json:"paused"` // since when requests wait
-	Lock      int         `json:"lock"`
-	Listen    []int       `json:"listen"`
-	Handed    bool        `json:"handed"` // listeners are not those of sites.toml
-	Page      int         `json:"page"`
-	PageOf    string      `json:"page_of"` // what sites.toml said of it
-	PageToken string      `json:"page_token,omitempty"`
-	Control   int         `json:"control"`
-	Caller    int         `json:"caller"` // who waits for the answer
-	Clients   []int       `json:"clients"`
-	Begun     []begun     `json:"begun,omitempty"` // clients, too
-	Sites     []siteState `json:"sites"`
+	Version   string           `json:"version"` // of the program that leaves it
+	Started   time.Time        `json:"started"`
+	Paused    time.Time        `json:"paused"` // since when requests wait
+	Lock      int              `json:"lock"`
+	Listen    []int            `json:"listen"`
+	Handed    bool             `json:"handed"` // listeners are not those of sites.toml
+	Page      int              `json:"page"`
+	PageOf    string           `json:"page_of"` // what sites.toml said of it
+	PageToken string           `json:"page_token,omitempty"`
+	Control   int              `json:"control"`
+	Caller    int              `json:"caller"` // who waits for the answer
+	Clients   []int            `json:"clients"`
+	Failed    *control.Failure `json:"failed,omitempty"`
+	Begun     []begun          `json:"begun,omitempty"` // clients, too
+	Sites     []siteState      `json:"sites"`
 }
 
 // begun is a client that has sent a part of a request.
@@ -60,6 +62,7 @@ type siteState struct {
 	Total       int64                      `json:"total"`
 	Errors      int64                      `json:"errors"`
 	LastExit    string                     `json:"last_exit,omitempty"`
+	Failed      *control.Failure           `json:"failed,omitempty"`
 	Static      []wsgi.Static              `json:"static,omitempty"`
 	Python      *wsgi.Handover             `json:"python,omitempty"`
 	Pool        pool.Handover              `json:"pool"`
@@ -103,7 +106,7 @@ type codeState struct {
 
 // pack packs all of the supervisor. Nothing may be started or reaped meanwhile.
 func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, err error) {
-	st = state{Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1}
+	st = state{Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1, Failed: s.failed.Load()}
 	one := func(fd *int, c syscall.Conn) {
 		if err == nil {
 			*fd, err = b.Pack(c)
@@ -158,7 +161,7 @@ func (s *Supervisor) packClients(b *process.Baggage, st *state) error {
 func (t *site) pack(b *process.Baggage) (st siteState, err error) {
 	t.mu.Lock()
 	current, counts := t.current, t.stats.Counts()
-	st = siteState{Name: t.name, Generations: t.generations, Sockets: current.sockets, Static: t.static, Total: counts.Total, Errors: counts.Errors}
+	st = siteState{Name: t.name, Generations: t.generations, Sockets: current.sockets, Static: t.static, Total: counts.Total, Errors: counts.Errors, Failed: t.failed.Load()}
 	for _, g := range t.retired {
 		st.Retired = append(st.Retired, g.sockets)
 	}

@@ -97,6 +97,7 @@ func (in *Inheritance) answer(version string) time.Duration {
 func (s *Supervisor) inheritSite(c *config.Site, st siteState) (*site, error) {
 	t := s.bareSite(c)
 	t.generations, t.static, t.lastEnded = st.Generations, st.Static, st.LastExit
+	t.failed.Store(st.Failed)
 	t.stats.Restore(st.Total, st.Errors)
 	g, err := t.makeGeneration(c, treeOf(st.Code), st.Sockets)
 	if err != nil {

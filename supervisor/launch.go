@@ -101,16 +101,22 @@ func (t *site) newGeneration(c *config.Site, look *codeLook) (*generation, error
 	t.generations++
 	sockets := filepath.Join(t.super.stateDir, "run", fmt.Sprintf("%s.%d", t.name, t.generations))
 	t.mu.Unlock()
-	return t.makeGeneration(c, look.tree(c), sockets)
+	g, err := t.makeGeneration(c, look.tree(c), sockets)
+	if err != nil {
+		_ = os.RemoveAll(sockets) // what stays is wiped by the next start
+	}
+	return g, err
 }
 
 func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string) (*generation, error) {
 	if err := os.MkdirAll(sockets, 0o700); err != nil {
 		return nil, err
 	}
-	g := &generation{launcher: launcher{places: t.super.launches, timeout: t.startupTimeout}, cfg: c, code: code, sockets: sockets}
+	g := &generation{launcher: launcher{places: t.super.launches}, cfg: c, code: code, sockets: sockets}
+	now := func() *config.Site { return t.configOf(g) }
+	g.timeout = func() time.Duration { return now().StartupTimeout }
 	if c.Kind == config.WSGI {
-		r, err := wsgi.New(t.wsgiOptions(c, sockets))
+		r, err := wsgi.New(t.wsgiOptions(c, sockets, now))
 		if err != nil {
 			return nil, err
 		}
@@ -118,12 +124,19 @@ func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string) (*g
 		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
 		return g, nil
 	}
-	g.program = goapp.New(t.goOptions(c, sockets))
+	g.program = goapp.New(t.goOptions(c, sockets, now))
 	g.launch = func(ctx context.Context, id string) (worker, error) {
 		w, err := g.program.Launch(ctx, id)
 		return asWorker(goWorker{w}, err)
 	}
 	return g, nil
+}
+
+// mustAnswer: it is not to start where a warm-up request fails that old answers.
+func (g *generation) mustAnswer(old *wsgi.Runtime) {
+	if g.python != nil {
+		g.python.MustAnswer(old)
+	}
 }
 
 // close ends what the generation holds beside its workers.
@@ -156,7 +169,9 @@ func asWorker(w worker, err error) (worker, error) {
 	return w, nil
 }
 
-func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
+// wsgiOptions are those of the workers that c describes; now has what may change
+// while they run.
+func (t *site) wsgiOptions(c *config.Site, sockets string, now func() *config.Site) wsgi.Options {
 	return wsgi.Options{
 		Site:       c.Name,
 		Python:     c.Python,
@@ -172,7 +187,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 
 		Account: c.Account,
 		Umask:   c.Umask,
-		Tasks:   t.tasksLimit,
+		Tasks:   func() int { return now().TasksLimit },
 		Locale:  c.Locale,
 
 		Preload:        wsgi.Preload(c.Preload.Mode),
@@ -180,9 +195,9 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 		WarmupStrict:   c.Preload.WarmupStrict,
 		Host:           hostForWarmup(c),
 		Tricks:         tricks(c),
-		StartupTimeout: t.startupTimeout,
+		StartupTimeout: func() time.Duration { return now().StartupTimeout },
 
-		Prepare:   t.limit,
+		Prepare:   func(p *process.Process) error { return t.limit(now(), p) },
 		SocketDir: sockets,
 		CodeDir:   codeDir(t.super.stateDir),
 		Output:    t.output,
@@ -190,7 +205,7 @@ func (t *site) wsgiOptions(c *config.Site, sockets string) wsgi.Options {
 	}
 }
 
-func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
+func (t *site) goOptions(c *config.Site, sockets string, now func() *config.Site) goapp.Options {
 	o := goapp.Options{
 		Site:           c.Name,
 		Path:           c.App,
@@ -199,9 +214,9 @@ func (t *site) goOptions(c *config.Site, sockets string) goapp.Options {
 		SocketDir:      sockets,
 		Account:        c.Account,
 		Umask:          c.Umask,
-		Tasks:          t.tasksLimit,
-		StartupTimeout: t.startupTimeout,
-		Prepare:        t.limit,
+		Tasks:          func() int { return now().TasksLimit },
+		StartupTimeout: func() time.Duration { return now().StartupTimeout },
+		Prepare:        func(p *process.Process) error { return t.limit(now(), p) },
 		Log:            t.log,
 		Output:         t.output,
 	}
@@ -237,8 +252,10 @@ func tricks(c *config.Site) []string {
 
 // hostForWarmup is a host name that the site's own code accepts.
 func hostForWarmup(c *config.Site) string {
-	if c.ServerName != "" {
-		return c.ServerName
+	for _, name := range append([]string{c.ServerName}, c.Aliases...) {
+		if name != "" && !strings.HasPrefix(name, "*") {
+			return name
+		}
 	}
 	return "localhost"
 }

@@ -127,9 +127,8 @@ func (t *site) recycle(w pool.WorkerStatus, reason pool.Reason, measured ...slog
 	}
 }
 
-// limit sets what a worker may use, as sites.toml says now.
-func (t *site) limit(p *process.Process) error {
-	c := t.config()
+// limit sets what a worker may use, as c says.
+func (t *site) limit(c *config.Site, p *process.Process) error {
 	l := process.Limits{Memory: c.MemoryLimitHard, Tasks: c.TasksLimit, Priority: c.CPUPriority}
 	if l.Memory > 0 {
 		l.Groups = t.super.controlGroups()
@@ -153,7 +152,7 @@ func (t *site) limitAll() {
 }
 
 func (t *site) limitAgain(id string, w worker) {
-	if err := t.limit(w.OS()); err != nil {
+	if err := t.limit(t.config(), w.OS()); err != nil {
 		t.log.Warn("a limit will hold for the worker's successor only", "worker", id, "error", err)
 	}
 }

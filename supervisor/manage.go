@@ -11,5 +11,5 @@ import (
 // site. It needs no running supervisor. It returns only with an error.
 func ManagePython(cfg *config.Config, c *config.Site, args []string) error {
 	t := &site{name: c.Name, super: &Supervisor{stateDir: cfg.StateDir}}
-	return wsgi.Manage(t.wsgiOptions(c, filepath.Join(cfg.StateDir, "run")), args)
+	return wsgi.Manage(t.wsgiOptions(c, filepath.Join(cfg.StateDir, "run"), func() *config.Site { return c }), args)
 }

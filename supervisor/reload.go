@@ -9,21 +9,23 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
-	"github.com/multisite/multisite/supervisor/pool"
 )
 
 // change is what a reload does to one site.
 type change struct {
-	site  *site        // nil: a new one, which apply makes
-	added bool         // it was made
-	cfg   *config.Site // nil: it goes
-	roll  string       // why its workers are replaced; "": they stay
-	what  []string     // keys that changed
+	site *site        // nil: a new one, which prepare makes
+	cfg  *config.Site // nil: it goes
+	roll string       // why its workers are replaced; "": they stay
+	what []string     // keys that changed
+
+	added    bool        // prepare has made site
+	next     *generation // that replaces the workers; nil: they stay
+	switched bool        // next has
 }
 
 // Reload reads sites.toml and the code again and applies the difference, which it
@@ -56,17 +58,39 @@ func (s *Supervisor) reload(ctx context.Context, which func() []string, why stri
 		s.keepReload(err)
 		reloaded(s.outline())
 	}()
-	cfg, err := s.read()
-	if err != nil {
-		return err
-	}
 	look := s.lookAtCode()
-	changes, err := s.compare(cfg, names, why, look)
+	cfg, changes, err := s.prepare(names, why, look)
+	if usage := (*control.Error)(nil); !errors.As(err, &usage) || !usage.Usage {
+		s.failed.Store(failureOf("reload", err))
+	}
 	if err != nil {
 		return err
 	}
 	defer s.watching.refresh()
-	return s.apply(ctx, cfg, changes, look, nothing(names), w)
+	return s.apply(ctx, cfg, changes, nothing(names), w)
+}
+
+// prepare finds what to do, and makes what it takes. After an error nothing of that
+// is left, and nothing has changed.
+func (s *Supervisor) prepare(names []string, why string, look *codeLook) (*config.Config, []change, error) {
+	cfg, err := s.read()
+	if err != nil {
+		return nil, nil, err
+	}
+	changes, err := s.compare(cfg, names, why, look)
+	if err == nil {
+		err = s.makeGenerations(changes, look)
+	}
+	return cfg, changes, err
+}
+
+// failureOf is an error as status tells it; nil for none.
+func failureOf(what string, err error) *control.Failure {
+	if err == nil {
+		return nil
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return &control.Failure{At: time.Now().UTC(), What: what, Error: line}
 }
 
 // ReloadAndLog is Reload for when nobody waits for the answer.
@@ -148,6 +172,8 @@ func (s *Supervisor) compare(cfg *config.Config, names []string, why string, loo
 		}
 		if ch.roll != "" || len(ch.what) > 0 {
 			changes = append(changes, ch)
+		} else {
+			t.failed.Store(nil) // it is as the file says
 		}
 	}
 	for gone, t := range old {
@@ -228,157 +254,6 @@ func compareSite(t *site, c *config.Site, look *codeLook) change {
 		ch.roll = "code changed"
 	}
 	return ch
-}
-
-// apply carries the changes out, side by side.
-func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []change, look *codeLook, nothing string, w io.Writer) error {
-	var generations []*generation
-	next := make([]*generation, len(changes))
-	for i, ch := range changes {
-		var err error
-		switch {
-		case ch.cfg == nil:
-		case ch.site == nil:
-			changes[i].added = true
-			if changes[i].site, err = s.newSite(ch.cfg, look); err == nil {
-				generations = append(generations, changes[i].site.current)
-			}
-		case ch.roll != "":
-			if next[i], err = ch.site.newGeneration(ch.cfg, look); err == nil {
-				generations = append(generations, next[i])
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	leaveAsleep(changes, next)
-	joinProjects(generations, s.log)
-	newGroup := !sameGroup(s.config().ControlGroup, cfg.ControlGroup)
-	if newGroup {
-		if err := control.SetGroup(s.stateDir, cfg.ControlGroup); err != nil {
-			return err
-		}
-	}
-	s.setConfig(cfg)
-	newRules := s.logs.setRules(cfg.LogMaxSize, cfg.LogKeep)
-	for i, ch := range changes {
-		if err := s.applyLive(ch, changes[i].site); err != nil {
-			return err
-		}
-	}
-	s.publish()
-
-	results := make([]error, len(changes))
-	var wg sync.WaitGroup
-	for i, ch := range changes {
-		wg.Go(func() { results[i] = s.applyOne(ctx, ch, changes[i].site, next[i]) })
-	}
-	wg.Wait()
-	for i, ch := range changes {
-		line := describeChange(ch, changes[i].site, results[i])
-		if next[i] != nil && next[i].untried {
-			line += ", not tried: it sleeps"
-		}
-		fmt.Fprintln(w, line)
-	}
-	if newGroup {
-		fmt.Fprintln(w, "control_group changed")
-	}
-	if newRules {
-		fmt.Fprintln(w, "log_max_size, log_keep changed")
-	}
-	if len(changes) == 0 && !newRules && !newGroup {
-		fmt.Fprintln(w, nothing)
-	}
-	return firstError(results)
-}
-
-func sameGroup(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
-
-// mostTriedAsleep is how many sleeping sites are woken to try their new code: for
-// hundreds it would take minutes, and as many processes.
-const mostTriedAsleep = 8
-
-// leaveAsleep marks the next generations of sleeping sites that are too many to try.
-func leaveAsleep(changes []change, next []*generation) {
-	var asleep []*generation
-	for i, ch := range changes {
-		if next[i] != nil && ch.site.pool.Status().State == pool.SiteSleeping {
-			asleep = append(asleep, next[i])
-		}
-	}
-	for _, g := range asleep {
-		g.untried = len(asleep) > mostTriedAsleep
-	}
-}
-
-// applyLive applies what needs no worker, before the front door is told.
-func (s *Supervisor) applyLive(ch change, t *site) error {
-	switch {
-	case ch.cfg == nil:
-		s.removeSite(t)
-	case ch.added:
-		return s.addSite(t)
-	default:
-		counts := t.config().Processes != ch.cfg.Processes
-		t.setConfig(ch.cfg)
-		set := settingsOf(ch.cfg)
-		if counts {
-			if err := s.journal.ForgetScale(context.Background(), t.name); err != nil {
-				s.log.Warn("an old scale stays in the journal", "site", t.name, "error", err)
-			}
-		} else { // a scale by hand stands until the file says otherwise
-			st := t.pool.Status()
-			set.Min, set.Max = st.Min, st.Max
-		}
-		t.pool.Apply(set)
-		t.limitAll()
-	}
-	return nil
-}
-
-// applyOne starts, replaces or ends the workers of one site.
-func (s *Supervisor) applyOne(ctx context.Context, ch change, t *site, next *generation) error {
-	switch {
-	case ch.cfg == nil:
-		t.pool.Stop()
-		<-t.ended // within its own timeouts
-		t.close()
-		return nil
-	case ch.added:
-		return t.explain(t.pool.Settled(ctx))
-	case next != nil:
-		return t.explain(t.roll(ctx, next, pool.ReasonReload))
-	}
-	t.tasks.apply(ch.cfg, string(pool.ReasonReload), false)
-	return t.explain(t.pool.Settled(ctx))
-}
-
-func describeChange(ch change, t *site, err error) string {
-	name := t.name
-	switch {
-	case err != nil && ch.added:
-		return name + ": added, but it does not start"
-	case err != nil:
-		return fmt.Sprintf("%s: not changed, its old workers serve on", name)
-	case ch.cfg == nil:
-		return name + ": removed"
-	case ch.added:
-		return name + ": added"
-	case ch.roll != "":
-		return fmt.Sprintf("%s: new workers, generation %d (%s)", name, t.pool.Status().Generation, ch.roll)
-	}
-	return fmt.Sprintf("%s: %s changed, no worker restarted", name, strings.Join(ch.what, ", "))
-}
-
-func firstError(errs []error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // asCallError carries the mistakes of a sites.toml to the command line.

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/wsgi"
@@ -34,6 +36,8 @@ type site struct {
 	lastEnded string        // the last end of a worker before an upgrade, for status
 	stale     string        // why the workers that an upgrade has left are to be replaced; "": they are not
 
+	failed atomic.Pointer[control.Failure] // the last reload or restart, if it has; nil: all is as sites.toml said then
+
 	mu sync.Mutex
 	// mu protects all below
 	cfg         *config.Site // as sites.toml says it now
@@ -49,6 +53,7 @@ func (s *Supervisor) newSite(cfg *config.Site, look *codeLook) (*site, error) {
 	t := s.bareSite(cfg)
 	var err error
 	if t.current, err = t.newGeneration(cfg, look); err != nil {
+		t.access.close()
 		return nil, err
 	}
 	t.tasks = newTasks(t, cfg)
@@ -89,8 +94,16 @@ func (t *site) config() *config.Site {
 	return t.cfg
 }
 
-// startupTimeout is that of now, for the launches to come.
-func (t *site) startupTimeout() time.Duration { return t.config().StartupTimeout }
+// configOf is what sites.toml says of the workers of a generation: while it is on
+// trial, what it was made for.
+func (t *site) configOf(g *generation) *config.Site {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if g == t.current {
+		return t.cfg
+	}
+	return g.cfg
+}
 
 // tasksLimit is that of now.
 func (t *site) tasksLimit() int { return t.config().TasksLimit }
@@ -182,9 +195,9 @@ func (t *site) setStatic(static []wsgi.Static) {
 	}
 }
 
-// roll replaces all workers by those of a new generation. When the first of them
-// does not start, the old ones stay.
-func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) error {
+// roll replaces all workers by those of a new generation, and calls switched when
+// they are what serves. When the first of them does not start, the old ones stay.
+func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, switched func()) (err error) {
 	select {
 	case t.rolling <- struct{}{}:
 		defer func() { <-t.rolling }()
@@ -192,32 +205,46 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason) e
 		next.close()
 		return context.Cause(ctx)
 	}
-	var err error
-	if next.untried = next.untried && t.pool.Switch(next, reason); !next.untried {
-		err = t.pool.Roll(ctx, next, reason)
-	}
-	t.mu.Lock()
-	spent := []*generation{next}
-	rolled := t.pool.Launcher() == pool.Launcher(next)
-	if rolled {
+	rolled := false
+	serves := func() {
+		rolled = true
+		t.mu.Lock()
 		t.retired = append(t.retired, t.current)
 		t.current = next
-		spent = nil
-		if err == nil { // the last old worker has ended
-			spent, t.retired = t.retired, nil
-		}
+		t.mu.Unlock()
+		switched()
 	}
+	if next.untried = next.untried && t.pool.Switch(next, reason); next.untried {
+		serves()
+	} else {
+		next.mustAnswer(t.python())
+		err = t.pool.RollAnd(ctx, next, reason, serves)
+	}
+	if !rolled {
+		t.failed.Store(failureOf(string(reason), err))
+		next.close()
+		return err
+	}
+	t.failed.Store(nil)
+	t.tasks.apply(next.cfg, string(reason), true)
+	if next.python != nil && t.pool.Status().State == pool.SiteSleeping { // as it was before the trial
+		next.python.Rest()
+	}
+	if err == nil { // the last old worker has ended
+		t.closeRetired()
+	}
+	return err
+}
+
+// closeRetired closes the generations that have no workers any more.
+func (t *site) closeRetired() {
+	t.mu.Lock()
+	spent := t.retired
+	t.retired = nil
 	t.mu.Unlock()
-	if rolled {
-		t.tasks.apply(next.cfg, string(reason), true)
-		if next.python != nil && t.pool.Status().State == pool.SiteSleeping { // as it was before the trial
-			next.python.Rest()
-		}
-	}
 	for _, g := range spent {
 		g.close()
 	}
-	return err
 }
 
 // launchedFrom returns the current generation, and those before it that may still

@@ -22,6 +22,7 @@ func (s *Supervisor) Status(context.Context) control.Status {
 			Started: s.started.UTC(),
 			Listen:  s.Addrs(),
 			Memory:  memoryOf(os.Getpid()),
+			Failed:  s.failed.Load(),
 		},
 	}
 	sites := s.all()
@@ -55,6 +56,7 @@ func (t *site) status() control.SiteStatus {
 		LastExit: t.lastExit(ps),
 		Workers:  []control.WorkerStatus{},
 	}
+	st.Failed = t.failed.Load()
 	st.LastError = t.floor.String()
 	if ps.LastError != nil {
 		st.LastError = describeError(ps.LastError)
@@ -66,7 +68,7 @@ func (t *site) status() control.SiteStatus {
 		sum = sum.Add(m)
 	}
 	st.Memory.Saved = sum.Alone - sum.PSS
-	st.Preload = t.preload()
+	st.Preload, st.Warmup = t.preload(), t.warmup()
 	if pid := t.zygotePID(); pid != 0 {
 		m, _ := process.ReadMemory(pid) // it may just have ended
 		sum = sum.Add(m)
@@ -84,6 +86,19 @@ func (t *site) preload() string {
 		return r.PreloadState()
 	}
 	return ""
+}
+
+// warmup tells which warm-up requests have warmed nothing, and why.
+func (t *site) warmup() []string {
+	lines := []string{} // [] in JSON, not null
+	if r := t.python(); r != nil {
+		for _, w := range r.Warmed() {
+			if w.Problem != "" {
+				lines = append(lines, w.Path+": "+w.Problem)
+			}
+		}
+	}
+	return lines
 }
 
 func (t *site) zygotePID() int {

@@ -81,6 +81,7 @@ type Supervisor struct {
 	from           string
 	inherited      *Inheritance // until its sites have been started
 	upgrading      atomic.Bool
+	failed         atomic.Pointer[control.Failure] // the last reload, if nothing came of it
 
 	reloading  sync.Mutex // one reload at a time
 	publishing sync.Mutex // one table at a time
@@ -111,6 +112,7 @@ func New(o Options) (*Supervisor, error) {
 	}
 	if s.inherited != nil {
 		s.started, s.handed = s.inherited.Started, s.inherited.Handed
+		s.failed.Store(s.inherited.Failed)
 	}
 	if err := s.open(o); err != nil {
 		s.close(context.Background())
@@ -353,9 +355,13 @@ func (s *Supervisor) close(ctx context.Context) {
 func (s *Supervisor) publish() {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	var routes []proxy.Route
+	var routes, old []proxy.Route
 	for _, site := range s.all() {
-		routes = append(routes, site.route())
+		if site.failed.Load() != nil { // sites.toml may have given its name to another one
+			old = append(old, site.route())
+		} else {
+			routes = append(routes, site.route())
+		}
 	}
-	s.proxy.SetTable(proxy.NewTable(routes))
+	s.proxy.SetTable(proxy.NewTable(append(routes, old...)))
 }

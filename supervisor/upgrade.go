@@ -141,7 +141,7 @@ func (s *Supervisor) rollStale(ctx context.Context) {
 		t.log.Info("new workers after the upgrade", "reason", t.stale)
 		next, err := t.newGeneration(t.config(), look)
 		if err == nil {
-			err = t.roll(ctx, next, pool.ReasonReload)
+			err = t.roll(ctx, next, pool.ReasonReload, func() {})
 		}
 		if err != nil && ctx.Err() == nil {
 			t.log.Error("its old workers serve on", "error", err)

@@ -87,7 +87,7 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 		return err
 	}
 	printShared(w, st)
-	printTrouble(w, st)
+	printTrouble(w, st, now)
 	return nil
 }
 
@@ -99,6 +99,9 @@ func printShared(w io.Writer, st control.Status) {
 		if strings.HasPrefix(site.Preload, "off (") {
 			fmt.Fprintf(w, "\n%s: preload: %s\n", site.Name, site.Preload)
 		}
+		for _, problem := range site.Warmup {
+			fmt.Fprintf(w, "\n%s: warm-up: %s\n", site.Name, problem)
+		}
 	}
 	if saved > 0 {
 		fmt.Fprintf(w, "saved       %s, which these workers would hold more if none had been forked\n", mb(saved))
@@ -107,9 +110,15 @@ func printShared(w io.Writer, st control.Status) {
 
 // printTrouble tells of each site what last went wrong with it, and which worker
 // ended last.
-func printTrouble(w io.Writer, st control.Status) {
+func printTrouble(w io.Writer, st control.Status, now time.Time) {
 	var ends []string
+	if f := st.Supervisor.Failed; f != nil {
+		fmt.Fprintf(w, "\n%s at %s failed, nothing was changed: %s\n", f.What, clock(f.At, now), f.Error)
+	}
 	for _, site := range st.Sites {
+		if f := site.Failed; f != nil {
+			fmt.Fprintf(w, "\n%s: serves generation %d; %s at %s failed: %s\n", site.Name, site.Generation, f.What, clock(f.At, now), f.Error)
+		}
 		if site.LastError != "" {
 			fmt.Fprintf(w, "\n%s: %s\n", site.Name, site.LastError)
 		}
@@ -121,6 +130,15 @@ func printTrouble(w io.Writer, st control.Status) {
 	if len(ends) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(ends, "\n"))
 	}
+}
+
+// clock is a time of day, with the day if that is not today.
+func clock(at, now time.Time) string {
+	at, now = at.Local(), now.Local()
+	if at.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return at.Format("15:04")
+	}
+	return at.Format("2006-01-02 15:04")
 }
 
 func age(d time.Duration) string {

@@ -170,6 +170,11 @@ func summary(ctx context.Context, cfg *config.Config, s *supervisor.Supervisor) 
 		fmt.Fprintf(&b, "%-20s %-40s %s, %d of %d workers\n",
 			site.Name, siteURL(site, s.Addrs()), st.State, st.Processes.Ready, st.Processes.Desired)
 	}
+	for _, site := range states.Sites {
+		for _, problem := range site.Warmup {
+			fmt.Fprintf(&b, "%s: warm-up: %s\n", site.Name, problem)
+		}
+	}
 	for _, site := range cfg.Sites {
 		if site.Kind != config.Apps || site.Account != nil { // a database of another user's is theirs to open
 			continue

@@ -78,6 +78,7 @@ type SupervisorStatus struct {
 	Started time.Time `json:"started"`
 	Listen  []string  `json:"listen"`
 	Memory  Memory    `json:"memory"`
+	Failed  *Failure  `json:"failed"` // the last reload, of whatever site, if nothing came of it; null: it did
 }
 
 // SiteStatus describes one site.
@@ -91,6 +92,7 @@ type SiteStatus struct {
 	Settings   string         `json:"settings"`
 	User       string         `json:"user"`    // who its processes run as; "": whoever runs the supervisor
 	Preload    string         `json:"preload"` // "on", or "off" with the reason; "" for a Go site
+	Warmup     []string       `json:"warmup"`  // "/: why it failed, or has warmed nothing"
 	Processes  Processes      `json:"processes"`
 	Threads    int            `json:"threads"`
 	Memory     SiteMemory     `json:"memory"`
@@ -98,10 +100,18 @@ type SiteStatus struct {
 	Restarts   int            `json:"restarts"`
 	LastExit   string         `json:"last_exit"`
 	LastError  string         `json:"last_error"`
+	Failed     *Failure       `json:"failed"` // the last reload or restart, if its old workers serve on; null: it did not fail
 	Workers    []WorkerStatus `json:"workers"`
 
 	Services []ServiceStatus `json:"services"`
 	Cron     []CronStatus    `json:"cron"`
+}
+
+// Failure is a reload or a restart of which nothing came.
+type Failure struct {
+	At    time.Time `json:"at"`
+	What  string    `json:"what"` // "reload" or "restart"
+	Error string    `json:"error"`
 }
 
 // Processes compares what should be with what is.

@@ -10,6 +10,12 @@ import (
 // returns why, and nothing has changed. Then new ones are added and old ones
 // drained in turn. Roll returns when the last old one has ended.
 func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
+	return p.RollAnd(ctx, l, reason, func() {})
+}
+
+// RollAnd is Roll that calls switched when the trial has succeeded: the new workers
+// are the pool's from then on, whatever Roll returns.
+func (p *Pool) RollAnd(ctx context.Context, l Launcher, reason Reason, switched func()) error {
 	select {
 	case p.rolling <- struct{}{}:
 		defer func() { <-p.rolling }()
@@ -20,6 +26,7 @@ func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
 	if err := p.tried(ctx, r); err != nil {
 		return err
 	}
+	switched()
 	return p.Settled(ctx)
 }
 
@@ -78,18 +85,20 @@ func (p *Pool) tried(ctx context.Context, r *release) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			p.abort(r)
+			if !p.abort(r) {
+				return nil
+			}
 			return fmt.Errorf("wait for the first new worker: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// abort ends a trial that has not succeeded yet.
-func (p *Pool) abort(r *release) {
+// abort ends a trial. False: it has succeeded in this moment.
+func (p *Pool) abort(r *release) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.next != r {
-		return
+		return p.current != r
 	}
 	p.next = nil
 	for _, m := range p.members {
@@ -98,4 +107,5 @@ func (p *Pool) abort(r *release) {
 		}
 	}
 	p.changedLocked()
+	return true
 }

@@ -13,9 +13,9 @@ type Route struct {
 	Site    *Site
 }
 
-// Table finds the site of a request. The order of routes never matters: an exact
-// name beats a wildcard, a longer wildcard a shorter one, a longer mount a
-// shorter one. A Table does not change.
+// Table finds the site of a request. An exact name beats a wildcard, a longer wildcard
+// a shorter one, a longer mount a shorter one; of two routes that say the same the
+// first counts. A Table does not change.
 type Table struct {
 	exact     map[string][]mount
 	wildcards map[string][]mount // by what follows the star: ".example.com"

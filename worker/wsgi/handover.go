@@ -11,6 +11,7 @@ import (
 // Handover is what one image of this program leaves to the next of a Runtime.
 type Handover struct {
 	Note   string       `json:"note,omitempty"` // how workers share memory
+	Warmed []Warmed     `json:"warmed,omitempty"`
 	Zygote *ZygoteState `json:"zygote,omitempty"`
 }
 
@@ -59,6 +60,7 @@ func (r *Runtime) HandOver(b *process.Baggage) (h Handover, err error) {
 	if r.opts.Preload != PreloadOff {
 		h.Note = r.PreloadState()
 	}
+	h.Warmed = r.Warmed()
 	m := r.made()
 	if m == nil || m.zygote == nil || !m.zygote.alive() {
 		return h, nil
@@ -79,6 +81,9 @@ func (r *Runtime) HandOver(b *process.Baggage) (h Handover, err error) {
 // zygote is ended, and the next launch makes another one.
 func (r *Runtime) Inherit(b *process.Baggage, h Handover) error {
 	r.setNote(h.Note)
+	r.mu.Lock()
+	r.warmed = h.Warmed
+	r.mu.Unlock()
 	if h.Zygote == nil {
 		return nil
 	}

@@ -23,9 +23,9 @@ type event struct {
 	Error     string   `json:"error"`
 	Traceback string   `json:"traceback"`
 
-	Reasons      []string `json:"reasons"`       // of "unsafe"
-	WarmupErrors []string `json:"warmup_errors"` // of a zygote
-	Tricks       []string `json:"tricks"`        // that a zygote applied
+	Reasons []string `json:"reasons"` // of "unsafe"
+	Warmup  []Warmed `json:"warmup"`  // of a zygote
+	Tricks  []string `json:"tricks"`  // that a zygote applied
 }
 
 // Static is a URL prefix and the directories in which a Django site has its

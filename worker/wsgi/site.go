@@ -1,6 +1,7 @@
 package wsgi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,6 +222,9 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 	defer r.setLoading(nil)
 	m.info, err = r.awaitZygote(p, b.status)
 	var unsafe *unsafeError
+	if err == nil || errors.As(err, &unsafe) {
+		err = cmp.Or(r.heed(m.info.Warmup), err)
+	}
 	switch {
 	case errors.As(err, &unsafe):
 		r.making.Go(z.leave) // as any process does, with its exit handlers
@@ -230,9 +234,6 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 		return err
 	}
 	m.zygote = z
-	for _, warning := range m.info.WarmupErrors {
-		r.opts.Log.Warn("warm-up request failed", "error", warning)
-	}
 	r.opts.Log.Info("site zygote ready", "pid", p.PID(), "tricks", strings.Join(m.info.Tricks, " "))
 	return nil
 }

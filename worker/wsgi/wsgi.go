@@ -84,6 +84,9 @@ type Runtime struct {
 	note    string           // how workers share memory, for status
 	misses  int              // forked workers in a row that did not become ready
 	broken  int              // zygotes that were given up for that
+	warmed  []Warmed         // what became of the last warm-up
+
+	mustAnswer []string // see MustAnswer; nil once there was a warm-up
 }
 
 // New returns a Runtime. It starts nothing.

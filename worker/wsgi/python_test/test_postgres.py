@@ -71,7 +71,7 @@ class Postgres(Zygotes):
         self.write("settings.py", SETTINGS % (self.home, 0 if options else None, options or {}))
         self.write("urls.py", URLS % code)
         zygote = self.ready(settings="settings")
-        self.assertEqual(zygote.ready["warmup_errors"], [])
+        self.assertEqual([w["problem"] for w in zygote.ready["warmup"]], [""])
         workers = [self.serving(zygote) for _ in range(3)]
         backends = [set() for _ in workers]
         for number, worker in 3 * list(enumerate(workers)):

@@ -1,6 +1,7 @@
 """Requests before the first fork."""
 
 import importlib.util
+import textwrap
 import unittest
 
 from zygotes import Zygotes
@@ -19,7 +20,8 @@ APP = """
                      environ["wsgi.input"].read()))
         if environ["PATH_INFO"] == "/raises":
             raise LookupError("of this path")
-        start_response("503 Busy" if environ["PATH_INFO"] == "/busy" else "200 OK", [])
+        status = {"/busy": "503 Busy", "/moved": "301 Moved Permanently", "/host": "400 Bad Request"}
+        start_response(status.get(environ["PATH_INFO"], "200 OK"), [])
         return [b"x" * 200000]
 """
 
@@ -32,20 +34,26 @@ class Warmup(Zygotes):
     def seen(self, zygote):
         return eval(self.get(self.serving(zygote), "/seen").body)
 
+    def problems(self, zygote):
+        return ["%s: %s" % (w["path"], w["problem"]) for w in zygote.ready["warmup"] if w["problem"]]
+
     def test_requests(self):
         zygote = self.ready(wsgi="site_app", warmup=["/", "/a/?b=c"], hosts="site.example", mount="/sub")
         seen = self.seen(zygote)
         same = ("site.example", "multisite warm-up", b"")
         self.assertEqual(seen[:2], [(True, "GET", "/sub", "/", "") + same, (True, "GET", "/sub", "/a/", "b=c") + same])
         self.assertEqual(len(seen), 60)
-        self.assertEqual(zygote.ready["warmup_errors"], [])
+        fine = {"failed": False, "problem": "", "traceback": ""}
+        self.assertEqual(zygote.ready["warmup"], [dict(fine, path="/"), dict(fine, path="/a/?b=c")])
 
     def test_none(self):
         self.assertEqual(self.seen(self.ready(wsgi="site_app", warmup=[])), [])
 
     def test_errors_are_reported_and_not_repeated(self):
         zygote = self.ready(wsgi="site_app", warmup=["/raises", "/busy", "/"])
-        self.assertEqual(zygote.ready["warmup_errors"], ["/raises: LookupError: of this path", "/busy: 503 Busy"])
+        self.assertEqual(self.problems(zygote), ["/raises: LookupError: of this path", "/busy: answered 503 Busy"])
+        self.assertEqual([w["failed"] for w in zygote.ready["warmup"]], [True, True, False])
+        self.assertIn("in application", zygote.ready["warmup"][0]["traceback"])
         self.assertEqual([s[3] for s in self.seen(zygote)], ["/raises", "/busy"] + 30 * ["/"])
         self.assertEqual(zygote.out.text.count("LookupError: of this path"), 1)
 
@@ -82,7 +90,39 @@ class Warmup(Zygotes):
             urlpatterns = [path("", fails)]
         """)
         zygote = self.ready(settings="settings")
-        self.assertEqual(zygote.ready["warmup_errors"], ["/: LookupError: of the view"])
+        self.assertEqual(self.problems(zygote), ["/: LookupError: of the view"])
+
+    def test_useless_answers_are_reported(self):
+        zygote = self.ready(wsgi="site_app", warmup=["/moved", "/host"], warmup_strict=True)
+        self.assertEqual(self.problems(zygote), ["/moved: answered 301 Moved Permanently: nothing is warm",
+                                                 "/host: answered 400 Bad Request: nothing is warm"])
+        self.assertEqual([w["failed"] for w in zygote.ready["warmup"]], [False, False])
+
+    def test_outcome_of_a_site_that_can_not_be_forked(self):
+        self.write("site_app.py", APP + "    import threading\n"
+                   "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n")
+        event = self.site(wsgi="site_app", warmup=["/busy"]).event()
+        self.assertEqual((event["event"], event["warmup"][0]["problem"]), ("unsafe", "answered 503 Busy"))
+
+    @unittest.skipUnless(importlib.util.find_spec("django"), "this interpreter has no Django")
+    def test_django_that_redirects_to_https(self):
+        """SECURE_SSL_REDIRECT does not swallow the request, with or without SECURE_PROXY_SSL_HEADER."""
+        settings = """
+            SECRET_KEY = 'x'
+            ROOT_URLCONF = 'urls'
+            ALLOWED_HOSTS = ['site.example']
+            MIDDLEWARE = ['django.middleware.security.SecurityMiddleware']
+            SECURE_SSL_REDIRECT = True
+        """
+        self.write("urls.py", "from django.http import HttpResponse\nfrom django.urls import path\n"
+                   "urlpatterns = [path('', lambda request: HttpResponse(request.build_absolute_uri()))]\n")
+        for name, more in ("plain", ""), ("proxied", "SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https')\n"):
+            with self.subTest(name):
+                self.write(name + ".py", textwrap.dedent(settings) + more)
+                self.assertEqual(self.problems(self.ready(settings=name, hosts="site.example")), [])
+        self.write("other.py", textwrap.dedent(settings))
+        refused = ["/: answered 400 Bad Request: nothing is warm"]
+        self.assertEqual(self.problems(self.ready(settings="other", hosts="other.example")), refused)
 
 
 if __name__ == "__main__":

@@ -35,16 +35,16 @@ class SiteZygote:
         offspring.enter_surroundings(self._config, self._output)
         started = time.monotonic()
         with Starts():
-            errors = self._load()
+            warmed = self._load()
             reasons = self._check()
         if reasons:
-            self._status.send({"event": "unsafe", "reasons": reasons})
+            self._status.send({"event": "unsafe", "reasons": reasons, "warmup": warmed})
             lifecycle.leave(0, self._config.thread_join_seconds)
         loaded = time.monotonic()
         self._exit_work.hold()
         applied = memory.apply(self._config.tricks)
         self._status.ready(
-            self._site, warmup_errors=errors, modules=len(sys.modules), tricks=applied,
+            self._site, warmup=warmed, modules=len(sys.modules), tricks=applied,
             load_seconds=round(loaded - started, 3), tricks_seconds=round(time.monotonic() - loaded, 3))
         self._known = hazards.descriptors()
         return self._obey()
@@ -52,10 +52,11 @@ class SiteZygote:
     def _load(self):
         try:
             self._site = load.load(self._config)
-            errors = Warmup(self._site.application, self._config).run()
-            if errors and self._config.warmup_strict:
-                raise load.SiteError("warm-up failed: " + "; ".join(errors))
-            return errors
+            outcomes = Warmup(self._site.application, self._config).run()
+            failed = ["%s: %s" % (o.path, o.problem) for o in outcomes if o.failed]
+            if failed and self._config.warmup_strict:
+                raise load.SiteError("warm-up failed: " + "; ".join(failed))
+            return [vars(outcome) for outcome in outcomes]
         except BaseException as error:  # SystemExit and KeyboardInterrupt of a settings file too
             self._status.failed(error)
             lifecycle.leave(1, self._config.thread_join_seconds)

@@ -5,7 +5,7 @@ import sys
 import time
 
 from .handler import Handler
-from .report import error_line
+from .report import error_line, traceback_text
 from .server import base_environ
 
 ROUNDS = 30
@@ -38,17 +38,32 @@ class _Handler(Handler):
         return super()._failed(error)
 
 
+class Outcome:
+    """What became of the first request to a path."""
+
+    def __init__(self, path, status="", error=None):
+        self.path = path
+        self.failed = error is not None or status.startswith("5")
+        self.problem = self.traceback = ""
+        if error is not None:
+            self.problem, self.traceback = error_line(error), traceback_text(error)
+        elif self.failed:
+            self.problem = "answered " + status
+        elif status.startswith(("3", "400")):  # by a middleware, most often
+            self.problem = "answered %s: nothing is warm" % status
+
+
 class Warmup:
-    """GET requests to the configured paths; the environ says so under "multisite.warmup"."""
+    """GET requests to the configured paths, by https; the environ says so under "multisite.warmup"."""
 
     def __init__(self, application, config):
         self._application = application
         self._config = config
-        self._paths = list(config.warmup)
+        self._paths = config.warmup
         self._raised = []
 
     def run(self, rounds=ROUNDS, seconds=SECONDS):
-        """Request every path, then again and again; return what went wrong, as lines.
+        """Request every path, then again and again; return the outcome of each path's first request.
 
         A path that fails is not asked again: one traceback is enough.
         """
@@ -59,30 +74,23 @@ class Warmup:
             disconnect()
 
     def _run(self, rounds, deadline):
-        errors = []
-        for path in list(self._paths):
-            problem = self._request(path)
-            if problem:
-                errors.append("%s: %s" % (path, problem))
-                self._paths.remove(path)
+        outcomes = [self._request(path) for path in self._paths]
+        self._paths = [outcome.path for outcome in outcomes if not outcome.failed]
         for _ in range(rounds - 1):
             for path in self._paths:
                 if time.monotonic() > deadline:
-                    return errors
+                    return outcomes
                 self._request(path)
-        return errors
+        return outcomes
 
     def _request(self, path):
-        """Answer one request; return what went wrong, or None."""
+        """Answer one request; return what became of it."""
         del self._raised[:]
         answer = _Answer()
         handler = _Handler(self._environ(path), answer)
         handler.run(self._application)
-        if handler.error is not None:
-            return error_line(handler.error)
-        if self._raised:
-            return error_line(self._raised[0])
-        return answer.status() if answer.status().startswith("5") else None
+        error = handler.error or (self._raised[0] if self._raised else None)
+        return Outcome(path, answer.status(), error)
 
     def _environ(self, path):
         path, _, query = path.partition("?")
@@ -93,6 +101,10 @@ class Warmup:
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "REQUEST_URI": mount + path + ("?" + query if query else ""),
+            "HTTPS": "on",  # or SECURE_SSL_REDIRECT would answer, and nothing else be run
+            "REQUEST_SCHEME": "https",
+            "wsgi.url_scheme": "https",
+            "SERVER_PORT": "443",
             "SERVER_NAME": self._config.hosts.partition(":")[0],
             "HTTP_HOST": self._config.hosts,
             "HTTP_USER_AGENT": "multisite warm-up",
