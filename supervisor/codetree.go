@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/supervisor/config"
 )
@@ -73,9 +74,13 @@ type codePart struct {
 // marks are files with what tells whether they have changed.
 type marks map[string]fileMark
 
+// fileMark: a build may give each file the same time (tar --mtime, nix), and the new
+// text may have the old length. When its inode was changed nobody can set. A chmod or a
+// new hard link counts for that: new workers for nothing rather than old ones for new.
 type fileMark struct {
-	modified time.Time
-	size     int64
+	modified, changed int64 // nanoseconds since 1970
+	size              int64
+	inode             uint64
 }
 
 func (p *codePart) equal(o *codePart) bool {
@@ -124,8 +129,9 @@ func (p *codePart) matters(path string) bool {
 
 // add notes a file; what can not be read is not noted, and its appearance is a change.
 func (m marks) add(path string) {
-	if info, err := os.Stat(path); err == nil {
-		m[path] = fileMark{info.ModTime(), info.Size()}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err == nil {
+		m[path] = fileMark{st.Mtim.Nano(), st.Ctim.Nano(), st.Size, st.Ino}
 	}
 }
 

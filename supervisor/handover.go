@@ -282,7 +282,7 @@ func (p *codePart) sum() string {
 		h := sha256.New()
 		for _, path := range slices.Sorted(maps.Keys(p.files)) {
 			m := p.files[path]
-			_, _ = io.WriteString(h, fmt.Sprintf("%q %d %d\n", path, m.modified.UnixNano(), m.size)) // it never fails
+			_, _ = io.WriteString(h, fmt.Sprintf("%q %d %d %d %d\n", path, m.modified, m.changed, m.size, m.inode)) // it never fails
 		}
 		p.summed = hex.EncodeToString(h.Sum(nil)[:16])
 	})

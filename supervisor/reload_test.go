@@ -95,6 +95,12 @@ func TestCodeTree_NoticesCodeAndNothingElse(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, string) {}, false},
 		{"a module", func(t *testing.T, dir string) { write(t, dir, "app/views.py", "longer than before") }, true},
+		{"a module of the same length and time", func(t *testing.T, dir string) {
+			rewriteAsBefore(t, filepath.Join(dir, "app/views.py"), "new", false)
+		}, true},
+		{"another file of the same length and time in its place", func(t *testing.T, dir string) {
+			rewriteAsBefore(t, filepath.Join(dir, "app/views.py"), "new", true)
+		}, true},
 		{"its time alone", func(t *testing.T, dir string) { touch(t, filepath.Join(dir, "app/views.py")) }, true},
 		{"a new template", func(t *testing.T, dir string) { write(t, dir, "app/templates/new.html", "") }, true},
 		{"a module that is gone", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "app/views.py")) }, true},
@@ -140,6 +146,29 @@ func write(t *testing.T, dir, name, text string) {
 func touch(t *testing.T, path string) {
 	t.Helper()
 	if err := os.Chtimes(path, time.Time{}, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rewriteAsBefore writes another text into a file, or puts another file in its place,
+// and lets it have its old time.
+func rewriteAsBefore(t *testing.T, path, text string, replace bool) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	into := path
+	if replace {
+		into += ".new"
+	}
+	if err := os.WriteFile(into, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(into, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(into, path); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -45,6 +45,7 @@ func TestReload(t *testing.T) {
 		{"SIGHUP", reloadHangup},
 		{"SIGHUP with mistakes leaves the old", reloadHangupMistakes},
 		{"one site by name", reloadByName},
+		{"new code of the same time is served", reloadSameTime},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
 	}
@@ -118,6 +119,22 @@ func reloadCode(t *testing.T, r *running) {
 		}
 	}
 	r.wantSame("subdomain1", other)
+}
+
+// reloadSameTime: texts of one length, in files that a build gives one time.
+func reloadSameTime(t *testing.T, r *running) {
+	r.say("ten")
+	for _, text := range []string{"two", "six", "ten"} {
+		r.say(text)
+		for _, name := range []string{"edited_urls.py", "edited_settings.py"} {
+			if err := os.Chtimes(filepath.Join(r.dir, "code", name), time.Time{}, time.Unix(1, 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out := r.must("reload"); !strings.HasSuffix(out, " (code changed)\n") || r.page() != text {
+			t.Fatalf("reload printed %q, and the page is %q, want %q", out, r.page(), text)
+		}
+	}
 }
 
 func reloadLiveKeys(t *testing.T, r *running) {

@@ -190,7 +190,7 @@ def _identity(config):
 
 
 def _files():
-    """Return [path, mtime, size] of every file with imported code, our own included."""
+    """Return [path, what tells whether it has changed...] of every file with imported code, our own included."""
     paths = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     return [[path] + _times(path) for path in sorted(filter(None, paths)) if os.path.isabs(path)]
 
@@ -199,8 +199,8 @@ def _times(path):
     try:
         status = os.stat(path)
     except OSError:
-        return [0, 0]
-    return [status.st_mtime_ns, status.st_size]
+        return [0, 0, 0, 0]
+    return [status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_ino]
 
 
 def _cached(config):

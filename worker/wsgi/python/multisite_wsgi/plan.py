@@ -11,10 +11,8 @@ while it is imported neither it nor anything it imports
 import os
 import sys
 
+from .installed import PACKAGES, is_installed
 from .learn import CWD
-
-_PACKAGES = ("site-packages", "dist-packages")
-_STDLIB = os.path.dirname(os.__file__) + os.sep
 
 
 class Plan:
@@ -63,7 +61,7 @@ class Plan:
             return True
         if not origin or not os.path.isabs(origin):
             return False
-        if origin.startswith(_STDLIB) or any(part in _PACKAGES for part in origin.split(os.sep)):
+        if is_installed(origin):
             return True
         return (any(_is_below(origin, entry) for entry in sys.path)
                 and not any(_is_below(origin, folder) for folder in self._project))
@@ -107,7 +105,7 @@ def _project_roots(config):
 
 
 def _is_packages(entry):
-    return os.path.basename(entry.rstrip(os.sep)) in _PACKAGES
+    return os.path.basename(entry.rstrip(os.sep)) in PACKAGES
 
 
 def _is_below(path, folder):

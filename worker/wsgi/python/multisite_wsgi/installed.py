@@ -1,0 +1,10 @@
+"""What belongs to the interpreter or to an installed package, by its path."""
+
+import os
+
+PACKAGES = ("site-packages", "dist-packages")
+_STDLIB = os.path.dirname(os.__file__) + os.sep
+
+
+def is_installed(path):
+    return path.startswith(_STDLIB) or any(part in PACKAGES for part in path.split(os.sep))
