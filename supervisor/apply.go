@@ -160,11 +160,10 @@ func (s *Supervisor) applyOne(ctx context.Context, ch *change) error {
 	case ch.next != nil:
 		return t.explain(t.roll(ctx, ch.next, pool.ReasonReload, func() {
 			ch.switched = true
-			if len(ch.what) > 0 {
-				_ = s.applyLive(ch) // only what is added can fail
+			same := t.config().Same(ch.cfg)
+			_ = s.applyLive(ch) // only what is added can fail
+			if !same {
 				s.publish()
-			} else {
-				t.setConfig(ch.cfg)
 			}
 		}))
 	}

@@ -221,7 +221,9 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 		err = t.pool.RollAnd(ctx, next, reason, serves)
 	}
 	if !rolled {
-		t.failed.Store(failureOf(string(reason), err))
+		if t.pool.Status().State != pool.SiteFailed { // else there are no old workers to tell of
+			t.failed.Store(failureOf(string(reason), err))
+		}
 		next.close()
 		return err
 	}
