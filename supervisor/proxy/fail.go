@@ -23,6 +23,7 @@ const page = `<!DOCTYPE html>
 var said = map[int]string{
 	http.StatusBadRequest:            "The request could not be understood.",
 	http.StatusNotFound:              "There is no such page.",
+	http.StatusMethodNotAllowed:      "This page can only be read.",
 	http.StatusRequestTimeout:        "The request took too long to arrive.",
 	http.StatusRequestEntityTooLarge: "What was sent is larger than this site accepts.",
 	http.StatusMisdirectedRequest:    "No site of this name is served here.",

@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,14 +26,7 @@ type Static struct {
 
 // open opens a file below dir; a symbolic link that leads out of it is not followed.
 func (s Static) open(dir, name string) (f *os.File, err error) {
-	open := func() {
-		var root *os.Root
-		if root, err = os.OpenRoot(dir); err != nil {
-			return
-		}
-		defer root.Close()
-		f, err = root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // or a named pipe would hold us
-	}
+	open := func() { f, err = openBelow(dir, name) }
 	if s.As == nil {
 		open()
 		return f, err
@@ -39,6 +35,36 @@ func (s Static) open(dir, name string) (f *os.File, err error) {
 		return nil, asErr
 	}
 	return f, err
+}
+
+func openBelow(dir, name string) (*os.File, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	const flags = os.O_RDONLY | syscall.O_NONBLOCK // or a named pipe would hold us
+	f, err := root.OpenFile(name, flags, 0)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	if real, ok := realName(dir, name); ok { // a Root follows no link that is absolute
+		return root.OpenFile(real, flags, 0)
+	}
+	return nil, err
+}
+
+// realName returns the name that a file below dir has there without symbolic links.
+func realName(dir, name string) (real string, ok bool) {
+	whole, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+	if err != nil {
+		return "", false
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", false
+	}
+	real, err = filepath.Rel(dir, whole)
+	return real, err == nil && filepath.IsLocal(real)
 }
 
 // hasStatic tells whether a path may be a file of the site.
@@ -69,7 +95,7 @@ func (e *exchange) serveFrom(s Static, name string) bool {
 		return false
 	}
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
-	if name == "" || hidden(name) || e.r.Method != http.MethodGet && e.r.Method != http.MethodHead {
+	if name == "" || hidden(name) {
 		return false
 	}
 	for _, dir := range s.Dirs {
@@ -91,12 +117,44 @@ func (e *exchange) serveFile(s Static, dir, name string) bool {
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
+	switch e.r.Method {
+	case http.MethodGet:
+		e.boundRanges(info.Size())
+	case http.MethodHead:
+		delete(e.r.Header, "Range") // which is for GET alone
+	default:
+		e.w.Header().Set("Allow", "GET, HEAD")
+		e.fail(http.StatusMethodNotAllowed, "static", nil)
+		return true
+	}
 	e.setWriteDeadline()
 	counted := &countingWriter{ResponseWriter: e.w, e: e}
 	counted.Header().Set("X-Content-Type-Options", "nosniff")
 	counted.Header().Set("Etag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 	http.ServeContent(counted, e.r, name, info.ModTime(), f)
 	return true
+}
+
+const (
+	mostRanges = 16      // of a file, in one answer
+	rangeWorth = 1 << 10 // bytes of the file for each range: what is said around one is less
+)
+
+// boundRanges drops a wish for parts of a file of this size that net/http would not
+// understand, or that is more work than the whole (RFC 9110, section 14.2). net/http
+// itself answers with the whole where the parts are larger.
+func (e *exchange) boundRanges(size int64) {
+	wish := e.r.Header["Range"]
+	if len(wish) == 0 {
+		return
+	}
+	unit, ranges, _ := strings.Cut(wish[0], "=")
+	n := strings.Count(ranges, ",") + 1
+	if len(wish) > 1 || !strings.EqualFold(unit, "bytes") || n > mostRanges || n > 1 && int64(n) > size/rangeWorth {
+		delete(e.r.Header, "Range")
+		return
+	}
+	wish[0] = "bytes=" + ranges
 }
 
 // hidden tells whether a path has an element that begins with a dot.

@@ -52,10 +52,22 @@ func testFiles(t *testing.T) (dirs []string) {
 		"hop.css":      "up/secret.css",
 		"loop.css":     "loop.css",
 		"dangling.css": "nothing.css",
+
+		"absolute-inside.css": filepath.Join(one, "site.css"),
+		"absolute-dir":        filepath.Join(one, "deep"),
+		"absolute-chain.css":  "absolute-inside.css",
+		"absolute-alias.css":  filepath.Join(root, "alias", "site.css"),
+		"absolute-up":         root,
+		"absolute-back.css":   filepath.Join(one, "..", "secret.css"),
+		"absolute-dangling":   filepath.Join(one, "nothing.css"),
+		"absolute-pipe":       filepath.Join(one, "pipe"),
 	} {
 		if err := os.Symlink(target, filepath.Join(one, name)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Symlink("one", filepath.Join(root, "alias")); err != nil {
+		t.Fatal(err)
 	}
 	if err := syscall.Mkfifo(filepath.Join(one, "pipe"), 0o644); err != nil {
 		t.Fatal(err)
@@ -110,6 +122,15 @@ func TestProxy_ServesFiles(t *testing.T) {
 		{"loop.css", ""},
 		{"dangling.css", ""},
 		{"pipe", ""},
+		{"absolute-inside.css", "body{}"},
+		{"absolute-dir/er/a.js", "let a"},
+		{"absolute-chain.css", "body{}"},
+		{"absolute-alias.css", "body{}"},
+		{"absolute-up/secret.css", ""},
+		{"absolute-up/one/site.css", "body{}"},
+		{"absolute-back.css", ""},
+		{"absolute-dangling", ""},
+		{"absolute-pipe", ""},
 		{"site.css%00", ""},
 		{"%ff", ""},
 	} {
@@ -163,8 +184,6 @@ func TestProxy_ServesFilesAsHTTPAsks(t *testing.T) {
 		body         string
 	}{
 		{"HEAD", "HEAD", nil, 200, ""},
-		{"POST", "POST", nil, 200, app},
-		{"DELETE", "DELETE", nil, 200, app},
 		{"range", "GET", []string{"Range", "bytes=1-3"}, 206, "ody"},
 		{"last bytes", "GET", []string{"Range", "bytes=-2"}, 206, "{}"},
 		{"range beyond", "GET", []string{"Range", "bytes=6-"}, 416, "invalid range: failed to overlap\n"},
@@ -173,6 +192,13 @@ func TestProxy_ServesFilesAsHTTPAsks(t *testing.T) {
 		{"not newer", "GET", []string{"If-Modified-Since", modified}, 304, ""},
 		{"newer", "GET", []string{"If-Modified-Since", "Fri, 02 Jan 2026 03:04:04 GMT"}, 200, "body{}"},
 		{"range of the same", "GET", []string{"Range", "bytes=0-0", "If-Range", etag}, 206, "b"},
+		{"unit in capitals", "GET", []string{"Range", "BYTES=1-3"}, 206, "ody"},
+		{"another unit", "GET", []string{"Range", "lines=1-2"}, 200, "body{}"},
+		{"no unit", "GET", []string{"Range", "1-2"}, 200, "body{}"},
+		{"nonsense", "GET", []string{"Range", "bytes=x"}, 416, "invalid range\n"},
+		{"two wishes", "GET", []string{"Range", "bytes=0-0", "Range", "bytes=1-1"}, 200, "body{}"},
+		{"many of a small file", "GET", []string{"Range", "bytes=0-0,2-2,4-4"}, 200, "body{}"},
+		{"range of HEAD", "HEAD", []string{"Range", "bytes=1-3"}, 200, ""},
 		{"range of another", "GET", []string{"Range", "bytes=0-0", "If-Range", `"other"`}, 200, "body{}"},
 	} {
 		resp, body := s.raw(test.method, "/static/site.css", test.header...)
@@ -181,6 +207,62 @@ func TestProxy_ServesFilesAsHTTPAsks(t *testing.T) {
 		}
 		if e := <-s.entries; e.Status != test.status || e.Bytes != int64(len(test.body)) || (e.Worker == "") != (body != app) {
 			t.Errorf("%s: logged as %d, %d bytes, worker %q", test.name, e.Status, e.Bytes, e.Worker)
+		}
+	}
+}
+
+// TestProxy_OnlyReadsFiles: another method is for the application, unless there is a file.
+func TestProxy_OnlyReadsFiles(t *testing.T) {
+	t.Parallel()
+	dirs := testFiles(t)
+	s := startSite(t, newBackend(t, says(200, app)), func(site *Site) {
+		site.Static = []Static{{Prefix: "/static/", Dirs: dirs}, {Prefix: "/only/", Dirs: dirs, Only: true}}
+	})
+	for _, test := range []struct {
+		path   string
+		status int
+	}{
+		{"/static/site.css", 405}, {"/only/site.css", 405}, {"/static/deep/er/a.js", 405},
+		{"/static/missing.css", 200}, {"/only/missing.css", 404}, {"/static/.env", 200}, {"/only/deep", 404},
+	} {
+		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PURGE"} {
+			resp, body := s.raw(method, test.path)
+			if resp.StatusCode != test.status || (resp.Header.Get("Allow") == "GET, HEAD") != (test.status == 405) {
+				t.Errorf("%s %s: got %d, %v", method, test.path, resp.StatusCode, resp.Header)
+			}
+			if strings.Contains(body, "body{}") {
+				t.Errorf("%s %s: got %q", method, test.path, body)
+			}
+		}
+	}
+}
+
+// TestProxy_RangesDoNotAmplify: parts of a file are never much more than the file.
+func TestProxy_RangesDoNotAmplify(t *testing.T) {
+	t.Parallel()
+	const size = 100 << 10
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "large.bin"), []byte(strings.Repeat("x", size)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := startSite(t, newBackend(t), func(site *Site) { site.Static = []Static{{Prefix: "/", Dirs: []string{dir}, Only: true}} })
+	for _, test := range []struct {
+		name, wish string
+		n          int
+		status     int
+		most       int
+	}{
+		{"some parts", "0-0,", mostRanges, 206, 16 << 10},
+		{"one part more", "0-0,", mostRanges + 1, 200, size},
+		{"very many", "0-0,", 10000, 200, size},
+		{"the whole, twice", "0-,", 2, 200, size},
+		{"the whole, many times", "0-,", 10, 200, size},
+		{"overlapping halves", "0-51199,1-51200,", 1, 206, size + 16<<10},
+		{"suffixes", "-90000,", 2, 200, size},
+	} {
+		resp, body := s.raw("GET", "/large.bin", "Range", "bytes="+strings.TrimSuffix(strings.Repeat(test.wish, test.n), ","))
+		if resp.StatusCode != test.status || len(body) > test.most || test.status == 200 && len(body) != size {
+			t.Errorf("%s: got %d and %d bytes, want %d and at most %d", test.name, resp.StatusCode, len(body), test.status, test.most)
 		}
 	}
 }
