@@ -29,15 +29,28 @@ func (t *site) observe(e pool.Event) {
 			return
 		}
 		t.log.Error("worker failed to start", append(endAttrs(e), "generation", e.Generation, "error", e.Err)...)
+		t.logCompanions("worker", e.ID, processOf(e))
 		t.logDetail(e.Err)
 	case pool.WorkerExited:
 		if w != nil { // else it was never ready
 			w.Close()
 		}
 		t.log.Log(context.Background(), gravity(e.Reason), "worker ended", endAttrs(e)...)
+		t.logCompanions("worker", e.ID, processOf(e))
 		t.letZygoteRest()
 	}
 	t.super.journal.Record(journalEvent(t.name, e))
+}
+
+// logCompanions tells of what a worker, service or command had started, and what ended
+// with it: whoever wants it to live on has to give it a session of its own.
+func (t *site) logCompanions(kind, id string, p *process.Process) {
+	if p == nil {
+		return
+	}
+	for _, c := range p.Companions() {
+		t.log.Warn("ended with it", kind, id, "pid", c.PID, "command", c.Command)
+	}
 }
 
 // gravity tells how much an end matters to whoever reads the log.

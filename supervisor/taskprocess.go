@@ -115,6 +115,9 @@ func (t *site) observeTask(kind, id string, e task.Event) {
 	}
 	what := fmt.Sprintf("%s %s", kind, e.Kind)
 	t.log.Log(context.Background(), level, what, attrs...)
+	if e.Kind == task.Ended {
+		t.logCompanions(kind, id, t.tasks.ended(id, e.PID))
+	}
 	if kind == "service" || level > slog.LevelInfo { // a line a minute that all is well would fill the journal
 		detail := e.String()
 		if e.Err != nil {

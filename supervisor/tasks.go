@@ -54,6 +54,16 @@ func (k *tasks) note(id string, p *process.Process) {
 	k.last[id] = p
 }
 
+// ended returns the process of an id and a pid that has ended, nil if it is not known.
+func (k *tasks) ended(id string, pid int) *process.Process {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p := k.last[id]; p != nil && p.PID() == pid {
+		return p
+	}
+	return nil
+}
+
 // limit bounds those that run.
 func (k *tasks) limit(l process.Limits) {
 	k.mu.Lock()

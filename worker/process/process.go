@@ -42,10 +42,12 @@ type Process struct {
 	pidfd  *os.File
 	output *Output
 	done   chan struct{}
-	exit   Exit // valid once done is closed, as oom is
+	exit   Exit // valid once done is closed, as oom and companions are
 	oom    bool // it ended for want of memory
 	stop   sync.Once
 	sent   atomic.Uint64 // the signals that it was sent, a bit for each
+
+	companions []Companion // that ended with it
 
 	limiting sync.Mutex
 	// limiting protects all below
@@ -213,6 +215,7 @@ func (p *Process) reap() {
 	reaping.RLock()
 	defer reaping.RUnlock()
 	defer close(p.done)
+	p.companions = p.findCompanions()
 	_ = unix.Kill(-p.pid, unix.SIGKILL)
 	var ws unix.WaitStatus
 	for {

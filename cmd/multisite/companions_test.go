@@ -1,0 +1,45 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const companionSites = `
+listen = "127.0.0.1:0"
+[defaults]
+python_home = "${VENV}"
+[site.popen]
+server_name = "popen.example.com"
+wsgi = "popen.wsgi"
+processes = 2
+[site.popen.service.helper]
+command = ["sh", "-c", "sleep 4322 & until grep -q sleep /proc/$!/comm; do :; done; echo helper $!; wait"]
+`
+
+const popenScript = `
+import subprocess
+def application(environ, start_response):
+    process = subprocess.Popen(["sleep", "4321"])
+    start_response("200 OK", [])
+    return [b"%d" % process.pid]
+`
+
+// TestCompanions_AreInTheLog: what a view started, and a service, ends with it, and the
+// site's log says so.
+func TestCompanions_AreInTheLog(t *testing.T) {
+	t.Parallel()
+	r := &running{t: t, dir: newDir(t, companionSites), out: &screen{}, log: &screen{}}
+	writeFile(t, filepath.Join(r.dir, "popen.wsgi"), popenScript)
+	r.start()
+	t.Cleanup(func() { endQuietly(r) })
+	pid := r.newVisitor().get("popen.example.com", "/").body
+	r.waitLog("popen", ` popen/service.helper helper `)
+	_, helper, _ := strings.Cut(r.siteLog("popen"), " popen/service.helper helper ")
+	helper, _, _ = strings.Cut(helper, "\n")
+	r.must("down")
+	<-r.end.ch
+	r.waitLog("popen", `level=WARN msg="ended with it" worker=popen/[12] pid=`+pid+` command="sleep 4321"`)
+	r.waitLog("popen", `level=WARN msg="ended with it" service=popen/service.helper pid=`+helper+` command="sleep 4322"`)
+}
