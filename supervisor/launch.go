@@ -38,6 +38,14 @@ type startupError struct{ error }
 func (e startupError) Is(target error) bool { return target == pool.ErrStartupTimeout }
 func (e startupError) Unwrap() error        { return e.error }
 
+// lateError says that a worker was not ready in its time.
+type lateError struct{ limit time.Duration }
+
+func (e lateError) Error() string {
+	return fmt.Sprintf("not ready within %v (startup_timeout)", e.limit)
+}
+func (e lateError) Is(target error) bool { return target == pool.ErrStartupTimeout }
+
 // launcher starts workers of one generation of a site. Each has its time from when
 // it has its place.
 type launcher struct {
@@ -62,7 +70,8 @@ func (l *launcher) Launch(ctx context.Context, id string) (_ pool.Worker, err er
 		return nil, err
 	}
 	defer free()
-	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout(), pool.ErrStartupTimeout)
+	limit := l.timeout()
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, lateError{limit})
 	defer cancel()
 	w, err := l.launch(ctx, id)
 	if err != nil && errors.Is(context.Cause(ctx), pool.ErrStartupTimeout) {

@@ -29,6 +29,8 @@ type Output struct {
 	// mu protects all below
 	tail        []string
 	outOfMemory bool          // a Go program said so
+	last        func(string) bool
+	answered    chan struct{} // closed when last is true of a line, see Ask
 	starved     time.Time     // when a line last spoke of a lack of memory
 	rest        []byte        // what was read of a line that has not ended, while parked
 	parked      chan struct{} // closed when nobody reads; nil: somebody shall
@@ -116,6 +118,7 @@ func (o *Output) emit(b []byte) {
 	if speaksOfMemory(s) {
 		o.starved = time.Now()
 	}
+	o.answerLocked(s)
 	o.mu.Unlock()
 	o.line(s)
 }

@@ -88,7 +88,12 @@ func (r *Runtime) launchForked(ctx context.Context, id, path string, listener *o
 // await returns the worker when it answers, and ends it when it does not.
 func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File, path string) (*Worker, error) {
 	defer status.Close()
-	stop := context.AfterFunc(ctx, p.Kill)
+	stop := context.AfterFunc(ctx, func() {
+		if overdue(ctx) {
+			askForStack(p)
+		}
+		p.Kill()
+	})
 	defer stop()
 	w := &Worker{Process: p, socket: path, client: r.client(path)}
 	err := process.Prepare(p, r.opts.Prepare)
@@ -104,7 +109,7 @@ func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File
 	w.Kill()
 	<-w.Done()
 	if why := context.Cause(ctx); why != nil {
-		failed := process.NewLaunchError(why.Error(), p)
+		failed := process.NewLaunchError(why.Error()+hangsAt(p.Tail()), p)
 		failed.Err = why
 		return nil, failed
 	}

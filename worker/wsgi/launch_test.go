@@ -109,10 +109,63 @@ time.sleep(1000)
 	s := newSite(t, app, func(o *Options) { o.StartupTimeout = always(500 * time.Millisecond) })
 	_, err := s.tryLaunch(t.Context(), 1)
 	var launch *process.LaunchError
-	if !errors.As(err, &launch) || launch.Problem != "not ready in time (startup_timeout)" || launch.Detail != "looking for the database" {
-		t.Errorf("got %#v, want startup_timeout and the last words", err)
+	want := "not ready within 500ms (startup_timeout), hangs at " + s.dir + "/app.py:4 (<module>)"
+	if !errors.As(err, &launch) || launch.Problem != want || !strings.HasPrefix(launch.Detail, "looking for the database\n") {
+		t.Errorf("got  %#v\nwant %s and the last words", err, want)
 	}
 	wantNoProcess(t, s.dir)
+}
+
+// TestLaunch_OverdueSaysWhere it hangs, whoever waits for whom: a worker that loads
+// the site itself, and one that waits for the zygote to. The line of the project is
+// told, not that of what it calls, and no stack is written twice.
+func TestLaunch_OverdueSaysWhere(t *testing.T) {
+	t.Parallel()
+	const app = "import subprocess\n\ndef wait():\n    subprocess.run(['sleep', '1000'])\n\nwait()\n"
+	for _, p := range []Preload{PreloadOff, PreloadAuto} {
+		s := newSite(t, app, preload(p))
+		why := errors.New("late")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
+		failed := make(chan error, 2)
+		for n := range 2 {
+			go func() {
+				_, err := s.tryLaunch(ctx, n+1)
+				failed <- err
+			}()
+		}
+		for range 2 {
+			err := <-failed
+			if want := "late, hangs at " + s.dir + "/app.py:4 (wait)"; err == nil || err.Error() != want || !errors.Is(err, why) {
+				t.Errorf("preload %s: got %v, want %s", p, err, want)
+			}
+			var launch *process.LaunchError
+			if errors.As(err, &launch) && strings.Count(launch.Detail, "most recent call first") != 1 {
+				t.Errorf("preload %s: the detail has not one stack:\n%s", p, launch.Detail)
+			}
+		}
+		cancel()
+		s.Close()
+		wantNoProcess(t, s.dir)
+	}
+}
+
+func TestHangsAt(t *testing.T) {
+	t.Parallel()
+	const header, main = "Current thread 0x00007f (most recent call first):", `  File "<frozen runpy>", line 198 in _run_module_as_main`
+	for _, test := range []struct {
+		name, want string
+		output     []string
+	}{
+		{"nothing", "", nil},
+		{"no stack", "", []string{"hello", "world"}},
+		{"own", ", hangs at /srv/app.py:4 (f)", []string{header, `  File "/usr/lib/python3.11/socket.py", line 1 in connect`, `  File "/srv/app.py", line 4 in f`, `  File "/srv/app.py", line 9 in <module>`, main}},
+		{"another's", ", hangs at /venv/lib/python3.11/site-packages/x.py:1 (f)", []string{header, `  File "/venv/lib/python3.11/site-packages/x.py", line 1 in f`, main}},
+		{"another thread's", ", hangs at /srv/app.py:4 (f)", []string{"Thread 0x1 (most recent call first):", `  File "/srv/thread.py", line 1 in f`, "", header, `  File "/srv/app.py", line 4 in f`, main}},
+	} {
+		if got := hangsAt(test.output); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
 }
 
 func TestLaunch_Cancelled(t *testing.T) {

@@ -105,8 +105,21 @@ func (r *Runtime) getMould(ctx context.Context, id string) (*mould, error) {
 	case <-m.ready:
 		return m, m.err
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, r.notInTime(ctx)
 	}
+}
+
+// notInTime is why a launch has ended that waited for the mould.
+func (r *Runtime) notInTime(ctx context.Context) error {
+	why := context.Cause(ctx)
+	r.mu.Lock()
+	l := r.loading
+	r.mu.Unlock()
+	if l == nil || !overdue(ctx) {
+		return why
+	}
+	where := l.where()
+	return &process.LaunchError{Problem: why.Error() + where, Detail: strings.Join(l.Tail(), "\n"), Err: why}
 }
 
 // chooseProjectLocked returns the project that a mould is made with: the one of
@@ -218,9 +231,10 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 	}
 	defer b.status.Close()
 	z := &zygote{Process: p, control: ours}
-	r.setLoading(p)
+	l := &loading{Process: p}
+	r.setLoading(l)
 	defer r.setLoading(nil)
-	m.info, err = r.awaitZygote(p, b.status)
+	m.info, err = r.awaitZygote(l, b.status)
 	var unsafe *unsafeError
 	if err == nil || errors.As(err, &unsafe) {
 		err = cmp.Or(r.heed(m.info.Warmup), err)
@@ -240,29 +254,30 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 
 // awaitZygote waits until a zygote has loaded the site, for startup_timeout and
 // as long as the runtime is open.
-func (r *Runtime) awaitZygote(p *process.Process, status *os.File) (event, error) {
+func (r *Runtime) awaitZygote(l *loading, status *os.File) (event, error) {
 	type word struct {
 		event
 		err error
 	}
 	said := make(chan word, 1)
 	r.making.Go(func() {
-		e, err := waitReady(p, status)
+		e, err := waitReady(l.Process, status)
 		said <- word{e, err}
 	})
-	overdue := time.NewTimer(r.opts.StartupTimeout())
-	defer overdue.Stop()
-	problem := errStartupTimeout
+	limit := r.opts.StartupTimeout()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	problem := errClosed.Error()
 	select {
 	case w := <-said:
 		return w.event, w.err
-	case <-overdue.C:
+	case <-timer.C:
+		problem = fmt.Sprintf("not ready within %v (startup_timeout)%s", limit, l.where())
 	case <-r.closed:
-		problem = errClosed
 	}
-	p.Kill()
-	<-p.Done()
-	return event{}, process.NewLaunchError(problem.Error(), p)
+	l.Kill()
+	<-l.Done()
+	return event{}, process.NewLaunchError(problem, l.Process)
 }
 
 type siteCommand struct {
@@ -334,10 +349,10 @@ func (r *Runtime) setNote(note string) {
 	r.note = note
 }
 
-func (r *Runtime) setLoading(p *process.Process) {
+func (r *Runtime) setLoading(l *loading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loading = p
+	r.loading = l
 }
 
 // made returns the mould when it is there.

@@ -20,10 +20,7 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-var (
-	errClosed         = errors.New("the site is being closed")
-	errStartupTimeout = errors.New("not ready in time (startup_timeout)")
-)
+var errClosed = errors.New("the site is being closed")
 
 // Options describe one generation of a site.
 type Options struct {
@@ -80,7 +77,7 @@ type Runtime struct {
 	joined  *Project // that the first mould will be made with
 	project *Project // that the last mould was made with
 	mould   *mould
-	loading *process.Process // of the zygote that is being made; nil: none is
+	loading *loading // the zygote that is being made; nil: none is
 	note    string           // how workers share memory, for status
 	misses  int              // forked workers in a row that did not become ready
 	broken  int              // zygotes that were given up for that
