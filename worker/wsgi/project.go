@@ -186,6 +186,7 @@ type prepared struct {
 	Ready        bool     `json:"ready"`
 	Modules      int      `json:"modules"`
 	LeftOut      []string `json:"left_out"`
+	Unkept       []string `json:"unkept"`
 	Seconds      float64  `json:"seconds"`
 	FailedImport string   `json:"failed_import"`
 	Error        string   `json:"error"`
@@ -219,6 +220,10 @@ func (p *Project) prepare(z *zygote, without []string) (failed string, err error
 		site, reason, _ := strings.Cut(text, ": ")
 		p.leftOut[site] = true
 		p.log.Warn("site takes no part in the shared code", "site", site, "reason", reason)
+	}
+	for _, text := range answer.Unkept {
+		site, reason, _ := strings.Cut(text, ": ")
+		p.log.Warn("what was learned of a site is not kept", "site", site, "reason", reason)
 	}
 	p.log.Info("project zygote ready", "pid", z.PID(), "modules", answer.Modules, "sites", len(p.members), "seconds", answer.Seconds)
 	return "", nil

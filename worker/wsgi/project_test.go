@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -218,5 +220,41 @@ func TestProjectKey(t *testing.T) {
 		if got := test.o.ProjectKey() == base.ProjectKey(); got != test.shared {
 			t.Errorf("%s: shared %v, want %v", test.name, got, test.shared)
 		}
+	}
+}
+
+// What a site prints while it is loaded is in its own log, once for each of its
+// processes that loads it, and never in that of the site whose zygote learns for all.
+// That what was learned can not be kept is told by its site's name, not in a log.
+func TestProject_LearningWritesIntoNoLog(t *testing.T) {
+	t.Parallel()
+	const loud = jsonApp + "import os, sys\nprint('secret of', os.getcwd())\nprint('more of', os.getcwd(), file=sys.stderr)\nos.system('echo even more of $PWD')\n"
+	p, sites := newProjectOf(t, nil, loud, loud, loud)
+	if err := os.Mkdir(filepath.Join(sites[2].learned, "c.json"), 0o700); err != nil { // a file can not take its place
+		t.Fatal(err)
+	}
+	for i, err := range settle(sites) {
+		if err != nil {
+			t.Errorf("site %d: %v", i, err)
+		}
+	}
+	wantProjectZygoteGone(t, p)
+	for i, s := range sites {
+		for _, word := range []string{"secret of ", "more of ", "even more of "} {
+			if got := strings.Count(s.out.String(), "/zygote "+word+s.dir+"\n"); got != 1 {
+				t.Errorf("site %d says %q %d times, want once:\n%s", i, word, got, s.out)
+			}
+		}
+		for other := range sites {
+			if other != i && strings.Contains(s.out.String(), sites[other].dir) {
+				t.Errorf("site %d has what site %d said:\n%s", i, other, s.out)
+			}
+		}
+		if strings.Contains(s.out.String(), "cannot be written") {
+			t.Errorf("site %d:\n%s", i, s.out)
+		}
+	}
+	if want := `msg="what was learned of a site is not kept" site=c reason="`; !strings.Contains(sites[0].log.String(), want) {
+		t.Errorf("nobody was told what is not kept:\n%s", sites[0].log)
 	}
 }

@@ -39,6 +39,7 @@ class Findings:
         self.modules = found["modules"]  # [name, origin] of each
         self.members = found["members"]  # names of the sites that share them
         self.left_out = found["left_out"]  # "site: why"
+        self.unkept = found.get("unkept", [])  # "site: why it has to be learned again next time"
 
     def hot(self):
         """Return the keys of the code that requests call; not kept."""
@@ -56,9 +57,9 @@ class Findings:
 def _find_and_exit(configs, without, deadline_seconds, file):
     code = 1
     try:
-        learned, left_out = _learn_all(configs, deadline_seconds)
+        learned, left_out, unkept = _learn_all(configs, deadline_seconds)
         configs = [config for config in configs if config.site in learned]
-        found = {"modules": [], "members": [config.site for config in configs], "left_out": left_out}
+        found = {"modules": [], "members": [config.site for config in configs], "left_out": left_out, "unkept": unkept}
         hot = []
         if configs:
             plan = Plan(configs, learned, without)
@@ -75,18 +76,18 @@ def _find_and_exit(configs, without, deadline_seconds, file):
 
 
 def _learn_all(configs, deadline_seconds):
-    """Return ({site: learned}, ["site: why there is nothing"...])."""
+    """Return ({site: learned}, ["site: why there is nothing"...], ["site: why it is not kept"...])."""
     learned = {config.site: _cached(config) for config in configs}
     waiting = [config for config in configs if learned[config.site] is None]
     if len(configs) == 1 and not configs[0].learn:
         waiting = []  # one site shares with nobody
-    failed = _run_learners(waiting, time.monotonic() + deadline_seconds, learned)
-    return {site: found for site, found in learned.items() if found is not None}, failed
+    failed, unkept = _run_learners(waiting, time.monotonic() + deadline_seconds, learned)
+    return {site: found for site, found in learned.items() if found is not None}, failed, unkept
 
 
 def _run_learners(waiting, deadline, learned):
-    """Fill in learned; return the sites without success."""
-    failed, running = [], []
+    """Fill in learned; return the sites without success, and those whose success is not kept."""
+    failed, unkept, running = [], [], []
     while waiting or running:
         while waiting and len(running) < _AT_ONCE:
             running.append(_Learner(waiting.pop(0)))
@@ -94,13 +95,16 @@ def _run_learners(waiting, deadline, learned):
             if not learner.has_ended(time.monotonic() > deadline or learner.idles()):
                 continue
             running.remove(learner)
-            result = learner.result()
+            site, result = learner.config.site, learner.result()
             if "error" in result:
-                failed.append("%s: %s" % (learner.config.site, result["error"]))
-            else:
-                learned[learner.config.site] = result
+                failed.append("%s: %s" % (site, result["error"]))
+                continue
+            learned[site] = result
+            problem = learner.keep(result)
+            if problem:
+                unkept.append("%s: %s" % (site, problem))
         time.sleep(_POLL_SECONDS)
-    return failed
+    return failed, unkept
 
 
 class _Learner:
@@ -148,21 +152,35 @@ class _Learner:
                 pass
 
     def result(self):
-        """Return what was learned, or {"error": ...}; and keep it for the next time."""
+        """Return what was learned, or {"error": ...}."""
         with self._file as file:
             file.seek(0)
             data = file.read()
         if not data:
             return {"error": "it takes too long to load" if self._overdue else "the process that loaded it died"}
-        result = json.loads(data.decode())
-        if "error" not in result and self.config.learned:
-            _save(self.config.learned, data)
-        return result
+        return json.loads(data.decode())
+
+    def keep(self, result):
+        """Write it down for the next time; return why not, or None."""
+        path = self.config.learned
+        if not path:
+            return None
+        try:
+            with open(path + ".new", "w", encoding="utf-8") as file:
+                json.dump(result, file)
+            os.replace(path + ".new", path)
+        except OSError as error:
+            return "%s cannot be written: %s" % (path, error.strerror)
+        return None
 
 
 def _learn(config, file):
-    """Does not return."""
+    """Does not return. What the site prints it will print again when it is loaded, into a log of its own."""
     try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for fd in 1, 2:
+            os.dup2(nowhere, fd)
+        os.close(nowhere)
         offspring.set_umask(config.umask)
         offspring.set_environment(config.env or {})
         recorder = learn.Recorder()
@@ -212,12 +230,3 @@ def _cached(config):
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return learned if is_true else None
-
-
-def _save(path, data):
-    try:
-        with open(path + ".new", "wb") as file:
-            file.write(data)
-        os.replace(path + ".new", path)
-    except OSError as error:
-        print("%s cannot be written: %s" % (path, error.strerror), file=sys.stderr)

@@ -74,7 +74,8 @@ class ProjectZygote:
             return {"failed_import": error.module, "error": error.problem}
         finally:
             findings.close()
-        return {"ready": True, "modules": len(findings.modules), "left_out": findings.left_out, "tricks": tricks,
+        return {"ready": True, "modules": len(findings.modules), "left_out": findings.left_out,
+                "unkept": findings.unkept, "tricks": tricks,
                 "seconds": round(time.monotonic() - started, 3)}
 
     def _load(self, configs, findings):
