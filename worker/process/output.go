@@ -28,7 +28,7 @@ type Output struct {
 	mu sync.Mutex
 	// mu protects all below
 	tail        []string
-	outOfMemory bool          // a Go program said so
+	outOfMemory bool // a Go program said so
 	last        func(string) bool
 	answered    chan struct{} // closed when last is true of a line, see Ask
 	starved     time.Time     // when a line last spoke of a lack of memory

@@ -15,7 +15,7 @@ import (
 )
 
 // stackTime is how long a process that is not ready in time has to say where it hangs.
-const stackTime = time.Second
+const stackTime = 3 * time.Second
 
 // loading is a zygote that is being made.
 type loading struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -106,10 +107,10 @@ print("looking for the database", flush=True)
 import time
 time.sleep(1000)
 `
-	s := newSite(t, app, func(o *Options) { o.StartupTimeout = always(500 * time.Millisecond) })
+	s := newSite(t, app, func(o *Options) { o.StartupTimeout = always(3 * time.Second) })
 	_, err := s.tryLaunch(t.Context(), 1)
 	var launch *process.LaunchError
-	want := "not ready within 500ms (startup_timeout), hangs at " + s.dir + "/app.py:4 (<module>)"
+	want := "not ready within 3s (startup_timeout), hangs at " + s.dir + "/app.py:4 (<module>)"
 	if !errors.As(err, &launch) || launch.Problem != want || !strings.HasPrefix(launch.Detail, "looking for the database\n") {
 		t.Errorf("got  %#v\nwant %s and the last words", err, want)
 	}
@@ -121,11 +122,13 @@ time.sleep(1000)
 // told, not that of what it calls, and no stack is written twice.
 func TestLaunch_OverdueSaysWhere(t *testing.T) {
 	t.Parallel()
-	const app = "import subprocess\n\ndef wait():\n    subprocess.run(['sleep', '1000'])\n\nwait()\n"
-	for _, p := range []Preload{PreloadOff, PreloadAuto} {
+	const app = "import os, subprocess\n\ndef wait():\n" +
+		"    open('%s/loading%d' % (os.environ['DIR'], os.getpid()), 'w').close(); subprocess.run(['sleep', '1000'])\n\nwait()\n"
+	for p, loading := range map[Preload]int{PreloadOff: 2, PreloadAuto: 1} {
 		s := newSite(t, app, preload(p))
 		why := errors.New("late")
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
+		inner, cancel := context.WithCancelCause(t.Context())
+		ctx := lateContext{inner}
 		failed := make(chan error, 2)
 		for n := range 2 {
 			go func() {
@@ -133,6 +136,11 @@ func TestLaunch_OverdueSaysWhere(t *testing.T) {
 				failed <- err
 			}()
 		}
+		eventually(t, "the site to load", func() bool {
+			files, _ := filepath.Glob(s.dir + "/loading*") // the pattern is right
+			return len(files) == loading
+		})
+		cancel(why)
 		for range 2 {
 			err := <-failed
 			if want := "late, hangs at " + s.dir + "/app.py:4 (wait)"; err == nil || err.Error() != want || !errors.Is(err, why) {
@@ -143,10 +151,19 @@ func TestLaunch_OverdueSaysWhere(t *testing.T) {
 				t.Errorf("preload %s: the detail has not one stack:\n%s", p, launch.Detail)
 			}
 		}
-		cancel()
 		s.Close()
 		wantNoProcess(t, s.dir)
 	}
+}
+
+// lateContext ends as one does whose time is over.
+type lateContext struct{ context.Context }
+
+func (c lateContext) Err() error {
+	if c.Context.Err() != nil {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 func TestHangsAt(t *testing.T) {

@@ -78,10 +78,10 @@ type Runtime struct {
 	project *Project // that the last mould was made with
 	mould   *mould
 	loading *loading // the zygote that is being made; nil: none is
-	note    string           // how workers share memory, for status
-	misses  int              // forked workers in a row that did not become ready
-	broken  int              // zygotes that were given up for that
-	warmed  []Warmed         // what became of the last warm-up
+	note    string   // how workers share memory, for status
+	misses  int      // forked workers in a row that did not become ready
+	broken  int      // zygotes that were given up for that
+	warmed  []Warmed // what became of the last warm-up
 
 	mustAnswer []string // see MustAnswer; nil once there was a warm-up
 }
