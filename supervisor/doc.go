@@ -43,10 +43,13 @@
 // reads the request in one call, writes it to a worker in one, reads the answer in
 // one and writes it to the client in one. Whatever is not that simple, fails, or
 // takes longer than 50 ms goes on at the same point of this list, in a goroutine
-// of net/http that gets the connection and what has been done:
+// of net/http that gets the connection and what has been done. It gets that for one
+// request, and no byte of the next:
 //
-//  1. net/http reads the header. proxy.Table finds the site: exact name, longest
-//     wildcard, longest mount; else 421. What a client may not say is dropped.
+//  1. The loop waits for the whole head, refuses what could be read in two ways, and
+//     so knows where the request ends (proxy/framing.go). net/http reads the header.
+//     proxy.Table finds the site: exact name, longest wildcard, longest mount; where
+//     there is none: 421. What a client may not say is dropped.
 //  2. The body is read to its end, into memory or a file without a name. Only now
 //     is a worker needed.
 //  3. pool.Claim takes the least busy worker, of those the one used last, or waits
@@ -127,9 +130,10 @@
 //     our child and nobody else has waited for it; the pipe of its output with the
 //     half line that was read of it; zygotes with their control sockets, between two
 //     commands; pools, services and cron entries with their counters; listeners, the
-//     lock, and the clients' connections, which the front door reads on. Connections
-//     to workers are simply made anew. Whoever asked is answered by the new image, on
-//     the connection that the old one accepted.
+//     lock, and the clients' connections with what was read of their next requests,
+//     never of one that a site has got. Connections to workers are simply made anew.
+//     Whoever asked is answered by the new image, on the connection that the old one
+//     accepted.
 //
 // A child gets its PDEATHSIG when the thread that started it ends, and execve ends
 // all threads but the main one. So the main thread starts every process

@@ -22,7 +22,7 @@ func TestClientTimeouts(t *testing.T) {
 		status int // 0: no answer
 	}{
 		"sends nothing":        {"", 0},
-		"sends half a head":    {"GET / HTTP/1.1\r\nHost: ", 0},
+		"sends half a head":    {"GET / HTTP/1.1\r\nHost: ", 408},
 		"asks once":            {"GET /hello/ HTTP/1.1\r\nHost: " + host1 + "\r\n\r\n", 200},
 		"sends half of a body": {"POST /probe/echo/ HTTP/1.1\r\nContent-Length: 8\r\nHost: " + host1 + "\r\n\r\nhalf", 408},
 	} {

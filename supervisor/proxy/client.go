@@ -25,6 +25,8 @@ type client struct {
 	patience    time.Duration // with it while it is idle
 	unread      bool          // something came while it had a request
 	gone        bool          // its sending side, at least
+	begun       []byte        // read, but not of the request under way
+	scanned     int           // of it, where no head ends
 
 	// of the request under way:
 	request simple
@@ -37,13 +39,16 @@ type client struct {
 	sent    time.Time
 }
 
+// clientEvents are what a client's connection is watched for.
+const clientEvents = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+
 // add takes a new connection, or one that comes back.
 func (l *Loop) add(fd int, peer, local string, patience time.Duration) {
 	c := &client{loop: l, fd: fd, peer: peer, local: local, start: time.Now(), patience: patience}
 	c.addr, c.port, _ = net.SplitHostPort(peer) // it is one
 	c.trusted = isTrusted(peer, l.proxy.trusted)
 	c.told = func() { l.tell(c) }
-	if l.isClosing() || l.watch(fd, unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET) != nil {
+	if l.isClosing() || l.watch(fd, clientEvents) != nil {
 		unix.Close(fd)
 		return
 	}
@@ -69,27 +74,6 @@ func (c *client) done() {
 	}
 	c.place.leave()
 	c.request, c.site, c.asked, c.direct, c.asking = simple{}, nil, nil, nil, 0
-}
-
-// readable is called when something came, or the client left.
-func (c *client) readable(gone bool) {
-	c.gone = c.gone || gone
-	if c.site != nil || c.loop.paused {
-		c.unread = true
-		return
-	}
-	n, err := unix.Read(c.fd, c.loop.in)
-	switch {
-	case err == unix.EAGAIN || err == unix.EINTR:
-		return
-	case n <= 0:
-		c.close()
-		return
-	}
-	data := c.loop.in[:n]
-	if c.gone || !c.begin(data) { // who closed its sending side is watched while it waits: not here
-		c.giveAway(bytes.Clone(data), nil)
-	}
 }
 
 // begin asks the request's site for a worker. It returns false for what is not
@@ -191,10 +175,7 @@ func (c *client) write(a *wire.Answer, worker string) {
 	}
 	c.done()
 	c.start, c.patience = now, l.proxy.timeouts.Idle
-	if c.unread {
-		c.unread = false
-		c.readable(false)
-	}
+	c.goOn()
 }
 
 // entry is what the access log says of the request, when the answer is written.
@@ -207,7 +188,7 @@ func (c *client) entry(a *wire.Answer, now time.Time, worker string) Entry {
 
 // finish lets a goroutine write what a client did not take at once.
 func (c *client) finish(rest []byte, last bool, e Entry) {
-	l, site, held := c.loop, c.site, c.place.pass()
+	l, site, held, begun := c.loop, c.site, c.place.pass(), c.begun
 	conn := newSocket(c.leave(), c.peer, c.local)
 	l.gave = true
 	l.handed.note(conn, http.StateActive)
@@ -221,9 +202,9 @@ func (c *client) finish(rest []byte, last bool, e Entry) {
 		case left > 0:
 			conn.Close()
 		case last:
-			partSlowly(conn)
+			_ = l.letPart(conn) // or it is closed
 		default:
-			_ = l.takeBack(conn) // or it is closed
+			_ = l.takeBack(conn, begun) // or it is closed
 		}
 	}()
 }
@@ -253,18 +234,19 @@ func (c *client) handOver() {
 			return
 		}
 	}
-	c.giveAway([]byte(c.request.text), &pending{site: c.site, start: c.start, asked: c.asked, direct: c.direct, sent: c.sent})
+	c.giveAway([]byte(c.request.text), bodyEnd{}, &pending{site: c.site, start: c.start, asked: c.asked, direct: c.direct, sent: c.sent})
 }
 
 // handOverErr lets net/http tell why there is no worker.
 func (c *client) handOverErr(err error) {
-	c.giveAway([]byte(c.request.text), &pending{site: c.site, start: c.start, err: err})
+	c.giveAway([]byte(c.request.text), bodyEnd{}, &pending{site: c.site, start: c.start, err: err})
 }
 
-// giveAway hands the connection over with what was read from it.
-func (c *client) giveAway(data []byte, p *pending) {
+// giveAway hands the connection over for a request whose head was read. end is in what
+// comes behind that.
+func (c *client) giveAway(head []byte, end bodyEnd, p *pending) {
 	l := c.loop
-	h := &handed{loop: l, heading: true, ahead: true, prefix: data, seen: data[:len(data):len(data)]}
+	h := newHanded(l, head, end, c.begun)
 	if p != nil {
 		p.place = c.place.pass()
 		h.pending.Store(p)

@@ -17,7 +17,7 @@ func TestLoop_TellsTheScheduler(t *testing.T) {
 	until(t, "accepted", func() bool { return f.clients() == 1 })
 	f.loop.do(func() {
 		for _, c := range f.loop.clients {
-			c.giveAway([]byte("POST /a HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n"), nil)
+			c.giveAway([]byte("POST /a HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n"), bodyEnd{}, nil)
 		}
 		if !f.loop.gave {
 			t.Error("it does not know that it gave something away")

@@ -21,17 +21,20 @@ const page = `<!DOCTYPE html>
 
 // said is the sentence for each status that the proxy makes itself.
 var said = map[int]string{
-	http.StatusBadRequest:            "The request could not be understood.",
-	http.StatusNotFound:              "There is no such page.",
-	http.StatusMethodNotAllowed:      "This page can only be read.",
-	http.StatusRequestTimeout:        "The request took too long to arrive.",
-	http.StatusRequestEntityTooLarge: "What was sent is larger than this site accepts.",
-	http.StatusMisdirectedRequest:    "No site of this name is served here.",
-	http.StatusTooManyRequests:       "There are too many requests from your address at once. Please try again in a moment.",
-	http.StatusInternalServerError:   "The server could not answer this request.",
-	http.StatusBadGateway:            "The site broke off while it answered. Please try again.",
-	http.StatusServiceUnavailable:    "The site can not answer just now. Please try again in a moment.",
-	http.StatusGatewayTimeout:        "The site took too long to answer.",
+	http.StatusBadRequest:                  "The request could not be understood.",
+	http.StatusNotFound:                    "There is no such page.",
+	http.StatusMethodNotAllowed:            "Requests of this kind are not served here.",
+	http.StatusRequestTimeout:              "The request took too long to arrive.",
+	http.StatusRequestEntityTooLarge:       "What was sent is larger than this site accepts.",
+	http.StatusMisdirectedRequest:          "No site of this name is served here.",
+	http.StatusTooManyRequests:             "There are too many requests from your address at once. Please try again in a moment.",
+	http.StatusRequestHeaderFieldsTooLarge: "The header of the request is larger than this server accepts.",
+	http.StatusInternalServerError:         "The server could not answer this request.",
+	http.StatusNotImplemented:              "Requests of this kind are not understood here.",
+	http.StatusHTTPVersionNotSupported:     "Requests of this version of HTTP are not understood here.",
+	http.StatusBadGateway:                  "The site broke off while it answered. Please try again.",
+	http.StatusServiceUnavailable:          "The site can not answer just now. Please try again in a moment.",
+	http.StatusGatewayTimeout:              "The site took too long to answer.",
 }
 
 // fail answers with a page of our own. limit names in the log what caused it.
@@ -59,18 +62,29 @@ func (e *exchange) fail(status int, limit string, err error) {
 func (e *exchange) writePage(status int) {
 	e.setWriteDeadline()
 	h := e.w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	for _, f := range pageFields(status) {
+		h.Set(f[0], f[1])
+	}
 	if e.r.ContentLength != 0 {
 		h.Set("Connection", "close") // or net/http waits for what is left of the body before it answers
 	}
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		h.Set("Retry-After", "5")
-	}
 	e.w.WriteHeader(status)
-	n, _ := fmt.Fprintf(e.w, page, status, http.StatusText(status), said[status]) // the client may have left
+	n, _ := e.w.Write(pageOf(status)) // the client may have left
 	e.sent = int64(n)
+}
+
+func pageOf(status int) []byte {
+	return fmt.Appendf(nil, page, status, http.StatusText(status), said[status])
+}
+
+func pageFields(status int) [][2]string {
+	fields := [][2]string{
+		{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"},
+	}
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		fields = append(fields, [2]string{"Retry-After", "5"})
+	}
+	return fields
 }
 
 // failBody answers a request whose body did not arrive.
@@ -78,6 +92,8 @@ func (e *exchange) failBody(err error) {
 	switch {
 	case errors.Is(err, errBodyTooLarge):
 		e.fail(http.StatusRequestEntityTooLarge, "max_body", nil)
+	case isMalformed(e.r): // net/http ends the context for it, too
+		e.fail(http.StatusBadRequest, "request body", err)
 	case errors.Is(err, os.ErrDeadlineExceeded): // net/http ends the context for it, too
 		e.fail(http.StatusRequestTimeout, "client_timeout", err)
 	case e.r.Context().Err() != nil:

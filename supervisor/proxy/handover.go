@@ -1,13 +1,10 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,169 +42,85 @@ func (p *pending) giveUp() {
 	}
 }
 
-// handed is a client's connection that the Loop has given to net/http. It comes
-// back to the Loop as soon as net/http has answered all that it has read of it.
+// handed is a client's connection that the Loop has given to net/http for one request.
+// net/http gets the bytes of that request and no others. So what was read behind it is
+// known when the request is answered, and goes back to the Loop with the connection.
 type handed struct {
 	*socket
-	loop     *Loop
-	prefix   []byte    // read already
-	whole    int       // the size of net/http's buffer
-	heading  bool      // net/http waits for the head of a request
-	timed    bool      // it has set the time for that
-	ahead    bool      // something of that head was read, whether or not end is known
-	deadline time.Time // for reading
-	back     atomic.Bool
-	pending  atomic.Pointer[pending]
-	reason   string // of the answer whose head is about to be written, see giveReason
-
-	mu sync.Mutex
-	// mu protects all below
-	read int64  // how much net/http has read
-	end  int64  // where the last request that began ends in that
-	seen []byte // what was read behind end
-	lost bool   // end is not known any more
+	loop      *Loop
+	feed      []byte  // of the request, read already
+	end       bodyEnd // of the request, in what is still to be read
+	rest      []byte  // read behind that
+	malformed error   // the body is
+	answered  bool
+	back      atomic.Bool // it goes back when it is closed
+	cut       atomic.Bool // the client is to see a reset
+	pending   atomic.Pointer[pending]
+	reason    string // of the answer whose head is about to be written, see giveReason
 }
 
-// turn is called when net/http goes on to another state. True: the connection is
-// about to come back.
-func (h *handed) turn(state http.ConnState) bool {
-	switch state {
-	case http.StateActive:
-		h.heading = false
-	case http.StateIdle:
-		h.heading, h.timed, h.ahead = true, false, false
-		return h.returns()
-	}
-	return false
+// newHanded returns a connection for a request whose head was read, with what was read
+// of its body and behind that. The socket is to be added.
+func newHanded(l *Loop, head []byte, end bodyEnd, behind []byte) *handed {
+	h := &handed{loop: l, feed: head, end: end}
+	n := h.take(behind)
+	h.feed = append(h.feed, behind[:n]...)
+	return h
 }
 
-// SetReadDeadline is net/http's, which waits for the first bytes of a request first,
-// and gives it another time when they are here.
-func (h *handed) SetReadDeadline(t time.Time) error {
-	if h.heading {
-		h.ahead = h.ahead || h.timed
-		h.timed = true
+// take splits what was read, and returns how much of it belongs to the request.
+func (h *handed) take(data []byte) int {
+	n, err := h.end.take(data)
+	if err != nil {
+		h.malformed = err
+		return n
 	}
-	h.deadline = t
-	return h.restoreDeadline()
+	h.rest = append(h.rest, data[n:]...)
+	return n
 }
 
-// restoreDeadline undoes what a pause has done to it.
-func (h *handed) restoreDeadline() error { return h.socket.SetReadDeadline(h.deadline) }
-
-func (h *handed) Read(b []byte) (int, error) {
-	if h.whole == 0 {
-		h.whole = len(b) // for there is nothing in it yet
-	}
-	if len(h.prefix) > 0 {
-		n := copy(b, h.prefix)
-		h.prefix = h.prefix[n:]
-		h.count(b[:n], nil)
-		return n, nil
-	}
-	if h.heading && !h.begun(b) {
-		h.back.Store(true)
+// Read reads of the request. Behind it net/http only wants to know whether the client
+// leaves (n is 0 then), and, when it has answered, whether there is another request:
+// that is for the Loop.
+func (h *handed) Read(b []byte) (n int, err error) {
+	switch {
+	case h.answered:
+		h.back.Store(h.end.over() && len(h.feed) == 0)
 		return 0, io.EOF // net/http closes the connection now, it believes
+	case len(h.feed) > 0:
+		n = copy(b, h.feed)
+		if h.feed = h.feed[n:]; len(h.feed) == 0 {
+			h.feed = nil // the request may last
+		}
+		return n, nil
+	case h.malformed != nil:
+		return 0, h.malformed
 	}
-	n, err := h.wait(b)
-	h.count(b[:n], b[:n])
+	n, err = h.socket.Read(b)
+	if n = h.take(b[:n]); h.malformed != nil {
+		err = h.malformed
+	}
 	return n, err
 }
 
-// begun tells whether something was read of the request that net/http waits for, or
-// may have been: b is what is free of its buffer.
-func (h *handed) begun(b []byte) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.lost {
-		return h.ahead || len(b) < h.whole
-	}
-	return h.read > h.end
+// SetLinger is for who resets the connection.
+func (h *handed) SetLinger(seconds int) error {
+	h.cut.Store(true)
+	return h.socket.SetLinger(seconds)
 }
 
-// wait reads from the client, but no head of a request while the server is paused.
-func (h *handed) wait(b []byte) (n int, err error) {
-	if !h.heading {
-		return h.socket.Read(b)
-	}
-	if !h.ahead { // for net/http it is idle until four bytes are here
-		h.ahead = true
-		h.deadline = time.Now().Add(h.loop.proxy.timeouts.Header)
-		_ = h.restoreDeadline() // a socket has deadlines
-	}
-	for {
-		h.loop.handed.rest(h)
-		n, err = h.socket.Read(b)
-		late := !h.deadline.IsZero() && !time.Now().Before(h.deadline)
-		if late || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
-		}
-		_ = h.restoreDeadline() // a socket has deadlines
-	}
-}
-
-// count notes what was read, and the part of it that is not in seen from the start.
-func (h *handed) count(read, unseen []byte) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	body := max(0, min(int64(len(unseen)), h.end-h.read)) // of the request that began
-	h.read += int64(len(read))
-	if h.seen = append(h.seen, unseen[body:]...); len(h.seen) > 2*maxHeader {
-		h.seen, h.lost = nil, true
-	}
-}
-
-// returns tells whether all that was read has been answered, once it is idle.
-func (h *handed) returns() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return !h.lost && h.read == h.end
-}
-
-// begunWith returns what was read of the next request; nil: it is not known.
-func (h *handed) begunWith() []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.lost {
-		return nil
-	}
-	return bytes.Clone(h.seen)
-}
-
-// begin notes where a request ends, and returns what the Loop has begun of it.
-func (h *handed) begin(r *http.Request) *pending {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	head := headSize(h.seen)
-	if head < 0 || r.ContentLength < 0 {
-		h.lost = true
-		return h.pending.Swap(nil)
-	}
-	size := int64(head) + r.ContentLength
-	h.end += size
-	h.seen = h.seen[min(size, int64(len(h.seen))):]
-	return h.pending.Swap(nil)
-}
-
-// headSize returns the length of the head that data begins with, -1 when it is not
-// all there or has lines that end in another way.
-func headSize(data []byte) int {
-	i := bytes.Index(data, []byte("\r\n\r\n"))
-	if i < 0 || bytes.Count(data[:i], []byte("\n")) != bytes.Count(data[:i], []byte("\r\n")) {
-		return -1
-	}
-	return i + 4
-}
-
-// Close closes the connection, or gives it back.
+// Close gives the connection back to the Loop, which goes on with it, or ends it gently.
 func (h *handed) Close() error {
 	if p := h.pending.Swap(nil); p != nil {
 		p.giveUp()
 	}
-	if h.back.Swap(false) {
-		return h.loop.takeBack(h.socket)
+	switch {
+	case h.back.Swap(false):
+		return h.loop.takeBack(h.socket, h.rest)
+	case h.cut.Load():
+		return h.socket.Close()
 	}
-	return h.socket.Close()
+	return h.loop.letPart(h.socket)
 }
 
 type handedKey struct{}
@@ -223,9 +136,15 @@ func withHanded(ctx context.Context, conn net.Conn) context.Context {
 // pendingOf returns what the Loop has begun of a request, once.
 func pendingOf(r *http.Request) *pending {
 	if h, ok := r.Context().Value(handedKey{}).(*handed); ok {
-		return h.begin(r)
+		return h.pending.Swap(nil)
 	}
 	return nil
+}
+
+// isMalformed tells that the body of a request does not come as its head has said.
+func isMalformed(r *http.Request) bool {
+	h, ok := r.Context().Value(handedKey{}).(*handed)
+	return ok && h.malformed != nil
 }
 
 // listener gives net/http the connections that the Loop hands over.

@@ -20,10 +20,11 @@ const (
 // one to write on either side. That is a third of the work that net/http has with
 // a request.
 //
-// It has no say in anything that is hard. What is not simple, what no worker
-// could answer at once and completely, what fails or takes longer than a moment:
-// net/http gets the connection as it is (handed), the request begun or not, and
-// exchange goes on with it. An idle connection comes back.
+// It reads the heads of all requests, and refuses what is none (readHead). Beyond that it
+// has no say in anything that is hard. What is not simple, what no worker could answer
+// at once and completely, what fails or takes longer than a moment: net/http gets the
+// connection for that one request (handed), begun or not, and exchange goes on with it.
+// Then the connection comes back, with what was read behind the request.
 type Loop struct {
 	proxy    *Proxy
 	handover *listener // of net/http, for all that is handed over
@@ -55,6 +56,7 @@ type Loop struct {
 	told    []*client // whose place in a queue is settled
 	asleep  bool      // the thread waits, or is about to
 	closing bool
+	atOnce  bool // without what others have
 	over    bool
 }
 
@@ -144,7 +146,8 @@ func (l *Loop) takeTold() {
 	}
 }
 
-// run serves until it is told to end and the last client has left it.
+// run serves until it is told to end and the last client has left, also those that
+// were handed over.
 func (l *Loop) run() {
 	defer close(l.ended)
 	events := make([]unix.EpollEvent, 256)
@@ -166,7 +169,7 @@ func (l *Loop) isOver() bool {
 	l.takeTold()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.over = l.closing && len(l.clients)+len(l.parting) == 0 && len(l.posted) == 0
+	l.over = l.closing && len(l.clients)+len(l.parting)+len(l.posted) == 0 && (l.atOnce || l.handed.quiet())
 	return l.over
 }
 
@@ -193,7 +196,7 @@ func (l *Loop) leisure() int {
 	switch {
 	case l.inLine > 0:
 		return int(stall / 2 / time.Millisecond)
-	case len(l.busy)+len(l.parting) > 0:
+	case len(l.busy)+len(l.parting) > 0 || l.isClosing():
 		return int(lookAround / time.Millisecond)
 	case len(l.clients) > 0 || !l.listens():
 		return int(time.Second / time.Millisecond)
@@ -243,8 +246,8 @@ func (l *Loop) lookAround(now time.Time) {
 	l.swept, l.alone = now, runtime.GOMAXPROCS(0) == 1
 	l.resume()
 	for _, c := range l.clients {
-		if !l.busy[c] && now.Sub(c.start) > c.patience {
-			c.close()
+		if !l.busy[c] && now.Sub(c.start) > c.patience && !(l.paused && c.hasMore()) {
+			c.expire()
 		}
 	}
 }
@@ -255,21 +258,22 @@ func (l *Loop) isClosing() bool {
 	return l.closing
 }
 
-// takeBack makes a connection the loop's again.
-func (l *Loop) takeBack(s *socket) error {
+// takeBack makes a connection the loop's again. begun is what was read of it since.
+func (l *Loop) takeBack(s *socket, begun []byte) error {
 	fd, err := s.detach()
 	if err == nil {
-		l.take(l.lower(fd), string(s.peer), string(s.local), nil)
+		l.take(l.lower(fd), string(s.peer), string(s.local), begun)
 	}
 	return err
 }
 
-// take makes a descriptor the loop's. begun is what was read of a request.
+// take makes a descriptor the loop's.
 func (l *Loop) take(fd int, peer, local string, begun []byte) {
 	if !l.post(func() {
 		l.add(fd, peer, local, l.proxy.timeouts.Idle)
-		if c := l.clients[fd]; c != nil && len(begun) > 0 {
-			c.giveAway(begun, nil)
+		if c := l.clients[fd]; c != nil {
+			c.begun = begun
+			c.goOn()
 		}
 	}) {
 		unix.Close(fd)

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"io"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,15 +16,31 @@ const partTime = 500 * time.Millisecond
 func (c *client) part() {
 	l, asked := c.loop, c.request.last
 	c.done()
-	if asked && c.silent() {
+	if asked && len(c.begun) == 0 && c.silent() {
 		c.close()
 		return
 	}
 	delete(l.clients, c.fd)
+	l.partFrom(c)
+}
+
+func (l *Loop) partFrom(c *client) {
 	c.start = time.Now()
 	l.parting[c.fd] = c
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR) // drain meets the same
 	l.drain(c)
+}
+
+// letPart ends a connection that another goroutine had.
+func (l *Loop) letPart(s *socket) error {
+	fd, err := s.detach()
+	if err == nil && !l.post(func() {
+		_ = l.watch(fd, clientEvents) // or it is closed a bit later
+		l.partFrom(&client{loop: l, fd: fd})
+	}) {
+		unix.Close(fd)
+	}
+	return err
 }
 
 // drain reads what nobody wants any more, and closes at its end, or where it is too
@@ -56,13 +71,5 @@ func (l *Loop) forgetParting(now time.Time) {
 		if now.Sub(c.start) > partTime {
 			l.forget(c)
 		}
-	}
-}
-
-// partSlowly is part for who waits.
-func partSlowly(s *socket) {
-	defer s.Close()
-	if s.CloseWrite() == nil && s.SetReadDeadline(time.Now().Add(partTime)) == nil {
-		_, _ = io.Copy(io.Discard, s) // it ends in an error, mostly
 	}
 }

@@ -20,24 +20,20 @@ const quietTick = 2 * time.Millisecond
 // the listeners and the Idle connections.
 func (s *Server) Pause(ctx context.Context) error {
 	s.loop.pause(true)
-	s.handed.pause(true)
-	return s.quiet(ctx, s.handed.gone)
+	return s.quiet(ctx)
 }
 
 // Resume undoes Pause.
-func (s *Server) Resume() {
-	s.handed.pause(false)
-	s.loop.pause(false)
-}
+func (s *Server) Resume() { s.loop.pause(false) }
 
-// quiet waits until the Loop has no request, and handed is true of the others.
-func (s *Server) quiet(ctx context.Context, handed func() bool) error {
+// quiet waits until nobody has a request.
+func (s *Server) quiet(ctx context.Context) error {
 	tick := time.NewTicker(quietTick)
 	defer tick.Stop()
 	for {
 		busy := 0
 		s.loop.do(func() { busy = len(s.loop.busy) }) // then what it hands over is counted
-		if busy == 0 && handed() {
+		if busy == 0 && s.handed.quiet() {
 			return nil
 		}
 		select {
@@ -69,13 +65,8 @@ func (s *Server) Idle() ([]Client, error) {
 	s.loop.do(func() {
 		for fd, c := range s.loop.clients {
 			if c.site == nil {
-				add(fd, nil)
+				add(fd, c.begun)
 			}
-		}
-	})
-	s.handed.eachResting(func(h *handed) {
-		if begun := h.begunWith(); begun != nil {
-			_ = h.control(func(fd int) error { add(fd, begun); return nil }) // it may be closed
 		}
 	})
 	if failed != nil {
@@ -120,10 +111,7 @@ func (l *Loop) pause(on bool) {
 		}
 		l.resume()
 		for _, c := range l.clients {
-			if c.unread && c.site == nil && !on {
-				c.unread = false
-				c.readable(false)
-			}
+			c.goOn()
 		}
 	})
 }

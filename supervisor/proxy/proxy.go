@@ -122,6 +122,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		e.setReadDeadline() // net/http reads what is left of a body when we are done
 	}
+	scheme := toOrigin(r)
 	host, err := NormalizeHost(r.Host)
 	if err != nil {
 		e.fail(http.StatusBadRequest, "bad Host header", err)
@@ -129,6 +130,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	site, known := p.table.Load().Lookup(host, r.URL.Path)
 	switch {
+	case r.RequestURI == "*":
+		e.answerOptions()
+		return
 	case site != nil:
 		e.site = site
 	case known:
@@ -139,6 +143,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.strip()
+	if scheme == "https" && e.scheme != scheme { // RFC 9110, section 7.4
+		e.fail(http.StatusBadRequest, "the scheme of the target", nil)
+		return
+	}
 	e.serve()
 }
 

@@ -35,7 +35,7 @@ func (l *Loop) hasRoom() bool {
 }
 
 // isEmpty tells that there are no clients: what there is a lack of is not theirs.
-func (l *Loop) isEmpty() bool { return len(l.clients) == 0 && l.handed.gone() }
+func (l *Loop) isEmpty() bool { return len(l.clients) == 0 && l.handed.quiet() }
 
 // makeRoom closes the connections that have been idle longest, some at a time. False:
 // there are none. Who has just come may still speak.

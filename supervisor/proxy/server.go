@@ -32,25 +32,23 @@ func (p *Proxy) NewServer() (*Server, error) {
 	s.loop = loop
 	s.http.ConnContext = withHanded
 	s.http.ConnState = func(conn net.Conn, state http.ConnState) {
-		h, ok := conn.(*handed)
-		if ok && h.turn(state) {
+		if h, ok := conn.(*handed); ok && state == http.StateIdle {
+			h.answered = true
 			return // it is under way until the loop has it
 		}
 		s.handed.note(conn, state)
-		if ok && state == http.StateActive {
-			_ = h.restoreDeadline() // a socket has deadlines
-		}
 	}
 	return s, nil
 }
 
 func (p *Proxy) newHTTPServer() *http.Server {
 	return &http.Server{
-		Handler:           p,
-		ReadHeaderTimeout: p.timeouts.Header,
-		IdleTimeout:       p.timeouts.Idle,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		Handler:                      p,
+		ReadHeaderTimeout:            p.timeouts.Header,
+		IdleTimeout:                  p.timeouts.Idle,
+		MaxHeaderBytes:               maxHeader,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -87,16 +85,12 @@ func (s *Server) Answers() {
 // requests are answered, or ctx has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.begin()
-	s.handed.pause(false)
 	s.http.SetKeepAlivesEnabled(false)
 	s.loop.end(false)
 	select {
 	case <-s.loop.ended:
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-	if err := s.quiet(ctx, s.handed.quiet); err != nil { // what net/http has not seen yet, it would forget
-		return err
 	}
 	return s.http.Shutdown(ctx)
 }
@@ -108,7 +102,6 @@ func (s *Server) Close() error {
 	<-s.loop.ended
 	err := errors.Join(s.http.Close(), s.loop.handover.Close())
 	s.handed.close()
-	s.handed.pause(false)
 	return err
 }
 
@@ -125,7 +118,7 @@ func (c *client) dismiss() {
 func (l *Loop) end(now bool) {
 	l.post(func() {
 		l.mu.Lock()
-		l.closing = true
+		l.closing, l.atOnce = true, l.atOnce || now
 		l.mu.Unlock()
 		l.deafen()
 		for _, c := range l.clients {
