@@ -17,15 +17,13 @@ import (
 
 // Claim takes one of the site's workers for a request of the front door.
 func (t *site) Claim(ctx context.Context, what string) (proxy.Claim, error) {
-	return t.claimed(t.pool.Claim(ctx, what))
+	return claimed(t.pool.Claim(ctx, what))
 }
 
-// Again is Claim for a request that is sent once more.
-func (t *site) Again(ctx context.Context, what string) (proxy.Claim, error) {
-	return t.claimed(t.pool.Again(ctx, what))
-}
-
-func (t *site) claimed(c *pool.Claim, err error) (proxy.Claim, error) {
+func claimed(c *pool.Claim, err error) (proxy.Claim, error) {
+	if errors.Is(err, pool.ErrDeadly) {
+		return nil, proxy.ErrDeadly
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +46,12 @@ func newClaim(c *pool.Claim) claim {
 }
 
 func (c claim) Worker() string { return c.ID() }
+
+// Broken gives back a worker that did not answer as it should.
+func (c claim) Broken(err error) { c.Claim.Broken(!errors.Is(err, proxy.ErrNotSent)) }
+
+// Again asks for another worker.
+func (c claim) Again(ctx context.Context) (proxy.Claim, error) { return claimed(c.Claim.Again(ctx)) }
 
 // Abandon replaces a worker whose request overran its time. A Go worker is first given
 // shutdown_timeout: the end of its connection cancels the request's context in it,
@@ -157,9 +161,9 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Broken gives up a request that nobody waits for any more. The worker is free when
 // it has left that, not before.
-func (d *direct) Broken() {
+func (d *direct) Broken(err error) {
 	if d.sent == nil {
-		d.claim.Broken()
+		d.claim.Broken(err)
 		return
 	}
 	go d.leave() // ends with the request, its time, or the worker
@@ -170,13 +174,13 @@ func (d *direct) leave() {
 	if limit := d.site.config().RequestTimeout; limit > 0 {
 		deadline = d.since.Add(limit)
 	}
-	switch err := d.sent.Close(deadline); {
+	switch err := notSent(d.sent.Close(deadline)); {
 	case err == nil:
 		d.Release()
 	case errors.Is(err, context.DeadlineExceeded):
 		d.Abandon()
 		d.Release()
 	default:
-		d.claim.Broken()
+		d.claim.Broken(err)
 	}
 }

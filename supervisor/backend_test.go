@@ -69,7 +69,7 @@ func TestDirect_Broken(t *testing.T) {
 			s := &site{pool: p, cfg: &config.Site{RequestTimeout: time.Minute}}
 			first := take(t, s)
 			first.Send(&wire.Head{}, nil)
-			first.Broken()
+			first.Broken(context.Canceled)
 			second, err := s.Ask("GET /second", func() {})
 			if err != nil {
 				t.Fatal(err)

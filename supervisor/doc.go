@@ -60,7 +60,9 @@
 //     read frees the worker at once. A longer one is pumped into a spool by a
 //     goroutine while this one writes to the client. The worker never waits for it.
 //  6. A worker that died before its first byte: the request goes to another one,
-//     once, if it is idempotent or nothing of it had been sent; else 502. One that
+//     once, if it is idempotent or nothing of it had been sent; else 502. It is another
+//     one: the pool gives out no worker of which it is not known whether it lives. What
+//     two workers died of is remembered, and risked on no second one for a while. One that
 //     died later: the client's connection is cut, so that half an answer never
 //     looks whole. One that overran request_timeout: 504, its stack is logged, it
 //     is replaced now and ended. A Go worker learns it by the request's context, and

@@ -58,7 +58,7 @@ func gravity(r pool.Reason) slog.Level {
 	switch r {
 	case pool.ReasonCrash, pool.ReasonOOM:
 		return slog.LevelError
-	case pool.ReasonRequestTimeout, pool.ReasonMemoryLimit, pool.ReasonCPUTimeLimit:
+	case pool.ReasonRequestTimeout, pool.ReasonUnreachable, pool.ReasonMemoryLimit, pool.ReasonCPUTimeLimit:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

@@ -112,6 +112,7 @@ func (c *Claim) Return() error {
 	if len(m.claims) > 0 && m.threads == 1 {
 		p.beginLocked(m.claims[0])
 	}
+	m.unlineLocked()
 	if m.state != Ready {
 		m.emptyLocked()
 	}

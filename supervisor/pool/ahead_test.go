@@ -178,8 +178,14 @@ func TestPool_AheadCountsAsWaiting(t *testing.T) {
 	})
 }
 
-// TestPool_TheEndTellsWhatRan, not what waited behind it.
+// TestPool_TheEndTellsWhatRan, not what waited behind it, nor what was answered before.
 func TestPool_TheEndTellsWhatRan(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		t.Run(fmt.Sprint(answered), func(t *testing.T) { endTells(t, answered) })
+	}
+}
+
+func endTells(t *testing.T, answered bool) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{threads: 1}
 		p := settled(t, fixed(1), c)
@@ -189,16 +195,23 @@ func TestPool_TheEndTellsWhatRan(t *testing.T) {
 		first, second := p.ask("GET /1"), p.ask("GET /2")
 		second.wantBehind(t, true)
 		c.last().crash()
-		synctest.Wait()
-		if got := p.Status().LastExit.Running; len(got) != 1 || got[0] != "GET /1" {
-			t.Errorf("got %q, want GET /1", got)
-		}
-		if err := second.Return(); err != nil {
+		synctest.Wait() // its end is seen before its last answer
+		broken, other, want := first, second, "GET /1"
+		if answered {
+			broken, other, want = second, first, "GET /2"
+			first.Release()
+		} else if err := second.Return(); err != nil {
 			t.Error(err)
 		}
-		second.wantBehind(t, false) // its successor has started
-		first.Release()
-		second.Release()
+		broken.Broken(true)
+		synctest.Wait()
+		if got := p.Status().LastExit.Running; len(got) != 1 || got[0] != want {
+			t.Errorf("got %q, want %s", got, want)
+		}
+		if !answered {
+			other.wantBehind(t, false) // its successor has started
+			other.Release()
+		}
 	})
 }
 

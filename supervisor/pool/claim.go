@@ -27,12 +27,8 @@ func (e *FailedError) Error() string { return "the site does not start: " + e.Ca
 // Unwrap returns why the last launch failed.
 func (e *FailedError) Unwrap() error { return e.Cause }
 
-const (
-	deathSeen = 100 * time.Millisecond // how long a broken request waits for its worker's end
-	deathLate = time.Second            // after which a broken request is not what the worker died of
-	leastTold = 100 * time.Millisecond // how long a worker has at least to give up a request
-	maxBroken = 8                      // requests that broke on one worker, kept for its end
-)
+// leastTold is how long a worker has at least to give up a request.
+const leastTold = 100 * time.Millisecond
 
 // Claim is one request's hold on one worker.
 type Claim struct {
@@ -42,6 +38,7 @@ type Claim struct {
 	since    time.Time     // when it began to wait
 	assigned chan struct{} // closed when a waiting claim got a worker or an error; nil: never waited
 	waiting  *list.Element // its place in the queue
+	shuns    []*member     // on which it broke before
 
 	// the pool's mutex protects all below
 	told      func() // see Ask; nil: somebody waits
@@ -49,6 +46,9 @@ type Claim struct {
 	behind    bool // the worker has another request before it
 	err       error
 	abandoned bool // its request overran its time
+	refused   bool // nothing of its request reached the worker
+	risked    bool // its request reached a worker, this one or one before, and broke there
+	ends      int  // how many workers ended while they ran its request
 }
 
 // Claim takes a worker for one request, waiting in the queue while all are busy.
@@ -72,16 +72,6 @@ func (p *Pool) Ask(what string, told func()) (*Claim, error) {
 	return c, nil
 }
 
-// Again is Claim for a request that is sent once more, since its worker died: it
-// has waited for its turn.
-func (p *Pool) Again(ctx context.Context, what string) (*Claim, error) {
-	c := &Claim{pool: p, what: what, again: true}
-	if err := p.place(c); err != nil {
-		return nil, err
-	}
-	return c.Wait(ctx)
-}
-
 // place gives the claim a worker or a place in the queue.
 func (p *Pool) place(c *Claim) error {
 	p.mu.Lock()
@@ -90,7 +80,7 @@ func (p *Pool) place(c *Claim) error {
 }
 
 func (p *Pool) placeLocked(c *Claim) error {
-	if m := p.freeLocked(); m != nil && (c.again || p.queue.len() == 0) {
+	if m := p.freeLocked(c); m != nil && (c.again || p.queue.passable()) {
 		now := time.Now()
 		p.giveLocked(c, p.packedLocked(c, m, now), now)
 		return nil
@@ -124,7 +114,7 @@ func (p *Pool) enqueueLocked(c *Claim) error {
 		return ErrBacklog
 	}
 	now := time.Now()
-	if m := p.aheadLocked(c, now); m != nil && p.queue.len() == 0 {
+	if m := p.aheadLocked(c, now); m != nil && p.queue.passable() {
 		p.giveLocked(c, m, now)
 		return nil
 	}
@@ -195,31 +185,22 @@ func (c *Claim) Release() {
 	c.releaseLocked(c.abandoned)
 }
 
-// Broken is Release for a request that the worker did not answer as it should.
-// It gives the end of a dying worker a moment to be seen: no other request is
-// sent there, and the end is recorded with the request that ran.
-func (c *Claim) Broken() {
-	timer := time.NewTimer(deathSeen)
-	defer timer.Stop()
-	select {
-	case <-c.member.worker.Done():
-	case <-timer.C: // it lives: only a connection broke
-	}
-	c.pool.mu.Lock()
-	defer c.pool.mu.Unlock()
-	c.releaseLocked(true)
-}
-
 func (c *Claim) releaseLocked(broke bool) {
 	m := c.member
 	c.pool.dropLocked(c)
-	if broke {
+	switch {
+	case c.refused:
+	case broke:
 		m.brokeLocked(c)
+	default:
+		m.answered = true
 	}
-	m.requests++
-	m.used = time.Now()
+	if m.used = time.Now(); !c.refused {
+		m.requests++
+		c.pool.totals.served++
+	}
 	c.pool.endedLocked(m, m.used)
-	c.pool.totals.served++
+	m.unlineLocked()
 	if m.state == Ready {
 		if m.requests == m.mostRequests(&c.pool.set) {
 			c.pool.lookLocked()
@@ -250,7 +231,7 @@ func (c *Claim) Overran(reason Reason, stuck func() bool) {
 	p, m := c.pool, c.member
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m.ended { // its keeper may not be there to be waited for
+	if m.hasEnded() { // its keeper may not be there to be waited for
 		return
 	}
 	wait := max(p.set.ShutdownTimeout, leastTold)
@@ -272,7 +253,7 @@ func (c *Claim) Overran(reason Reason, stuck func() bool) {
 func (c *Claim) stuck(reason Reason) {
 	p, m := c.pool, c.member
 	p.mu.Lock()
-	first := !m.ended && p.stuckLocked(m, reason)
+	first := !m.hasEnded() && p.stuckLocked(m, reason)
 	m.brokeLocked(c)
 	p.mu.Unlock()
 	if first {
@@ -290,12 +271,12 @@ func (p *Pool) stuckLocked(m *member, reason Reason) (first bool) {
 	return first
 }
 
-// freeLocked returns the worker for the next request: the least busy one, and of
-// those the one used last, whose memory is warm.
-func (p *Pool) freeLocked() *member {
+// freeLocked returns the worker for a request: the least busy one, and of those the
+// one used last, whose memory is warm.
+func (p *Pool) freeLocked(c *Claim) *member {
 	var best *member
 	for _, m := range p.members {
-		if !m.free(&p.set) {
+		if !m.free(&p.set) || c.shunsLocked(m) {
 			continue
 		}
 		if best == nil || len(m.claims) < len(best.claims) || len(m.claims) == len(best.claims) && m.used.After(best.used) {
@@ -305,24 +286,30 @@ func (p *Pool) freeLocked() *member {
 	return best
 }
 
-// dispatchLocked gives waiting requests to free workers.
+// dispatchLocked gives waiting requests to free workers. Only one that shuns the worker
+// that is free is passed by those behind it.
 func (p *Pool) dispatchLocked() {
 	if p.queue.len() == 0 {
 		return
 	}
-	for now := time.Now(); p.queue.len() > 0; {
-		m := p.freeLocked()
+	now := time.Now()
+	for c := p.queue.first(); c != nil; {
+		next := p.queue.after(c)
+		m := p.freeLocked(c)
 		if m == nil {
-			m = p.aheadLocked(p.queue.first(), now)
+			m = p.aheadLocked(c, now)
 		} else {
-			m = p.packedLocked(p.queue.first(), m, now)
+			m = p.packedLocked(c, m, now)
 		}
-		if m == nil {
+		switch {
+		case m != nil:
+			p.queue.remove(c)
+			p.giveLocked(c, m, now)
+			c.settleLocked()
+		case len(c.shuns) == 0:
 			return
 		}
-		c := p.queue.pop()
-		p.giveLocked(c, m, now)
-		c.settleLocked()
+		c = next
 	}
 }
 
@@ -335,8 +322,8 @@ func (c *Claim) settleLocked() {
 
 // refuseWaitingLocked ends the wait of all with err.
 func (p *Pool) refuseWaitingLocked(err error) {
-	for p.queue.len() > 0 {
-		c := p.queue.pop()
+	for c := p.queue.first(); c != nil; c = p.queue.first() {
+		p.queue.remove(c)
 		c.err = err
 		p.totals.refused++
 		c.settleLocked()

@@ -220,11 +220,13 @@ func TestPool_AgainIsNext(t *testing.T) {
 		s := fixed(1)
 		s.Backlog = 1
 		p := settled(t, s, &crew{})
+		broken := p.claim("GET /again")
+		broken.Broken(true)
 		held := p.claim("GET /held")
 		waiting := p.wait(t.Context(), "GET /waiting")
 		again := make(chan *pool.Claim)
 		go func() {
-			c, err := p.Again(t.Context(), "GET /again")
+			c, err := broken.Again(t.Context())
 			if err != nil {
 				t.Error(err)
 			}

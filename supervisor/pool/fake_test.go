@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/pool"
@@ -118,11 +119,27 @@ type fake struct {
 	stopped time.Time
 	grace   time.Duration
 	gone    time.Time
+	mute    bool // it answers no probe
 }
 
 func (w *fake) PID() int              { return w.pid }
 func (w *fake) Done() <-chan struct{} { return w.done }
 func (w *fake) OOM() bool             { return w.oom }
+
+func (w *fake) Probe(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mute || w.ended() {
+		return syscall.ECONNREFUSED
+	}
+	return ctx.Err()
+}
+
+func (w *fake) setMute(mute bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mute = mute
+}
 
 func (w *fake) Crashed() bool {
 	w.mu.Lock()

@@ -99,7 +99,7 @@ func (p *Pool) HandOver() Handover {
 		h.Broken = p.trouble.broken.Error()
 	}
 	for _, m := range p.members {
-		if m.worker == nil || m.ended {
+		if m.worker == nil || m.hasEnded() {
 			continue
 		}
 		w := WorkerHandover{
@@ -137,7 +137,7 @@ func (p *Pool) inherit(h *Handover) {
 		m := &member{
 			id: w.ID, slot: w.Slot, release: releases[w.Generation], threads: w.Threads, state: Ready, worker: w.Worker, over: w.Over, spent: w.Spent,
 			started: w.Started, ready: w.Ready, used: w.Used, idle: w.Idle, chance: w.Chance, requests: w.Requests,
-			leave: make(chan struct{}), empty: make(chan struct{}),
+			answered: w.Requests > 0, leave: make(chan struct{}), empty: make(chan struct{}), ended: make(chan struct{}),
 		}
 		if w.State != Ready {
 			m.leaveLocked(w.State, w.Reason)

@@ -197,14 +197,14 @@ func endedOf(err error) (was, oom bool) {
 // that its successor will have.
 func (p *Pool) gone(m *member, w Worker) {
 	now := time.Now()
+	p.unline(m)
 	p.mu.Lock()
+	m.ran = m.ranLocked()
 	switch {
 	case m.live():
 		m.reason = ReasonCrash
 		p.totals.restarts++
-		if !m.servedLocked() {
-			p.trouble.crashed(m.started, m.ready, now)
-		}
+		p.trouble.crashed(m, now)
 	case w.Crashed(): // whatever it was to end for, that is what it ended of
 		m.reason = ReasonCrash
 		p.totals.restarts++
@@ -217,7 +217,7 @@ func (p *Pool) gone(m *member, w Worker) {
 	e := m.eventLocked(WorkerExited, now)
 	e.Worker = w
 	p.totals.lastExit = e
-	m.ended = true
+	close(m.ended)
 	p.mu.Unlock()
 	p.observe(e)
 

@@ -96,7 +96,7 @@ func (l *load) finish(c *pool.Claim, w *watched, rnd *rand.Rand) {
 	switch {
 	case w.ended():
 		w.held.Add(-1)
-		c.Broken()
+		c.Broken(true)
 	case rnd.IntN(100) == 0:
 		w.abandoned.Store(true)
 		w.held.Add(-1)

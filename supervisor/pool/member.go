@@ -37,7 +37,8 @@ const (
 	ReasonRequestTimeout  Reason = "request_timeout"
 	ReasonStartupTimeout  Reason = "startup_timeout"
 	ReasonCPUTimeLimit    Reason = "cpu_time_limit"
-	ReasonCrash           Reason = "crash" // by itself, or by a signal of somebody else
+	ReasonUnreachable     Reason = "unreachable" // it neither ended nor answered any more
+	ReasonCrash           Reason = "crash"       // by itself, or by a signal of somebody else
 	ReasonStop            Reason = "supervisor stop"
 )
 
@@ -51,12 +52,16 @@ type member struct {
 	chance  float64       // from 0 to 1: its share of what spreads the ends of workers
 	leave   chan struct{} // closed when it shall end
 	empty   chan struct{} // closed when it shall end and has no request left
+	ended   chan struct{} // closed, under the mutex, when its end is recorded
 
 	// the pool's mutex protects all below
 	state    State
-	reason   Reason // valid once leave is closed
-	worker   Worker // nil while starting
-	ended    bool   // its end is recorded
+	reason   Reason        // valid once leave is closed
+	worker   Worker        // nil while starting
+	unlined  chan struct{} // closed when no request is behind another, once somebody waits for that
+	ran      int           // requests that it was at when it ended
+	doubts   int           // broken requests of which it is not known yet whether it ended of them
+	answered bool          // it has answered a request as it should
 	ready    time.Time
 	over     Reason          // a limit that it was seen to exceed; "": none
 	spent    Reason          // why a successor is started; "": it stays
@@ -84,7 +89,7 @@ func (m *member) free(s *Settings) bool {
 
 // open tells whether it takes requests.
 func (m *member) open() bool {
-	if m.state != Ready {
+	if m.state != Ready || m.doubts > 0 {
 		return false
 	}
 	select {
@@ -127,11 +132,12 @@ func (m *member) idleSince() time.Time {
 	return m.used
 }
 
-// servedLocked tells whether it has answered a request: whatever ends it later, it
-// is no worker that can not run, and its successor need not wait.
-func (m *member) servedLocked() bool { return m.requests > int64(len(m.broken)) }
-
-func (m *member) brokeLocked(c *Claim) {
-	m.broken = append(m.broken, brokenRequest{c.what, time.Now()})
-	m.broken = m.broken[max(0, len(m.broken)-maxBroken):]
+// hasEnded tells whether its end is recorded.
+func (m *member) hasEnded() bool {
+	select {
+	case <-m.ended:
+		return true
+	default:
+		return false
+	}
 }

@@ -25,6 +25,9 @@ type Worker interface {
 	DumpStack()               // asks for its stack in the log
 	Stop(grace time.Duration) // ends it, with force after grace; returns when it has ended
 	Kill()                    // ends it at once
+
+	// Probe returns nil when the worker has answered that it takes requests.
+	Probe(ctx context.Context) error
 }
 
 // Launcher starts workers of one generation of a site.
@@ -93,6 +96,7 @@ type Pool struct {
 	current *release // what new workers are launched from
 	next    *release // under trial by Roll; nil otherwise
 	trouble trouble
+	deadly  deadly
 	behind  int           // requests that wait behind others in workers' sockets
 	mean    time.Duration // that the last requests took, roughly, in workers with one thread; 0: none did
 	changed chan struct{} // closed and replaced on every change
@@ -130,6 +134,7 @@ func New(o Options) *Pool {
 		why:     ReasonStop,
 		current: newRelease(1, o.Launcher, ""),
 		changed: make(chan struct{}),
+		deadly:  newDeadly(),
 	}
 	if o.Inherited != nil {
 		p.inherit(o.Inherited)

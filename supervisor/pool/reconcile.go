@@ -62,7 +62,7 @@ func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
 	if n <= 0 {
 		return 0, 0
 	}
-	if wait := p.trouble.retry.Sub(now); wait > 0 {
+	if wait := p.trouble.wait(now); wait > 0 {
 		return 0, wait
 	}
 	switch {
@@ -204,6 +204,7 @@ func (p *Pool) addLocked(r *release, now time.Time) *member {
 		chance:  rand.Float64(),
 		leave:   make(chan struct{}),
 		empty:   make(chan struct{}),
+		ended:   make(chan struct{}),
 	}
 	p.members = append(p.members, m)
 	slices.SortStableFunc(p.members, func(a, b *member) int { return a.slot - b.slot })

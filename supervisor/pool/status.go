@@ -149,7 +149,7 @@ func (m *member) eventLocked(kind EventKind, now time.Time) Event {
 		}
 	}
 	for _, c := range m.claims {
-		if !c.behind {
+		if !c.behind && !c.refused {
 			e.Running = append(e.Running, c.what)
 		}
 	}

@@ -8,6 +8,11 @@ const (
 	// stable is how long a worker must live, or a site go without a failure before
 	// it starts one, for the next failure to count as the first.
 	stable = time.Second
+
+	// Workers that end of requests are replaced at once, but where none of them has
+	// answered any: then so many, and from there on every crashPause.
+	crashBurst = 10
+	crashPause = 100 * time.Millisecond
 )
 
 // trouble counts failures in a row, so that a site that can not run is tried
@@ -16,6 +21,7 @@ type trouble struct {
 	failures int
 	last     time.Time
 	retry    time.Time // no launch before
+	pace     time.Time // nor before this, which moves on by crashPause with each worker that only crashed
 	broken   error     // why the last launch failed; nil once one succeeded
 }
 
@@ -24,12 +30,31 @@ func (t *trouble) launchFailed(err error, started, now time.Time) {
 	t.count(started, now)
 }
 
-// crashed records the death of a worker.
-func (t *trouble) crashed(started, ready, now time.Time) {
-	if now.Sub(ready) < stable {
-		t.count(started, now)
+// crashed records the death of a worker. It is a failure to start only where it never
+// had a request: else the request may be to blame, and the others need a worker now.
+func (t *trouble) crashed(m *member, now time.Time) {
+	switch {
+	case m.answered:
+	case m.requests > 0 || m.ran > 0:
+		t.fell(now)
+	case now.Sub(m.ready) < stable:
+		t.count(m.started, now)
 	}
 }
+
+// fell records the death of a worker that has answered nothing that it was asked.
+func (t *trouble) fell(now time.Time) {
+	if t.pace.After(now) {
+		return // its successor will come with the others
+	}
+	if earliest := now.Add(-crashBurst * crashPause); t.pace.Before(earliest) {
+		t.pace = earliest
+	}
+	t.pace = t.pace.Add(crashPause)
+}
+
+// wait is how long nothing is to be launched.
+func (t *trouble) wait(now time.Time) time.Duration { return max(t.retry.Sub(now), t.pace.Sub(now)) }
 
 // count records the failure of a worker that was started at the given time.
 // Those that were started together and fail together failed once.

@@ -152,7 +152,7 @@ func TestPool_EarlyDeathAfterAnAnswerIsMadeGoodAtOnce(t *testing.T) {
 			poison := p.claim("GET /poison")
 			before := c.launched()
 			c.last().crash()
-			poison.Broken()
+			poison.Broken(true)
 			synctest.Wait()
 			if c.launched() != before+1 || p.elapsed() != 0 {
 				t.Fatalf("at %v: no new worker at once", p.elapsed())

@@ -48,9 +48,10 @@ func (c *crewClaim) end(how string, next func() *crewWorker) {
 	c.crew.dispatchLocked()
 }
 
-func (c *crewClaim) Abandon() { c.end("abandon", nil) }
-func (c *crewClaim) Release() { c.end("release", func() *crewWorker { return c.w }) }
-func (c *crewClaim) Broken() {
+func (c *crewClaim) Abandon()                                 { c.end("abandon", nil) }
+func (c *crewClaim) Release()                                 { c.end("release", func() *crewWorker { return c.w }) }
+func (c *crewClaim) Again(ctx context.Context) (Claim, error) { return c.crew.Claim(ctx, c.what) }
+func (c *crewClaim) Broken(error) {
 	c.w.conn.Close()
 	c.end("broken", c.crew.hire)
 }

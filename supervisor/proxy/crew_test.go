@@ -226,8 +226,6 @@ func (c *crew) Claim(ctx context.Context, what string) (Claim, error) {
 	return a.Wait(ctx)
 }
 
-func (c *crew) Again(ctx context.Context, what string) (Claim, error) { return c.Claim(ctx, what) }
-
 // crewPlace is a place in the queue.
 type crewPlace struct {
 	crew    *crew

@@ -17,6 +17,8 @@ type exchange struct {
 	site    *Site // nil: unknown
 	scheme  string
 	begun   *pending // what the Loop has done of it; nil: nothing
+	broken  Claim    // of the last try that failed; nil: none has
+	err     error    // what it failed of
 	start   time.Time
 	tries   int    // that failed
 	reached bool   // one of them reached a worker
@@ -46,7 +48,6 @@ func (e *exchange) serve() {
 	}
 	defer body.close()
 	for e.try(body) {
-		e.site.Log.Warn("request repeated on another worker", "worker", e.worker, "request", e.what())
 		e.r.Header = e.r.Header.Clone() // the attempt before may still be reading it
 	}
 }
@@ -84,7 +85,8 @@ func (e *exchange) try(body *body) (again bool) {
 		e.fail(http.StatusGatewayTimeout, "request_timeout", nil)
 		return false
 	}
-	claim.Broken()
+	claim.Broken(err)
+	e.broken, e.err = claim, err
 	if e.mayRepeat(err) {
 		return true
 	}
@@ -106,13 +108,16 @@ func (e *exchange) mayRepeat(err error) bool {
 
 // claim returns a worker, and since when it works for this request.
 func (e *exchange) claim() (Claim, time.Time, error) {
+	if e.broken != nil {
+		claim, err := e.broken.Again(e.r.Context())
+		if err == nil {
+			e.site.Log.Warn("request repeated on another worker", "worker", claim.Worker(), "after", e.worker, "request", e.what(), "error", e.err)
+		}
+		return claim, time.Now(), err
+	}
 	begun := e.begun
 	if begun == nil {
-		ask := e.site.Backend.Claim
-		if e.tries > 0 {
-			ask = e.site.Backend.Again
-		}
-		claim, err := ask(e.r.Context(), e.what())
+		claim, err := e.site.Backend.Claim(e.r.Context(), e.what())
 		return claim, time.Now(), err
 	}
 	e.begun = nil

@@ -110,6 +110,10 @@ func (e *exchange) failClaim(err error) {
 	if errors.Is(err, context.Canceled) && e.r.Context().Err() != nil {
 		e.clientGone()
 	}
+	if errors.Is(err, ErrDeadly) {
+		e.fail(http.StatusBadGateway, ErrDeadly.Error(), e.err)
+		return
+	}
 	e.fail(http.StatusServiceUnavailable, "no worker", err)
 }
 

@@ -43,15 +43,11 @@ func (b *fakeBackend) Claim(ctx context.Context, what string) (Claim, error) {
 			return nil, err
 		}
 	}
-	c := &fakeClaim{what: what, id: fmt.Sprintf("site/%d", b.asked), ended: make(chan struct{})}
+	c := &fakeClaim{backend: b, what: what, id: fmt.Sprintf("site/%d", b.asked), ended: make(chan struct{})}
 	c.answer = b.answers[min(b.asked, len(b.answers))-1]
 	b.claims = append(b.claims, c)
 	b.claimed <- c
 	return c, nil
-}
-
-func (b *fakeBackend) Again(ctx context.Context, what string) (Claim, error) {
-	return b.Claim(ctx, what)
 }
 
 // ends returns how each claim ended, in the order of the claims.
@@ -76,11 +72,13 @@ func (b *fakeBackend) check(tb testing.TB) {
 
 // fakeClaim notes what is done with it, in order.
 type fakeClaim struct {
+	backend  *fakeBackend
 	what, id string
 	answer   answer
 	ended    chan struct{} // closed by Release and Broken
 	request  *http.Request // as the worker got it
 	body     []byte
+	err      error // given to Broken
 
 	mu sync.Mutex
 	// mu protects all below
@@ -112,8 +110,19 @@ func (c *fakeClaim) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (c *fakeClaim) Release() { c.note("release", true) }
-func (c *fakeClaim) Broken()  { c.note("broken", true) }
 func (c *fakeClaim) Abandon() { c.note("abandon", false) }
+
+func (c *fakeClaim) Broken(err error) {
+	c.err = err
+	c.note("broken", true)
+}
+
+func (c *fakeClaim) Again(ctx context.Context) (Claim, error) {
+	if c.end() != "broken" {
+		return nil, fmt.Errorf("it ended as %q", c.end())
+	}
+	return c.backend.Claim(ctx, c.what)
+}
 
 func (c *fakeClaim) note(event string, last bool) {
 	c.mu.Lock()

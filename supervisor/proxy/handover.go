@@ -35,10 +35,14 @@ func (p *pending) claim(ctx context.Context) (Claim, error) {
 // giveUp ends a request that nobody goes on with.
 func (p *pending) giveUp() {
 	p.place.leave()
+	if p.direct != nil {
+		p.direct.Broken(context.Canceled)
+		return
+	}
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
-	if claim, err := p.claim(gone); err == nil {
-		claim.Broken()
+	if claim, err := p.claim(gone); err == nil { // nothing was sent
+		claim.Release()
 	}
 }
 

@@ -192,7 +192,7 @@ func TestHanded_IsRefused(t *testing.T) {
 	if resp := p.answer("GET"); resp.StatusCode != 400 {
 		t.Errorf("got %d", resp.StatusCode)
 	}
-	until(t, "given up", func() bool { _, _, ends := f.crew.counts(); return ends == "broken" })
+	until(t, "given up", func() bool { _, _, ends := f.crew.counts(); return ends == "release" })
 	if err := h.Close(); err == nil {
 		t.Error("it was open")
 	}

@@ -28,8 +28,6 @@ type Backend interface {
 	// Claim takes a worker for one request and may wait for it. what names the
 	// request in logs.
 	Claim(ctx context.Context, what string) (Claim, error)
-	// Again is Claim for a request that is sent once more: it goes before all who wait.
-	Again(ctx context.Context, what string) (Claim, error)
 }
 
 // Claim is a worker held for one request. One of Release and Broken must be called.
@@ -39,12 +37,19 @@ type Claim interface {
 	RoundTrip(r *http.Request) (*http.Response, error)
 	Worker() string // "subdomain1/1"
 	Release()
-	Broken()  // instead of Release: the worker did not answer as it should
-	Abandon() // before Release: the request overran its time; replace the worker
+	Broken(err error) // instead of Release: the worker did not answer as it should, but err
+	Abandon()         // before Release: the request overran its time; replace the worker
+
+	// Again is Backend.Claim for the same request once it is Broken: it goes before all
+	// who wait, and to another worker. It may be an ErrDeadly.
+	Again(ctx context.Context) (Claim, error)
 }
 
 // ErrNotSent says, from RoundTrip, that nothing of the request reached a worker.
 var ErrNotSent = errors.New("not sent")
+
+// ErrDeadly says, from Again, that the request is not to be risked on another worker.
+var ErrDeadly = errors.New("workers ended of the request")
 
 // Site is what the proxy needs to know of a site. It does not change; a reload
 // makes a new one.

@@ -68,7 +68,7 @@ func TestProxy_RepeatsOnlyWhatIsSafe(t *testing.T) {
 				}
 				want := `limit="the worker gave no answer" host=site.test request="` + test.method + ` /path?…" worker=site/1 error=`
 				if test.want == twice {
-					want = `msg="request repeated on another worker" worker=site/1 request="` + test.method + ` /path?…"`
+					want = `msg="request repeated on another worker" worker=site/2 after=site/1 request="` + test.method + ` /path?…"`
 				}
 				if !strings.Contains(s.logs.String(), want) {
 					t.Errorf("not logged: %s\n%s", want, s.logs)
@@ -127,6 +127,43 @@ func TestProxy_GivesUp(t *testing.T) {
 				t.Errorf("logged as %d, %d bytes of %d", e.Status, e.Bytes, resp.ContentLength)
 			}
 		})
+	}
+}
+
+// TestProxy_DoesNotRiskAnotherWorker for a request that workers ended of: the visitor
+// gets what the second one would have led to, and no line speaks of a repeat.
+func TestProxy_DoesNotRiskAnotherWorker(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, fails(errDied), says(200, "too late"))
+	b.refuse = func(_ context.Context, n int) error {
+		if n == 2 {
+			return ErrDeadly
+		}
+		return nil
+	}
+	s := startSite(t, b)
+	if resp, _ := s.do("GET", "/", nil); resp.StatusCode != 502 || resp.Header.Get("Retry-After") != "" {
+		t.Errorf("got %d %v", resp.StatusCode, resp.Header)
+	}
+	if got := b.ends(); !slices.Equal(got, []string{"broken"}) {
+		t.Errorf("the claims ended as %q", got)
+	}
+	logs := s.logs.String()
+	if !strings.Contains(logs, `limit="workers ended of the request"`) || !strings.Contains(logs, errDied.Error()) || strings.Contains(logs, "repeated") {
+		t.Errorf("logged: %s", logs)
+	}
+}
+
+// TestProxy_SaysWhatReachedTheWorker to whoever gave it, who else takes a worker that
+// refused a request for one that ended of it.
+func TestProxy_SaysWhatReachedTheWorker(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, fails(errUnsent), fails(errDied), fails(errDied))
+	startSite(t, b).do("GET", "/", nil)
+	for _, want := range []error{errUnsent, errDied, errDied} {
+		if c := <-b.claimed; !errors.Is(c.err, want) {
+			t.Errorf("%s: got %v, want %v", c.id, c.err, want)
+		}
 	}
 }
 

@@ -64,9 +64,10 @@ func NewClient(o Options) *Client {
 	return c
 }
 
-// Probe opens a connection and returns when the worker answers on it
-// (FCGI_GET_VALUES, section 4.1). The connection is kept for requests.
+// Probe opens a connection, to which an idle one gives way, and returns when the worker
+// answers on it (FCGI_GET_VALUES, section 4.1). The connection is kept for requests.
 func (c *Client) Probe(ctx context.Context) error {
+	c.giveWay()
 	cn, err := c.dial(ctx)
 	if err != nil {
 		return err
@@ -88,6 +89,19 @@ func (c *Client) Probe(ctx context.Context) error {
 	}
 	c.put(cn)
 	return nil
+}
+
+// giveWay closes an idle connection, if there is one.
+func (c *Client) giveWay() {
+	c.mu.Lock()
+	var cn *conn
+	if n := len(c.idle); n > 0 {
+		cn, c.idle = c.idle[n-1], c.idle[:n-1]
+	}
+	c.mu.Unlock()
+	if cn != nil {
+		cn.close()
+	}
 }
 
 // RoundTrip sends r and returns the answer once its header is read. The context

@@ -332,6 +332,21 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// TestProbe_OfAWorkerWithAnIdleConnection: its only thread may be waiting on that.
+func TestProbe_OfAWorkerWithAnIdleConnection(t *testing.T) {
+	t.Parallel()
+	c := startWorker(t, Options{}, func(p *peer) {
+		if p.answerProbe() {
+			answerAll(p)
+		}
+	})
+	for range 3 {
+		if err := c.Probe(t.Context()); err != nil || idle(c) != 1 {
+			t.Fatalf("got %v, %d idle connections", err, idle(c))
+		}
+	}
+}
+
 func TestProbe_Fails(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

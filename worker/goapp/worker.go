@@ -10,6 +10,7 @@ import (
 
 	"github.com/multisite/multisite/worker"
 	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/worker/unixsock"
 )
 
 // Worker is one running process of a Go site. Its Done is closed as soon as the
@@ -37,6 +38,15 @@ func (w *Worker) Stats(ctx context.Context) (worker.Stats, error) {
 		return worker.Stats{}, errors.New("an inherited worker has no control connection")
 	}
 	return w.control.Stats(ctx)
+}
+
+// Probe returns nil when the worker takes connections.
+func (w *Worker) Probe(ctx context.Context) error {
+	conn, err := unixsock.Dial(ctx, w.path)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // askTime is how long a worker may take to say how its requests are.

@@ -1,6 +1,7 @@
 package wsgi
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"strings"
@@ -42,6 +43,9 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 func (w *Worker) SendBehind(h *wire.Head, watcher wire.Watcher) wire.Sent {
 	return w.client.SendBehind(h, watcher)
 }
+
+// Probe returns when the worker answers; see fastcgi.Client.Probe.
+func (w *Worker) Probe(ctx context.Context) error { return w.client.Probe(ctx) }
 
 // Socket is the path of the worker's socket.
 func (w *Worker) Socket() string { return w.socket }
