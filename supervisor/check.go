@@ -66,7 +66,7 @@ func trials(sites []*config.Site) (groups [][]int) {
 // essenceOf is a site without what its code can not see while it is loaded.
 func essenceOf(c *config.Site) *config.Site {
 	e := *c
-	e.Name, e.ServerName, e.Aliases, e.Default, e.Static = "", "", nil, false, nil
+	e.Name, e.ServerName, e.Aliases, e.Default, e.Static, e.NoStatic = "", "", nil, false, nil, false
 	e.Processes, e.Preload, e.ReloadOn = config.Range{}, config.Preload{}, config.ReloadOn{}
 	e.Services, e.Cron = nil, nil
 	e.ListenBacklog, e.MaxBody, e.MaxClientsPerIP = 0, 0, 0

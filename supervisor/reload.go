@@ -193,7 +193,7 @@ var keys = map[string]string{
 	"ServerName": "server_name", "Aliases": "server_alias", "Default": "default", "Processes": "processes",
 	"ListenBacklog": "listen_backlog", "QueueTimeout": "queue_timeout", "RequestTimeout": "request_timeout",
 	"StartupTimeout": "startup_timeout", "GracefulTimeout": "graceful_timeout", "ShutdownTimeout": "shutdown_timeout",
-	"InactivityTimeout": "inactivity_timeout", "MaxBody": "max_body", "Static": "static",
+	"InactivityTimeout": "inactivity_timeout", "MaxBody": "max_body", "Static": "static", "NoStatic": "static",
 	"MaximumRequests": "maximum_requests", "RestartInterval": "restart_interval", "MemoryLimit": "memory_limit",
 	"MemoryLimitHard": "memory_limit_hard", "CPUTimeLimit": "cpu_time_limit", "CPUPriority": "cpu_priority",
 	"StackSize": "stack_size", "MaxClientsPerIP": "max_clients_per_ip", "TasksLimit": "tasks_limit",

@@ -59,6 +59,7 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 		{"threads of a Go site", func(c *config.Site) { c.Threads = 2 }, []string{"threads"}, ""},
 		{"a Go site that becomes a Python site", func(c *config.Site) { c.Kind, c.Threads = config.WSGI, 2 }, nil, "threads changed"},
 		{"static files", func(c *config.Site) { c.Static = map[string]string{"/media/": "/srv"} }, []string{"static"}, ""},
+		{"no static files", func(c *config.Site) { c.NoStatic = true }, []string{"static"}, ""},
 		{"how long a start may take", func(c *config.Site) { c.StartupTimeout = time.Second }, []string{"startup_timeout"}, ""},
 		{"a user", func(c *config.Site) { c.Account = &account.Account{Name: "www", UID: 33} }, nil, "user or group changed"},
 		{"a home", func(c *config.Site) { c.Home = "/srv" }, nil, "home changed"},

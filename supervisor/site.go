@@ -174,6 +174,9 @@ func (t *site) staticRoutes() []proxy.Static {
 	for _, prefix := range slices.Backward(slices.Sorted(maps.Keys(t.cfg.Static))) { // the longer of two first
 		routes = append(routes, proxy.Static{Prefix: t.cfg.Mount + prefix, Dirs: []string{t.cfg.Static[prefix]}, Only: true, As: as})
 	}
+	if t.cfg.NoStatic {
+		return nil
+	}
 	for _, s := range t.static {
 		if _, named := t.cfg.Static[strings.TrimPrefix(s.URL, t.cfg.Mount)]; !named && len(s.Dirs) > 0 {
 			routes = append(routes, proxy.Static{Prefix: s.URL, Dirs: s.Dirs, As: as})

@@ -99,7 +99,8 @@ type Site struct {
 	Cron     []Cron    // in order of name
 	ReloadOn ReloadOn
 
-	Static map[string]string // URL prefix below Mount, "/static/", to absolute directory
+	Static   map[string]string // URL prefix below Mount, "/static/", to absolute directory
+	NoStatic bool              // nor what Django tells of itself
 }
 
 // Same tells whether s and other, from two readings of sites.toml, are the same

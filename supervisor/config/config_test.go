@@ -204,6 +204,9 @@ static = { "/own" = "media" }
 python_path = []
 [site.a]
 server_name = "a"
+[site.c]
+server_name = "c"
+static = false
 [defaults]
 settings = "project.settings"
 processes = { min = 1, max = 7 }
@@ -212,6 +215,9 @@ env = { A = "shared", B = "shared" }
 python_path = "src"
 static = { "/s" = "static" }
 `)
+	if c := c.Sites[2]; !c.NoStatic || len(c.Static) > 0 {
+		t.Errorf("static = false: got %v, %v", c.NoStatic, c.Static)
+	}
 	a, b := c.Sites[0], c.Sites[1]
 	if a.Name != "a" || a.Settings != "project.settings" || a.Processes != (Range{1, 7}) || a.Threads != 4 ||
 		!reflect.DeepEqual(a.Env, map[string]string{"A": "shared", "B": "shared"}) ||

@@ -161,7 +161,23 @@ func (d *draft) readEnv() {
 	}
 }
 
+// readStatic reads what the front door serves by itself: false is nothing, true what
+// Django tells, a table that and more.
 func (d *draft) readStatic() {
+	switch on := d.table.Value("static").(type) {
+	case nil:
+		return
+	case bool:
+		if d.NoStatic = !on; d.NoStatic {
+			clear(d.Static)
+		}
+		return
+	}
+	if !d.table.IsTable("static") {
+		d.table.WrongType("static", "a table, true or false")
+		return
+	}
+	d.NoStatic = false
 	t := d.table.Table("static")
 	own := map[string]bool{}
 	for _, name := range t.Names() {

@@ -92,7 +92,7 @@ immortal = true
 			`sites.toml:15: site.x.default: must be true or false, not a string`,
 			`sites.toml:16: site.x.home: must be a string, not a whole number`,
 			`sites.toml:17: site.x.env: must be a table, not a string`,
-			`sites.toml:18: site.x.static: must be a table, not a list`,
+			`sites.toml:18: site.x.static: must be a table, true or false, not a list`,
 			`sites.toml:19: site.x.preload: "yes" is not a way to preload [write true, false or "auto"]`,
 			`sites.toml:20: site.x.warmup: "login/" is not a path [a path begins with "/"]`,
 			`sites.toml:21: site.x.immortal: must be a string, not true or false`,

@@ -117,6 +117,37 @@ class Django(WorkerCase):
         with worker.front() as front:
             self.assertEqual(front.request(SCRIPT_NAME="/sub").body, b"GET /sub/ 42")
 
+    @unittest.skipUnless(importlib.util.find_spec("whitenoise"), "WhiteNoise is not installed: the package index was out of reach")
+    def test_whitenoise_serves_its_files_itself(self):
+        self.write("project/static_files.py", """
+            from whitenoise.middleware import WhiteNoiseMiddleware
+
+            class Own(WhiteNoiseMiddleware):
+                pass
+
+            def factory(get_response):
+                return get_response
+        """)
+        wrapped = self.write("wrapped.wsgi", """
+            from django.core.wsgi import get_wsgi_application
+            from whitenoise import WhiteNoise
+
+            application = WhiteNoise(get_wsgi_application(), root=%r, prefix="static/")
+        """ % os.path.join(self.dir, "project", "collected"))
+        for middleware, config, serves in (
+                ("whitenoise.middleware.WhiteNoiseMiddleware", {}, True), ("project.static_files.Own", {}, True),
+                ("project.static_files.factory", {}, False), ("project.static_files.factory", {"wsgi": wrapped}, True)):
+            with self.subTest(middleware, **config):
+                self.write("project/other.py", "from project.settings import *\nMIDDLEWARE = [%r]\n" % middleware)
+                worker, static = self.django(settings="project.other", **config)
+                self.assertEqual(static == [], serves, static)
+                with worker.front() as front:
+                    response = front.request(path="/static/z.css")
+                self.assertEqual((response.status, bool(response["Cache-Control"])),
+                                 ("200 OK", True) if serves else ("404 Not Found", False))
+                worker.signal(signal.SIGTERM)
+                worker.wait()
+
     def test_static_settings_that_the_worker_leaves_alone(self):
         for line, told in (("STATIC_URL = 'https://cdn.example/s/'", ""), ("STATIC_URL = None", ""),
                            ("STATICFILES_FINDERS = ['no.such.Finder']", "static files are left to the application: ")):

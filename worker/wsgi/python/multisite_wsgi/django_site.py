@@ -30,15 +30,18 @@ def load_urls():
     get_resolver().reverse_dict
 
 
-def static_dirs(mount):
+def static_dirs(application, mount):
     """Return [{"url": prefix, "dirs": [...]}] for the static files of a configured Django.
 
-    collectstatic's target comes first, then where staticfiles would look.
+    collectstatic's target comes first, then where staticfiles would look. WhiteNoise keeps what it
+    serves: it has its own compression, caching and headers.
     """
     settings = _settings()
     if settings is None:
         return []
     try:
+        if _has_whitenoise(application, settings):
+            return []
         url = _static_url(settings, mount)
         dirs = _root(settings) + _finder_dirs(settings)
     except Exception as error:  # the site's own settings: a mistake in them must not stop the site
@@ -83,6 +86,18 @@ def _writes(handler):
 def _settings():
     conf = sys.modules.get("django.conf")
     return conf.settings if conf is not None and conf.settings.configured else None
+
+
+def _has_whitenoise(application, settings):
+    """Whether WhiteNoise, or what is made from it, is in MIDDLEWARE or around the application."""
+    whitenoise = sys.modules.get("whitenoise.base")
+    if whitenoise is None:  # Django has imported all of MIDDLEWARE
+        return False
+    from django.utils.module_loading import import_string
+
+    return isinstance(application, whitenoise.WhiteNoise) or any(
+        isinstance(middleware, type) and issubclass(middleware, whitenoise.WhiteNoise)
+        for middleware in map(import_string, settings.MIDDLEWARE))
 
 
 def _static_url(settings, mount):

@@ -19,7 +19,7 @@ class Site:
     def __init__(self, application, mount):
         self.application = application
         self.django = django_site.version()
-        self.static = django_site.static_dirs(mount)
+        self.static = django_site.static_dirs(application, mount)
 
 
 def load(config):
