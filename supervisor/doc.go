@@ -181,7 +181,7 @@
 // # State on disk
 //
 // .multisite beside sites.toml: multisite.pid (the lock is the truth, not the
-// number), control.sock, run/SITE.GENERATION/ (sockets), logs/ (each file put
+// number), control.sock, run/SITE.GENERATION/ (sockets), logs/ (or log_dir; each file put
 // aside at log_max_size), journal.db, python/ (the embedded worker, named by its
 // contents), spool/ (files without names). Whatever a killed supervisor left there
 // is in nobody's way. What is not ours alone is refused (statedir.go).

@@ -122,6 +122,7 @@ func (s *Supervisor) read() (*config.Config, error) {
 		{"listen", s.handed || slices.Equal(cfg.Listen, old.Listen)},
 		{"dashboard", cfg.Dashboard == old.Dashboard},
 		{"state_dir", cfg.StateDir == old.StateDir},
+		{"log_dir", cfg.LogDir == old.LogDir},
 		{"trusted_proxies", slices.Equal(cfg.TrustedProxies, old.TrustedProxies)},
 		{"header_timeout, idle_timeout, client_timeout", cfg.Timeouts == old.Timeouts},
 	} {

@@ -20,32 +20,45 @@ var stateDirs = []string{"logs", "run", "spool", "python"}
 // whatever our umask is. One that is there stays as it is, but is refused where
 // somebody else could decide what is in it: what we run, and who may ask us, stands there.
 func MakeStateDir(dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fmt.Errorf("make the state directory: %w", err)
-	}
-	if err := checkParents(dir); err != nil {
-		return err
-	}
-	switch err := os.Mkdir(dir, 0o711); {
-	case err == nil:
-		return os.Chmod(dir, 0o711)
-	case !errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("make the state directory: %w", err)
-	}
-	if err := checkOwn(dir, dir); err != nil {
+	state := ownDir{"state directory", "state_dir", dir}
+	if err := state.make(0o711); err != nil {
 		return err
 	}
 	for _, name := range stateDirs {
-		if err := checkOwn(dir, filepath.Join(dir, name)); err != nil {
+		if err := state.check(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkOwn refuses a directory, if it is there, that is not ours alone.
-func checkOwn(stateDir, dir string) error {
-	info, err := os.Lstat(dir)
+// MakeLogDir makes a directory for the logs, or refuses one as MakeStateDir does.
+func MakeLogDir(dir string) error {
+	return ownDir{"log directory", "log_dir", dir}.make(0o700)
+}
+
+// ownDir is a directory that must be ours alone.
+type ownDir struct{ what, key, path string }
+
+func (d ownDir) make(mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(d.path), 0o755); err != nil {
+		return fmt.Errorf("make the %s: %w", d.what, err)
+	}
+	if err := d.checkParents(); err != nil {
+		return err
+	}
+	switch err := os.Mkdir(d.path, mode); {
+	case err == nil:
+		return os.Chmod(d.path, mode)
+	case !errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("make the %s: %w", d.what, err)
+	}
+	return d.check(d.path)
+}
+
+// check refuses a directory, if it is there, that is not ours alone.
+func (d ownDir) check(path string) error {
+	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -55,21 +68,21 @@ func checkOwn(stateDir, dir string) error {
 	uid := int(info.Sys().(*syscall.Stat_t).Uid)
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		return refuseDir(stateDir, dir+" is a symbolic link", `write the directory itself as state_dir in sites.toml`)
+		return d.refuse(path+" is a symbolic link", fmt.Sprintf("write the directory itself as %s in sites.toml", d.key))
 	case !info.IsDir():
-		return refuseDir(stateDir, dir+" is not a directory", "")
+		return d.refuse(path+" is not a directory", "")
 	case uid != os.Geteuid() && uid != 0:
-		return refuseDir(stateDir, fmt.Sprintf("%s belongs to %s, not to %s", dir, userName(uid), userName(os.Geteuid())),
-			fmt.Sprintf("run multisite as %s, or name another state_dir in sites.toml", userName(uid)))
+		return d.refuse(fmt.Sprintf("%s belongs to %s, not to %s", path, userName(uid), userName(os.Geteuid())),
+			fmt.Sprintf("run multisite as %s, or name another %s in sites.toml", userName(uid), d.key))
 	case info.Mode().Perm()&0o002 != 0:
-		return refuseDir(stateDir, "everybody may write in "+dir, "chmod o-w "+dir)
+		return d.refuse("everybody may write in "+path, "chmod o-w "+path)
 	}
 	return nil
 }
 
 // checkParents refuses a directory that anybody could put another one in the place of.
-func checkParents(dir string) error {
-	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
+func (d ownDir) checkParents() error {
+	parent, err := filepath.EvalSymlinks(filepath.Dir(d.path))
 	if err != nil {
 		return err
 	}
@@ -79,7 +92,7 @@ func checkParents(dir string) error {
 			return err
 		}
 		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-			return refuseDir(dir, "everybody may rename what is in "+parent, "chmod o-w "+parent)
+			return d.refuse("everybody may rename what is in "+parent, "chmod o-w "+parent)
 		}
 		if parent == filepath.Dir(parent) {
 			return nil
@@ -87,8 +100,8 @@ func checkParents(dir string) error {
 	}
 }
 
-func refuseDir(stateDir, reason, hint string) error {
-	return &control.Error{Message: fmt.Sprintf("state directory %s refused: %s", stateDir, reason), Hint: hint}
+func (d ownDir) refuse(reason, hint string) error {
+	return &control.Error{Message: fmt.Sprintf("%s %s refused: %s", d.what, d.path, reason), Hint: hint}
 }
 
 func userName(uid int) string {

@@ -125,7 +125,10 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.lock, err = s.takeLock(); err != nil {
 		return err
 	}
-	if s.logs, err = openLogs(filepath.Join(s.stateDir, "logs"), o.Console); err != nil {
+	if err := MakeLogDir(s.cfg.LogDir); err != nil {
+		return err
+	}
+	if s.logs, err = openLogs(s.cfg.LogDir, o.Console); err != nil {
 		return err
 	}
 	s.logs.setRules(s.cfg.LogMaxSize, s.cfg.LogKeep)

@@ -35,11 +35,10 @@ func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 	if err := supervisor.MakeStateDir(cfg.StateDir); err != nil {
 		return err
 	}
-	logs := filepath.Join(cfg.StateDir, "logs")
-	if err := os.MkdirAll(logs, 0o700); err != nil {
+	if err := supervisor.MakeLogDir(cfg.LogDir); err != nil {
 		return err
 	}
-	out, err := os.OpenFile(filepath.Join(logs, "multisite.out"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	out, err := os.OpenFile(filepath.Join(cfg.LogDir, "multisite.out"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}

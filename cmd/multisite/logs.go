@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -66,7 +65,7 @@ func (c *cli) tailFiles(cmd *cobra.Command, q control.LogQuery) error {
 		}
 		names = []string{q.Site}
 	}
-	lines, err := supervisor.TailLogs(filepath.Join(cfg.StateDir, "logs"), names, q.Lines)
+	lines, err := supervisor.TailLogs(cfg.LogDir, names, q.Lines)
 	fmt.Fprint(cmd.OutOrStdout(), strings.Join(lines, ""))
 	return err
 }

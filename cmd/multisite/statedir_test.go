@@ -93,6 +93,38 @@ func TestStateDir_OfSomebodyElseIsRefused(t *testing.T) {
 	}
 }
 
+// TestLogDir is where the logs are, and is read there when nothing runs. One that is
+// somebody else's is refused too.
+func TestLogDir(t *testing.T) {
+	t.Parallel()
+	r := up(t, "log_dir = \"var/log\"\n"+notifiedSites)
+	dir := filepath.Join(r.dir, "var", "log")
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("got %v, %v, want a directory of 0700", info, err)
+	}
+	if exists(filepath.Join(r.dir, ".multisite", "logs")) {
+		t.Error("there are logs in the state directory")
+	}
+	r.edit(t, `log_dir = "var/log"`, `log_dir = "var/other"`)
+	if got := r.multisite("reload"); got.code != 1 || !strings.Contains(got.stderr, "a change of log_dir needs a new start") {
+		t.Errorf("reload: exit %d: %s", got.code, got.stderr)
+	}
+	r.edit(t, `log_dir = "var/other"`, `log_dir = "var/log"`)
+	r.must("down")
+	<-r.end.ch
+	if got := r.must("logs", "subdomain1"); !strings.Contains(got, `msg="worker ready"`) {
+		t.Errorf("the logs say %q", got)
+	}
+	chmod(t, dir, 0o777)
+	want := "multisite: error: log directory " + dir + " refused: everybody may write in " + dir + "\nmultisite: hint: chmod o-w " + dir + "\n"
+	if got := r.multisite("up", "-d"); got.code != 1 || got.stderr != want {
+		t.Errorf("exit %d: %swant %s", got.code, got.stderr, want)
+	}
+	chmod(t, dir, 0o700)
+	r.out, r.log = &screen{}, &screen{}
+	r.start()
+}
+
 // TestStateDir_OfRootIsTaken by a user who may write there: a package made it.
 func TestStateDir_OfRootIsTaken(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,7 @@ type Config struct {
 	Listen         []string       // host:port of the front door
 	Dashboard      string         // host:port of the status page; "": none
 	StateDir       string         // absolute; default .multisite beside sites.toml
+	LogDir         string         // absolute; default logs in StateDir
 	ControlGroup   *int           // gid of those who may use the control socket beside its owner; nil: nobody
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
 	Timeouts       Timeouts       // of the front door

@@ -76,7 +76,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 	dir := project(t)
 	c := mustLoad(t, dir, "[site.blog]\nserver_name = 'Blog.Example.COM.:80'\nsettings = 'project.blog'\n")
 	want := &Config{
-		Path: dir + "/sites.toml", Dir: dir, Listen: []string{"127.0.0.1:8080"}, StateDir: dir + "/.multisite",
+		Path: dir + "/sites.toml", Dir: dir, Listen: []string{"127.0.0.1:8080"}, StateDir: dir + "/.multisite", LogDir: dir + "/.multisite/logs",
 		LogMaxSize: 64 << 20, LogKeep: 3,
 		Sites: []*Site{{
 			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 1},
@@ -104,6 +104,7 @@ state_dir = "var"
 dashboard = "127.0.0.1:8081"
 control_group = "0"
 trusted_proxies = ["10.0.0.0/8", "192.168.0.1", "::1", "10.1.2.3/16", "::ffff:10.2.0.0/112", "::ffff:10.3.0.1"]
+log_dir = "log"
 log_max_size = "1MiB"
 log_keep = 0
 header_timeout = "5s"
@@ -154,7 +155,7 @@ static = { "/static" = "static", "/a/media/" = "media" }
 `)
 	umask, group := 0o27, 0
 	want := &Config{
-		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", Dashboard: "127.0.0.1:8081", ControlGroup: &group,
+		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", LogDir: dir + "/log", Dashboard: "127.0.0.1:8081", ControlGroup: &group,
 		LogMaxSize: 1 << 20, Timeouts: Timeouts{Header: 5 * time.Second, Idle: 2 * time.Minute, Client: 30 * time.Second},
 		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
 		TrustedProxies: []netip.Prefix{
@@ -163,7 +164,7 @@ static = { "/static" = "static", "/a/media/" = "media" }
 			netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("10.3.0.1/32"),
 		},
 		Sites: []*Site{{
-			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 12},
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 13},
 			ServerName: "blog.example.com", Default: true, Mount: "/b",
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",

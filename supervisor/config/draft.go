@@ -71,7 +71,7 @@ func (d *draft) readSite() {
 // readCommon reads the keys that both [defaults] and [site.NAME] may have.
 func (d *draft) readCommon() {
 	t := d.table
-	t.Reject("a key of the whole file", "write it above the first [table]", "listen", "dashboard", "include", "state_dir", "control_group", "trusted_proxies",
+	t.Reject("a key of the whole file", "write it above the first [table]", "listen", "dashboard", "include", "state_dir", "log_dir", "control_group", "trusted_proxies",
 		"header_timeout", "idle_timeout", "client_timeout")
 	d.readMount()
 	d.readEntry()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -24,6 +25,8 @@ func (l *loader) topLevel(top *tomlfile.Table) {
 	if info, err := os.Stat(l.config.StateDir); err == nil && !info.IsDir() {
 		top.Problem("state_dir", "not a directory: "+l.config.StateDir, "")
 	}
+	l.config.LogDir = filepath.Join(l.config.StateDir, "logs")
+	top.Path("log_dir", &l.config.LogDir)
 	l.config.LogMaxSize, l.config.LogKeep = 64<<20, 3
 	top.Size("log_max_size", &l.config.LogMaxSize)
 	top.Int("log_keep", &l.config.LogKeep, 0)
