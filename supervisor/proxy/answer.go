@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -67,7 +69,7 @@ func (e *exchange) writeWhole(resp *http.Response) {
 // writeSpooled writes an answer while it comes. A goroutine takes it from the
 // worker as fast as it comes, whatever the client does.
 func (e *exchange) writeSpooled(claim Claim, resp *http.Response, cancel func()) {
-	s := newSpool(e.proxy.dir)
+	s := newSpool(e.proxy.dir, e.proxy.memory)
 	defer s.close()
 	pumped := make(chan struct{})
 	go func() {
@@ -83,6 +85,7 @@ func (e *exchange) writeSpooled(claim Claim, resp *http.Response, cancel func())
 	stop := context.AfterFunc(e.r.Context(), leave)
 	defer stop()
 
+	e.boundUnsent()
 	e.setWriteDeadline()
 	e.w.WriteHeader(resp.StatusCode)
 	if err := e.copySpool(s); err != nil {
@@ -90,16 +93,27 @@ func (e *exchange) writeSpooled(claim Claim, resp *http.Response, cancel func())
 	}
 }
 
+// mostUnsent is how much of an answer the kernel holds that it has not sent yet: what
+// waits for a slow client waits in a file.
+const mostUnsent = 128 << 10
+
+func (e *exchange) boundUnsent() {
+	if h, ok := e.r.Context().Value(handedKey{}).(*handed); ok {
+		_ = h.control(func(fd int) error {
+			return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, mostUnsent)
+		}) // it works without
+	}
+}
+
 // copySpool writes what the spool holds, flushing whenever it has to wait.
 func (e *exchange) copySpool(s *spool) error {
 	rc := http.NewResponseController(e.w)
-	buf := e.proxy.buffers.Get().(*[copyBuffer]byte)
-	defer e.proxy.buffers.Put(buf)
 	for {
-		n, err := s.read(buf[:], func() { _ = rc.Flush() }) // a failed flush fails the next write
-		if n > 0 {
+		p, err := s.next(func() { _ = rc.Flush() }) // a failed flush fails the next write
+		if p = p[:min(len(p), copyBuffer)]; len(p) > 0 {
 			e.setWriteDeadline()
-			w, werr := e.w.Write(buf[:n])
+			w, werr := e.w.Write(p)
+			s.take(len(p))
 			e.sent += int64(w)
 			if werr == http.ErrBodyNotAllowed { // 204, 304: nobody wants it
 				return nil
@@ -127,6 +141,7 @@ func (e *exchange) pump(claim Claim, body io.ReadCloser, s *spool) {
 	if closeErr := body.Close(); err == nil || unwanted {
 		err = closeErr // of two errors the first says more
 	}
+	e.body.close() // the worker has it, or does not want it
 	switch {
 	case err == nil:
 		claim.Release()

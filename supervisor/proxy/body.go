@@ -9,27 +9,24 @@ import (
 	"time"
 )
 
-const (
-	bodyMemory = 256 << 10 // of a request body; the rest goes to a file
-	bodyChunk  = 32 << 10
-)
-
 // errBodyTooLarge says that a request body is over max_body.
 var errBodyTooLarge = errors.New("the request body is over max_body")
 
 // errClientBody says that the client did not send the body it promised.
 var errClientBody = errors.New("read the request body")
 
-// body is a whole request body: in memory, its rest in a file without a name.
+// body is a whole request body: in memory, or in a file without a name.
 type body struct {
-	mem  []byte
-	file *os.File
-	size int64
+	memory *memory
+	held   int // of memory
+	mem    []byte
+	file   *os.File
+	size   int64
 }
 
 // readBody reads the whole request body, as slowly as the client likes to send it.
 func (e *exchange) readBody() (*body, error) {
-	b := &body{}
+	b := &body{memory: e.proxy.memory}
 	if e.r.ContentLength == 0 {
 		return b, nil
 	}
@@ -52,22 +49,31 @@ func (b *body) fill(in io.Reader, length, limit int64, dir string) error {
 	if length >= 0 {
 		first = min(first, length)
 	}
-	var mem bytes.Buffer
-	mem.Grow(int(min(first, bodyChunk)) + bytes.MinRead)
-	n, err := mem.ReadFrom(io.LimitReader(in, min(first, limit)+1))
-	b.mem, b.size = mem.Bytes(), n
-	if err != nil {
-		return errors.Join(errClientBody, err)
-	}
-	if n > limit {
-		return errBodyTooLarge
-	}
-	if n <= first {
-		return nil
+	if length <= bodyMemory && b.memory.take(int(first)) {
+		b.held = int(first)
+		if whole, err := b.fillMemory(in, first, limit); whole || err != nil {
+			return err
+		}
 	}
 	return b.fillFile(in, limit, dir)
 }
 
+// fillMemory tells whether that was all. It reads one byte more than first, to see.
+func (b *body) fillMemory(in io.Reader, first, limit int64) (whole bool, err error) {
+	var mem bytes.Buffer
+	mem.Grow(int(min(first, copyBuffer)) + bytes.MinRead)
+	n, err := mem.ReadFrom(io.LimitReader(in, min(first, limit)+1))
+	b.mem, b.size = mem.Bytes(), n
+	switch {
+	case err != nil:
+		return false, errors.Join(errClientBody, err)
+	case n > limit:
+		return false, errBodyTooLarge
+	}
+	return n <= first, nil
+}
+
+// fillFile moves what is in memory to a file, and the rest behind it.
 func (b *body) fillFile(in io.Reader, limit int64, dir string) error {
 	f, err := os.CreateTemp(dir, "body-*")
 	if err != nil {
@@ -77,7 +83,12 @@ func (b *body) fillFile(in io.Reader, limit int64, dir string) error {
 	if err := os.Remove(f.Name()); err != nil {
 		return err
 	}
-	buf := make([]byte, bodyChunk)
+	if _, err := f.Write(b.mem); err != nil {
+		return err
+	}
+	b.free()
+	buf := b.memory.some()
+	defer b.memory.back(buf)
 	for {
 		n, err := in.Read(buf)
 		if b.size += int64(n); b.size > limit {
@@ -95,6 +106,12 @@ func (b *body) fillFile(in io.Reader, limit int64, dir string) error {
 	}
 }
 
+// free gives memory back.
+func (b *body) free() {
+	b.memory.give(b.held)
+	b.mem, b.held = nil, 0
+}
+
 // rewind returns a reader of the whole body.
 func (b *body) rewind() io.ReadCloser {
 	switch {
@@ -103,13 +120,14 @@ func (b *body) rewind() io.ReadCloser {
 	case b.file == nil:
 		return io.NopCloser(bytes.NewReader(b.mem))
 	}
-	rest := io.NewSectionReader(b.file, 0, b.size-int64(len(b.mem)))
-	return io.NopCloser(io.MultiReader(bytes.NewReader(b.mem), rest))
+	return io.NopCloser(io.NewSectionReader(b.file, 0, b.size))
 }
 
+// close frees what the body holds. It may be called more than once.
 func (b *body) close() {
+	b.free()
 	if b.file != nil {
-		b.file.Close()
+		b.file.Close() // a second time is no error that matters
 	}
 }
 

@@ -14,7 +14,7 @@ type unsized struct{ io.Reader }
 
 func TestProxy_PassesBodiesOn(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{0, 1, bodyChunk, bodyMemory - 1, bodyMemory, bodyMemory + 1, bodyMemory + 2, 5 << 20} {
+	for _, size := range []int{0, 1, copyBuffer, bodyMemory - 1, bodyMemory, bodyMemory + 1, bodyMemory + 2, 5 << 20} {
 		for name, wrap := range map[string]func(io.Reader) io.Reader{
 			"length":  func(r io.Reader) io.Reader { return strings.NewReader(readAll(t, r)) },
 			"chunked": func(r io.Reader) io.Reader { return unsized{r} },

@@ -192,9 +192,19 @@ func (c *client) finish(rest []byte, last bool, e Entry) {
 	conn := newSocket(c.leave(), c.peer, c.local)
 	l.gave = true
 	l.handed.note(conn, http.StateActive)
+	waits, moved := newSpool(l.proxy.dir, l.proxy.memory), make(chan struct{})
+	go func() {
+		defer close(moved)
+		_, err := waits.Write(rest)
+		waits.finish(err)
+	}()
+	left := len(rest)
 	go func() {
 		defer l.handed.note(conn, http.StateClosed)
-		left := l.writeSlowly(conn, rest)
+		left -= l.writeSlowly(conn, waits)
+		waits.cancel()
+		<-moved
+		waits.close()
 		held.leave()
 		e.Bytes, e.Took = max(e.Bytes-int64(left), 0), time.Since(e.Time)
 		site.answered(e)
@@ -209,17 +219,20 @@ func (c *client) finish(rest []byte, last bool, e Entry) {
 	}()
 }
 
-// writeSlowly returns how much is left when the client takes no more.
-func (l *Loop) writeSlowly(conn *socket, rest []byte) (left int) {
-	for len(rest) > 0 {
-		_ = conn.SetWriteDeadline(time.Now().Add(l.proxy.timeouts.Client)) // a socket has deadlines
-		n, err := conn.Write(rest[:min(len(rest), copyBuffer)])
-		rest = rest[n:]
+// writeSlowly returns how much of what waits the client has taken.
+func (l *Loop) writeSlowly(conn *socket, waits *spool) (written int) {
+	for {
+		p, err := waits.next(func() {})
 		if err != nil {
-			break
+			return written
+		}
+		_ = conn.SetWriteDeadline(time.Now().Add(l.proxy.timeouts.Client)) // a socket has deadlines
+		n, err := conn.Write(p[:min(len(p), copyBuffer)])
+		waits.take(n)
+		if written += n; err != nil {
+			return written
 		}
 	}
-	return len(rest)
 }
 
 // handOver lets net/http go on with the request. One that waits in line, or whose answer

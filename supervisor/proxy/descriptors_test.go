@@ -131,6 +131,55 @@ func TestLoop_MakesRoom(t *testing.T) {
 	last.wantAnswers(t)
 }
 
+// TestLoop_MakesRoomOfHalfHeads: to have sent a byte of a request is no reason to keep
+// others away.
+func TestLoop_MakesRoomOfHalfHeads(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	c, l := newCrew(t, 1, echo), loopback(t, 0)
+	many := rawClients(t, l.Addr().String(), 100)
+	mayOpen(t, descriptors(t)+80)
+	f := startFrontOn(t, l, c, Options{Timeouts: Timeouts{Header: time.Hour}})
+	const few = 10
+	half := &clients{many.fds[:few], many.addr}
+	half.connect(t)
+	half.send(t, "G")
+	until(t, "read", func() (are bool) {
+		f.loop.do(func() {
+			n := 0
+			for _, c := range f.loop.clients {
+				if len(c.begun) > 0 {
+					c.start = time.Now().Add(-9 * time.Second)
+					n++
+				}
+			}
+			are = n == few
+		})
+		return are
+	})
+	for i := few; i < len(many.fds); i++ {
+		one := &clients{many.fds[i : i+1], many.addr}
+		one.connect(t)
+		one.wantAnswers(t)
+		f.loop.do(func() {
+			for _, c := range f.loop.clients {
+				if len(c.begun) == 0 && time.Since(c.start) < 5*time.Second {
+					c.start = c.start.Add(-5 * time.Second)
+				}
+			}
+		})
+	}
+	for _, fd := range half.fds {
+		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 20}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := unix.Read(fd, make([]byte, 1)); n != 0 && err != unix.ECONNRESET {
+			t.Errorf("got %d bytes (%v), want the end", n, err)
+		}
+	}
+}
+
 // clients are sockets that exist before they connect.
 type clients struct {
 	fds  []int

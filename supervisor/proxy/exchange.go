@@ -23,6 +23,7 @@ type exchange struct {
 	tries   int    // that failed
 	reached bool   // one of them reached a worker
 	worker  string // who answered
+	body    *body
 	status  int
 	sent    int64 // bytes of body
 }
@@ -41,13 +42,13 @@ func (e *exchange) serve() {
 	if e.serveStatic() {
 		return
 	}
-	body, err := e.readBody()
-	if err != nil {
+	var err error
+	if e.body, err = e.readBody(); err != nil {
 		e.failBody(err)
 		return
 	}
-	defer body.close()
-	for e.try(body) {
+	defer e.body.close()
+	for e.try() {
 		e.r.Header = e.r.Header.Clone() // the attempt before may still be reading it
 	}
 }
@@ -65,7 +66,7 @@ const mostTries = 3
 
 // try claims a worker, sends the request and answers the client. It returns true
 // when nothing was answered and the request can be sent once more.
-func (e *exchange) try(body *body) (again bool) {
+func (e *exchange) try() (again bool) {
 	claim, since, err := e.claim()
 	if err != nil {
 		e.failClaim(err)
@@ -74,7 +75,7 @@ func (e *exchange) try(body *body) (again bool) {
 	e.worker = claim.Worker()
 	ctx, cancel := e.deadline(since)
 	defer cancel()
-	resp, err := roundTrip(claim, e.outgoing(ctx, body))
+	resp, err := roundTrip(claim, e.outgoing(ctx))
 	if err == nil {
 		e.answer(claim, resp, cancel)
 		return false
@@ -150,12 +151,12 @@ func (e *exchange) deadline(since time.Time) (context.Context, context.CancelFun
 }
 
 // outgoing is the request as the worker gets it.
-func (e *exchange) outgoing(ctx context.Context, b *body) *http.Request {
+func (e *exchange) outgoing(ctx context.Context) *http.Request {
 	r := e.r.WithContext(ctx)
 	u := *r.URL
 	u.Scheme = e.scheme
 	r.URL = &u
-	r.Body, r.ContentLength = b.rewind(), b.size
+	r.Body, r.ContentLength = e.body.rewind(), e.body.size
 	r.TransferEncoding, r.Trailer = nil, nil // however the body came, its size is known now
 	return r
 }

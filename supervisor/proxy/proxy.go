@@ -76,6 +76,7 @@ type Proxy struct {
 	trusted  []netip.Prefix
 	timeouts Timeouts
 	buffers  sync.Pool // of *[copyBuffer]byte, for answers that come in pieces
+	memory   *memory
 	log      *slog.Logger
 	dir      string
 }
@@ -100,7 +101,7 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, dir: o.SpoolDir}
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, dir: o.SpoolDir, memory: newMemory(mostMemory)}
 	p.buffers.New = func() any { return new([copyBuffer]byte) }
 	p.table.Store(NewTable(nil))
 	return p

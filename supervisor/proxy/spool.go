@@ -7,10 +7,8 @@ import (
 	"sync"
 )
 
-const (
-	spoolMemory = 1 << 20 // of one answer, before a file is used
-	spoolFile   = 1 << 30 // a worker further ahead of its client than this waits
-)
+// spoolFile is how far ahead of its client a worker may be: beyond, it waits.
+const spoolFile = 1 << 30
 
 // errCancelled says that the client does not want the rest.
 var errCancelled = errors.New("the client has left")
@@ -18,21 +16,23 @@ var errCancelled = errors.New("the client has left")
 // spool holds what a worker has answered and the client has not taken yet.
 // One goroutine writes and one reads.
 type spool struct {
-	dir string
+	dir    string
+	memory *memory
 
 	mu   sync.Mutex
 	cond sync.Cond
 	// mu protects all below
-	mem       []byte   // unread; older than what the file holds
-	file      *os.File // nil until needed
-	from, to  int64    // unread part of the file
-	finished  bool     // the writer has ended
-	cancelled bool     // the reader has
-	err       error    // why the writer ended early
+	block      []byte   // nil while nothing is in it
+	start, end int      // unread part of the block; older than what the file holds
+	file       *os.File // nil until needed
+	from, to   int64    // unread part of the file
+	finished   bool     // the writer has ended
+	cancelled  bool     // the reader has
+	err        error    // why the writer ended early
 }
 
-func newSpool(dir string) *spool {
-	s := &spool{dir: dir}
+func newSpool(dir string, memory *memory) *spool {
+	s := &spool{dir: dir, memory: memory}
 	s.cond.L = &s.mu
 	return s
 }
@@ -58,19 +58,27 @@ func (s *spool) Write(p []byte) (written int, err error) {
 // addLocked takes as much of p as there is room for now. Memory is for what comes
 // before the file, and for what no file can be had for.
 func (s *spool) addLocked(p []byte) int {
-	inMemory := 0
+	room := 0
 	if s.to == s.from {
-		inMemory = min(len(p), spoolMemory-len(s.mem))
+		if s.block == nil {
+			s.block = s.memory.block()
+		}
+		room = len(s.block) - s.end
 	}
-	if inMemory < len(p) && s.to-s.from <= spoolFile && s.openLocked() == nil {
+	if room < len(p) && s.to-s.from <= spoolFile && s.openLocked() == nil {
 		n, _ := s.file.WriteAt(p, s.to) // what did not fit is tried again when there is room
 		s.to += int64(n)
 		if n > 0 {
 			return n
 		}
 	}
-	s.mem = append(s.mem, p[:inMemory]...)
-	return inMemory
+	if s.block == nil && s.to == s.from { // neither: so it is as slow as its client
+		s.block = s.memory.some()
+		room = len(s.block)
+	}
+	n := copy(s.block[s.end:], p[:min(len(p), room)])
+	s.end += n
+	return n
 }
 
 // openLocked makes the file, already without a name.
@@ -86,24 +94,26 @@ func (s *spool) openLocked() error {
 	return os.Remove(f.Name())
 }
 
-// read takes what there is into p. When there is nothing yet it calls idle once
-// and waits. io.EOF is the end of a whole answer.
-func (s *spool) read(p []byte, idle func()) (int, error) {
+// next returns what there is to read, which stays until it is taken. When there is
+// nothing yet it calls idle once and waits. io.EOF is the end of a whole answer.
+func (s *spool) next(idle func()) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for waited := false; ; waited = true {
 		if s.cancelled {
-			return 0, errCancelled
+			return nil, errCancelled
 		}
-		if n, err := s.takeLocked(p); n > 0 || err != nil {
-			s.cond.Broadcast()
-			return n, err
+		if err := s.loadLocked(); err != nil {
+			return nil, err
+		}
+		if s.start < s.end {
+			return s.block[s.start:s.end], nil
 		}
 		if s.finished {
 			if s.err != nil {
-				return 0, s.err
+				return nil, s.err
 			}
-			return 0, io.EOF
+			return nil, io.EOF
 		}
 		if !waited {
 			s.mu.Unlock()
@@ -115,22 +125,41 @@ func (s *spool) read(p []byte, idle func()) (int, error) {
 	}
 }
 
-func (s *spool) takeLocked(p []byte) (int, error) {
-	if len(s.mem) > 0 {
-		n := copy(p, s.mem)
-		s.mem = s.mem[n:]
-		return n, nil
+// loadLocked moves what is next from the file into memory, if nothing is there.
+func (s *spool) loadLocked() error {
+	if s.start < s.end || s.to == s.from {
+		return nil
 	}
-	if s.to == s.from {
-		return 0, nil
+	if s.block == nil {
+		s.block = s.memory.some()
 	}
-	n, err := s.file.ReadAt(p[:min(int64(len(p)), s.to-s.from)], s.from)
-	s.from += int64(n)
+	n, err := s.file.ReadAt(s.block[:min(int64(len(s.block)), s.to-s.from)], s.from)
+	if n == 0 {
+		return err
+	}
+	s.start, s.end, s.from = 0, n, s.from+int64(n)
 	if s.from == s.to {
 		s.from, s.to = 0, 0
 		_ = s.file.Truncate(0) // frees the disk early; close does it anyway
 	}
-	return n, err
+	s.cond.Broadcast()
+	return nil
+}
+
+// take drops n bytes of what next has returned.
+func (s *spool) take(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.start += n; s.start == s.end {
+		s.freeLocked()
+	}
+	s.cond.Broadcast()
+}
+
+// freeLocked gives memory back that holds nothing any more.
+func (s *spool) freeLocked() {
+	s.memory.back(s.block)
+	s.block, s.start, s.end = nil, 0, 0
 }
 
 // finish tells the reader that nothing more comes; err is nil for a whole answer.
@@ -149,8 +178,9 @@ func (s *spool) cancel() {
 	s.cond.Broadcast()
 }
 
-// close frees the file. Both sides must have ended.
+// close frees memory and file. Both sides must have ended.
 func (s *spool) close() {
+	s.freeLocked()
 	if s.file != nil {
 		s.file.Close()
 	}

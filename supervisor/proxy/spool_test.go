@@ -18,14 +18,22 @@ type spoolReader struct {
 }
 
 func (r *spoolReader) Read(p []byte) (int, error) {
-	return r.s.read(p, func() { r.idled++ })
+	got, err := r.s.next(func() { r.idled++ })
+	n := copy(p, got)
+	if n > 0 {
+		r.s.take(n)
+	}
+	return n, err
 }
 
 func testSpool(t *testing.T) *spool {
 	dir := t.TempDir()
-	s := newSpool(dir)
+	s := newSpool(dir, newMemory(mostMemory))
 	t.Cleanup(func() {
 		s.close()
+		if n := s.memory.taken.Load(); n != 0 {
+			t.Errorf("%d bytes of memory were not given back", n)
+		}
 		checkNoFiles(t, dir)
 	})
 	return s
@@ -38,7 +46,7 @@ func (s *spool) add(t *testing.T, text string) {
 	}
 }
 
-func (s *spool) take(t *testing.T, want string) {
+func (s *spool) want(t *testing.T, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(&spoolReader{s: s}, got); err != nil || string(got) != want {
@@ -65,7 +73,7 @@ func TestSpool_UsesAFileForWhatIsTooMuch(t *testing.T) {
 		t.Error("a file for what fits in memory")
 	}
 	s.add(t, "first")
-	s.take(t, full[1:])
+	s.want(t, full[1:])
 	s.add(t, "second") // there is room in memory, but it is not this one's turn
 	if got := fileSize(t, s); got != 11 {
 		t.Errorf("the file has %d bytes, want 11", got)
@@ -73,8 +81,8 @@ func TestSpool_UsesAFileForWhatIsTooMuch(t *testing.T) {
 	if names, _ := os.ReadDir(s.dir); len(names) > 0 {
 		t.Errorf("the file has a name: %v", names)
 	}
-	s.take(t, "mfirst")
-	s.take(t, "second")
+	s.want(t, "mfirst")
+	s.want(t, "second")
 	if got := fileSize(t, s); got != 0 {
 		t.Errorf("the file still has %d bytes", got)
 	}
@@ -86,7 +94,7 @@ func TestSpool_UsesAFileForWhatIsTooMuch(t *testing.T) {
 	if got := fileSize(t, s); got != spoolMemory {
 		t.Errorf("the file has %d bytes: it does not begin anew", got)
 	}
-	s.take(t, "third"+full)
+	s.want(t, "third"+full)
 }
 
 func TestSpool_EndsAsTheWriterEnded(t *testing.T) {
@@ -161,7 +169,7 @@ func TestSpool_HoldsAWriterFarAhead(t *testing.T) {
 			if err := s.openLocked(); err != nil {
 				t.Fatal(err)
 			}
-			s.to = spoolFile + 10
+			s.to = spoolFile + 10*spoolMemory
 			if err := s.file.Truncate(s.to); err != nil {
 				t.Fatal(err)
 			}
@@ -179,7 +187,7 @@ func TestSpool_HoldsAWriterFarAhead(t *testing.T) {
 					s.cancel()
 					break
 				}
-				s.take(t, "\x00")
+				s.want(t, strings.Repeat("\x00", spoolMemory))
 			}
 			if err := <-wrote; (err == nil) == leave {
 				t.Errorf("left %v: got %v", leave, err)
@@ -207,7 +215,7 @@ func TestSpool_KeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	const size = 20 << 20
 	s := testSpool(t)
-	ahead := make(chan struct{}, 100)
+	ahead := make(chan struct{}, size) // more than there are pieces
 	go func() {
 		dice := rand.New(rand.NewPCG(1, 2))
 		in := random(size)
@@ -234,7 +242,7 @@ func TestSpool_KeepsTheOrder(t *testing.T) {
 func TestSpool_WithoutADisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSpool(filepath.Join(t.TempDir(), "nosuch"))
+		s := newSpool(filepath.Join(t.TempDir(), "nosuch"), newMemory(mostMemory))
 		text := strings.Repeat("0123456789", spoolMemory/3)
 		wrote := make(chan struct{})
 		go func() {
@@ -255,8 +263,8 @@ func TestSpool_WithoutADisk(t *testing.T) {
 			t.Error("the writer did not wait")
 		default:
 		}
-		if len(s.mem) != spoolMemory {
-			t.Errorf("%d bytes in memory, want %d", len(s.mem), spoolMemory)
+		if got := s.end - s.start; got != spoolMemory {
+			t.Errorf("%d bytes in memory, want %d", got, spoolMemory)
 		}
 		if got, err := io.ReadAll(&spoolReader{s: s}); string(got) != text || err != nil {
 			t.Errorf("read %d bytes of %d, %v", len(got), len(text), err)
