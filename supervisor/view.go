@@ -47,7 +47,7 @@ func viewSite(s control.SiteStatus) dashboard.Site {
 			PerSecond: s.Requests.PerSecond, P50: seconds(s.Requests.P50), P99: seconds(s.Requests.P99),
 		},
 		Memory: dashboard.Memory(s.Memory.Memory), Zygote: s.Memory.ZygotePSS, Restarts: s.Restarts,
-		LastExit: s.LastExit, LastError: s.LastError,
+		LastExit: Visible(s.LastExit), LastError: Visible(s.LastError),
 	}
 	for _, w := range s.Workers {
 		site.Workers = append(site.Workers, dashboard.Worker{

@@ -6,9 +6,11 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"runtime"
 
+	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -22,10 +24,16 @@ func main() {
 	os.Exit(code)
 }
 
+// visible is for what is said to a person. A stranger's URL may be in it, or what a
+// site's own code has said.
+func visible(w io.Writer) io.Writer { return &supervisor.VisibleWriter{W: w} }
+
 // run executes the command line and returns the exit code: 0 done, 1 failed,
 // 2 wrong usage or bad config.
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
+	root.SetOut(visible(os.Stdout))
+	root.SetErr(visible(os.Stderr))
 	return report(os.Stderr, root.ExecuteContext(ctx))
 }

@@ -87,7 +87,7 @@ func manage(cmd *cobra.Command, cfg *config.Config, site *config.Site, args []st
 			return err
 		}
 		opts := apps.Options{StateDir: cfg.StateDir}
-		if code := apps.Manage(cmd.Context(), site.Settings, opts, args, os.Stdin, cmd.OutOrStdout(), cmd.ErrOrStderr()); code != 0 {
+		if code := apps.Manage(cmd.Context(), site.Settings, opts, args, os.Stdin, os.Stdout, os.Stderr); code != 0 {
 			return &exitError{code}
 		}
 		return nil

@@ -36,6 +36,7 @@ func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code
 
 // report tells err to a person and returns the exit code for it.
 func report(w io.Writer, err error) int {
+	w = visible(w)
 	var (
 		usage    *usageError
 		hinted   *hintedError
