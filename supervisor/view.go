@@ -4,25 +4,18 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strconv"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/dashboard"
 )
 
-// Dashboard returns where a browser sees the dashboard. A cookie is for a host name,
-// whatever the port, so it has a name of its own where that leads here (RFC 6761).
+// Dashboard returns where a browser sees the dashboard.
 func (s *Supervisor) Dashboard(context.Context) (control.Dashboard, error) {
 	if s.page == nil {
 		return control.Dashboard{}, &control.Error{Message: "there is no dashboard", Hint: `write dashboard = "127.0.0.1:8081" in sites.toml, above the first [table]`}
 	}
-	addr := s.page.Addr().(*net.TCPAddr)
-	host := addr.IP.String()
-	if addr.IP.Equal(net.IPv4(127, 0, 0, 1)) || addr.IP.Equal(net.IPv6loopback) {
-		host = "dashboard.localhost"
-	}
-	return control.Dashboard{URL: "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port)) + dashboard.Path(s.pageToken)}, nil
+	return control.Dashboard{URL: dashboard.URL(s.page.Addr().(*net.TCPAddr), s.pageToken)}, nil
 }
 
 // view is the status as the dashboard shows it.

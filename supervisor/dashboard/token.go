@@ -1,9 +1,13 @@
 package dashboard
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 )
 
 // Every user of the machine, and every site, can connect to the page. So it answers
@@ -43,5 +47,15 @@ func same(given, token string) bool {
 	return token != "" && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1
 }
 
-// Path is where a browser enters with a token.
-func Path(token string) string { return "/?" + tokenName + "=" + token }
+// URL is where a browser enters with the token. A cookie goes to every port of its
+// host name, and so to any server on this machine that a page there leads to. So the
+// name is one that nobody can guess who does not know the token, where a name can lead
+// here (RFC 6761).
+func URL(addr *net.TCPAddr, token string) string {
+	host := addr.IP.String()
+	if addr.IP.Equal(net.IPv4(127, 0, 0, 1)) || addr.IP.Equal(net.IPv6loopback) {
+		sum := sha256.Sum256([]byte("host name: " + token))
+		host = "dashboard-" + hex.EncodeToString(sum[:8]) + ".localhost"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port)) + "/?" + tokenName + "=" + token
+}

@@ -1,8 +1,10 @@
 package dashboard
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -37,7 +39,7 @@ func TestHandler_TheTokenBecomesACookie(t *testing.T) {
 		method, host string
 		want         int
 	}{{"GET", "dashboard.localhost:8081", 200}, {"POST", "localhost", 403}, {"GET", "evil.example.com", 421}} {
-		r := httptest.NewRequest(test.method, Path(testToken), nil)
+		r := httptest.NewRequest(test.method, "/?token=TOKEN", nil)
 		r.Host = test.host
 		rec := httptest.NewRecorder()
 		Handler(testToken, example).ServeHTTP(rec, r)
@@ -52,12 +54,26 @@ func TestHandler_TheTokenBecomesACookie(t *testing.T) {
 			t.Errorf("got %q", rec.Body)
 		}
 	}
-	r := httptest.NewRequest("GET", Path("old"), nil)
+	r := httptest.NewRequest("GET", "/?token=old", nil)
 	r.Host = "localhost"
 	r.AddCookie(&http.Cookie{Name: cookieName, Value: testToken})
 	rec := httptest.NewRecorder()
 	Handler(testToken, example).ServeHTTP(rec, r)
 	if rec.Code != 403 {
 		t.Errorf("the token of another start: got %d", rec.Code)
+	}
+}
+
+// TestURL: the host name is one that the token alone tells, and no part of the token.
+func TestURL(t *testing.T) {
+	t.Parallel()
+	name := regexp.MustCompile(`^http://(dashboard-[0-9a-f]{16})\.localhost:8081/\?token=`)
+	one := name.FindStringSubmatch(URL(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8081}, "ONE"))
+	other := name.FindStringSubmatch(URL(&net.TCPAddr{IP: net.IPv6loopback, Port: 8081}, "OTHER"))
+	if one == nil || other == nil || one[1] == other[1] {
+		t.Errorf("got %q and %q, want two names", one, other)
+	}
+	if got, want := URL(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 9), Port: 80}, "ONE"), "http://127.0.0.9:80/?token=ONE"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
