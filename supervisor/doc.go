@@ -78,7 +78,7 @@
 // and takes a fifth from one of Django.
 //
 // None of them may be lost or done twice for that, nor wait behind a slow one. So each
-// has a token in an eventfd that worker and front door share (worker/fastcgi/tokens.go):
+// has a token in an eventfd that worker and front door share (worker/fastcgi/doc.go):
 // the worker takes one before it begins such a request. A line that has not moved for 5
 // ms, or whose first request is handed to net/http, breaks up: what the front door still
 // finds tokens for was not begun, is passed over by the worker, and asks the pool again,

@@ -3,6 +3,7 @@ package fastcgi
 import (
 	"bytes"
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -35,23 +36,27 @@ func (c *conn) greet() {
 		t.close()
 		return
 	}
-	c.tokens, c.greeted = t, true
+	c.tokens, c.parser.greeted = t, true
 }
 
-// welcomed reads the answer to greet.
+// welcomed reads an answer to FCGI_GET_VALUES.
 func (c *conn) welcomed(content []byte) {
-	c.greeted = false
-	c.ahead = bytes.Equal(content, appendPair(nil, aheadName, "1"))
+	if c.parser.greeted {
+		c.parser.greeted, c.ahead = false, bytes.Equal(content, appendPair(nil, aheadName, "1"))
+	}
 }
 
 // sendAhead sends a request behind those that the worker has, if it takes that.
 func (c *conn) sendAhead(h *wire.Head, w wire.Watcher) error {
-	if !c.ahead || len(c.skip) > 0 || c.tokens.add() != nil {
+	if !c.ahead || c.spoilt || len(c.parser.skip) > 0 || c.tokens.add() != nil {
 		return errNotAhead
 	}
 	err := c.sendNow(h, w, flagAhead)
-	if errors.Is(err, ErrNotSent) {
+	switch {
+	case errors.Is(err, ErrNotSent):
 		c.tokens.take() // there is one at least for each request that was sent, and this one
+	case err != nil:
+		c.spoilt = true
 	}
 	return err
 }
@@ -63,7 +68,7 @@ func (s *Sent) TakeBack() bool {
 		return false
 	}
 	s.conn.line--
-	s.conn.skip = slices.Insert(s.conn.skip, 0, s.id)
+	s.conn.parser.skip = slices.Insert(s.conn.parser.skip, 0, s.id)
 	return true
 }
 
@@ -71,52 +76,17 @@ func (s *Sent) TakeBack() bool {
 // will tell of it.
 func (s *Sent) More() bool { return s.more }
 
-// passOver drops the word of the worker that it has passed over requests. false: a
-// part of it is missing.
-func (c *conn) passOver(data []byte) (rest []byte, ok bool) {
-	for len(c.skip) > 0 && len(data) > 0 {
-		if len(data) < headerSize {
-			return data, false
-		}
-		if data[1] != typeEndRequest || data[3] != c.skip[0] {
-			return data, true
-		}
-		if len(data) < headerSize+endSize {
-			return data, false
-		}
-		if data[headerSize+4] != overloaded {
-			return data, true // no answer to what was taken back: a record that nobody knows
-		}
-		data, c.skip = data[headerSize+endSize:], c.skip[1:]
-	}
-	return data, true
-}
-
-// awaitPassedOver is passOver for who waits. What comes instead is for him to read.
-func (c *conn) awaitPassedOver() {
-	for len(c.skip) > 0 {
-		data, err := c.br.Peek(headerSize)
-		if err == nil && data[1] == typeEndRequest {
-			data, err = c.br.Peek(headerSize + endSize)
-		}
-		rest, _ := c.passOver(data)
-		if err != nil || len(rest) == len(data) {
-			return
-		}
-		_, _ = c.br.Discard(len(data)) // they were just peeked
-	}
-}
-
 // aside puts a whole answer that Await is to read on a connection of its own, which
 // is memory: the worker's may have the next answer already.
 func (s *Sent) aside(records []byte) {
-	s.conn = newConn(s.conn.client, &memory{*bytes.NewReader(bytes.Clone(records))})
-	s.conn.id, s.conn.once = s.id, true
+	s.conn = newConn(s.conn.client, ended{})
+	s.conn.got, s.conn.once = bytes.Clone(records), true
 }
 
-// memory is a stream with nobody at the other end.
-type memory struct{ bytes.Reader }
+// ended is a stream with nobody at the other end.
+type ended struct{}
 
-func (*memory) Write(p []byte) (int, error) { return len(p), nil }
-func (*memory) Close() error                { return nil }
-func (*memory) SetDeadline(time.Time) error { return nil }
+func (ended) Read([]byte) (int, error)    { return 0, io.EOF }
+func (ended) Write(p []byte) (int, error) { return len(p), nil }
+func (ended) Close() error                { return nil }
+func (ended) SetDeadline(time.Time) error { return nil }

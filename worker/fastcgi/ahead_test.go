@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -218,8 +219,7 @@ func TestAhead_NoSimpleAnswer(t *testing.T) {
 	}
 }
 
-// TestAhead_InPieces: who waits for an answer is alone on the connection, which is not
-// used again while something is to be passed over.
+// TestAhead_InPieces: who waits for an answer is alone on the connection.
 func TestAhead_InPieces(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 2)
@@ -236,6 +236,94 @@ func TestAhead_InPieces(t *testing.T) {
 	}
 	w.says(answer(1, "in pieces"), passedOver(2))
 	w.wantAwaited(1, "one, in pieces")
+	w.send(4)
+	w.says(answer(3, "\nfour"))
+	w.wantAnswer(4, "four")
+}
+
+// TestAhead_RestsBeforeWhatIsPassedOver: whoever has the next request on a connection
+// reads past what the worker has yet to say of those that were taken back.
+func TestAhead_RestsBeforeWhatIsPassedOver(t *testing.T) {
+	t.Parallel()
+	words := passedOver(2) + passedOver(3)
+	for name, next := range map[string]func(w *busyWorker){
+		"Receive": func(w *busyWorker) { w.send(4); w.wantAnswer(4, "four") },
+		"Await":   func(w *busyWorker) { w.send(4); w.wantAwaited(4, "four") },
+		"RoundTrip": func(w *busyWorker) {
+			if _, body, err := fetch(w.client, newRequest(t, "POST", "/4", "")); err != nil || body != "four" {
+				t.Fatalf("got %q (%v)", body, err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for cut := range len(words) + 1 {
+				w := newBusyWorker(t, 3)
+				for _, n := range []int{3, 2} {
+					w.sent[n-1].TakeBack()
+				}
+				w.says(answer(1, "\none"), words[:cut])
+				w.wantAwaited(1, "one")
+				w.says(words[cut:], answer(4, "\nfour"))
+				next(w)
+				if n := idle(w.client); n != 1 {
+					t.Fatalf("cut at %d: got %d idle connections, want the one again", cut, n)
+				}
+				w.client.Close()
+			}
+		})
+	}
+}
+
+// TestAhead_NoOrder: a worker that has begun the next request and does not answer the
+// first spoils the connection for all in line, and harms nobody else.
+func TestAhead_NoOrder(t *testing.T) {
+	t.Parallel()
+	for name, says := range map[string]string{"dies": "", "garbage": "HTTP/1.1 200 OK\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newBusyWorker(t, 3)
+			for w.tokens.take() {
+			}
+			w.says(says)
+			w.Close()
+			for i, s := range w.sent {
+				a, err := s.Receive(make([]byte, 4096))
+				if a != nil || !errors.Is(err, wire.ErrNotWhole) || !s.More() {
+					t.Fatalf("request %d: got %v (%v), more %v, want %v and more", i+1, a, err, s.More(), wire.ErrNotWhole)
+				}
+				s.Alone()
+			}
+			var all sync.WaitGroup
+			for i, s := range w.sent {
+				all.Go(func() {
+					if resp, err := s.Await(newRequest(t, "GET", "/", "")); err == nil {
+						t.Errorf("request %d: got %v", i+1, resp)
+					}
+				})
+			}
+			all.Wait()
+			if n, open := idle(w.client), len(w.client.open); n != 0 || open != 0 || w.client.busy != nil {
+				t.Errorf("got %d idle of %d connections, want none", n, open)
+			}
+		})
+	}
+}
+
+// TestAhead_HalfARequest: what did not fit ends with the connection, once all before it
+// are answered.
+func TestAhead_HalfARequest(t *testing.T) {
+	t.Parallel()
+	w := newBusyWorker(t, 1)
+	_ = unix.SetsockoptInt(w.client.busy.bare.FD(), unix.SOL_SOCKET, unix.SO_SNDBUF, 4096)
+	if s := w.client.SendBehind(headOf(newRequest(t, "GET", "/"+strings.Repeat("x", 60000), "")), w.watch); s.FD() != wire.NotAhead {
+		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	}
+	if s := w.send(2); s.FD() != wire.NotAhead {
+		t.Fatal("sent behind half a request")
+	}
+	w.says(answer(1, "\none"))
+	w.wantAnswer(1, "one")
 	wantGone(t, w.File)
 }
 
@@ -257,6 +345,57 @@ func TestAhead_LargeAnswer(t *testing.T) {
 		t.Fatalf("got %v (%v), want all of it", a, err)
 	}
 	w.wantAnswer(2, "two")
+}
+
+// TestAhead_PiecesOfOneThatHasEnded: an answer that came in pieces is here as a whole,
+// since the next has begun.
+func TestAhead_PiecesOfOneThatHasEnded(t *testing.T) {
+	t.Parallel()
+	w := newBusyWorker(t, 2)
+	w.says(stdout(1, "\none, "))
+	buf := make([]byte, 4096)
+	if a, err := w.sent[0].Receive(buf); a != nil || !errors.Is(err, wire.ErrNotWhole) {
+		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrNotWhole)
+	}
+	w.says(answer(1, "and all"))
+	w.tokens.take()
+	if w.sent[1].TakeBack() {
+		t.Fatal("taken back though it has begun")
+	}
+	w.wantAnswer(1, "one, and all")
+	w.says(answer(2, "\ntwo"))
+	w.wantAnswer(2, "two")
+}
+
+// TestAhead_Endless: a worker that has begun the next request and does not end its first
+// answer does not keep the loop.
+func TestAhead_Endless(t *testing.T) {
+	t.Parallel()
+	w := newBusyWorker(t, 2)
+	for w.tokens.take() {
+	}
+	_ = unix.SetNonblock(int(w.Fd()), false)
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		for {
+			if _, err := io.WriteString(w, stdout(1, strings.Repeat("x", 60000))); err != nil {
+				return
+			}
+		}
+	}()
+	ready(t, w.sent[0].FD())
+	buf := make([]byte, 128<<10)
+	for range 50 {
+		if a, err := w.sent[0].Receive(buf); a != nil || !errors.Is(err, wire.ErrNotWhole) && err != nil {
+			t.Fatalf("got %v (%v)", a, err)
+		}
+	}
+	w.sent[0].Alone()
+	if _, err := w.sent[1].Await(newRequest(t, "GET", "/2", "")); !errors.Is(err, ErrMalformed) {
+		t.Errorf("got %v, want %v: these are records of the first answer", err, ErrMalformed)
+	}
+	<-ended
 }
 
 func TestAhead_WorkerDies(t *testing.T) {

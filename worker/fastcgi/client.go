@@ -1,7 +1,6 @@
 package fastcgi
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -39,7 +38,7 @@ type Options struct {
 type Client struct {
 	opts    Options
 	params  []byte    // Options.Params, encoded
-	readers sync.Pool // of *bufio.Reader, for those that wait
+	buffers sync.Pool // of *[readBuffer]byte, for those that wait
 
 	mu sync.Mutex
 	// mu protects all below
@@ -52,7 +51,7 @@ type Client struct {
 // NewClient returns a Client that has not connected yet.
 func NewClient(o Options) *Client {
 	c := &Client{opts: o, open: map[*conn]bool{}}
-	c.readers.New = func() any { return bufio.NewReaderSize(nil, readBuffer) }
+	c.buffers.New = func() any { return new([readBuffer]byte) }
 	for name, value := range o.Params {
 		c.params = appendPair(c.params, name, value)
 	}
@@ -72,7 +71,7 @@ func (c *Client) Probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := cn.wait(nil); err != nil {
+	if err := cn.wait(); err != nil {
 		cn.close()
 		return err
 	}
@@ -136,22 +135,26 @@ func (c *Client) Close() {
 	}
 }
 
+// get returns an idle connection, or a new one.
 func (c *Client) get(ctx context.Context) (*conn, error) {
-	for {
-		c.mu.Lock()
-		n := len(c.idle)
-		if n == 0 {
-			c.mu.Unlock()
-			return c.dial(ctx)
-		}
-		cn := c.idle[n-1]
-		c.idle = c.idle[:n-1]
-		c.mu.Unlock()
-		if len(cn.skip) == 0 {
-			return cn, nil
-		}
-		cn.close() // who waits does not know of what was taken back
+	c.mu.Lock()
+	cn := c.takeLocked()
+	c.mu.Unlock()
+	if cn == nil {
+		return c.dial(ctx)
 	}
+	return cn, nil
+}
+
+// takeLocked returns the idle connection that was used last; nil: there is none.
+func (c *Client) takeLocked() *conn {
+	n := len(c.idle)
+	if n == 0 {
+		return nil
+	}
+	cn := c.idle[n-1]
+	c.idle = c.idle[:n-1]
+	return cn
 }
 
 // waited takes note that nobody sends on a connection without waiting any more.
@@ -169,23 +172,21 @@ func (c *Client) rested(cn *conn) {
 	c.keep(cn)
 }
 
+// put keeps a connection that somebody has waited on.
 func (c *Client) put(cn *conn) {
-	if cn.once || len(cn.skip) > 0 {
-		cn.close()
-		return
-	}
 	cn.rest()
 	c.keep(cn)
 }
 
+// keep makes a connection idle that can have another request, and closes any other.
 func (c *Client) keep(cn *conn) {
 	c.mu.Lock()
-	if !c.closed {
+	kept := !c.closed && !cn.once && !cn.spoilt
+	if kept {
 		c.idle = append(c.idle, cn)
-		cn = nil
 	}
 	c.mu.Unlock()
-	if cn != nil {
+	if !kept {
 		cn.close()
 	}
 }

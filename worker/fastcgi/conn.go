@@ -1,7 +1,6 @@
 package fastcgi
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -31,54 +30,80 @@ type conn struct {
 	client *Client
 	bare   *wire.Conn // nil: nc is all there is
 	nc     stream     // nil: nobody waits
-	br     *bufio.Reader
+	buf    []byte     // for what is read from nc
 	out    []byte
 	id     byte       // of the last request
 	sent   chan error // of the goroutine that sends a large body; nil: all is sent
 
-	once    bool   // it serves one answer
-	tokens  tokens // 0: none
-	greeted bool   // the answer to greet is yet to come
-	ahead   bool   // the worker takes requests ahead
-	line    int    // requests on their way, of those that nobody waits for
-	skip    []byte // ids of those that were taken back, which the worker is yet to pass over
-	got     []byte // read, and not taken yet
-	full    bool   // the last read may have left something
+	parser parser
+	got    []byte // read, and not taken yet
+	full   bool   // the last read may have left something
+
+	once   bool   // it serves one answer
+	spoilt bool   // half a request was sent
+	tokens tokens // 0: none
+	ahead  bool   // the worker takes requests ahead
+	line   int    // requests on their way, of those that nobody waits for
 }
 
 // newConn returns a connection that is nc for ever.
-func newConn(c *Client, nc stream) *conn {
-	return &conn{client: c, nc: nc, br: bufio.NewReaderSize(nc, readBuffer)}
-}
+func newConn(c *Client, nc stream) *conn { return &conn{client: c, nc: nc} }
 
-// wait makes the connection one to wait on. before was read from it already.
-func (c *conn) wait(before []byte) error {
+// wait makes the connection one to wait on.
+func (c *conn) wait() error {
 	if c.nc != nil {
 		return nil
 	}
 	nc, err := c.bare.Wait()
-	if err != nil {
-		return err
+	if err == nil {
+		c.nc = nc
 	}
-	c.nc = nc
-	c.br = c.client.readers.Get().(*bufio.Reader)
-	var in io.Reader = c.nc
-	if len(before) > 0 {
-		in = io.MultiReader(bytes.NewReader(before), c.nc)
-	}
-	c.br.Reset(in)
-	return nil
+	return err
 }
 
-// rest ends the waiting, between two requests.
+// rest ends the waiting, between two requests. What was read stays.
 func (c *conn) rest() {
-	if c.bare == nil || c.nc == nil {
-		return
+	c.got = bytes.Clone(c.got)
+	if c.buf != nil {
+		c.client.buffers.Put((*[readBuffer]byte)(c.buf))
+		c.buf = nil
 	}
-	c.nc.Close()
-	c.br.Reset(nil)
-	c.client.readers.Put(c.br)
-	c.nc, c.br = nil, nil
+	if c.bare != nil && c.nc != nil {
+		c.nc.Close()
+		c.nc = nil
+	}
+}
+
+// next waits for the next part that the worker sends. Its content is valid until then.
+func (c *conn) next() (part, error) {
+	for {
+		found, rest, err := c.parser.next(c.got)
+		c.got = rest
+		if err != nil || found.typ != 0 {
+			return found, err
+		}
+		if err := c.fill(); err != nil {
+			return part{}, err
+		}
+	}
+}
+
+// fill waits until there is more to read.
+func (c *conn) fill() error {
+	if c.buf == nil {
+		c.buf = c.client.buffers.Get().(*[readBuffer]byte)[:]
+	}
+	into := c.buf
+	if len(c.got) >= len(into) { // of a large record
+		into = make([]byte, 2*len(c.got))
+	}
+	have := copy(into, c.got)
+	n, err := c.nc.Read(into[have:])
+	c.got = into[:have+n]
+	if n > 0 {
+		return nil
+	}
+	return err
 }
 
 // close ends the connection and the goroutine that still sends on it: the
@@ -103,7 +128,7 @@ func (c *conn) close() {
 
 // probe asks for FCGI_MAX_REQS, if nothing was asked yet; any well-formed answer will do.
 func (c *conn) probe() error {
-	if !c.greeted {
+	if !c.parser.greeted {
 		content := appendPair(nil, "FCGI_MAX_REQS", "")
 		b := append(appendHeader(nil, typeGetValues, managementID, len(content)), content...)
 		if _, err := c.nc.Write(b); err != nil {
@@ -111,47 +136,31 @@ func (c *conn) probe() error {
 		}
 	}
 	for {
-		rec, err := next(c.br, managementID)
+		found, err := c.next()
 		if err != nil {
 			return err
 		}
-		if rec.typ != typeGetValuesResult {
-			return malformed("record type %d in answer to FCGI_GET_VALUES", rec.typ)
-		}
-		if err := c.values(rec); err != nil {
-			return err
-		}
-		if c.br.Buffered() == 0 {
+		c.welcomed(found.content)
+		if len(c.got) == 0 {
 			return nil
 		}
 	}
 }
 
-// values reads the answer to FCGI_GET_VALUES.
-func (c *conn) values(rec record) error {
-	content := make([]byte, rec.content+rec.padding)
-	if _, err := io.ReadFull(c.br, content); err != nil {
-		return err
-	}
-	if c.greeted {
-		c.welcomed(content[:rec.content])
-	}
-	return nil
-}
-
 func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, error) {
-	if err := c.wait(nil); err != nil {
+	if err := c.wait(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
 	_ = c.nc.SetDeadline(deadline)
 	if err := c.send(r); err != nil {
 		return nil, err
 	}
-	return c.receive(r, deadline)
+	return c.receive(r, c.id, deadline)
 }
 
-// receive waits for the answer until its head is here.
-func (c *conn) receive(r *http.Request, deadline time.Time) (*http.Response, error) {
+// receive waits for the answer to request id until its head is here.
+func (c *conn) receive(r *http.Request, id byte, deadline time.Time) (*http.Response, error) {
+	c.parser.id = id
 	body := &Body{conn: c, deadline: deadline}
 	head, err := body.readHead()
 	if err != nil {
@@ -161,7 +170,7 @@ func (c *conn) receive(r *http.Request, deadline time.Time) (*http.Response, err
 	if err := parseHead(resp, head); err != nil {
 		return nil, err
 	}
-	body.takeBuffered()
+	body.takeWhole()
 	return resp, nil
 }
 

@@ -1,11 +1,9 @@
 package fastcgi
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // Record types of FastCGI 1.0, section 8.
@@ -46,36 +44,45 @@ type record struct {
 	padding int
 }
 
-// parseRecord reads a header of headerSize bytes. It must be for request id, or
-// belong to the answer to a probe.
+// parseRecord reads a header of headerSize bytes, of a record that may come in the answer
+// to request id, or to FCGI_GET_VALUES; managementID: to that alone.
 func parseRecord(h []byte, id byte) (record, error) {
 	if h[0] != version {
 		return record{}, malformed("version %d", h[0])
 	}
 	r := record{typ: h[1], content: int(binary.BigEndian.Uint16(h[4:])), padding: int(h[6])}
-	if r.typ == typeGetValuesResult {
+	switch {
+	case r.typ == typeGetValuesResult:
 		id = managementID
+	case id == managementID:
+		return record{}, malformed("record type %d in answer to FCGI_GET_VALUES", r.typ)
 	}
 	if got := binary.BigEndian.Uint16(h[2:]); got != uint16(id) {
 		return record{}, malformed("record type %d for request %d, not %d", r.typ, got, id)
 	}
-	return r, nil
+	switch r.typ {
+	case typeStdout, typeStderr, typeGetValuesResult:
+		return r, nil
+	case typeEndRequest:
+		if r.content == endSize {
+			return r, nil
+		}
+		return record{}, malformed("END_REQUEST of %d bytes", r.content)
+	}
+	return record{}, malformed("record type %d", r.typ)
 }
 
-// next reads the header of the next record, see parseRecord.
-func next(br *bufio.Reader, id byte) (record, error) {
-	h, err := br.Peek(headerSize)
-	if err != nil {
-		if err == io.EOF && len(h) > 0 {
-			err = io.ErrUnexpectedEOF
-		}
-		return record{}, err
+// takeWhole takes the record off data, which begins with its header.
+func (r record) takeWhole(data []byte) (found part, rest []byte, err error) {
+	end := headerSize + r.content
+	if len(data) < end+r.padding {
+		return part{}, data, nil
 	}
-	r, err := parseRecord(h, id)
-	if err == nil {
-		_, err = br.Discard(headerSize)
+	content := data[headerSize:end]
+	if r.typ == typeEndRequest && content[4] != 0 { // the protocol status (section 5.5)
+		return part{}, data, malformed("request refused with protocol status %d", content[4])
 	}
-	return r, err
+	return part{r.typ, content}, data[end+r.padding:], nil
 }
 
 // appendHeader appends a record header without padding.

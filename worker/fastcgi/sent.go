@@ -30,9 +30,7 @@ type Sent struct {
 func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 	s := &Sent{client: c, head: h.Method == http.MethodHead}
 	c.mu.Lock()
-	if n := len(c.idle); n > 0 {
-		s.conn = c.idle[n-1]
-		c.idle = c.idle[:n-1]
+	if s.conn = c.takeLocked(); s.conn != nil {
 		c.busy = s.conn
 	}
 	c.mu.Unlock()
@@ -100,53 +98,71 @@ func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
 	c := s.conn
 	data := append(buf[:0], c.got...)
 	grow := len(data) == cap(data)
-	if len(data) > 0 {
-		if end, content, _ := c.parse(&data, s.id); end > 0 {
-			return s.take(data, end, content)
-		}
-	}
-	for {
+	a, data, err := s.take(data)
+	for !taken(err) {
 		if grow {
 			data = slices.Grow(data, len(data))
 		}
 		n, again, _ := c.bare.Read(data[len(data):cap(data)])
 		c.full = n == cap(data)-len(data)
-		data = data[:len(data)+n]
-		end, content, err := c.parse(&data, s.id)
-		switch {
-		case end > 0:
-			return s.take(data, end, content)
-		case n == 0 && !again: // Await meets the same
-			err = wire.ErrNotWhole
-		case c.full && grow:
+		a, data, err = s.take(data[:len(data)+n])
+		if more := err == errPart || err == errPieces; more && c.full && grow && len(data) < mostInSocket {
 			continue
-		case c.full:
-			err = wire.ErrNotWhole
 		}
-		c.got = append(c.got[:0], data...)
-		return nil, err
+		if !taken(err) {
+			return nil, s.keep(data, err == errPart && !c.full && (n > 0 || again))
+		}
 	}
+	return a, err
 }
 
-// take returns the answer whose records data begins with, and keeps the rest.
-func (s *Sent) take(data []byte, end int, content []byte) (*wire.Answer, error) {
+// mostInSocket is more than a worker can have sent of an answer, and gone on, while nobody
+// reads.
+const mostInSocket = 1 << 20
+
+// taken tells whether an answer came to its end.
+func taken(err error) bool { return err == nil || err == wire.ErrAside }
+
+// keep keeps what is no whole answer yet. soon: the rest of it is about to come.
+func (s *Sent) keep(data []byte, soon bool) error {
+	s.conn.got = append(s.conn.got[:0], data...)
+	if s.more = !soon; soon { // there is no other word of what can not be waited for
+		return nil
+	}
+	return wire.ErrNotWhole
+}
+
+// take returns the answer that data begins with, and data without what was passed over.
+// What comes behind the answer is kept.
+func (s *Sent) take(data []byte) (*wire.Answer, []byte, error) {
 	c := s.conn
+	c.parser.id = s.id
+	data, _ = c.parser.passOver(data)
+	after := c.parser
+	content, rest, err := after.whole(data)
+	if err != nil {
+		return nil, data, err
+	}
 	a, err := parseAnswer(content)
 	simple := err == nil && a.Plain(s.head)
 	switch {
-	case c.line == 1 && (!simple || len(data) > end && len(c.skip) == 0): // or more than there should be
-		c.got = append(c.got[:0], data...)
-		return nil, wire.ErrNotWhole
+	case c.line == 1 && !(simple && after.ends(rest)): // or more than there should be
+		return nil, data, wire.ErrNotWhole
 	case !simple:
-		s.aside(data[:end])
+		s.aside(data[:len(data)-len(rest)])
 		a, err = nil, wire.ErrAside
 	}
-	c.got = append(c.got[:0], data[end:]...)
-	s.more = len(c.got) > 0 || c.full
+	c.parser, c.got = after, append(c.got[:0], rest...)
+	s.more = len(rest) > 0 || c.full
+	s.leave(c)
+	return a, data, err
+}
+
+// leave ends the request's time in the line of c.
+func (s *Sent) leave(c *conn) {
 	if c.line--; c.line == 0 {
 		c.client.rested(c)
 	}
-	return a, err
 }
 
 // Await waits for the answer as RoundTrip does. r is the request that was sent. It is
@@ -162,13 +178,13 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	deadline, _ := r.Context().Deadline()
 	err := s.err
 	if err == nil {
-		err = s.conn.wait(s.conn.got)
-		s.conn.id, s.conn.got, s.conn.line = s.id, nil, 0 // others may have been sent and taken back
+		err = s.conn.wait()
+		s.conn.line = 0
 	}
 	var resp *http.Response
 	if err == nil {
 		_ = s.conn.nc.SetDeadline(deadline)
-		resp, err = s.conn.receive(r, deadline)
+		resp, err = s.conn.receive(r, s.id, deadline)
 	}
 	if err != nil {
 		s.conn.close()
@@ -177,10 +193,18 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Alone lets no other request be sent behind this one.
+// Alone lets no other request be sent behind this one. Where there are some that the
+// worker has begun, and still no answer to this one, that does not keep the order: the
+// connection stays with the others, and ends with them.
 func (s *Sent) Alone() {
-	if s.conn != nil {
-		s.client.waited(s.conn)
+	switch c := s.conn; {
+	case c == nil:
+	case c.line > 1:
+		c.spoilt = true
+		s.aside(c.got)
+		s.leave(c)
+	default:
+		s.client.waited(c)
 	}
 }
 
@@ -198,41 +222,6 @@ func (s *Sent) Close(deadline time.Time) error {
 		return nil
 	}
 	return s.client.reopen(deadline)
-}
-
-// parse finds the records of a whole answer, which data begins with once what was
-// passed over is dropped. end is where they end, 0 while data ends within one.
-func (c *conn) parse(data *[]byte, id byte) (end int, content []byte, err error) {
-	var ok bool
-	if *data, ok = c.passOver(*data); !ok {
-		return 0, nil, nil
-	}
-	for rest := *data; len(rest) > 0; {
-		if len(rest) < headerSize {
-			return 0, nil, nil
-		}
-		rec, err := parseRecord(rest, id)
-		total := headerSize + rec.content + rec.padding
-		switch {
-		case err != nil:
-			return 0, nil, wire.ErrNotWhole
-		case len(rest) < total:
-			return 0, nil, nil
-		case rec.typ == typeEndRequest && rec.content == endSize && rest[headerSize+4] == 0:
-			return len(*data) - len(rest) + total, content, nil
-		case rec.typ != typeStdout:
-			return 0, nil, wire.ErrNotWhole
-		case content == nil:
-			content = rest[headerSize : headerSize+rec.content : headerSize+rec.content]
-		default: // a copy: what stands between the contents may still be needed
-			content = append(content, rest[headerSize:headerSize+rec.content]...)
-		}
-		rest = rest[total:]
-	}
-	if len(*data) == 0 {
-		return 0, nil, nil
-	}
-	return 0, nil, wire.ErrNotWhole
 }
 
 // parseAnswer parses a CGI answer. Anything unusual is left to Await.

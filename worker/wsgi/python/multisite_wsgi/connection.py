@@ -2,9 +2,8 @@
 
 The front door may send the next request while one runs: it waits here in the
 buffer, or in the socket's, and is then served without waiting for anything. Where
-that one takes too long the front door takes the next one back, with its token: an
-eventfd that came with the connection holds one for each request sent ahead
-(fastcgi/tokens.go).
+that one takes too long the front door takes the next one back, with its token. The
+protocol is written down in worker/fastcgi/doc.go.
 """
 
 import io
