@@ -30,3 +30,18 @@ func TestProcessors_CrowdedWhenAllWork(t *testing.T) {
 		t.Error("want more workers than there are processors, and no fewer")
 	}
 }
+
+// TestProcessors_LooksOnceAMillisecond, not for each request.
+func TestProcessors_LooksOnceAMillisecond(t *testing.T) {
+	t.Parallel()
+	const nobody = 1 << 20 // has so many processors
+	now := time.Now()
+	p := processors{looked: now, count: nobody, busy: true}
+	if !p.crowded(nobody+1, now.Add(time.Millisecond-1)) || p.count != nobody {
+		t.Error("it was looked up before a millisecond was over")
+	}
+	p.crowded(nobody+1, now.Add(time.Millisecond))
+	if p.count != runtime.GOMAXPROCS(0) || !p.looked.Equal(now.Add(time.Millisecond)) {
+		t.Errorf("got %d processors as of %v, want those of now", p.count, p.looked)
+	}
+}

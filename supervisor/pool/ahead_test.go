@@ -10,13 +10,19 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// quick returns a pool of one worker with one thread, whose requests took so long.
+// quick returns a pool of workers with one thread, whose requests took so long.
 func quick(t *testing.T, workers int, took time.Duration) *site {
 	t.Helper()
 	s := fixed(workers)
 	s.Backlog = 8
+	return worked(t, s, 200, took)
+}
+
+// worked returns a pool of workers with one thread that have had so many requests.
+func worked(t *testing.T, s pool.Settings, requests int, took time.Duration) *site {
+	t.Helper()
 	p := settled(t, s, &crew{threads: 1})
-	for range 200 {
+	for range requests {
 		c := p.claim("GET /before")
 		time.Sleep(took)
 		c.Release()
@@ -95,6 +101,39 @@ func TestPool_NotAhead(t *testing.T) {
 				}
 				held.Release()
 				p.Stop()
+			})
+		})
+	}
+}
+
+// TestPool_AheadOfAFew: however fast a worker is, it has 16 requests before another at most.
+func TestPool_AheadOfAFew(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := worked(t, fixed(1), 200, time.Microsecond)
+		first := p.ask("GET /first")
+		for range 16 {
+			p.ask("GET /behind").wantBehind(t, true)
+		}
+		if last := p.ask("GET /last"); last.Settled() {
+			t.Error("got a worker that has 17 requests")
+		}
+		first.Release()
+		p.Stop()
+	})
+}
+
+// TestPool_AheadAfterTheFirst: one request tells how fast the others are.
+func TestPool_AheadAfterTheFirst(t *testing.T) {
+	for took, ahead := range map[time.Duration]bool{100 * time.Microsecond: true, 2 * time.Millisecond: false} {
+		t.Run(took.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := worked(t, fixed(1), 1, took)
+				first, second := p.ask("GET /1"), p.ask("GET /2")
+				if second.Settled() != ahead {
+					t.Errorf("goes ahead: %v, want %v", second.Settled(), ahead)
+				}
+				first.Release()
+				second.Release()
 			})
 		})
 	}
