@@ -1,14 +1,19 @@
 package process
 
 import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // Ask sends a signal that the process answers with lines of output. It returns when
-// one of them is the last, when the process has ended, or after limit.
+// one of them is the last, when the process has ended, or after limit. One that does
+// not handle the signal yet, and would end of it, is not asked.
 func (p *Process) Ask(sig syscall.Signal, last func(line string) bool, limit time.Duration) {
-	if p.output == nil {
+	if p.output == nil || !p.catches(sig) {
 		return
 	}
 	answered := p.output.expect(last)
@@ -22,6 +27,18 @@ func (p *Process) Ask(sig syscall.Signal, last func(line string) bool, limit tim
 	case <-p.done:
 	case <-timer.C:
 	}
+}
+
+// catches tells whether the process handles a signal.
+func (p *Process) catches(sig syscall.Signal) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+	if err != nil { // it has ended
+		return false
+	}
+	_, after, _ := strings.Cut(string(status), "\nSigCgt:\t")
+	mask, _, _ := strings.Cut(after, "\n")
+	caught, err := strconv.ParseUint(mask, 16, 64)
+	return err == nil && caught&(1<<(sig-1)) != 0
 }
 
 // expect returns a channel that is closed when a line is the last of an answer.
