@@ -137,6 +137,9 @@ func (c *crewClaim) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer f.Close()
 	if !c.sent {
+		if c.crew.gets != nil {
+			c.crew.gets(r)
+		}
 		if _, err := f.WriteString(r.RequestURI + "\n"); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -26,8 +27,9 @@ type does func(w *crewWorker, uri string) *wire.Answer
 type crew struct {
 	tb    testing.TB
 	does  does
-	ahead int // requests that a busy worker takes behind the one that it has
-	sees  func(*wire.Head)
+	ahead int                 // requests that a busy worker takes behind the one that it has
+	sees  func(*wire.Head)    // what the loop sends; may be nil
+	gets  func(*http.Request) // what is sent otherwise; may be nil
 	work  sync.WaitGroup
 
 	mu sync.Mutex

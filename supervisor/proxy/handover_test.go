@@ -16,7 +16,7 @@ var kinds = []struct{ method, head, body string }{
 	{"GET", "", ""},
 	{"HEAD", "", ""},
 	{"POST", "Content-Length: 0\r\n", ""},
-	{"POST", "Content-Length: 18\r\n", "\r\n\r\nGET / HTTP/1.1\r\n"},
+	{"POST", "Content-Length: 20\r\n", "\r\n\r\nGET / HTTP/1.1\r\n"},
 	{"GET", "Content-Length: 3\r\n", "\r\n\r"},
 	{"PUT", "Content-Length: 9000\r\n", strings.Repeat("\r\n0\r\n\r\n\r\n", 1000)},
 	{"POST", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"},

@@ -38,6 +38,23 @@ func TestLoop_LastAnswerIsNotReset(t *testing.T) {
 	f.wantCounts(1, 0)
 }
 
+// TestHanded_LastAnswerIsNotReset where net/http gave it.
+func TestHanded_LastAnswerIsNotReset(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	p := f.dial("POST /slow HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx")
+	<-began
+	p.send(get("/more"))
+	letGo <- nil
+	p.wantBody("/slow")
+	p.wantEnd()
+	p.send("and more")
+	p.Close()
+	until(t, "closed", func() bool { return f.parting() == 0 })
+	f.wantCounts(0, 1)
+}
+
 func (f *front) parting() (n int) {
 	f.loop.do(func() { n = len(f.loop.parting) })
 	return n
