@@ -18,6 +18,7 @@ import (
 const (
 	flagAhead  = 0x80              // of BEGIN_REQUEST: take a token, or pass over this request
 	aheadName  = "MULTISITE_AHEAD" // of FCGI_GET_VALUES: the worker has the tokens, and knows what they are for
+	mostInLine = 100               // requests on their way on one connection
 	overloaded = 2                 // protocol status of a request that was passed over (FCGI_OVERLOADED)
 )
 
@@ -48,7 +49,7 @@ func (c *conn) welcomed(content []byte) {
 
 // sendAhead sends a request behind those that the worker has, if it takes that.
 func (c *conn) sendAhead(h *wire.Head, w wire.Watcher) error {
-	if !c.ahead || c.spoilt || len(c.parser.skip) > 0 || c.tokens.add() != nil {
+	if !c.ahead || c.spoilt || c.line >= mostInLine || len(c.parser.skip) > 0 || c.tokens.add() != nil {
 		return errNotAhead
 	}
 	err := c.sendNow(h, w, flagAhead)

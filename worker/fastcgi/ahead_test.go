@@ -426,6 +426,19 @@ func TestAhead_NotWithoutTokens(t *testing.T) {
 	w.wantAnswer(1, "one")
 }
 
+// TestAhead_NotTooMany: an id is free again before it comes round.
+func TestAhead_NotTooMany(t *testing.T) {
+	t.Parallel()
+	w := newBusyWorker(t, mostInLine)
+	if s := w.send(mostInLine + 1); s.FD() != wire.NotAhead {
+		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	}
+	for n := range mostInLine {
+		w.says(answer(n+1, "\nhello"))
+		w.wantAnswer(n+1, "hello")
+	}
+}
+
 // TestAhead_NotBeforeWhoHasTheTurn: the idle connection is for the request that comes first.
 func TestAhead_NotBeforeWhoHasTheTurn(t *testing.T) {
 	t.Parallel()

@@ -13,16 +13,16 @@
 // # Requests ahead
 //
 // Our own worker (multisite_wsgi/connection.py) finds its next requests in the socket,
-// behind the one that it is at, and answers all in the order in which they were sent. It
-// is this package's side of the protocol that says what that one does, and both are
-// tested against each other (TestWorker_...). What it adds to FastCGI:
+// behind the one that it is at, and answers all in the order in which they were sent. This
+// page is the protocol of both sides, which are tested with each other (worker_test.go).
+// What it adds to FastCGI:
 //
 //   - Greeting. The first record on a connection is FCGI_GET_VALUES with the name
 //     MULTISITE_AHEAD and no value; an eventfd, the tokens, comes with its first byte
 //     (SCM_RIGHTS). A worker that has taken them answers FCGI_GET_VALUES_RESULT with
 //     MULTISITE_AHEAD=1. Any other answer: no request goes ahead on this connection.
 //   - Ids. Each request has the id of the one before plus one, from 1 to 255 and round
-//     again. At most 16 are on their way, so none is in use twice.
+//     again. Far fewer are on their way (mostInLine), so none is in use twice.
 //   - Flags of BEGIN_REQUEST. 0x01 (FCGI_KEEP_CONN): the worker begins it when it comes to
 //     it. 0x81: it was sent ahead, and has a token. The front door adds one to the eventfd
 //     before it writes the request, and only a request without a body goes ahead.

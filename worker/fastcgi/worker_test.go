@@ -1,0 +1,221 @@
+package fastcgi
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/multisite/multisite/worker/fastcgi/fastcgitest"
+	"github.com/multisite/multisite/worker/wire"
+)
+
+// pythonWorker is the real worker, which answers each request with its URI, and /gate
+// when it is let.
+type pythonWorker struct {
+	t      *testing.T
+	client *Client
+	watch  *watching
+	gate   chan bool
+	atGate chan bool
+
+	mu    sync.Mutex
+	begun map[string]int // mu protects it
+}
+
+func newPythonWorker(t *testing.T) *pythonWorker {
+	t.Helper()
+	w := &pythonWorker{t: t, watch: newWatching(t), gate: make(chan bool), atGate: make(chan bool), begun: map[string]int{}}
+	started := fastcgitest.Start(t, func(uri string) *wire.Answer {
+		w.mu.Lock()
+		w.begun[uri]++
+		w.mu.Unlock()
+		if strings.HasPrefix(uri, "/gate") {
+			w.atGate <- true
+			<-w.gate
+		}
+		return &wire.Answer{Status: 200, Body: []byte(uri)}
+	})
+	w.client = NewClient(Options{Socket: started.Socket, Packed: true})
+	t.Cleanup(func() { w.client.Close(); w.watch.checkNone() })
+	if err := w.client.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !w.client.idle[0].ahead {
+		t.Fatal("it does not take requests ahead")
+	}
+	return w
+}
+
+func (w *pythonWorker) send(uri string, behind bool) *Sent {
+	w.t.Helper()
+	send := w.client.Send
+	if behind {
+		send = w.client.SendBehind
+	}
+	s := send(headOf(newRequest(w.t, "GET", uri, "")), w.watch)
+	if s.FD() < 0 {
+		w.t.Fatalf("%s was not sent: %v", uri, s.err)
+	}
+	return s
+}
+
+// wantAnswer waits for events until the answer is here.
+func (w *pythonWorker) wantAnswer(s *Sent, uri string) {
+	w.t.Helper()
+	for buf := make([]byte, 64<<10); ; {
+		a, err := s.Receive(buf)
+		switch {
+		case err != nil:
+			w.t.Fatalf("%s: %v", uri, err)
+		case a == nil:
+			ready(w.t, s.FD())
+		case string(a.Body) != uri:
+			w.t.Fatalf("%s: got %q", uri, a.Body)
+		default:
+			return
+		}
+	}
+}
+
+func (w *pythonWorker) wantAwaited(s *Sent, uri string) {
+	w.t.Helper()
+	resp, err := s.Await(newRequest(w.t, "GET", uri, ""))
+	if err != nil {
+		w.t.Fatalf("%s: %v", uri, err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if resp.Body.Close(); err != nil || string(body) != uri {
+		w.t.Fatalf("%s: got %q (%v)", uri, body, err)
+	}
+}
+
+func (w *pythonWorker) wantBegun(once ...string) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, uri := range once {
+		if w.begun[uri] != 1 {
+			w.t.Errorf("%s was begun %d times, want once", uri, w.begun[uri])
+		}
+	}
+	if len(w.begun) != len(once) {
+		w.t.Errorf("got %v begun, want %v", w.begun, once)
+	}
+}
+
+// TestWorker_SaysWhatTheFakeSays compares the bytes of the real worker with those that
+// other tests let a fake say.
+func TestWorker_SaysWhatTheFakeSays(t *testing.T) {
+	t.Parallel()
+	w := newPythonWorker(t)
+	sent := []*Sent{w.send("/gate", false), w.send("/b", true), w.send("/c", true), w.send("/d", true)}
+	<-w.atGate
+	if sent[0].TakeBack() || !sent[3].TakeBack() || !sent[2].TakeBack() {
+		t.Fatal("want the last two taken back, and never the first")
+	}
+	w.gate <- true
+	content := func(body string) string {
+		return fmt.Sprintf("Status: 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	said := func(id int, body string) string {
+		c := content(body)
+		return rec(typeStdout, id, c, -len(c)&7) + rec(typeStdout, id, "", 0) + end(id)
+	}
+	want := said(1, "/gate") + said(2, "/b") + passedOver(3) + passedOver(4)
+	got := ""
+	for buf := make([]byte, 4096); len(got) < len(want); {
+		ready(t, sent[0].FD())
+		n, _, err := sent[0].conn.bare.Read(buf)
+		if err != nil || n == 0 {
+			t.Fatalf("after %q: %d (%v)", got, n, err)
+		}
+		got += string(buf[:n])
+	}
+	if strings.ReplaceAll(got, "\x00", "P") != strings.ReplaceAll(want, "\x00", "P") { // the fake pads with P
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	sent[0].conn.close()
+	w.wantBegun("/gate", "/b")
+}
+
+// TestWorker_TakenBack: the next request of each kind reads past what was passed over, on
+// the same connection.
+func TestWorker_TakenBack(t *testing.T) {
+	t.Parallel()
+	for name, next := range map[string]func(w *pythonWorker){
+		"Receive": func(w *pythonWorker) { w.wantAnswer(w.send("/next", false), "/next") },
+		"Await":   func(w *pythonWorker) { w.wantAwaited(w.send("/next", false), "/next") },
+		"RoundTrip": func(w *pythonWorker) {
+			if _, body, err := fetch(w.client, newRequest(w.t, "POST", "/next", "name=value")); err != nil || body != "/next" {
+				w.t.Fatalf("got %q (%v)", body, err)
+			}
+		},
+	} {
+		for _, waits := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", before it somebody waits: ", waits), func(t *testing.T) {
+				t.Parallel()
+				w := newPythonWorker(t)
+				first := w.send("/gate", false)
+				sent := []*Sent{w.send("/b", true), w.send("/c", true)}
+				<-w.atGate
+				if !sent[1].TakeBack() || !sent[0].TakeBack() {
+					t.Fatal("not taken back")
+				}
+				if waits {
+					first.Alone()
+					go func() { w.gate <- true }()
+					w.wantAwaited(first, "/gate")
+				} else {
+					w.gate <- true
+					w.wantAnswer(first, "/gate")
+				}
+				next(w)
+				w.wantBegun("/gate", "/next")
+				if idle(w.client) != 1 || len(w.client.open) != 1 {
+					t.Errorf("got %d idle of %d connections, want one", idle(w.client), len(w.client.open))
+				}
+			})
+		}
+	}
+}
+
+// TestWorker_TakesBackAtAnyTime, while the worker goes through its line: each request is
+// either taken back or answered, and begun once or not at all.
+func TestWorker_TakesBackAtAnyTime(t *testing.T) {
+	t.Parallel()
+	w := newPythonWorker(t)
+	var once []string
+	n := 0
+	for range 300 {
+		line := map[*Sent]string{}
+		var sent []*Sent
+		for i := range 1 + rand.IntN(6) {
+			n++
+			uri := "/" + strconv.Itoa(n)
+			if i > 0 && len(w.client.busy.parser.skip) > 0 {
+				break // nothing goes ahead yet
+			}
+			s := w.send(uri, i > 0)
+			sent, line[s] = append(sent, s), uri
+		}
+		keep := 1 + rand.IntN(len(sent))
+		for range rand.IntN(3000) { // a moment, in which the worker goes on
+		}
+		for len(sent) > keep && sent[len(sent)-1].TakeBack() {
+			sent = sent[:len(sent)-1]
+		}
+		for i, s := range sent {
+			once = append(once, line[s])
+			if i == len(sent)-1 && rand.IntN(2) == 0 {
+				w.wantAwaited(s, line[s])
+				continue
+			}
+			w.wantAnswer(s, line[s])
+		}
+	}
+	w.wantBegun(once...)
+}
