@@ -154,7 +154,8 @@
 // worker/wsgi tells how forking keeps pages shared and what makes it safe. The
 // zygote checks before every fork that it is alone (threads, sockets, files that
 // are written, children, connections); where it is not, the site's workers load
-// their code themselves, and status says why.
+// their code themselves, and status says why. A site that only its warm-up made so is
+// loaded again without it, and threads of C libraries that a trial fork ends are none.
 //
 // # Many sites
 //

@@ -91,12 +91,13 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 	return nil
 }
 
-// printShared tells what forking saves, and of each site that can not be forked why.
+// printShared tells what forking saves, and of each site why it can not be forked, or
+// what there is to know of it.
 func printShared(w io.Writer, st control.Status) {
 	var saved int64
 	for _, site := range st.Sites {
 		saved += site.Memory.Saved
-		if strings.HasPrefix(site.Preload, "off (") {
+		if strings.HasPrefix(site.Preload, "off (") || strings.HasPrefix(site.Preload, "on, ") || strings.HasPrefix(site.Preload, "on (a fork") {
 			fmt.Fprintf(w, "\n%s: preload: %s\n", site.Name, site.Preload)
 		}
 		for _, problem := range site.Warmup {

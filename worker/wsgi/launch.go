@@ -26,6 +26,9 @@ type event struct {
 	Reasons []string `json:"reasons"` // of "unsafe"
 	Warmup  []Warmed `json:"warmup"`  // of a zygote
 	Tricks  []string `json:"tricks"`  // that a zygote applied
+
+	SafeWhenLoaded bool `json:"safe_when_loaded"` // of "unsafe": before the warm-up nothing was found
+	EndedByFork    int  `json:"ended_by_fork"`    // of a zygote: threads of C libraries that a fork ends
 }
 
 // Static is a URL prefix and the directories in which a Django site has its

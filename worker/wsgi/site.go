@@ -48,6 +48,10 @@ type zygoteConfig struct {
 }
 
 func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
+	warmup := r.opts.Warmup
+	if r.unwarmed() != "" {
+		warmup = nil
+	}
 	env := make(map[string]string, len(r.opts.Env))
 	for _, v := range r.opts.Env {
 		name, value, _ := strings.Cut(v, "=")
@@ -57,7 +61,7 @@ func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
 		config:        r.config(id),
 		Env:           env,
 		Umask:         octal(r.opts.Umask),
-		Warmup:        r.opts.Warmup,
+		Warmup:        warmup,
 		WarmupStrict:  r.opts.WarmupStrict,
 		Host:          r.opts.Host,
 		Tricks:        r.opts.Tricks,
@@ -191,7 +195,7 @@ func (r *Runtime) make(m *mould, project *Project) {
 	var unsafe *unsafeError
 	switch {
 	case m.err == nil:
-		r.setNote("on")
+		r.setNote(r.howShared(m))
 	case errors.As(m.err, &unsafe):
 		if m.err = r.fallBack(m, unsafe.text()); m.err == nil {
 			m.project = project
@@ -211,8 +215,42 @@ func (r *Runtime) fallBack(m *mould, why string) error {
 	return nil
 }
 
-// makeZygote forks the site's zygote and waits until it has loaded the site.
+// howShared is what status says of workers that are forked from the site's zygote.
+func (r *Runtime) howShared(m *mould) string {
+	note := "on"
+	if why := r.unwarmed(); why != "" {
+		note += ", without warm-up (" + why + ")"
+	}
+	if n := m.info.EndedByFork; n > 0 {
+		note += fmt.Sprintf(" (a fork ends the threads of C libraries: %d)", n)
+	}
+	return note
+}
+
+// makeZygote makes the site's zygote: once more, without the warm-up, where that was what
+// made it unsafe to fork.
 func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
+	err := r.tryZygote(m, parent)
+	var unsafe *unsafeError
+	if !errors.As(err, &unsafe) || !m.info.SafeWhenLoaded {
+		return err
+	}
+	r.mu.Lock()
+	r.cold = unsafe.text()
+	r.mu.Unlock()
+	r.opts.Log.Warn("the zygote is made again, without the warm-up, which makes it unsafe to fork", "reason", unsafe.text())
+	return r.tryZygote(m, parent)
+}
+
+// unwarmed is why the site's zygotes do without the warm-up; "": they do not.
+func (r *Runtime) unwarmed() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cold
+}
+
+// tryZygote forks the site's zygote and waits until it has loaded the site.
+func (r *Runtime) tryZygote(m *mould, parent *zygote) error {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return err
@@ -236,7 +274,7 @@ func (r *Runtime) makeZygote(m *mould, parent *zygote) error {
 	defer r.setLoading(nil)
 	m.info, err = r.awaitZygote(l, b.status)
 	var unsafe *unsafeError
-	if err == nil || errors.As(err, &unsafe) {
+	if r.unwarmed() == "" && (err == nil || errors.As(err, &unsafe)) {
 		err = cmp.Or(r.heed(m.info.Warmup), err)
 	}
 	switch {

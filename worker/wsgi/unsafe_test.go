@@ -135,3 +135,46 @@ if os.fork() == 0:
 		t.Errorf("preload %q, want off for a child process", got)
 	}
 }
+
+// warmupApp starts a thread when it is first asked, as Sentry does with traces.
+const warmupApp = `
+import os, threading
+begun = []
+def application(environ, start_response):
+    if not begun:
+        begun.append(threading.Thread(target=threading.Event().wait, name="monitor", daemon=True))
+        begun[0].start()
+    start_response("200 OK", [])
+    return [b"%d" % os.getpid()]
+`
+
+// What only the warm-up makes unsafe is shared without it, also by a zygote that is made
+// later.
+func TestUnsafe_WarmupAlone(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []Preload{PreloadAuto, PreloadOn} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, warmupApp, preload(mode))
+			const want = `on, without warm-up (thread "monitor" started in app.py:7)`
+			for n := range 3 {
+				wantServing(t, s.launch(n+1))
+			}
+			if got := s.PreloadState(); got != want {
+				t.Errorf("preload %q, want %q", got, want)
+			}
+			first := s.ZygotePID()
+			if first == 0 {
+				t.Fatal("there is no zygote")
+			}
+			s.Rest()
+			wantServing(t, s.launch(4))
+			if got, again := s.PreloadState(), s.ZygotePID(); got != want || again == 0 || again == first {
+				t.Errorf("preload %q, zygote %d after %d, want another one, %q", got, again, first, want)
+			}
+			if n := strings.Count(s.log.String(), "the zygote is made again, without the warm-up"); n != 1 {
+				t.Errorf("it was made again %d times, want once:\n%s", n, s.log)
+			}
+		})
+	}
+}

@@ -78,6 +78,7 @@ type Runtime struct {
 	project *Project // that the last mould was made with
 	mould   *mould
 	loading *loading // the zygote that is being made; nil: none is
+	cold    string   // why zygotes do without the warm-up; "": they do not
 	note    string   // how workers share memory, for status
 	misses  int      // forked workers in a row that did not become ready
 	broken  int      // zygotes that were given up for that

@@ -28,6 +28,7 @@ Zygotes load once and fork workers (`multisite_wsgi zygote`):
   warmup.py        requests before the first fork
   clean.py         close what must not be shared
   hazards.py       what is still there, by name
+  nativethreads.py what a fork ends
   threads.py       where threads were started
   inherited.py     atexit and finalisers
   learn.py         what a site does while it is imported

@@ -10,6 +10,7 @@ import time
 
 from . import threads
 
+_COMM = 15  # bytes of a thread's name that the kernel keeps
 _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
@@ -45,11 +46,16 @@ def is_alone():
     return len(os.listdir("/proc/self/task")) == 1 and not _has_children()
 
 
-def _threads():
+def other_threads():
+    """Return the numbers of the threads beside the first."""
     deadline = time.monotonic() + 0.2
     while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:
         time.sleep(0.002)  # a thread that was joined may still be about to leave
-    others = {int(tid) for tid in os.listdir("/proc/self/task")} - {os.getpid()}
+    return {int(tid) for tid in os.listdir("/proc/self/task")} - {os.getpid()}
+
+
+def _threads():
+    others = other_threads()
     if not others:
         return []
     found = []
@@ -57,7 +63,24 @@ def _threads():
         if thread.native_id in others:
             others.remove(thread.native_id)
             found.append(threads.describe(thread))
-    return found + ['thread "%s" of a C library' % name for name in map(_comm, sorted(others)) if name]
+    return found + _native([name for name in map(_comm, sorted(others)) if name])
+
+
+def _native(names):
+    """Describe threads that Python knows nothing of; those that can be told the origin of come first."""
+    packages = _packages(names)
+    known = ['thread "%s" of %s' % (name, packages[name]) for name in names if name in packages]
+    return known + ['thread "%s" of a C library' % name for name in names if name not in packages]
+
+
+def _packages(names):
+    """Return {name: package} of threads that are named after the class of an object, as ddtrace does."""
+    found = {}
+    for kind in {type(thing) for thing in gc.get_objects()}:
+        name = kind.__name__[:_COMM]
+        if name in names:
+            found[name] = kind.__module__.partition(".")[0]
+    return found
 
 
 def _comm(tid):

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from . import clean, hazards, lifecycle, load, memory, offspring
+from . import clean, hazards, lifecycle, load, memory, nativethreads, offspring
 from .control import Control
 from .forked_worker import ForkedWorker
 from .inherited import ExitWork
@@ -27,6 +27,8 @@ class SiteZygote:
         self._own = {0, 1, 2, control, status}
         self._exit_work = ExitWork()
         self._site = None
+        self._safe_when_loaded = False  # before the warm-up
+        self._ended_by_fork = 0  # threads, see nativethreads.py
         self._known = set()  # descriptors that the application left open, harmless ones
 
     def run(self):
@@ -38,13 +40,14 @@ class SiteZygote:
             warmed = self._load()
             reasons = self._check()
         if reasons:
-            self._status.send({"event": "unsafe", "reasons": reasons, "warmup": warmed})
+            self._status.send({"event": "unsafe", "reasons": reasons, "warmup": warmed,
+                               "safe_when_loaded": self._safe_when_loaded})
             lifecycle.leave(0, self._config.thread_join_seconds)
         loaded = time.monotonic()
         self._exit_work.hold()
         applied = memory.apply(self._config.tricks)
         self._status.ready(
-            self._site, warmup=warmed, modules=len(sys.modules), tricks=applied,
+            self._site, warmup=warmed, modules=len(sys.modules), tricks=applied, ended_by_fork=self._ended_by_fork,
             load_seconds=round(loaded - started, 3), tricks_seconds=round(time.monotonic() - loaded, 3))
         self._known = hazards.descriptors()
         return self._obey()
@@ -52,6 +55,7 @@ class SiteZygote:
     def _load(self):
         try:
             self._site = load.load(self._config)
+            self._safe_when_loaded = bool(self._config.warmup) and not self._check()
             outcomes = Warmup(self._site.application, self._config).run()
             failed = ["%s: %s" % (o.path, o.problem) for o in outcomes if o.failed]
             if failed and self._config.warmup_strict:
@@ -66,6 +70,7 @@ class SiteZygote:
         try:
             clean.close_everything()
             gc.collect()
+            self._ended_by_fork = max(nativethreads.end_by_fork(), self._ended_by_fork)
             return hazards.find(self._own)
         except Exception as error:  # of a database backend or a cache
             return ["something cannot be closed: " + error_line(error)]
@@ -105,5 +110,6 @@ class SiteZygote:
         """Look again before every fork, cheaply; return why not, or None."""
         if hazards.is_alone() and hazards.descriptors() == self._known | set(fds):
             return None
+        nativethreads.end_by_fork()
         reasons = hazards.find(self._own | set(fds))
         return {"unsafe": reasons} if reasons else None
