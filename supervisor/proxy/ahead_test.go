@@ -19,11 +19,12 @@ type tally struct {
 	slow    chan *crewWorker
 	letGo   chan struct{}
 	letting sync.Once
+	hire    hires
 	instead func(uri string) *wire.Answer // of /slow, once it is let go; nil: echo
 }
 
-func newTally() *tally {
-	return &tally{begun: map[string]int{}, slow: make(chan *crewWorker, 100), letGo: make(chan struct{})}
+func newTally(hire hires) *tally {
+	return &tally{hire: hire, begun: map[string]int{}, slow: make(chan *crewWorker, 100), letGo: make(chan struct{})}
 }
 
 func (c *tally) does(w *crewWorker, uri string) *wire.Answer {
@@ -62,7 +63,7 @@ func (c *tally) wantOnce(t *testing.T, requests int, times map[string]int) {
 // inLine lets one request keep the only worker, and n others wait behind it.
 func inLine(t *testing.T, c *tally, workers, n int) (f *front, slow *peer, others []*peer) {
 	t.Helper()
-	crew := newCrew(t, workers, c.does)
+	crew := newCrewOf(t, c.hire, workers, c.does)
 	crew.ahead = n
 	f = startFront(t, crew, Options{})
 	t.Cleanup(c.let)
@@ -83,9 +84,10 @@ func wantAll(others []*peer) {
 
 // TestLoop_AheadInOrder: what waits behind a request is answered after it, by the same
 // worker, which is asked no more.
-func TestLoop_AheadInOrder(t *testing.T) {
-	t.Parallel()
-	c := newTally()
+func TestLoop_AheadInOrder(t *testing.T) { t.Parallel(); eachWorker(t, aheadInOrder) }
+
+func aheadInOrder(t *testing.T, hire hires) {
+	c := newTally(hire)
 	c.let()
 	f, slow, others := inLine(t, c, 1, 5)
 	slow.wantBody("/slow")
@@ -97,9 +99,10 @@ func TestLoop_AheadInOrder(t *testing.T) {
 }
 
 // TestLoop_AheadIsTakenBack from a worker that takes long, and goes to another one.
-func TestLoop_AheadIsTakenBack(t *testing.T) {
-	t.Parallel()
-	c := newTally()
+func TestLoop_AheadIsTakenBack(t *testing.T) { t.Parallel(); eachWorker(t, aheadIsTakenBack) }
+
+func aheadIsTakenBack(t *testing.T, hire hires) {
+	c := newTally(hire)
 	f, slow, others := inLine(t, c, 1, 5)
 	f.crew.grow()
 	wantAll(others)
@@ -112,6 +115,10 @@ func TestLoop_AheadIsTakenBack(t *testing.T) {
 // is handed over comes.
 func TestLoop_AheadOfWhatIsHandedOver(t *testing.T) {
 	t.Parallel()
+	eachWorker(t, aheadOfWhatIsHandedOver)
+}
+
+func aheadOfWhatIsHandedOver(t *testing.T, hire hires) {
 	for name, answer := range map[string]func(string) *wire.Answer{
 		"simple": nil,
 		"no simple": func(uri string) *wire.Answer {
@@ -123,7 +130,10 @@ func TestLoop_AheadOfWhatIsHandedOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newTally()
+			if name == "no simple" && strings.Contains(t.Name(), "connection.py") {
+				t.Skip("it never says such a thing")
+			}
+			c := newTally(hire)
 			c.instead = answer
 			f, slow, others := inLine(t, c, 1, 5)
 			f.wantGivenAway()
@@ -139,9 +149,10 @@ func TestLoop_AheadOfWhatIsHandedOver(t *testing.T) {
 
 // TestLoop_AheadOfADeath: what a worker that dies has begun is repeated, what was
 // behind it is begun once.
-func TestLoop_AheadOfADeath(t *testing.T) {
-	t.Parallel()
-	c := newTally()
+func TestLoop_AheadOfADeath(t *testing.T) { t.Parallel(); eachWorker(t, aheadOfADeath) }
+
+func aheadOfADeath(t *testing.T, hire hires) {
+	c := newTally(hire)
 	c.instead = func(string) *wire.Answer { return nil }
 	_, slow, others := inLine(t, c, 1, 5)
 	c.let()
@@ -152,11 +163,12 @@ func TestLoop_AheadOfADeath(t *testing.T) {
 
 // TestLoop_AheadUnderLoad: whatever is fast, slow or in between, each request is begun
 // once and answered with its own answer.
-func TestLoop_AheadUnderLoad(t *testing.T) {
-	t.Parallel()
+func TestLoop_AheadUnderLoad(t *testing.T) { t.Parallel(); eachWorker(t, aheadUnderLoad) }
+
+func aheadUnderLoad(t *testing.T, hire hires) {
 	const clients, requests = 16, 150
-	c := newTally()
-	crew := newCrew(t, 3, func(w *crewWorker, uri string) *wire.Answer {
+	c := newTally(hire)
+	crew := newCrewOf(t, hire, 3, func(w *crewWorker, uri string) *wire.Answer {
 		if rand.IntN(40) == 0 {
 			<-time.After(time.Duration(rand.IntN(int(2 * youngest)))) // it works so long
 		}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multisite/multisite/worker/fastcgi"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -23,6 +24,7 @@ type crewClaim struct {
 	w    *crewWorker
 	sent bool
 	more bool
+	real *fastcgi.Sent // to a Python worker; nil: nothing was sent there
 
 	ends   string // crew.mu protects it
 	waited bool   // crew.mu protects it: nothing goes behind it
@@ -52,8 +54,12 @@ func (c *crewClaim) Abandon()                                 { c.end("abandon",
 func (c *crewClaim) Release()                                 { c.end("release", func() *crewWorker { return c.w }) }
 func (c *crewClaim) Again(ctx context.Context) (Claim, error) { return c.crew.Claim(ctx, c.what) }
 func (c *crewClaim) Broken(error) {
-	c.w.conn.Close()
-	c.end("broken", c.crew.hire)
+	if c.w.python != nil {
+		c.w.python.broken(c.real)
+	} else {
+		c.w.conn.Close()
+	}
+	c.end("broken", func() *crewWorker { return c.crew.hire(c.crew) })
 }
 
 func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
@@ -63,6 +69,10 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
 	c.crew.mu.Unlock()
 	if c.crew.sees != nil {
 		c.crew.sees(h)
+	}
+	if c.w.python != nil {
+		c.real = c.w.python.send(first != c, h, w)
+		return c.real.FD()
 	}
 	request := h.URI + "\n"
 	switch {
@@ -83,6 +93,9 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
 }
 
 func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
+	if c.real != nil {
+		return c.real.Receive(buf)
+	}
 	have := copy(buf, c.w.got)
 	if !bytes.Contains(c.w.got, []byte("\n")) {
 		n, again, _ := c.w.conn.Read(buf[have:])
@@ -107,9 +120,12 @@ func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
 	return a, err
 }
 
-func (c *crewClaim) More() bool { return c.more }
+func (c *crewClaim) More() bool { return c.more || c.real != nil && c.real.More() }
 
 func (c *crewClaim) TakeBack() bool {
+	if c.real != nil {
+		return c.real.TakeBack()
+	}
 	c.w.back.Add(1)
 	ok := c.w.takeToken()
 	if !ok {
@@ -119,6 +135,9 @@ func (c *crewClaim) TakeBack() bool {
 }
 
 func (c *crewClaim) Alone() {
+	if c.real != nil {
+		c.real.Alone()
+	}
 	c.crew.mu.Lock()
 	defer c.crew.mu.Unlock()
 	c.waited = true
@@ -131,6 +150,11 @@ func parseLine(line []byte) (*wire.Answer, error) {
 
 // RoundTrip waits for the answer, to what was sent or what it sends.
 func (c *crewClaim) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.w.python != nil {
+		sent := c.real
+		c.real = nil
+		return c.w.python.roundTrip(sent, r)
+	}
 	f, err := c.w.conn.Wait()
 	if err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ type does func(w *crewWorker, uri string) *wire.Answer
 type crew struct {
 	tb    testing.TB
 	does  does
+	hire  hires
 	ahead int                 // requests that a busy worker takes behind the one that it has
 	sees  func(*wire.Head)    // what the loop sends; may be nil
 	gets  func(*http.Request) // what is sent otherwise; may be nil
@@ -47,10 +48,20 @@ type crewWorker struct {
 	id     string
 	conn   *wire.Conn   // ours
 	far    *os.File     // the worker's
+	python *python      // instead of both; nil: it is a fake
 	tokens atomic.Int32 // of requests sent ahead
 	back   atomic.Int32 // that were taken back, and are yet to be passed over
 	line   []*crewClaim // that it has; crew.mu protects it
 	got    []byte       // the loop's, or who waits
+}
+
+// close ends our end.
+func (w *crewWorker) close() {
+	if w.python != nil {
+		w.python.Close()
+		return
+	}
+	w.conn.Close()
 }
 
 // takeToken tells whether there was one.
@@ -64,14 +75,18 @@ func (w *crewWorker) takeToken() bool {
 }
 
 func newCrew(tb testing.TB, workers int, d does) *crew {
-	c := &crew{tb: tb, does: d}
+	return newCrewOf(tb, (*crew).hireFake, workers, d)
+}
+
+func newCrewOf(tb testing.TB, hire hires, workers int, d does) *crew {
+	c := &crew{tb: tb, does: d, hire: hire}
 	for range workers {
-		c.free = append(c.free, c.hire())
+		c.free = append(c.free, hire(c))
 	}
 	return c
 }
 
-func (c *crew) hire() *crewWorker {
+func (c *crew) hireFake() *crewWorker {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		c.tb.Error(err)
@@ -115,7 +130,7 @@ func (c *crew) close() {
 		c.tb.Errorf("%d requests are left in the queue", len(c.queue))
 	}
 	for _, w := range c.free {
-		w.conn.Close()
+		w.close()
 	}
 	c.mu.Unlock()
 	c.work.Wait()
@@ -137,7 +152,7 @@ func (c *crew) counts() (asked, claimed int, ends string) {
 func (c *crew) grow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.free = append(c.free, c.hire())
+	c.free = append(c.free, c.hire(c))
 	c.dispatchLocked()
 }
 
