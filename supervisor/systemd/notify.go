@@ -96,9 +96,10 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // answerTime is how long a check may take before the log says that it hangs.
 const answerTime = time.Second
 
-// Watchdog says that we are alive, twice in the time in which it must be said,
-// until ctx ends: whenever check has returned. A check that hangs is the reason why we
-// will be killed.
+// Watchdog says that we are alive, at once and twice in the time in which it must be
+// said, until ctx ends: whenever check has returned. A check that hangs is the reason
+// why we will be killed. At once, since the program before an upgrade may have said it
+// half that time ago.
 func (n *Notifier) Watchdog(ctx context.Context, check func()) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -110,9 +111,9 @@ func (n *Notifier) Watchdog(ctx context.Context, check func()) {
 	ticker := time.NewTicker(interval / 2)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
+		n.checkOnce(ctx, check)
 		select {
 		case <-ticker.C:
-			n.checkOnce(ctx, check)
 		case <-ctx.Done():
 		}
 	}

@@ -107,8 +107,9 @@ func wantAlive(t *testing.T, next func() string, want int) {
 	}
 }
 
-// TestNotifier_Watchdog: it is told when a check has returned, at once also of one that
-// took long, and not while one hangs.
+// TestNotifier_Watchdog: it is told at the start, as the program before an upgrade may
+// have told it long ago, then when a check has returned, at once also of one that took
+// long, and not while one hangs.
 func TestNotifier_Watchdog(t *testing.T) {
 	next := manager(t)
 	const interval = time.Minute
@@ -122,12 +123,14 @@ func TestNotifier_Watchdog(t *testing.T) {
 		go func() {
 			defer close(done)
 			n.Watchdog(ctx, func() {
-				if checks++; checks == 3 {
+				if checks++; checks == 4 {
 					<-hang
 				}
 			})
 		}()
 		sleep := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+		synctest.Wait()
+		wantAlive(t, next, 1)
 		sleep(interval)
 		wantAlive(t, next, 2)
 		sleep(interval/2 + 2*answerTime)
