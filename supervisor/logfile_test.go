@@ -18,6 +18,7 @@ func TestLogFile_IsPutAsideAtItsSize(t *testing.T) {
 	for i := range 40 {
 		l.write("blog", "blog/1", fmt.Sprintf("line %02d", i))
 	}
+	l.whole()
 	files, err := filepath.Glob(l.path("blog") + "*")
 	if err != nil || len(files) != 3 {
 		t.Errorf("files %q, %v, want the log and two put aside", files, err)
@@ -44,6 +45,7 @@ func TestLogFile_IsPutAsideAtItsSize(t *testing.T) {
 	for range 10 {
 		l.write("blog", "blog/1", "more")
 	}
+	l.whole()
 	if files, _ := filepath.Glob(l.path("blog") + "*"); len(files) != 1 {
 		t.Errorf("files %q, want none put aside", files)
 	}
@@ -57,10 +59,12 @@ func TestLogFile_CutByOthersItGoesOn(t *testing.T) {
 	for range 4 {
 		l.write("blog", "blog/1", "before")
 	}
+	l.whole()
 	if err := os.Truncate(l.path("blog"), 0); err != nil {
 		t.Fatal(err)
 	}
 	l.write("blog", "blog/1", "after")
+	l.whole()
 	if files, _ := filepath.Glob(l.path("blog") + "*"); len(files) != 1 {
 		t.Errorf("files %q, want one", files)
 	}
@@ -72,7 +76,7 @@ func TestLogFile_ADiskThatIsFull(t *testing.T) {
 	var console bytes.Buffer
 	l := newLogs(t, &console)
 	full := func(site string) {
-		l.files[site].release()
+		l.whole()
 		if err := os.Rename(l.path(site), l.path(site)+".here"); err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +85,7 @@ func TestLogFile_ADiskThatIsFull(t *testing.T) {
 		}
 	}
 	space := func(site string) {
-		l.files[site].release()
+		l.whole()
 		if err := os.Rename(l.path(site)+".here", l.path(site)); err != nil {
 			t.Fatal(err)
 		}
@@ -93,6 +97,8 @@ func TestLogFile_ADiskThatIsFull(t *testing.T) {
 			l.write(site, site+"/1", "lost")
 		}
 	}
+	l.whole()
+	l.console.whole()
 	if n := strings.Count(console.String(), `multisite level=WARN msg="log lines are lost" error="write `); n != 1 {
 		t.Errorf("%d warnings, want one:\n%s", n, &console)
 	}
@@ -106,6 +112,8 @@ func TestLogFile_ADiskThatIsFull(t *testing.T) {
 	}
 	full("blog")
 	l.write("blog", "blog/1", "lost")
+	l.whole()
+	l.console.whole()
 	if n := strings.Count(console.String(), "log lines are lost"); n != 2 {
 		t.Errorf("%d warnings after a second time, want two:\n%s", n, &console)
 	}

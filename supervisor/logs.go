@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,19 +18,17 @@ import (
 
 const logTime = "2006-01-02T15:04:05.000Z07:00"
 
-// maxOpenLogs bounds the descriptors of logs. The next line opens its file again.
-const maxOpenLogs = 64
-
 // logs writes one file per site, and multisite.log for the supervisor's own
-// words. Every line begins with the time and who said it.
+// words. Every line begins with the time and who said it. A file is open only while
+// lines are written to it: whoever moves it away, as logrotate does, gets a new one.
 type logs struct {
 	dir     string
-	console io.Writer
+	console *lines
 	rules   logRules
 
 	mu sync.Mutex
 	// mu protects files, followers and the order of lines
-	files     map[string]*logFile
+	files     map[string]*lines
 	followers map[*follower]bool
 	ended     bool // nobody follows any more
 	closed    bool
@@ -47,7 +47,14 @@ func openLogs(dir string, console io.Writer) (*logs, error) {
 	if console == nil {
 		console = io.Discard
 	}
-	return &logs{dir: dir, console: console, files: map[string]*logFile{}, followers: map[*follower]bool{}}, nil
+	l := &logs{dir: dir, console: &lines{}, files: map[string]*lines{}, followers: map[*follower]bool{}}
+	l.console.out = func(lines []byte, lost int) {
+		_, _ = console.Write(lines) // there is nowhere else to say it
+		if lost > 0 {
+			_, _ = io.WriteString(console, warning("lines are lost here: nobody has read them", "lines", lost))
+		}
+	}
+	return l, nil
 }
 
 func (l *logs) path(site string) string { return filepath.Join(l.dir, site+".log") }
@@ -55,21 +62,20 @@ func (l *logs) path(site string) string { return filepath.Join(l.dir, site+".log
 // write adds one line that who said about a site.
 func (l *logs) write(site, who, text string) {
 	line := time.Now().Format(logTime) + " " + who + " " + text + "\n"
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return
-	}
-	err := l.fileLocked(site).write([]byte(line))
-	l.tellLocked(site, line)
-	if err != nil {
-		l.warnLocked(err)
+	if file := l.tell(site, line); file != nil {
+		file.add(line)
+		l.console.add(line)
 	}
 }
 
-// tellLocked sends a line to those who read along.
-func (l *logs) tellLocked(site, line string) {
-	_, _ = io.WriteString(l.console, line) // there is nowhere else to say it
+// tell sends a line to those who read along, and returns what writes it; nil: nothing
+// is written any more.
+func (l *logs) tell(site, line string) *lines {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
 	for f := range l.followers {
 		if f.site != "" && f.site != site {
 			continue
@@ -79,39 +85,49 @@ func (l *logs) tellLocked(site, line string) {
 		default:
 		}
 	}
+	return l.fileLocked(site)
 }
 
 // warn says where it can be said that log files can not be written to.
 func (l *logs) warn(err error) {
+	line := warning("log lines are lost", "error", err)
+	l.tell("multisite", line)
+	l.console.add(line)
+}
+
+// warning is a line of ours, where a logger would lead back to here.
+func warning(text, key string, value any) string {
+	return fmt.Sprintf("%s multisite level=WARN msg=%q %s=%q\n", time.Now().Format(logTime), text, key, fmt.Sprint(value))
+}
+
+func (l *logs) fileLocked(site string) *lines {
+	q := l.files[site]
+	if q == nil {
+		file := &logFile{path: l.path(site), rules: &l.rules}
+		q = &lines{out: func(lines []byte, lost int) {
+			if err := file.write(lines); err != nil {
+				l.warn(err)
+			}
+			if lost > 0 {
+				file.lose(lost)
+			}
+			file.release()
+		}}
+		l.files[site] = q
+	}
+	return q
+}
+
+// settle waits for a moment until what was said is written.
+func (l *logs) settle() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.warnLocked(err)
-}
-
-func (l *logs) warnLocked(err error) {
-	l.tellLocked("multisite", fmt.Sprintf("%s multisite level=WARN msg=\"log lines are lost\" error=%q\n", time.Now().Format(logTime), err))
-}
-
-// fileLocked returns the file of a site's log, which may have to be opened.
-func (l *logs) fileLocked(site string) *logFile {
-	f := l.files[site]
-	if f == nil {
-		f = &logFile{path: l.path(site), rules: &l.rules}
-		l.files[site] = f
+	all := append(slices.Collect(maps.Values(l.files)), l.console)
+	l.mu.Unlock()
+	var settling sync.WaitGroup
+	for _, q := range all {
+		settling.Go(func() { q.settle(linesFarewell) })
 	}
-	if f.file == nil && l.openLocked() >= maxOpenLogs { // most sites of many are silent
-		l.closeFilesLocked()
-	}
-	return f
-}
-
-func (l *logs) openLocked() (n int) {
-	for _, f := range l.files {
-		if f.file != nil {
-			n++
-		}
-	}
-	return n
+	settling.Wait()
 }
 
 // setRules says from now on how large a log file may be, and how many that are put
@@ -187,18 +203,16 @@ func (l *logs) dropFollowersLocked() {
 	}
 }
 
+// ReopenLogs is for who has moved log files away: when it returns, nothing more is
+// written to those. That is so a moment later anyway, as no file is kept open.
+func (s *Supervisor) ReopenLogs() { s.logs.settle() }
+
 func (l *logs) close() {
 	l.endFollowers()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
-	l.closeFilesLocked()
-}
-
-func (l *logs) closeFilesLocked() {
-	for _, f := range l.files {
-		f.release()
-	}
+	l.mu.Unlock()
+	l.settle()
 }
 
 // output takes a line that a worker wrote.

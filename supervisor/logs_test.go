@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,11 +30,32 @@ func newLogs(t *testing.T, console io.Writer) *logs {
 
 func readLog(t *testing.T, l *logs, site string) string {
 	t.Helper()
+	l.whole()
 	b, err := os.ReadFile(l.path(site))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// whole returns when all that was said is written.
+func (q *lines) whole() {
+	q.mu.Lock()
+	written := q.written
+	q.mu.Unlock()
+	if written != nil {
+		<-written
+	}
+}
+
+// whole is that of the files.
+func (l *logs) whole() {
+	l.mu.Lock()
+	files := slices.Collect(maps.Values(l.files))
+	l.mu.Unlock()
+	for _, q := range files {
+		q.whole()
+	}
 }
 
 func TestLogs_ALineSaysWhenWhoAndWhat(t *testing.T) {
@@ -53,6 +75,7 @@ func TestLogs_ALineSaysWhenWhoAndWhat(t *testing.T) {
 	if got := readLog(t, l, "multisite"); !strings.HasSuffix(got, " multisite level=INFO msg=\"supervisor started\"\n") {
 		t.Errorf("multisite.log:\n%s", got)
 	}
+	l.console.whole()
 	if got, want := console.String(), readLog(t, l, "blog")+readLog(t, l, "multisite"); got != want {
 		t.Errorf("the console has:\n%s\nwant:\n%s", got, want)
 	}
@@ -82,6 +105,7 @@ func TestLogs_FollowMissesNothing(t *testing.T) {
 	l.write("blog", "blog/1", "before")
 	f := l.follow("blog") // as Supervisor.Logs does, before it reads the file
 	l.write("blog", "blog/1", "between")
+	l.whole()
 	tail, err := TailLogs(l.dir, []string{"blog"}, 10)
 	if err != nil {
 		t.Fatal(err)

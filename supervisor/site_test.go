@@ -1,14 +1,12 @@
 package supervisor
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -92,22 +90,5 @@ func TestHostsOf(t *testing.T) {
 	}
 	if got := hostsOf(&config.Site{Default: true}); len(got) != 0 {
 		t.Errorf("a site without a name has %q", got)
-	}
-}
-
-func TestLogs_BoundTheirDescriptors(t *testing.T) {
-	t.Parallel()
-	l := newLogs(t, nil)
-	for i := range 3 * maxOpenLogs {
-		for _, site := range []string{"first", fmt.Sprintf("site%d", i)} {
-			l.write(site, "who", "what")
-		}
-	}
-	if n := l.openLocked(); n > maxOpenLogs {
-		t.Errorf("%d log files are open, want at most %d", n, maxOpenLogs)
-	}
-	b, err := os.ReadFile(l.path("first"))
-	if got := strings.Count(string(b), "\n"); err != nil || got != 3*maxOpenLogs {
-		t.Errorf("got %d lines, %v; want %d", got, err, 3*maxOpenLogs)
 	}
 }

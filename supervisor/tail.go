@@ -28,6 +28,7 @@ func (s *Supervisor) Logs(ctx context.Context, q control.LogQuery, w io.Writer) 
 		f = s.logs.follow(q.Site)
 		defer s.logs.unfollow(f)
 	}
+	s.logs.settle()
 	lines, err := TailLogs(s.logs.dir, names, q.Lines)
 	if err != nil {
 		return err

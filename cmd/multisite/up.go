@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -100,7 +101,7 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 		}
 	}()
 	requests := make(chan os.Signal, 1)
-	signal.Notify(requests, syscall.SIGHUP, syscall.SIGUSR2)
+	signal.Notify(requests, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	process.HeedSignals()
 	obeyed := make(chan struct{})
 	go func() {
@@ -109,7 +110,10 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 	}()
 	err = s.Run(ctx, force)
 	cancel()
-	<-waited
+	select {
+	case <-waited:
+	case <-time.After(time.Second): // nobody reads what settled has to say
+	}
 	<-obeyed
 	return err
 }
@@ -144,15 +148,19 @@ func untilSignals(parent context.Context) (ctx, force context.Context, cancel fu
 }
 
 // obey does for each SIGHUP what `multisite reload` does, and for SIGUSR2 what
-// `multisite upgrade` does. What came of it stands in the log.
+// `multisite upgrade` does. What came of it stands in the log. SIGUSR1 is for who has
+// moved the log files away.
 func obey(ctx context.Context, s *supervisor.Supervisor, requests chan os.Signal) {
 	defer signal.Stop(requests)
 	for {
 		select {
 		case request := <-requests:
-			if request == syscall.SIGUSR2 {
+			switch request {
+			case syscall.SIGUSR1:
+				s.ReopenLogs()
+			case syscall.SIGUSR2:
 				s.UpgradeAndLog(ctx)
-			} else {
+			default:
 				s.ReloadAndLog(ctx)
 			}
 		case <-ctx.Done():

@@ -122,7 +122,7 @@ func execute(path string, argv, env []string) error {
 }
 
 // held are the signals that would end the next image before it can heed them.
-var held = [...]syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR2}
+var held = [...]syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2}
 
 // holdSignals lets them wait, for this thread, and returns what waited before.
 func holdSignals() (before unix.Sigset_t) {

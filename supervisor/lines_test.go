@@ -1,0 +1,108 @@
+package supervisor
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stuckPipe returns the end to write to of a pipe that is full and that nobody reads.
+func stuckPipe(t *testing.T) (w, r *os.File) {
+	t.Helper()
+	fds := make([]int, 2)
+	if err := unix.Pipe2(fds, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	r, w = os.NewFile(uintptr(fds[0]), "read"), os.NewFile(uintptr(fds[1]), "write")
+	t.Cleanup(func() { r.Close(); w.Close() })
+	size, err := unix.FcntlInt(uintptr(fds[1]), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	return w, r
+}
+
+// TestLogs_ConsoleThatNobodyReads holds nobody up: files get all lines, and the console
+// says, when it is read again, how many it has not got.
+func TestLogs_ConsoleThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	w, r := stuckPipe(t)
+	l := newLogs(t, w)
+	const lines = 10000
+	text := strings.Repeat("x", 100)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range lines {
+			l.write("blog", "blog/1", text)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("who has a line waits for the console")
+	}
+	l.whole()
+	if n := strings.Count(readLog(t, l, "blog"), "\n"); n != lines {
+		t.Errorf("the file has %d lines, want %d", n, lines)
+	}
+	got, lost, in := 0, 0, bufio.NewReader(r)
+	for lost == 0 {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, after, ok := strings.Cut(line, "lines are lost here: nobody has read them\" lines="); ok {
+			if _, err := fmt.Sscanf(after, "%q", new(string)); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = fmt.Sscanf(strings.Trim(after, "\"\n"), "%d", &lost)
+			continue
+		}
+		got++
+	}
+	if got+lost != lines {
+		t.Errorf("the console got %d lines and lost %d, of %d", got, lost, lines)
+	}
+	go func() { _, _ = io.Copy(io.Discard, r) }() // it ends with the test
+}
+
+// TestLogs_MovedAway: who renames a log file, as logrotate does, finds nothing more in it.
+func TestLogs_MovedAway(t *testing.T) {
+	t.Parallel()
+	l := newLogs(t, nil)
+	l.write("blog", "blog/1", "before")
+	l.whole()
+	if err := os.Rename(l.path("blog"), l.path("blog")+".old"); err != nil {
+		t.Fatal(err)
+	}
+	l.write("blog", "blog/1", "after")
+	l.whole()
+	if got := readLog(t, l, "blog"); !strings.HasSuffix(got, " blog/1 after\n") || strings.Contains(got, "before") {
+		t.Errorf("the new file has %q", got)
+	}
+	checkClosed(t, l.dir)
+}
+
+// checkClosed fails for what is open of a directory.
+func checkClosed(t *testing.T, dir string) {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if name, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(name, dir+"/") {
+			t.Errorf("still open: %s", name)
+		}
+	}
+}
