@@ -18,7 +18,7 @@ const (
 
 var errSlowDisk = errors.New("the disk is slower than the requests")
 
-// accessLog is a site's access log, written in blocks, the last one soon after its
+// accessLog is the access log of a site or of the front door, written in blocks, the last one soon after its
 // first line. Who has a line never waits for the disk: another goroutine writes what
 // has come together, and what is too much for it is lost. Between blocks there is
 // no goroutine and no open file, and no memory is held while nobody asks.
@@ -47,14 +47,34 @@ func (l *logs) access(site string) *accessLog {
 func (a *accessLog) write(e proxy.Entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.roomLocked() {
+		a.addedLocked(e.AppendCombined(a.lines))
+	}
+}
+
+// refuse is write for what the front door has answered for itself.
+func (a *accessLog) refuse(r proxy.Refusal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.roomLocked() {
+		a.addedLocked(r.AppendCombined(a.lines))
+	}
+}
+
+// roomLocked tells whether there is room for one more line, or loses it.
+func (a *accessLog) roomLocked() bool {
 	if len(a.lines) >= accessMost {
 		a.loseLocked()
-		return
+		return false
 	}
+	return true
+}
+
+func (a *accessLog) addedLocked(lines []byte) {
 	if a.lines == nil {
 		a.flush = time.AfterFunc(accessDelay, a.flushNow)
 	}
-	a.lines = e.AppendCombined(a.lines)
+	a.lines = lines
 	if len(a.lines) >= accessBlock && !a.full {
 		a.full = true
 		go a.writeBlock()

@@ -41,6 +41,7 @@ type state struct {
 	Caller    int              `json:"caller"` // who waits for the answer
 	Clients   []int            `json:"clients"`
 	Failed    *control.Failure `json:"failed,omitempty"`
+	Refused   map[int]int64    `json:"refused,omitempty"`
 	Begun     []begun          `json:"begun,omitempty"` // clients, too
 	Sites     []siteState      `json:"sites"`
 }
@@ -106,7 +107,7 @@ type codeState struct {
 
 // pack packs all of the supervisor. Nothing may be started or reaped meanwhile.
 func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, err error) {
-	st = state{Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1, Failed: s.failed.Load()}
+	st = state{Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1, Failed: s.failed.Load(), Refused: s.refusals.all()}
 	one := func(fd *int, c syscall.Conn) {
 		if err == nil {
 			*fd, err = b.Pack(c)

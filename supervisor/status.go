@@ -23,6 +23,7 @@ func (s *Supervisor) Status(context.Context) control.Status {
 			Listen:  s.Addrs(),
 			Memory:  memoryOf(os.Getpid()),
 			Failed:  s.failed.Load(),
+			Refused: s.refusals.all(),
 		},
 	}
 	sites := s.all()

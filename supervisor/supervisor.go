@@ -49,6 +49,7 @@ type Supervisor struct {
 	stateDir string
 	started  time.Time
 	logs     *logs
+	refusals *refusals
 	log      *slog.Logger
 	proxy    *proxy.Proxy
 	door     *proxy.Server
@@ -150,8 +151,12 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
+	s.refusals = newRefusals(s.logs)
+	if s.inherited != nil {
+		s.refusals.restore(s.inherited.Refused)
+	}
 	s.proxy = proxy.New(proxy.Options{
-		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log,
+		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log, Refused: s.refusals.add,
 	})
 	if err := s.makeSites(); err != nil {
 		return err
@@ -343,6 +348,9 @@ func (s *Supervisor) close(ctx context.Context) {
 		if err := s.journal.Close(); err != nil {
 			s.log.Warn("journal not closed cleanly", "error", err)
 		}
+	}
+	if s.refusals != nil {
+		s.refusals.access.close()
 	}
 	if s.logs != nil {
 		s.log.Info("supervisor stopped", "pid", os.Getpid())

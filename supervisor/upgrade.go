@@ -88,6 +88,7 @@ func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time
 	for _, t := range s.all() {
 		t.access.flushNow()
 	}
+	s.refusals.access.flushNow()
 	ctx, cancel := context.WithTimeout(context.Background(), journalTime)
 	defer cancel()
 	if err := s.journal.Flush(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -87,6 +88,7 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 		return err
 	}
 	printShared(w, st)
+	printRefused(w, st.Supervisor.Refused)
 	printTrouble(w, st, now)
 	return nil
 }
@@ -106,6 +108,17 @@ func printShared(w io.Writer, st control.Status) {
 	}
 	if saved > 0 {
 		fmt.Fprintf(w, "saved       %s, which these workers would hold more if none had been forked\n", mb(saved))
+	}
+}
+
+// printRefused tells how many requests the front door has answered for itself.
+func printRefused(w io.Writer, refused map[int]int64) {
+	var counts []string
+	for _, status := range slices.Sorted(maps.Keys(refused)) {
+		counts = append(counts, fmt.Sprintf("%d × %d", refused[status], status))
+	}
+	if len(counts) > 0 {
+		fmt.Fprintf(w, "refused     %s, see logs/multisite.access.log\n", strings.Join(counts, ", "))
 	}
 }
 

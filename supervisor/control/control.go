@@ -78,7 +78,10 @@ type SupervisorStatus struct {
 	Started time.Time `json:"started"`
 	Listen  []string  `json:"listen"`
 	Memory  Memory    `json:"memory"`
-	Failed  *Failure  `json:"failed"` // the last reload, of whatever site, if nothing came of it; null: it did
+	// Refused counts, by status, the requests that the front door has answered for
+	// itself: {"421": 3}. Each is a line of logs/multisite.access.log.
+	Refused map[int]int64 `json:"refused"`
+	Failed  *Failure      `json:"failed"` // the last reload, of whatever site, if nothing came of it; null: it did
 }
 
 // SiteStatus describes one site.

@@ -180,10 +180,14 @@ func (e *exchange) done() {
 	took := time.Since(e.start)
 	e.site.Stats.record(took, e.status)
 	if e.site.Access != nil {
-		e.site.Access(Entry{
-			Client: e.clientAddr(), Line: e.r.Method + " " + e.r.RequestURI + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
-			Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
-		})
+		e.site.Access(e.entry(took))
+	}
+}
+
+func (e *exchange) entry(took time.Duration) Entry {
+	return Entry{
+		Client: e.clientAddr(), Line: e.r.Method + " " + e.r.RequestURI + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
+		Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
 	}
 }
 

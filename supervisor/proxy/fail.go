@@ -40,9 +40,10 @@ var said = map[int]string{
 // fail answers with a page of our own. limit names in the log what caused it.
 func (e *exchange) fail(status int, limit string, err error) {
 	e.status = status
-	log := e.proxy.log
-	if e.site != nil {
-		log = e.site.Log
+	defer e.refused(limit)
+	if e.site == nil {
+		e.writePage(status)
+		return
 	}
 	args := []any{"status", status, "limit", limit, "host", e.r.Host, "request", e.what()}
 	if e.worker != "" {
@@ -51,11 +52,7 @@ func (e *exchange) fail(status int, limit string, err error) {
 	if err != nil {
 		args = append(args, "error", err)
 	}
-	if e.site != nil {
-		log.Warn("request failed", args...)
-	} else {
-		log.Debug("request refused", args...)
-	}
+	e.site.Log.Warn("request failed", args...)
 	e.writePage(status)
 }
 

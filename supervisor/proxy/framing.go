@@ -11,21 +11,13 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// refusal is why the front door does not take a request. The connection ends with it,
-// for where the next request begins is not certain.
-type refusal struct {
-	status int
-	why    string
-}
-
-func (r *refusal) Error() string { return r.why }
-
-func badRequest(why string) *refusal { return &refusal{http.StatusBadRequest, why} }
-
 // headEnd returns the length of the head that data begins with, 0 when it is not whole.
 // The first bytes of it were looked at before.
 func headEnd(data []byte, before int) (int, *refusal) {
-	if len(data) > 0 && string(data) != "\r" && !httpguts.IsTokenRune(rune(data[0])) { // such as of a TLS handshake
+	if len(data) > 0 && data[0] == 0x16 { // the first byte of a TLS handshake
+		return 0, badRequest("TLS, where HTTP is spoken")
+	}
+	if len(data) > 0 && string(data) != "\r" && !httpguts.IsTokenRune(rune(data[0])) {
 		return 0, badRequest("not HTTP")
 	}
 	for end := before; ; {

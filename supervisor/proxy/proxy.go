@@ -78,6 +78,7 @@ type Proxy struct {
 	buffers  sync.Pool // of *[copyBuffer]byte, for answers that come in pieces
 	memory   *memory
 	log      *slog.Logger
+	refused  func(Refusal)
 	dir      string
 }
 
@@ -94,6 +95,7 @@ type Options struct {
 	Timeouts       Timeouts
 	SpoolDir       string // for bodies too large for memory; "": the system's
 	Log            *slog.Logger
+	Refused        func(Refusal) // told of every request that the front door answers for itself; nil: nobody is
 }
 
 // New returns a Proxy that knows no site yet.
@@ -101,7 +103,7 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, dir: o.SpoolDir, memory: newMemory(mostMemory)}
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, refused: o.Refused, dir: o.SpoolDir, memory: newMemory(mostMemory)}
 	p.buffers.New = func() any { return new([copyBuffer]byte) }
 	p.table.Store(NewTable(nil))
 	return p
@@ -129,6 +131,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.setReadDeadline() // net/http reads what is left of a body when we are done
 	}
 	scheme := toOrigin(r)
+	e.strip()
 	host, err := NormalizeHost(r.Host)
 	if err != nil {
 		e.fail(http.StatusBadRequest, "bad Host header", err)
@@ -148,7 +151,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.fail(http.StatusMisdirectedRequest, "no site has this name", nil)
 		return
 	}
-	e.strip()
 	if scheme == "https" && e.scheme != scheme { // RFC 9110, section 7.4
 		e.fail(http.StatusBadRequest, "the scheme of the target", nil)
 		return

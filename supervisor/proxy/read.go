@@ -63,9 +63,9 @@ func (c *client) come(data []byte) {
 	}
 	switch end, refused := headEnd(data, scanned); {
 	case refused != nil:
-		c.refuse(refused)
+		c.refuse(refused, data)
 	case end > maxHeader || end == 0 && len(data) > maxHeader:
-		c.refuse(&refusal{http.StatusRequestHeaderFieldsTooLarge, "the head is too large"})
+		c.refuse(&refusal{http.StatusRequestHeaderFieldsTooLarge, "the head is too large"}, data)
 	case end > 0:
 		c.begun = bytes.Clone(data[end:])
 		c.decide(data[:end])
@@ -83,7 +83,7 @@ func (c *client) decide(head []byte) {
 	}
 	end, refused := readHead(string(head))
 	if refused != nil {
-		c.refuse(refused)
+		c.refuse(refused, head)
 		return
 	}
 	c.giveAway(bytes.Clone(head), end, nil)
@@ -106,13 +106,14 @@ func (c *client) expire() {
 		c.close()
 		return
 	}
-	c.refuse(&refusal{http.StatusRequestTimeout, "header_timeout"})
+	c.refuse(&refusal{http.StatusRequestTimeout, "header_timeout"}, c.begun)
 }
 
-// refuse answers with a page of our own, and ends the connection.
-func (c *client) refuse(r *refusal) {
+// refuse answers a request that begins with head with a page of our own, and ends the
+// connection.
+func (c *client) refuse(r *refusal, head []byte) {
 	l := c.loop
-	l.proxy.log.Debug("request refused", "status", r.status, "client", c.peer, "error", r)
+	c.refused(r, head)
 	a := &wire.Answer{Status: r.status, Fields: pageFields(r.status), Body: pageOf(r.status)}
 	if r.status == http.StatusMethodNotAllowed {
 		a.Fields = append(a.Fields, [2]string{"Allow", allowed})
