@@ -29,6 +29,7 @@ import (
 //	E12  the disk is full                           TestFault_DiskFull
 //	E13  a worker that takes all it can get         TestFault_GreedyWorker
 //	E14  a random walk                              TestFault_RandomWalk
+//	E15  requests of all kinds at once              TestFault_MixedTraffic
 func longForm() bool { return os.Getenv("MULTISITE_LONG") != "" }
 
 // measurable runs a multisite whose memory and speed count: in the long form one
