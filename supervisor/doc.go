@@ -179,6 +179,40 @@
 // may (control/access.go); a member of control_group may do all but choose the program
 // of an upgrade, which would make root's rights his.
 //
+// # What a hostile process holds
+//
+// The code of a site with a user of its own may be hostile, and has one end of all that
+// follows. None of it may hold up what serves others, nor cost more than what is its own.
+//
+//   - Tokens of requests ahead (eventfd). Its counter and its flags are shared: it can
+//     clear O_NONBLOCK, empty it or fill it. So we read with RWF_NOWAIT alone and let the
+//     kernel add (worker/fastcgi/adder.go). What it takes or makes is of its own requests.
+//   - Connections for requests. Each side has its own flags, and what we send lies in its
+//     buffer: a full one is an error at once. An answer has limits and a time. It can
+//     make each wake of its sockets slow by thousands of waiters (RLIMIT_NOFILE,
+//     tasks_limit and fs.epoll.max_user_watches bound them).
+//   - Its listening socket. It can accept nothing: a connect fails at once when the
+//     backlog is full, and a worker that does not answer is replaced. The socket's name
+//     is in a directory that is ours alone.
+//   - stdout, stderr, and what it says once at its start. Sockets, not pipes, whose lock
+//     a writer can keep (process.Pipe). Lines are cut at 64 KB; one site's are read by a
+//     goroutine of its own, and wait in a queue of its own for the disk (lines.go). Who
+//     keeps an end open after the process has ended is waited for one second.
+//   - Its configuration. A socket that is written to with a deadline, and read by it alone.
+//   - The control socket of a zygote. Commands and answers have a deadline, an answer 16
+//     MB; one that is late or malformed ends the zygote. The lock that is held meanwhile is
+//     for its site's forks. A process that it names must be a child of ours and of its user.
+//   - The control connection of a Go worker. Its peer must be of its user (SO_PEERCRED);
+//     a call is bounded by its context, what it says by a rate (worker/control.go).
+//   - Services, cron entries: no more than stdout and stderr.
+//   - multisite manage runs in the terminal of who has called it, as sudo would, and
+//     the command has that terminal: what it could type there it can (TIOCSTI, where
+//     dev.tty.legacy_tiocsti allows it).
+//   - Not passed down at all: the lock, the control socket, journal and logs, listeners of
+//     the front door, descriptors of systemd and its notify socket, what an upgrade packs.
+//
+// What hangs for all that is noticed: the watchdog asks the loop's thread itself.
+//
 // # State on disk
 //
 // .multisite beside sites.toml: multisite.pid (the lock is the truth, not the

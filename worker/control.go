@@ -48,7 +48,7 @@ func Plugins() plugin.PluginSet {
 // NewControl takes over a connection to the control socket of a worker. It ends
 // with the worker and is not closed before.
 func NewControl(conn io.ReadWriteCloser) (*Control, error) {
-	c, err := plugin.NewRPCClient(quiet{conn}, Plugins())
+	c, err := plugin.NewRPCClient(&quiet{ReadWriteCloser: conn, begun: time.Now()}, Plugins())
 	if err != nil {
 		return nil, fmt.Errorf("open control connection: %w", err)
 	}
@@ -59,11 +59,34 @@ func NewControl(conn io.ReadWriteCloser) (*Control, error) {
 	return v.(*Control), nil
 }
 
-// quiet hides that a write came too late: go-plugin's multiplexer would print it
-// on our stderr. The reading side says soon enough that the worker is gone.
-type quiet struct{ io.ReadWriteCloser }
+// A worker may say so much at once, and so much more each second: keepalives, and
+// answers of some bytes. It may be hostile, and gob reads messages of gigabytes.
+const (
+	controlBurst = 1 << 20
+	controlRate  = 1 << 10
+)
 
-func (q quiet) Write(p []byte) (int, error) {
+var errTalks = errors.New("the worker says more than it was asked")
+
+// quiet hides that a write came too late: go-plugin's multiplexer would print it
+// on our stderr. The reading side says soon enough that the worker is gone, and ends
+// with one that says too much.
+type quiet struct {
+	io.ReadWriteCloser
+	begun time.Time
+	heard int64
+}
+
+func (q *quiet) Read(p []byte) (int, error) {
+	n, err := q.ReadWriteCloser.Read(p)
+	q.heard += int64(n)
+	if q.heard > controlBurst+controlRate*int64(time.Since(q.begun)/time.Second) {
+		return 0, errTalks
+	}
+	return n, err
+}
+
+func (q *quiet) Write(p []byte) (int, error) {
 	_, _ = q.ReadWriteCloser.Write(p)
 	return len(p), nil
 }
