@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -57,8 +56,6 @@ func TestAnswer_PathsAreNotForVisitors(t *testing.T) {
 	f := startFront(t, newCrew(t, 1, func(_ *crewWorker, uri string) *wire.Answer {
 		return &wire.Answer{Status: 200, Fields: [][2]string{{strings.TrimPrefix(uri, "/"), "/srv/private"}, {"X-Other", "a"}}, Body: []byte("a")}
 	}), Options{})
-	log := &strings.Builder{}
-	f.site.Log = slog.New(slog.NewTextHandler(log, nil))
 	for range 2 {
 		for _, name := range []string{"X-Accel-Redirect", "X-Sendfile"} {
 			p := f.dial(get("/" + name))
@@ -68,7 +65,7 @@ func TestAnswer_PathsAreNotForVisitors(t *testing.T) {
 			}
 		}
 	}
-	if got := log.String(); strings.Count(got, "header dropped") != 1 || !strings.Contains(got, "header=X-Accel-Redirect path=/srv/private") {
+	if got := f.logs.String(); strings.Count(got, "header dropped") != 1 || !strings.Contains(got, "header=X-Accel-Redirect path=/srv/private") {
 		t.Errorf("logged %q, want the first path alone", got)
 	}
 }
