@@ -31,10 +31,10 @@ type outcome struct {
 }
 
 // newWays returns the loop, net/http behind it, and net/http alone, whose clients have
-// so much time for a head or a piece of a body.
+// so much time for a head, a piece of a body, and the next request.
 func newWays(tb testing.TB, trusted bool, patience time.Duration) []*way {
 	tb.Helper()
-	o := Options{Timeouts: Timeouts{Header: patience, Client: patience}}
+	o := Options{Timeouts: Timeouts{Header: patience, Idle: patience, Client: patience}}
 	if trusted {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}
