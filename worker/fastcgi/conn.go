@@ -38,9 +38,10 @@ type conn struct {
 	parser parser
 	got    []byte // read, and not taken yet
 	full   bool   // the last read may have left something
+	ended  bool   // the last read found the end
 
 	once   bool   // it serves one answer
-	spoilt bool   // half a request was sent
+	spoilt bool   // it gets no request more
 	tokens tokens // 0: none
 	ahead  bool   // the worker takes requests ahead
 	line   int    // requests on their way, of those that nobody waits for

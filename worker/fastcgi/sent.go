@@ -98,30 +98,26 @@ func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
 	c := s.conn
 	data := append(buf[:0], c.got...)
 	grow := len(data) == cap(data)
-	a, data, err := s.take(data)
-	for !taken(err) {
-		if grow {
+	for read := false; ; read = true {
+		a, left, err := s.take(data)
+		missing := err == errPart || err == errPieces
+		switch data = left; {
+		case err == nil, err == wire.ErrAside:
+			return a, err
+		case read && !(missing && c.full && grow && len(data) < mostInSocket):
+			return nil, s.keep(data, err == errPart && !c.full && !c.ended)
+		case grow:
 			data = slices.Grow(data, len(data))
 		}
 		n, again, _ := c.bare.Read(data[len(data):cap(data)])
-		c.full = n == cap(data)-len(data)
-		a, data, err = s.take(data[:len(data)+n])
-		if more := err == errPart || err == errPieces; more && c.full && grow && len(data) < mostInSocket {
-			continue
-		}
-		if !taken(err) {
-			return nil, s.keep(data, err == errPart && !c.full && (n > 0 || again))
-		}
+		c.full, c.ended = n == cap(data)-len(data), n == 0 && !again
+		data = data[:len(data)+n]
 	}
-	return a, err
 }
 
 // mostInSocket is more than a worker can have sent of an answer, and gone on, while nobody
 // reads.
 const mostInSocket = 1 << 20
-
-// taken tells whether an answer came to its end.
-func taken(err error) bool { return err == nil || err == wire.ErrAside }
 
 // keep keeps what is no whole answer yet. soon: the rest of it is about to come.
 func (s *Sent) keep(data []byte, soon bool) error {
