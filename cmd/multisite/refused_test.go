@@ -60,6 +60,10 @@ func TestRefused(t *testing.T) {
 			t.Errorf("the log has no %s:\n%s", want, log)
 		}
 	}
+	r.must("upgrade")
+	if got := r.status().Supervisor.Refused; !maps.Equal(got, map[int]int64{400: 2, 421: 1}) {
+		t.Errorf("after an upgrade status counts %v", got)
+	}
 }
 
 func TestPrintRefused(t *testing.T) {
