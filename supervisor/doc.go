@@ -104,6 +104,16 @@
 // loads takes one place, not those of the others, for two seconds, and never one of
 // those that are for generations that are proved.
 //
+// # Paths
+//
+// A path is resolved once and for a purpose, since a link on the way to it may lead to
+// another release later, and the old one may be removed. sites.toml is remembered as it
+// was named, and read anew through the link. The state directory is where it really was
+// at the start (findStateDir); who does not find it there finds us by an abstract socket
+// (control.ListenNearby), and what is removed of it is made again (keepStateDir). Code
+// is where its generation found it (sources): a worker that is replaced later runs what
+// the others run. Our own working directory is /, which stays.
+//
 // # Who asks for a reload
 //
 // A person (multisite reload, SIGHUP), or the files themselves: reload_on and
@@ -215,7 +225,7 @@
 //
 // # State on disk
 //
-// .multisite beside sites.toml: multisite.pid (the lock is the truth, not the
+// .multisite beside sites.toml, or state_dir: multisite.pid (the lock is the truth, not the
 // number), control.sock, run/SITE.GENERATION/ (sockets), logs/ (or log_dir; each file put
 // aside at log_max_size), journal.db, python/ (the embedded worker, named by its
 // contents), spool/ (files without names). Whatever a killed supervisor left there

@@ -87,16 +87,19 @@ func (h *halt) holdRolls(ctx context.Context) error {
 func (h *halt) holdCalls() {
 	s := h.super
 	s.logs.dropFollowers()
-	gates := []*gate{s.calls} // its first call may be the one that asks for this
+	gates := map[*gate]int{s.calls: h.own} // a call may be the one that asks for this
+	if s.nearby != nil {
+		gates[s.nearby] = h.own
+	}
 	if s.page != nil {
-		gates = append(gates, s.page)
+		gates[s.page] = 0
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
 	defer cancel()
-	for i, g := range gates {
+	for g, own := range gates {
 		g.shut()
 		h.do(g.reopen)
-		g.settled(ctx, []int{h.own, 0}[i])
+		g.settled(ctx, own)
 	}
 }
 

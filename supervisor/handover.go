@@ -40,6 +40,8 @@ type state struct {
 	Control   int              `json:"control"`
 	Caller    int              `json:"caller"` // who waits for the answer
 	Clients   []int            `json:"clients"`
+	StateDir  string           `json:"state_dir,omitempty"`
+	LogDir    string           `json:"log_dir,omitempty"`
 	Failed    *control.Failure `json:"failed,omitempty"`
 	Refused   map[int]int64    `json:"refused,omitempty"`
 	Begun     []begun          `json:"begun,omitempty"` // clients, too
@@ -57,6 +59,7 @@ type siteState struct {
 	Name        string                     `json:"name"`
 	Generations int                        `json:"generations"`
 	Sockets     string                     `json:"sockets"`
+	Sources     sources                    `json:"sources,omitempty"`
 	Retired     []string                   `json:"retired,omitempty"` // directories of sockets
 	Built       map[string]json.RawMessage `json:"built"`             // settings that the workers run with
 	Code        []codeState                `json:"code"`
@@ -107,7 +110,10 @@ type codeState struct {
 
 // pack packs all of the supervisor. Nothing may be started or reaped meanwhile.
 func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, err error) {
-	st = state{Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1, Failed: s.failed.Load(), Refused: s.refusals.all()}
+	st = state{
+		Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1,
+		StateDir: s.stateDir, LogDir: s.logDir, Failed: s.failed.Load(), Refused: s.refusals.all(),
+	}
 	one := func(fd *int, c syscall.Conn) {
 		if err == nil {
 			*fd, err = b.Pack(c)
@@ -162,7 +168,7 @@ func (s *Supervisor) packClients(b *process.Baggage, st *state) error {
 func (t *site) pack(b *process.Baggage) (st siteState, err error) {
 	t.mu.Lock()
 	current, counts := t.current, t.stats.Counts()
-	st = siteState{Name: t.name, Generations: t.generations, Sockets: current.sockets, Static: t.static, Total: counts.Total, Errors: counts.Errors, Failed: t.failed.Load()}
+	st = siteState{Name: t.name, Generations: t.generations, Sockets: current.sockets, Sources: current.sources, Static: t.static, Total: counts.Total, Errors: counts.Errors, Failed: t.failed.Load()}
 	for _, g := range t.retired {
 		st.Retired = append(st.Retired, g.sockets)
 	}

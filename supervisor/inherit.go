@@ -99,7 +99,7 @@ func (s *Supervisor) inheritSite(c *config.Site, st siteState) (*site, error) {
 	t.generations, t.static, t.lastEnded = st.Generations, st.Static, st.LastExit
 	t.failed.Store(st.Failed)
 	t.stats.Restore(st.Total, st.Errors)
-	g, err := t.makeGeneration(c, treeOf(st.Code), st.Sockets)
+	g, err := t.makeGeneration(c, treeOf(st.Code), st.Sockets, st.Sources)
 	if err != nil {
 		return nil, err
 	}

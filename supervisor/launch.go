@@ -95,6 +95,7 @@ type generation struct {
 	code    codeTree // as it was before the first worker was launched
 	untried bool     // its site sleeps, and shall not be woken to try it
 	sockets string
+	sources sources
 	python  *wsgi.Runtime  // nil for a Go site
 	program *goapp.Runtime // of a Go site
 
@@ -110,35 +111,51 @@ func (t *site) newGeneration(c *config.Site, look *codeLook) (*generation, error
 	t.generations++
 	sockets := filepath.Join(t.super.stateDir, "run", fmt.Sprintf("%s.%d", t.name, t.generations))
 	t.mu.Unlock()
-	g, err := t.makeGeneration(c, look.tree(c), sockets)
+	g, err := t.makeGeneration(c, look.tree(c), sockets, sourcesOf(c))
 	if err != nil {
 		_ = os.RemoveAll(sockets) // what stays is wiped by the next start
 	}
 	return g, err
 }
 
-func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string) (*generation, error) {
-	if err := os.MkdirAll(sockets, 0o700); err != nil {
+func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string, at sources) (*generation, error) {
+	g := &generation{launcher: launcher{places: t.super.launches}, cfg: c, code: code, sockets: sockets, sources: at}
+	if err := t.keepDirs(g); err != nil {
 		return nil, err
 	}
-	g := &generation{launcher: launcher{places: t.super.launches}, cfg: c, code: code, sockets: sockets}
 	now := func() *config.Site { return t.configOf(g) }
 	g.timeout = func() time.Duration { return now().StartupTimeout }
 	if c.Kind == config.WSGI {
-		r, err := wsgi.New(t.wsgiOptions(c, sockets, now))
+		r, err := wsgi.New(t.wsgiOptions(c, g, now))
 		if err != nil {
 			return nil, err
 		}
 		g.python, g.threads = r, c.Threads
-		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
+		g.launch = func(ctx context.Context, id string) (worker, error) {
+			if err := t.keepDirs(g); err != nil {
+				return nil, err
+			}
+			return asWorker(r.Launch(ctx, id))
+		}
 		return g, nil
 	}
-	g.program = goapp.New(t.goOptions(c, sockets, now))
+	g.program = goapp.New(t.goOptions(c, g, now))
 	g.launch = func(ctx context.Context, id string) (worker, error) {
-		w, err := g.program.Launch(ctx, id)
+		if err := t.keepDirs(g); err != nil {
+			return nil, err
+		}
+		w, err := goapp.New(t.goOptions(c, g, now)).Launch(ctx, id) // with the paths of now
 		return asWorker(goWorker{w}, err)
 	}
 	return g, nil
+}
+
+// keepDirs makes the directories again that a worker needs, if they were removed.
+func (t *site) keepDirs(g *generation) error {
+	if err := keepStateDir(t.super.stateDir); err != nil {
+		return err
+	}
+	return os.MkdirAll(g.sockets, 0o700)
 }
 
 // mustAnswer: it is not to start where a warm-up request fails that old answers.
@@ -180,7 +197,7 @@ func asWorker(w worker, err error) (worker, error) {
 
 // wsgiOptions are those of the workers that c describes; now has what may change
 // while they run.
-func (t *site) wsgiOptions(c *config.Site, sockets string, now func() *config.Site) wsgi.Options {
+func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Site) wsgi.Options {
 	return wsgi.Options{
 		Site:       c.Name,
 		Python:     c.Python,
@@ -207,20 +224,21 @@ func (t *site) wsgiOptions(c *config.Site, sockets string, now func() *config.Si
 		StartupTimeout: func() time.Duration { return now().StartupTimeout },
 
 		Prepare:   func(p *process.Process) error { return t.limit(now(), p) },
-		SocketDir: sockets,
+		At:        g.sources.at,
+		SocketDir: g.sockets,
 		CodeDir:   codeDir(t.super.stateDir),
 		Output:    t.output,
 		Log:       t.log,
 	}
 }
 
-func (t *site) goOptions(c *config.Site, sockets string, now func() *config.Site) goapp.Options {
+func (t *site) goOptions(c *config.Site, g *generation, now func() *config.Site) goapp.Options {
 	o := goapp.Options{
 		Site:           c.Name,
-		Path:           c.App,
+		Path:           g.sources.at(c.App),
 		Env:            t.marked(environment(c)),
-		Dir:            c.Home,
-		SocketDir:      sockets,
+		Dir:            g.sources.at(c.Home),
+		SocketDir:      g.sockets,
 		Account:        c.Account,
 		Umask:          c.Umask,
 		Tasks:          func() int { return now().TasksLimit },
@@ -231,7 +249,7 @@ func (t *site) goOptions(c *config.Site, sockets string, now func() *config.Site
 	}
 	if c.Kind == config.Apps {
 		o.Path = t.super.program
-		o.Args = []string{"worker", "--settings", c.Settings, "--state-dir", t.super.stateDir}
+		o.Args = []string{"worker", "--settings", g.sources.at(c.Settings), "--state-dir", t.super.stateDir}
 		for _, name := range hostsOf(c) {
 			o.Args = append(o.Args, "--host", strings.TrimPrefix(name, "*"))
 		}

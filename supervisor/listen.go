@@ -3,6 +3,7 @@ package supervisor
 import (
 	"crypto/rand"
 	"net"
+	"os"
 
 	"github.com/multisite/multisite/supervisor/control"
 )
@@ -55,7 +56,7 @@ func (s *Supervisor) listenForPage() (net.Listener, error) {
 func (s *Supervisor) listenToCalls() (*gate, error) {
 	var l net.Listener
 	var err error
-	if s.inherited != nil {
+	if _, gone := os.Lstat(control.SocketPath(s.stateDir)); s.inherited != nil && gone == nil {
 		l, err = s.inherited.listener(s.inherited.Control)
 	} else {
 		l, err = control.Listen(s.stateDir)

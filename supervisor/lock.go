@@ -67,17 +67,9 @@ func (l *lock) release() {
 	l.file.Close()
 }
 
-// Watch returns what waits for the end of the supervisor that runs for a state
-// directory now. Its lock would not do: it is dropped before the process ends.
-func Watch(stateDir string) (wait func() error, err error) {
-	b, err := os.ReadFile(pidFile(stateDir))
-	if err != nil {
-		return nil, err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", pidFile(stateDir), err)
-	}
+// Watch returns what waits for the end of the supervisor that a process is. Its lock
+// would not do: it is dropped before the process ends.
+func Watch(pid int) (wait func() error, err error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("watch process %d: %w", pid, err)

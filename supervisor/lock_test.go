@@ -60,7 +60,6 @@ func TestLock_ADeadSupervisorIsInNobodysWay(t *testing.T) {
 // TestWatch_ReturnsWhenTheProcessHasEnded, not when its lock is free.
 func TestWatch_ReturnsWhenTheProcessHasEnded(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
 	cat := exec.CommandContext(t.Context(), "cat")
 	stdin, err := cat.StdinPipe()
 	if err != nil {
@@ -69,10 +68,7 @@ func TestWatch_ReturnsWhenTheProcessHasEnded(t *testing.T) {
 	if err := cat.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(pidFile(dir), []byte(fmt.Sprintln(cat.Process.Pid)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	wait, err := Watch(dir)
+	wait, err := Watch(cat.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +86,7 @@ func TestWatch_ReturnsWhenTheProcessHasEnded(t *testing.T) {
 	if err := cat.Wait(); err != nil {
 		t.Error(err)
 	}
-	for name, text := range map[string]string{"of nobody": "", "of one that has ended": fmt.Sprintln(cat.Process.Pid)} {
-		if err := os.WriteFile(pidFile(dir), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Watch(dir); err == nil {
-			t.Errorf("a file %s can be watched", name)
-		}
+	if _, err := Watch(cat.Process.Pid); err == nil {
+		t.Error("a process that has ended can be watched")
 	}
 }

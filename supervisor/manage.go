@@ -9,7 +9,7 @@ import (
 
 // ManagePython replaces this process by Django's manage.py machinery for a Python
 // site. It needs no running supervisor. It returns only with an error.
-func ManagePython(cfg *config.Config, c *config.Site, args []string) error {
-	t := &site{name: c.Name, super: &Supervisor{stateDir: cfg.StateDir}}
-	return wsgi.Manage(t.wsgiOptions(c, filepath.Join(cfg.StateDir, "run"), func() *config.Site { return c }), args)
+func ManagePython(stateDir string, c *config.Site, args []string) error {
+	t := &site{name: c.Name, super: &Supervisor{stateDir: stateDir}}
+	return wsgi.Manage(t.wsgiOptions(c, &generation{sockets: filepath.Join(stateDir, "run")}, func() *config.Site { return c }), args)
 }

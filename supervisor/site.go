@@ -105,6 +105,13 @@ func (t *site) configOf(g *generation) *config.Site {
 	return g.cfg
 }
 
+// sources are those of the generation that serves.
+func (t *site) sources() sources {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current.sources
+}
+
 // tasksLimit is that of now.
 func (t *site) tasksLimit() int { return t.config().TasksLimit }
 

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/control"
 )
@@ -26,6 +28,66 @@ func MakeStateDir(dir string) error {
 	}
 	for _, name := range stateDirs {
 		if err := state.check(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findStateDir returns where the state directory really is: made now, or that of the
+// supervisor before an upgrade. A link on the way to it (current -> releases/7) may
+// lead elsewhere later.
+func (s *Supervisor) findStateDir() (string, error) {
+	if s.inherited != nil && s.inherited.StateDir != "" {
+		return s.inherited.StateDir, keepStateDir(s.inherited.StateDir)
+	}
+	if err := MakeStateDir(s.cfg.StateDir); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(s.cfg.StateDir)
+}
+
+// keepPeriod is how long bodies and answers have no place on the disk, at most.
+const keepPeriod = 3 * time.Second
+
+// watchStateDir makes it again where it was removed.
+func (s *Supervisor) watchStateDir(ctx context.Context) {
+	ticker := time.NewTicker(keepPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := keepStateDir(s.stateDir); err != nil {
+			s.log.Error("the state directory is gone", "error", err)
+		}
+	}
+}
+
+// findLogDir is findStateDir for the logs.
+func (s *Supervisor) findLogDir() (string, error) {
+	if s.inherited != nil && s.inherited.LogDir != "" {
+		return s.inherited.LogDir, MakeLogDir(s.inherited.LogDir)
+	}
+	if err := MakeLogDir(s.cfg.LogDir); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(s.cfg.LogDir)
+}
+
+// keepStateDir makes a state directory again that was removed while its supervisor runs:
+// with the release that it was in.
+func keepStateDir(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "run")); err == nil {
+		return nil
+	}
+	if err := MakeStateDir(dir); err != nil {
+		return err
+	}
+	for _, name := range []string{"logs", "run", "spool"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,12 @@ import (
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
+// About returns who we are.
+func (s *Supervisor) About() control.About {
+	cfg := s.config()
+	return control.About{PID: os.Getpid(), Config: cfg.Path, Says: cfg.StateDir, StateDir: s.stateDir}
+}
+
 // Status returns what the supervisor and every site are doing.
 func (s *Supervisor) Status(context.Context) control.Status {
 	st := control.Status{

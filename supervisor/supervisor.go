@@ -46,7 +46,8 @@ type Supervisor struct {
 	load     func() (*config.Config, error)
 	program  string
 	version  string
-	stateDir string
+	stateDir string // where it really is, as logDir
+	logDir   string
 	started  time.Time
 	logs     *logs
 	refusals *refusals
@@ -70,6 +71,8 @@ type Supervisor struct {
 	pageToken string // that it asks for
 	calls     *gate  // of the control socket
 	control   *control.Server
+	nearby    *gate // of calls that do not come by the state directory; nil: none
+	elsewhere *control.Server
 	servers   []webServer
 	watching  *watching
 	notify    *systemd.Notifier
@@ -105,7 +108,7 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	s := &Supervisor{
-		load: o.Load, program: o.Program, cfg: cfg, stateDir: cfg.StateDir, version: o.Version, started: time.Now(),
+		load: o.Load, program: o.Program, cfg: cfg, version: o.Version, started: time.Now(),
 		launches: newPlaces(2 * runtime.GOMAXPROCS(0)),
 		stop:     make(chan struct{}), begun: make(chan struct{}), ended: make(chan struct{}),
 		listeners: o.Listeners, handed: len(o.Listeners) > 0,
@@ -123,13 +126,16 @@ func New(o Options) (*Supervisor, error) {
 }
 
 func (s *Supervisor) open(o Options) (err error) {
+	if s.stateDir, err = s.findStateDir(); err != nil {
+		return err
+	}
 	if s.lock, err = s.takeLock(); err != nil {
 		return err
 	}
-	if err := MakeLogDir(s.cfg.LogDir); err != nil {
+	if s.logDir, err = s.findLogDir(); err != nil {
 		return err
 	}
-	if s.logs, err = openLogs(s.cfg.LogDir, o.Console); err != nil {
+	if s.logs, err = openLogs(s.logDir, o.Console); err != nil {
 		return err
 	}
 	s.logs.setRules(s.cfg.LogMaxSize, s.cfg.LogKeep)
@@ -174,6 +180,12 @@ func (s *Supervisor) open(o Options) (err error) {
 		return err
 	}
 	s.control = control.NewServer(s.calls, s, s.calls.connState)
+	if l, err := control.ListenNearby(); err != nil {
+		s.log.Warn("only who knows the state directory finds this supervisor", "error", err)
+	} else {
+		s.nearby = newGate(l)
+		s.elsewhere = control.NewServer(s.nearby, s, s.nearby.connState)
+	}
 	return nil
 }
 
@@ -228,7 +240,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	}
 	alive, stopAlive := context.WithCancel(context.Background())
 	defer stopAlive()
-	for _, f := range []func(context.Context){s.sampleMemory, s.watchLimits, s.watchdog, reapOrphans} {
+	for _, f := range []func(context.Context){s.sampleMemory, s.watchLimits, s.watchdog, s.watchStateDir, reapOrphans} {
 		serving.Go(func() { f(alive) })
 	}
 	failed := s.serve(&serving)
@@ -296,7 +308,7 @@ type webServer interface {
 // serve begins to answer on every address and on the control socket. What ends
 // before it was told to is sent to the channel.
 func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
-	failed := make(chan error, len(s.listeners)+2)
+	failed := make(chan error, len(s.listeners)+3)
 	web := func(server webServer, l net.Listener) {
 		serving.Go(func() {
 			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -313,11 +325,15 @@ func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 		s.servers = append(s.servers, page)
 		web(page, s.page)
 	}
-	serving.Go(func() {
-		if err := s.control.Serve(); err != nil {
-			failed <- err
+	for _, calls := range []*control.Server{s.control, s.elsewhere} {
+		if calls != nil {
+			serving.Go(func() {
+				if err := calls.Serve(); err != nil {
+					failed <- err
+				}
+			})
 		}
-	})
+	}
 	return failed
 }
 
@@ -328,6 +344,9 @@ func (s *Supervisor) close(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		s.control.Close(ctx)
+		if s.elsewhere != nil {
+			s.elsewhere.Close(ctx)
+		}
 		_ = os.Remove(control.SocketPath(s.stateDir)) // the next up would remove it
 	}
 	if s.watching != nil {

@@ -29,9 +29,16 @@ type Takeover struct {
 
 // PrepareTakeover does what could fail after the program has been replaced, and
 // says who we are.
-func PrepareTakeover(cfg *config.Config, version string) (Takeover, error) {
+// stateDir is the running supervisor's, which may have been moved or removed since.
+func PrepareTakeover(cfg *config.Config, stateDir, version string) (Takeover, error) {
+	if stateDir == "" { // it is of a version that does not say
+		stateDir = cfg.StateDir
+	}
+	if err := keepStateDir(stateDir); err != nil {
+		return Takeover{}, err
+	}
 	if slices.ContainsFunc(cfg.Sites, func(c *config.Site) bool { return c.Kind == config.WSGI }) {
-		if err := wsgi.Install(codeDir(cfg.StateDir)); err != nil {
+		if err := wsgi.Install(codeDir(stateDir)); err != nil {
 			return Takeover{}, err
 		}
 	}
@@ -71,7 +78,7 @@ func (s *Supervisor) findSuccessor(ctx context.Context, path string) (*successor
 	switch cfg := s.config(); {
 	case n.Handover != handoverVersion:
 		err = refused(fmt.Sprintf("it understands version %d of the handover, this is version %d", n.Handover, handoverVersion))
-	case n.StateDir != s.stateDir:
+	case n.StateDir != cfg.StateDir:
 		err = refused("state_dir has changed in sites.toml")
 	case !s.handed && !slices.Equal(n.Listen, cfg.Listen):
 		err = refused("listen has changed in sites.toml")
@@ -100,12 +107,9 @@ func (s *Supervisor) ask(ctx context.Context, program, name string) (t Takeover,
 	if err != nil {
 		return t, err
 	}
-	dir, err := os.Getwd() // relative paths mean what they meant when we were started
-	if err != nil {
-		return t, err
-	}
 	p, err := process.Start(process.Command{
-		Path: program, Args: append([]string{name}, s.takeover...), Env: os.Environ(), Dir: dir, Output: output,
+		Path: program, Args: append(append([]string{name}, s.takeover...), "--state-dir", s.stateDir),
+		Env: os.Environ(), Dir: "/", Output: output,
 	})
 	if err != nil {
 		return t, err

@@ -50,11 +50,12 @@ func (t *site) startTask(c *config.Site, command config.Command, id string) (tas
 	if err != nil {
 		return nil, err
 	}
+	at := t.sources()
 	p, err := process.Start(process.Command{
-		Path:   command.Path,
+		Path:   at.at(command.Path),
 		Args:   command.Args,
-		Env:    t.marked(taskEnvironment(c)),
-		Dir:    c.Home,
+		Env:    t.marked(taskEnvironment(c, at)),
+		Dir:    at.at(c.Home),
 		Output: output,
 
 		Account: c.Account,
@@ -70,7 +71,7 @@ func (t *site) startTask(c *config.Site, command config.Command, id string) (tas
 
 // taskEnvironment is that of the site's workers, and what a worker of a Python
 // site is told otherwise: its interpreter, its path and its settings.
-func taskEnvironment(c *config.Site) []string {
+func taskEnvironment(c *config.Site, at sources) []string {
 	env := environment(c)
 	if c.Kind != config.WSGI {
 		return env
@@ -83,8 +84,8 @@ func taskEnvironment(c *config.Site) []string {
 		}
 		env[i] = name + "=" + strings.Join(append(dirs, strings.TrimPrefix(env[i], name+"=")), ":")
 	}
-	first("PATH", filepath.Dir(c.Python))
-	first("PYTHONPATH", append(slices.Clone(c.PythonPath), c.Home)...)
+	first("PATH", filepath.Dir(at.at(c.Python)))
+	first("PYTHONPATH", at.all(append(slices.Clone(c.PythonPath), c.Home))...)
 	if c.Settings != "" {
 		env = append(env, "DJANGO_SETTINGS_MODULE="+c.Settings)
 	}

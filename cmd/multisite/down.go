@@ -16,16 +16,17 @@ func (c *cli) downCommand() *cobra.Command {
 		Long:  "Let requests in flight finish, stop every worker, and return when the supervisor has ended.",
 		Args:  exactly(0, "down"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := c.stateDir()
-			if err != nil {
-				return err
-			}
-			ended, watchErr := supervisor.Watch(dir) // fails when none runs, which Down says better
-			err = c.call(func(client *control.Client) error { return client.Down(cmd.Context()) })
-			if err := errors.Join(err, watchErr); err != nil {
-				return err
-			}
-			return ended()
+			return c.call(func(client *control.Client) error {
+				st, err := client.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				ended, watchErr := supervisor.Watch(st.Supervisor.PID) // before that is another's number
+				if err := errors.Join(client.Down(cmd.Context()), watchErr); err != nil {
+					return err
+				}
+				return ended()
+			})
 		},
 	}
 }

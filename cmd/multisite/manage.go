@@ -40,7 +40,13 @@ func (c *cli) manageCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return manage(cmd, cfg, site, args[1:])
+			stateDir := cfg.StateDir
+			if client, err := c.client(); err == nil {
+				if about, err := client.About(cmd.Context()); err == nil {
+					stateDir = about.StateDir
+				}
+			}
+			return manage(cmd, stateDir, site, args[1:])
 		},
 	}
 }
@@ -72,13 +78,15 @@ func findSite(cfg *config.Config, name string) (*config.Site, error) {
 	return nil, e
 }
 
-func manage(cmd *cobra.Command, cfg *config.Config, site *config.Site, args []string) error {
-	if err := supervisor.MakeStateDir(cfg.StateDir); err != nil {
+// manage runs a management command beside the workers that run, with their state
+// directory, or with that of the next start.
+func manage(cmd *cobra.Command, stateDir string, site *config.Site, args []string) error {
+	if err := supervisor.MakeStateDir(stateDir); err != nil {
 		return err
 	}
 	switch site.Kind {
 	case config.WSGI:
-		return supervisor.ManagePython(cfg, site, args)
+		return supervisor.ManagePython(stateDir, site, args)
 	case config.Apps:
 		if site.Umask != nil {
 			unix.Umask(*site.Umask)
@@ -86,7 +94,7 @@ func manage(cmd *cobra.Command, cfg *config.Config, site *config.Site, args []st
 		if err := site.Account.Become(); err != nil {
 			return err
 		}
-		opts := apps.Options{StateDir: cfg.StateDir}
+		opts := apps.Options{StateDir: stateDir}
 		if code := apps.Manage(cmd.Context(), site.Settings, opts, args, os.Stdin, os.Stdout, os.Stderr); code != 0 {
 			return &exitError{code}
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/multisite/multisite/apps/tomlfile"
@@ -60,7 +59,11 @@ func report(w io.Writer, err error) int {
 		say(w, usage.Error(), usage.hint, "")
 		return 2
 	case errors.As(err, &call):
-		say(w, call.Message, call.Hint, call.Detail)
+		var detail strings.Builder // more mistakes of sites.toml, or a traceback, whose lines are indented
+		for line := range strings.Lines(call.Detail) {
+			detail.WriteString(fromHere(line))
+		}
+		say(w, fromHere(call.Message), call.Hint, detail.String())
 		if call.Usage {
 			return 2
 		}
@@ -79,16 +82,14 @@ func report(w io.Writer, err error) int {
 	return 1
 }
 
-// fromHere shortens the path of a file below the working directory.
-func fromHere(path string) string {
+// fromHere shortens a text that begins with the path of a file below the working
+// directory.
+func fromHere(text string) string {
 	dir, err := os.Getwd()
-	if err != nil {
-		return path
+	if err != nil || dir == "/" {
+		return text
 	}
-	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
-		return rel
-	}
-	return path
+	return strings.TrimPrefix(text, dir+"/")
 }
 
 func say(w io.Writer, message, hint, detail string) {

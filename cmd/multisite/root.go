@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,6 +73,15 @@ func (c *cli) path() (path string, named bool) {
 	return defaultConfig, false
 }
 
+// settle makes the path of sites.toml absolute, as it was named: through the links on
+// the way, whatever they lead to later (filepath.Abs believes $PWD where that is here).
+func (c *cli) settle() error {
+	path, _ := c.path()
+	var err error
+	c.configPath, err = filepath.Abs(path)
+	return err
+}
+
 func (c *cli) load() (*config.Config, error) {
 	path, _ := c.path()
 	return config.Load(path)
@@ -93,7 +103,11 @@ func (c *cli) client() (*control.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return control.NewClient(dir), nil
+	path, _ := c.path()
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	return control.NewClientOf(dir, path), nil
 }
 
 // call makes a call and explains when there is nobody to answer it.

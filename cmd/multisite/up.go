@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -75,8 +76,20 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 	if err != nil {
 		return err
 	}
+	if left == nil {
+		if err := c.refuseSecond(ctx); err != nil {
+			return err
+		}
+	}
 	program, err := os.Executable()
 	if err != nil {
+		return err
+	}
+	from := startedFrom(program)
+	if err := c.settle(); err != nil {
+		return err
+	}
+	if err := os.Chdir("/"); err != nil { // where we were started may be removed
 		return err
 	}
 	listeners, err := systemd.Listeners()
@@ -85,7 +98,7 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 	}
 	s, err := supervisor.New(supervisor.Options{
 		Load: c.load, Version: version(), Program: program, Console: console, Watch: watch, Listeners: listeners,
-		Args: os.Args, Takeover: c.takeoverArgs(), From: startedFrom(program), Inherited: left,
+		Args: c.argsAfterUpgrade(from), Takeover: c.takeoverArgs(), From: from, Inherited: left,
 	})
 	if err != nil {
 		return explainListen(err)
@@ -116,6 +129,20 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 	}
 	<-obeyed
 	return err
+}
+
+// refuseSecond finds the supervisor that runs already, where its lock would not: that is
+// in its state directory, and may lie in another release than ours.
+func (c *cli) refuseSecond(ctx context.Context) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	about, err := client.About(ctx)
+	if err != nil { // none, most likely: the lock has the last word
+		return nil
+	}
+	return &supervisor.RunningError{PID: strconv.Itoa(about.PID), StateDir: about.StateDir}
 }
 
 // untilSignals returns a context that ends with the first SIGTERM or SIGINT, and

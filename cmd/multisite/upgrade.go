@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +45,8 @@ func (c *cli) upgradeCommand() *cobra.Command {
 
 // takeoverCommand is what a supervisor runs to ask a program that shall follow it.
 func (c *cli) takeoverCommand() *cobra.Command {
-	return &cobra.Command{
+	var stateDir string
+	cmd := &cobra.Command{
 		Use:    "takeover",
 		Short:  "Tell whether this program can replace a running supervisor",
 		Hidden: true,
@@ -54,22 +56,29 @@ func (c *cli) takeoverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t, err := supervisor.PrepareTakeover(cfg, version())
+			t, err := supervisor.PrepareTakeover(cfg, stateDir, version())
 			if err != nil {
 				return err
 			}
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(t)
 		},
 	}
+	cmd.Flags().StringVar(&stateDir, "state-dir", "", "the state directory of the running supervisor")
+	return cmd
 }
 
 // takeoverArgs make a program say whether it can take over from us.
-func (c *cli) takeoverArgs() []string {
-	args := []string{"takeover"}
-	if path, named := c.path(); named {
-		args = append(args, "--config", path)
+func (c *cli) takeoverArgs() []string { return []string{"takeover", "--config", c.configPath} }
+
+// argsAfterUpgrade are ours, for a program that may be started where our working
+// directory was removed.
+func (c *cli) argsAfterUpgrade(program string) []string {
+	args, config := slices.Clone(os.Args), []string{"--config", c.configPath} // the last one counts
+	args[0] = program
+	if n := len(args) - len(config); n > 0 && slices.Equal(args[n:], config) {
+		return args
 	}
-	return args
+	return append(args, config...)
 }
 
 // startedFrom is the program as it was called, which may be a link that leads to

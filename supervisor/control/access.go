@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -18,7 +19,11 @@ import (
 // and nothing else in it is opened to it. Who is connected stays so.
 func SetGroup(stateDir string, gid *int) error {
 	path := SocketPath(stateDir)
-	if err := os.Chmod(path, 0o600); err != nil || gid == nil {
+	err := os.Chmod(path, 0o600)
+	if errors.Is(err, fs.ErrNotExist) { // it was removed while the supervisor runs
+		return nil
+	}
+	if err != nil || gid == nil {
 		return err
 	}
 	if err := os.Chown(path, -1, *gid); err != nil {

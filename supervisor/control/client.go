@@ -22,18 +22,34 @@ var ErrNotRunning = errors.New("no supervisor is running")
 type Client struct{ http *http.Client }
 
 // NewClient returns a Client. It connects with the first call.
-func NewClient(stateDir string) *Client {
+func NewClient(stateDir string) *Client { return NewClientOf(stateDir, "") }
+
+// NewClientOf returns a Client for the supervisor of a state directory; where none is
+// there, for that which runs the sites.toml at config ("": for no other).
+func NewClientOf(stateDir, config string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := unixsock.Dial(ctx, SocketPath(stateDir))
 		if errors.Is(err, syscall.EACCES) {
 			return nil, denied(stateDir)
 		}
-		if err != nil {
-			return nil, errors.Join(ErrNotRunning, err)
+		if err == nil {
+			return conn, nil
 		}
-		return conn, nil
+		if config != "" {
+			if conn, err := dialNearby(ctx, config, stateDir); err == nil {
+				return conn, nil
+			}
+		}
+		return nil, errors.Join(ErrNotRunning, err)
 	}
 	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// About returns who the supervisor is.
+func (c *Client) About(ctx context.Context) (About, error) {
+	var a About
+	err := c.call(ctx, http.MethodGet, "/v1/about", nil, &a)
+	return a, err
 }
 
 // Status returns what the supervisor and its sites are doing.

@@ -16,6 +16,7 @@ import (
 
 // Supervisor is what answers the calls.
 type Supervisor interface {
+	About() About
 	Status(ctx context.Context) Status
 	Ready(ctx context.Context) error // every site has settled
 	Scale(ctx context.Context, scales []Scale) error

@@ -52,6 +52,7 @@ func (s *Server) Close(ctx context.Context) {
 
 func handler(s Supervisor) http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/about", func(w http.ResponseWriter, r *http.Request) { reply(w, s.About(), nil) })
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { reply(w, s.Status(r.Context()), nil) })
 	mux.HandleFunc("GET /v1/ready", func(w http.ResponseWriter, r *http.Request) { reply(w, struct{}{}, s.Ready(r.Context())) })
 	mux.HandleFunc("POST /v1/scale", func(w http.ResponseWriter, r *http.Request) {

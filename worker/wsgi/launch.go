@@ -42,6 +42,9 @@ type Static struct {
 // zygote, or in a fresh interpreter. A site whose code does not load is a
 // *process.LaunchError with its traceback.
 func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
+	if _, err := installCode(r.opts.CodeDir); err != nil { // it may have been removed
+		return nil, err
+	}
 	path := r.socketPath(id)
 	listener, err := unixsock.Listen(path, r.opts.Threads+1)
 	if err != nil {

@@ -150,8 +150,8 @@ func (p *Project) spawn() (*zygote, error) {
 		return nil, err
 	}
 	proc, err := process.Start(process.Command{
-		Path:   r.opts.Python,
-		Args:   []string{r.opts.Python, r.code, "zygote"},
+		Path:   r.opts.At(r.opts.Python),
+		Args:   []string{r.opts.At(r.opts.Python), r.code, "zygote"},
 		Env:    p.environment(),
 		Dir:    "/",
 		Files:  []*os.File{theirs},

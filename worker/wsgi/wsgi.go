@@ -50,6 +50,7 @@ type Options struct {
 	StartupTimeout func() time.Duration // that of now, asked for each start
 
 	Prepare   func(*process.Process) error // called with each new worker before it serves; may be nil
+	At        func(path string) string     // where a path of these options is, asked for each start; nil: there
 	SocketDir string                       // where workers' sockets are made
 	CodeDir   string                       // where the embedded Python code is written
 	Output    func(worker, line string)    // what workers write to stdout and stderr
@@ -89,6 +90,9 @@ type Runtime struct {
 
 // New returns a Runtime. It starts nothing.
 func New(o Options) (*Runtime, error) {
+	if o.At == nil {
+		o.At = func(path string) string { return path }
+	}
 	code, err := installCode(o.CodeDir)
 	if err != nil {
 		return nil, err
@@ -158,10 +162,14 @@ type config struct {
 
 func (r *Runtime) config(id string) config {
 	o := r.opts
+	var path []string
+	for _, dir := range o.PythonPath {
+		path = append(path, o.At(dir))
+	}
 	return config{
 		StackSize: o.StackSize,
-		Site:      o.Site, Worker: id, Settings: o.Settings, WSGI: o.Entry, PythonPath: o.PythonPath,
-		Home: o.Home, Mount: o.Mount, Threads: o.Threads, Locale: o.Locale,
+		Site:      o.Site, Worker: id, Settings: o.Settings, WSGI: o.At(o.Entry), PythonPath: path,
+		Home: o.At(o.Home), Mount: o.Mount, Threads: o.Threads, Locale: o.Locale,
 	}
 }
 
@@ -169,10 +177,10 @@ func (r *Runtime) config(id string) config {
 // 3, 4 and 5.
 func (r *Runtime) command(output *process.Output, files ...*os.File) process.Command {
 	return process.Command{
-		Path:   r.opts.Python,
-		Args:   []string{r.opts.Python, r.code},
+		Path:   r.opts.At(r.opts.Python),
+		Args:   []string{r.opts.At(r.opts.Python), r.code},
 		Env:    r.opts.Env,
-		Dir:    r.opts.Home,
+		Dir:    r.opts.At(r.opts.Home),
 		Files:  files,
 		Output: output,
 
