@@ -6,6 +6,7 @@ const (
 	fast      = time.Millisecond     // what a site's requests take on average, if one may wait behind another
 	aheadTime = 2 * time.Millisecond // what those that a worker has before it may take, together
 	aheadMost = 16                   // how many those may be
+	lookedAt  = 32                   // workers that are looked at, those that began last
 )
 
 // aheadLocked returns a worker that has a request already, and behind it takes one
@@ -19,11 +20,20 @@ func (p *Pool) aheadLocked(c *Claim, now time.Time) *member {
 	}
 	most := min(aheadMost, int(aheadTime/p.mean))
 	var best *member
-	for _, m := range p.members {
-		if m.threads != 1 || len(m.claims) == 0 || len(m.claims) > most || now.Sub(m.began) > aheadTime || !m.open() {
+	e := p.begun.Back()
+	for range lookedAt {
+		if e == nil {
+			break
+		}
+		m := e.Value.(*member)
+		if now.Sub(m.began) > aheadTime { // as are all before it
+			break
+		}
+		e = e.Prev()
+		if m.threads != 1 || len(m.claims) == 0 || len(m.claims) > most || !m.open() {
 			continue
 		}
-		if best == nil || len(m.claims) < len(best.claims) {
+		if best == nil || len(m.claims) <= len(best.claims) {
 			best = m
 		}
 	}
@@ -39,20 +49,16 @@ func (p *Pool) packedLocked(c *Claim, free *member, now time.Time) *member {
 		return free
 	}
 	m := p.aheadLocked(c, now)
-	if m == nil || !p.crowded(p.busyLocked(), now) {
+	if m == nil || !p.crowded(p.busy, now) {
 		return free
 	}
 	return m
 }
 
-// busyLocked is how many workers have a request.
-func (p *Pool) busyLocked() (n int) {
-	for _, m := range p.members {
-		if len(m.claims) > 0 {
-			n++
-		}
-	}
-	return n
+// beganLocked notes when a worker began a request.
+func (p *Pool) beganLocked(m *member, now time.Time) {
+	m.began = now
+	p.begun.MoveToBack(m.turn)
 }
 
 // endedLocked notes how long a worker with one thread was at a request that has ended
@@ -66,7 +72,7 @@ func (p *Pool) endedLocked(m *member, now time.Time) {
 		p.mean = took
 	}
 	p.mean += (took - p.mean) / 16
-	m.began = now
+	p.beganLocked(m, now)
 	if len(m.claims) > 0 {
 		p.beginLocked(m.claims[0])
 	}

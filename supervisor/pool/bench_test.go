@@ -16,6 +16,9 @@ func BenchmarkPool_ClaimRelease(b *testing.B) {
 		{"uncontended", 5, 1, 0},
 		{"contended", 5, 100, 8},
 		{"queued", 5, 1, 8},
+		{"of 10", 10, 1, 0},
+		{"of 100", 100, 1, 0},
+		{"of 1000", 1000, 1, 0},
 	}
 	for _, bb := range benchmarks {
 		b.Run(bb.name, func(b *testing.B) {

@@ -81,7 +81,9 @@ func (p *Pool) probe(m *member, limit time.Duration) (known bool) {
 // knownLocked ends the doubt. A worker that neither ends nor answers is given up.
 func (c *Claim) knownLocked(known bool) {
 	p, m := c.pool, c.member
-	m.doubts--
+	if m.doubts--; m.open() {
+		p.rank.add(m)
+	}
 	if !known {
 		p.stuckLocked(m, ReasonUnreachable)
 	}

@@ -187,6 +187,7 @@ func (c *Claim) Release() {
 
 func (c *Claim) releaseLocked(broke bool) {
 	m := c.member
+	m.used = time.Now()
 	c.pool.dropLocked(c)
 	switch {
 	case c.refused:
@@ -195,7 +196,7 @@ func (c *Claim) releaseLocked(broke bool) {
 	default:
 		m.answered = true
 	}
-	if m.used = time.Now(); !c.refused {
+	if !c.refused {
 		m.requests++
 		c.pool.totals.served++
 	}
@@ -271,15 +272,17 @@ func (p *Pool) stuckLocked(m *member, reason Reason) (first bool) {
 	return first
 }
 
-// freeLocked returns the worker for a request: the least busy one, and of those the
-// one used last, whose memory is warm.
+// freeLocked returns the worker for a request: see rank.
 func (p *Pool) freeLocked(c *Claim) *member {
+	if len(c.shuns) == 0 {
+		return p.rank.best()
+	}
 	var best *member
 	for _, m := range p.members {
-		if !m.free(&p.set) || c.shunsLocked(m) {
+		if !m.open() || m.full(&p.set) || c.shunsLocked(m) {
 			continue
 		}
-		if best == nil || len(m.claims) < len(best.claims) || len(m.claims) == len(best.claims) && m.used.After(best.used) {
+		if best == nil || len(m.claims) < len(best.claims) {
 			best = m
 		}
 	}
@@ -335,12 +338,14 @@ func (p *Pool) giveLocked(c *Claim, m *member, now time.Time) {
 	c.member = m
 	switch {
 	case len(m.claims) == 0:
-		m.began = now
+		p.busy++
+		p.beganLocked(m, now)
 	case m.threads == 1:
 		c.behind = true
 		p.behind++
 	}
 	m.claims = append(m.claims, c)
+	p.rank.changed(m)
 }
 
 // dropLocked takes a request from its worker.
@@ -348,4 +353,8 @@ func (p *Pool) dropLocked(c *Claim) {
 	p.beginLocked(c)
 	i := slices.Index(c.member.claims, c)
 	c.member.claims = slices.Delete(c.member.claims, i, i+1)
+	if len(c.member.claims) == 0 {
+		p.busy--
+	}
+	p.rank.changed(c.member)
 }

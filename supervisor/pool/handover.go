@@ -142,7 +142,10 @@ func (p *Pool) inherit(h *Handover) {
 		if w.State != Ready {
 			m.leaveLocked(w.State, w.Reason)
 		}
-		p.members = append(p.members, m)
+		p.joinLocked(m)
+		if m.state == Ready {
+			p.rank.add(m)
+		}
 	}
 }
 

@@ -84,6 +84,7 @@ func (p *Pool) becomeReady(m *member, w Worker) {
 	}
 	if m.state == Starting {
 		m.state = Ready
+		p.rank.add(m)
 		p.provedLocked(m.release)
 		p.dispatchLocked()
 	}
@@ -230,6 +231,7 @@ func (p *Pool) gone(m *member, w Worker) {
 
 func (p *Pool) removeLocked(m *member) {
 	p.members = slices.DeleteFunc(p.members, func(o *member) bool { return o == m })
+	p.begun.Remove(m.turn)
 }
 
 // hopelessLocked tells that no worker answers, though some should, and that the

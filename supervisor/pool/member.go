@@ -2,6 +2,7 @@ package pool
 
 import (
 	"cmp"
+	"container/list"
 	"time"
 )
 
@@ -70,6 +71,8 @@ type member struct {
 	began    time.Time       // when it began the request that it has, where it has but one thread
 	claims   []*Claim        // in the order in which they came
 	requests int64           // finished
+	place    int             // in the rank, from 1; 0: it is not there
+	turn     *list.Element   // in the pool's order of beginning
 	broken   []brokenRequest // the last requests that it did not answer as it should
 }
 
@@ -82,10 +85,8 @@ type brokenRequest struct {
 // live tells whether it counts as one of the workers that should be.
 func (m *member) live() bool { return m.state == Starting || m.state == Ready }
 
-// free tells whether it can begin one more request.
-func (m *member) free(s *Settings) bool {
-	return len(m.claims) < cmp.Or(m.threads, s.Threads) && m.open()
-}
+// full tells whether it has as many requests as threads.
+func (m *member) full(s *Settings) bool { return len(m.claims) >= cmp.Or(m.threads, s.Threads) }
 
 // open tells whether it takes requests.
 func (m *member) open() bool {

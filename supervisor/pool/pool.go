@@ -11,6 +11,8 @@
 package pool
 
 import (
+	"container/heap"
+	"container/list"
 	"context"
 	"sync"
 	"time"
@@ -97,6 +99,10 @@ type Pool struct {
 	next    *release // under trial by Roll; nil otherwise
 	trouble trouble
 	deadly  deadly
+	rank    rank
+	begun   list.List     // members, in the order in which they began their last request
+	busy    int           // workers that have a request
+	tally   tally         // of the members, as of the last change
 	behind  int           // requests that wait behind others in workers' sockets
 	mean    time.Duration // that the last requests took, roughly, in workers with one thread; 0: none did
 	changed chan struct{} // closed and replaced on every change
@@ -136,6 +142,7 @@ func New(o Options) *Pool {
 		changed: make(chan struct{}),
 		deadly:  newDeadly(),
 	}
+	p.rank.set = &p.set
 	if o.Inherited != nil {
 		p.inherit(o.Inherited)
 	}
@@ -214,6 +221,7 @@ func (p *Pool) Apply(s Settings) {
 
 func (p *Pool) applyLocked(s Settings) {
 	p.set = s
+	heap.Init(&p.rank)
 	if !p.stopped {
 		p.desired = min(max(p.desired, s.Min), s.Max)
 	}
@@ -270,6 +278,7 @@ func (p *Pool) settledLocked() bool {
 func (p *Pool) changedLocked() {
 	close(p.changed)
 	p.changed = make(chan struct{})
+	p.tallyLocked()
 	p.lookLocked()
 }
 

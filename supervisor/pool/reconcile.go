@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -12,6 +13,8 @@ const (
 	// surge is how many workers of a new generation start at once while the old
 	// ones still serve: a reload must not double a site's memory.
 	surge = 2
+	// mostStarting is how many workers of a site start at once.
+	mostStarting = 16
 	// forever is how long Run sleeps when only an event can change anything.
 	forever = time.Hour
 )
@@ -39,7 +42,20 @@ func (p *Pool) reconcile(now time.Time) (starts []*member, wait time.Duration, f
 	if p.next != nil && !p.hasLocked(p.next) {
 		starts = append(starts, p.addLocked(p.next, now))
 	}
+	p.tallyLocked()
 	return starts, wait, false
+}
+
+// tally counts the members that are to stay.
+type tally struct{ live, starting int }
+
+func (p *Pool) tallyLocked() {
+	p.tally = tally{live: p.liveLocked()}
+	for _, m := range p.members {
+		if m.state == Starting {
+			p.tally.starting++
+		}
+	}
 }
 
 // missingLocked returns how many workers to launch now. After a failure it waits
@@ -70,6 +86,8 @@ func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
 		n = min(n, 1-starting)
 	case outdated > 0:
 		n = min(n, surge-starting)
+	default:
+		n = min(n, mostStarting-starting)
 	}
 	return max(n, 0), 0
 }
@@ -157,13 +175,7 @@ func (p *Pool) shrinkIdleLocked(now time.Time) time.Duration {
 // growLocked asks for one more worker when more requests wait than those that
 // are starting will take.
 func (p *Pool) growLocked() {
-	starting := 0
-	for _, m := range p.members {
-		if m.state == Starting {
-			starting++
-		}
-	}
-	coming := starting + max(0, p.desired-p.liveLocked())
+	coming := p.tally.starting + max(0, p.desired-p.tally.live)
 	if p.desired < p.set.Max && p.queue.len() > coming*cmp.Or(p.current.threads, p.set.Threads) {
 		p.desired++
 		p.changedLocked()
@@ -192,8 +204,10 @@ func (p *Pool) hasLocked(r *release) bool {
 // addLocked makes a member with the lowest number that none of its generation has.
 func (p *Pool) addLocked(r *release, now time.Time) *member {
 	slot := 1
-	for slices.ContainsFunc(p.members, func(m *member) bool { return m.release == r && m.slot == slot }) {
-		slot++
+	for _, m := range p.members { // which are in the order of their numbers
+		if m.release == r && m.slot == slot {
+			slot++
+		}
 	}
 	m := &member{
 		id:      fmt.Sprintf("%s/%d", p.site, slot),
@@ -206,7 +220,13 @@ func (p *Pool) addLocked(r *release, now time.Time) *member {
 		empty:   make(chan struct{}),
 		ended:   make(chan struct{}),
 	}
-	p.members = append(p.members, m)
-	slices.SortStableFunc(p.members, func(a, b *member) int { return a.slot - b.slot })
+	p.joinLocked(m)
 	return m
+}
+
+// joinLocked puts a member into its place among the others.
+func (p *Pool) joinLocked(m *member) {
+	i := sort.Search(len(p.members), func(i int) bool { return p.members[i].slot > m.slot })
+	p.members = slices.Insert(p.members, i, m)
+	m.turn = p.begun.PushFront(m)
 }

@@ -27,6 +27,30 @@ func TestPool_StartsAllWorkersSideBySide(t *testing.T) {
 	})
 }
 
+// However many there are to be, few start at a time, and each claim is as fast.
+func TestPool_ManyWorkersStartFewAtATime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{delay: time.Second}
+		p := settled(t, fixed(1), c)
+		if err := p.Scale(t.Context(), 1000); err != nil {
+			t.Fatal(err)
+		}
+		if c.most > 16 {
+			t.Errorf("%d started at once", c.most)
+		}
+		if ids := p.ids(); len(ids) != 1000 || ids[999] != "shop/1000" {
+			t.Errorf("got %d workers, the last %s", len(ids), ids[len(ids)-1])
+		}
+		for range 1000 {
+			p.claim("GET /")
+		}
+		waiting := p.wait(t.Context(), "GET /")
+		if len(waiting) > 0 {
+			t.Error("got a worker, and none was free")
+		}
+	})
+}
+
 func TestPool_ScaleUpKeepsTheOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Second}
