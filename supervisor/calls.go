@@ -40,7 +40,8 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 	return all
 }
 
-// Scale sets the number of workers of sites and returns when it is reached.
+// Scale sets the number of workers of sites and returns when it is reached. A site that
+// can not get there has what it had.
 func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 	if s.upgrading.Load() {
 		return errUpgrading
@@ -54,17 +55,31 @@ func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 		if scale.Processes < 0 {
 			return &control.Error{Message: fmt.Sprintf("scale %s: %d is not a number of processes", scale.Site, scale.Processes), Usage: true}
 		}
+		if err := sites[i].hasRoomFor(sites[i].config(), scale.Processes); err != nil {
+			return err
+		}
 	}
 	errs := make([]error, len(scales))
 	var wg sync.WaitGroup
 	for i, site := range sites {
-		if err := s.journal.SetScale(ctx, site.name, scales[i].Processes); err != nil {
-			s.log.Warn("the scale will be forgotten at the next start", "site", site.name, "error", err)
-		}
-		wg.Go(func() { errs[i] = site.explain(site.pool.Scale(ctx, scales[i].Processes)) })
+		wg.Go(func() { errs[i] = site.explain(site.scale(ctx, scales[i].Processes)) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// scale sets the number of the site's workers. What was reached is remembered, and what
+// is about to be, since it only takes the end of some.
+func (t *site) scale(ctx context.Context, n int) error {
+	err := t.pool.Scale(ctx, n)
+	st := t.pool.Status()
+	if st.Min == n && st.Max == n {
+		if err := t.super.journal.SetScale(context.WithoutCancel(ctx), t.name, n); err != nil {
+			t.log.Warn("the scale will be forgotten at the next start", "error", err)
+		}
+		return err
+	}
+	return fmt.Errorf("%d workers were not reached, it has %d as before: %w", n, st.Desired, err)
 }
 
 // Restart replaces all workers of a site by new ones.

@@ -175,6 +175,15 @@
 // check tries sites that load the same once. What a site costs is under test
 // (TestGrowth), how long a thousand of them take is measured by `bench sites`.
 //
+// # Room
+//
+// How many workers a site may have is bounded by what the machine has (capacity.go):
+// memory, processes and threads, open files. Few start at a time, of a site (pool) and
+// in all (places). No worker is launched into the last 64 processes and threads, which
+// are for this program: the Go runtime ends a program that gets no thread. For the case
+// that somebody else takes those, it has spare threads from its start on, and what an
+// ordinary user's supervisor starts has a lower RLIMIT_NPROC than itself.
+//
 // # Users
 //
 // A supervisor that is root can give a site to a user: its zygotes, workers,

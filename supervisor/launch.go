@@ -54,6 +54,7 @@ type launcher struct {
 	places  places
 	timeout func() time.Duration // startup_timeout, which may change
 	scout   scout
+	room    func() error // tells whether one more can be started; nil: it can
 }
 
 // Launch starts a worker and returns it when it answers.
@@ -70,6 +71,11 @@ func (l *launcher) Launch(ctx context.Context, id string) (_ pool.Worker, err er
 		return nil, err
 	}
 	defer free()
+	if l.room != nil {
+		if err := l.room(); err != nil {
+			return nil, err
+		}
+	}
 	limit := l.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, lateError{limit})
 	defer cancel()
@@ -124,6 +130,7 @@ func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string, at 
 		return nil, err
 	}
 	now := func() *config.Site { return t.configOf(g) }
+	g.room = func() error { return roomForOne(now()) }
 	g.timeout = func() time.Duration { return now().StartupTimeout }
 	if c.Kind == config.WSGI {
 		r, err := wsgi.New(t.wsgiOptions(c, g, now))

@@ -110,8 +110,14 @@ func (s *Supervisor) reloadAndLog(ctx context.Context, which func() []string) {
 // read reads sites.toml again; what needs a new supervisor is refused.
 func (s *Supervisor) read() (*config.Config, error) {
 	cfg, err := s.load()
+	if err == nil {
+		err = CheckProcesses(cfg)
+	}
 	if err != nil {
 		return nil, asCallError(err)
+	}
+	if err := s.hasRoomFor(cfg); err != nil {
+		return nil, err
 	}
 	old := s.config()
 	var fixed []string

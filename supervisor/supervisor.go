@@ -104,6 +104,9 @@ type Supervisor struct {
 // After an error nothing of it is left.
 func New(o Options) (*Supervisor, error) {
 	cfg, err := o.Load()
+	if err == nil && o.Inherited == nil { // or there would be nobody left
+		err = CheckProcesses(cfg)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +192,9 @@ func (s *Supervisor) open(o Options) (err error) {
 	return nil
 }
 
+// spareThreads is more than the runtime was seen to need at once.
+const spareThreads = 32
+
 // recallScales applies what `multisite scale` said before the last stop.
 func (s *Supervisor) recallScales() error {
 	scales, err := s.journal.Scales(context.Background())
@@ -196,7 +202,12 @@ func (s *Supervisor) recallScales() error {
 		return err
 	}
 	for _, t := range s.sites {
-		if n, ok := scales[t.name]; ok {
+		n, ok := scales[t.name]
+		if why := roomsFor(t.cfg).refuse(n, 0, leastNeeds(t.cfg), whole); why != "" {
+			t.log.Warn("a number of workers set by hand is forgotten", "reason", why)
+			continue
+		}
+		if ok {
 			set := settingsOf(t.cfg)
 			set.Min, set.Max = n, n
 			t.pool.Apply(set)
@@ -231,6 +242,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	if slices.ContainsFunc(s.config().Sites, func(c *config.Site) bool { return c.MemoryLimitHard > 0 }) {
 		s.controlGroups() // while there is no child yet
 	}
+	process.SpareThreads(spareThreads)
 	s.startSites(force)
 	var serving sync.WaitGroup
 	up, stopUp := context.WithCancel(context.Background())

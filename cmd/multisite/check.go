@@ -31,6 +31,9 @@ func (c *cli) checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := supervisor.CheckProcesses(cfg); err != nil {
+				return err
+			}
 			if err := checkSettings(cfg); err != nil {
 				return err
 			}

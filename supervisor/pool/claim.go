@@ -16,6 +16,9 @@ var (
 	ErrStopped      = errors.New("the site is stopped")
 )
 
+// ErrScaledAgain is why a number of workers was not reached: another one is wanted by now.
+var ErrScaledAgain = errors.New("it was scaled to another number meanwhile")
+
 // ErrStartupTimeout is why a launch failed that took too long.
 var ErrStartupTimeout = errors.New("not ready in time (startup_timeout)")
 

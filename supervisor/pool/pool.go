@@ -11,6 +11,7 @@
 package pool
 
 import (
+	"cmp"
 	"container/heap"
 	"container/list"
 	"context"
@@ -202,14 +203,39 @@ func (p *Pool) Stop() {
 	p.changedLocked()
 }
 
-// Scale sets a fixed number of workers and returns when it is reached.
+// Scale sets a fixed number of workers and returns when it is reached. Where it can not
+// be, the site has what it had.
 func (p *Pool) Scale(ctx context.Context, n int) error {
 	p.mu.Lock()
+	before, desired := p.set, p.desired
 	s := p.set
 	s.Min, s.Max = n, n
 	p.applyLocked(s)
 	p.mu.Unlock()
-	return p.Settled(ctx)
+	err := p.Settled(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.set.Min != n || p.set.Max != n:
+		return cmp.Or(err, ErrScaledAgain)
+	case err != nil && !p.stopped && p.readyLocked() < n:
+		s = p.set
+		s.Min, s.Max = before.Min, before.Max
+		p.desired, p.trouble = desired, trouble{} // what failed is not wanted any more
+		p.applyLocked(s)
+		p.drainSurplusLocked() // now, so that what fails from here on is nobody's failure
+	}
+	return err
+}
+
+// readyLocked is how many workers are what they should be.
+func (p *Pool) readyLocked() (n int) {
+	for _, m := range p.members {
+		if m.state == Ready && !p.outdatedLocked(m) {
+			n++
+		}
+	}
+	return n
 }
 
 // Apply changes the settings. No worker restarts.

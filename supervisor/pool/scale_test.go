@@ -180,12 +180,49 @@ func TestPool_ScaleReturnsWhyAWorkerDoesNotStart(t *testing.T) {
 		if err := p.Scale(t.Context(), 3); !errors.Is(err, full) {
 			t.Fatalf("got %v, want %v", err, full)
 		}
-		if got := p.Status(); got.State != pool.SiteDegraded || got.Ready != 2 || !errors.Is(got.LastError, full) {
-			t.Errorf("got %s with %d ready, last error %v", got.State, got.Ready, got.LastError)
+		if got := p.Status(); got.State != pool.SiteRunning || got.Ready != 2 || got.Desired != 2 || got.LastError != nil {
+			t.Errorf("got %s with %d of %d ready, last error %v, want what it had", got.State, got.Ready, got.Desired, got.LastError)
 		}
 		p.claim("GET /").Release() // the others serve
+	})
+}
+
+// A range stays one, those that were there stay, and those that came go.
+func TestPool_ScaleThatFailsHalfwayIsUndone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		full := errors.New("no more processes")
+		c := &crew{fail: func(nth int) error {
+			if nth > 30 {
+				return full
+			}
+			return nil
+		}}
+		p := settled(t, between(2, 5), c)
+		before := p.workers()
+		if err := p.Scale(t.Context(), 100); !errors.Is(err, full) {
+			t.Fatalf("got %v, want %v", err, full)
+		}
+		if err := p.Settled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Status(); got.Min != 2 || got.Max != 5 || !maps.Equal(before, p.workers()) {
+			t.Errorf("got %d to %d, workers %v", got.Min, got.Max, p.ids())
+		}
+	})
+}
+
+func TestPool_ScaleIsOvertaken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &crew{delay: time.Second}
+		p := settled(t, fixed(1), c)
+		first := make(chan error)
+		go func() { first <- p.Scale(t.Context(), 9) }()
+		synctest.Wait()
 		if err := p.Scale(t.Context(), 2); err != nil {
-			t.Errorf("back to what there is: %v", err)
+			t.Fatal(err)
+		}
+		if err := <-first; !errors.Is(err, pool.ErrScaledAgain) {
+			t.Errorf("got %v, want %v", err, pool.ErrScaledAgain)
 		}
 	})
 }

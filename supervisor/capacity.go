@@ -1,0 +1,138 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/worker/process"
+)
+
+// needs is what one worker of a site takes.
+type needs struct{ memory, tasks, files int64 }
+
+// leastNeeds is what every worker of such a site takes: less than most do.
+func leastNeeds(c *config.Site) needs {
+	if c.Kind != config.WSGI {
+		return needs{memory: 8 * megabyte, tasks: 6, files: 8}
+	}
+	n := needs{memory: 2 * megabyte, tasks: 1, files: 2 + 2*int64(c.Threads)}
+	if c.Threads > 1 {
+		n.tasks += int64(c.Threads)
+	}
+	return n
+}
+
+// mostMeasured is how many workers of a site are measured to know what one needs.
+const mostMeasured = 8
+
+// needs is what a worker of the site takes, as far as some are there to be measured.
+func (t *site) needs(c *config.Site) needs {
+	n, sum, measured := leastNeeds(c), int64(0), int64(0)
+	for _, w := range t.pool.Status().Workers {
+		if w.Worker == nil || measured == mostMeasured {
+			continue
+		}
+		if m, err := process.ReadMemory(w.Worker.PID()); err == nil {
+			sum, measured = sum+m.USS, measured+1
+		}
+		n.tasks = max(n.tasks, process.Tasks(w.Worker.PID()))
+	}
+	if measured > 0 {
+		n.memory = max(n.memory, sum/measured)
+	}
+	return n
+}
+
+// rooms are what bounds the number of a site's workers.
+type rooms struct{ memory, tasks, files process.Room }
+
+func roomsFor(c *config.Site) rooms {
+	uid := os.Geteuid()
+	if c.Account != nil {
+		uid = c.Account.UID
+	}
+	return rooms{process.MemoryRoom(), process.TaskRoom(uid, c.TasksLimit), process.FileRoom()}
+}
+
+// refuse says why a site can not have n workers; "": it can. of tells what of a room
+// is for those beyond the first have.
+func (r rooms) refuse(n, have int, each needs, of func(process.Room) int64) string {
+	var bounds []string
+	tooMany := false
+	for _, b := range []struct {
+		what  string
+		room  process.Room
+		each  int64
+		spare int64 // for others
+		by    string
+	}{
+		{"memory", r.memory, each.memory, 0, fmt.Sprintf("each %.1f MB", float64(each.memory)/megabyte)},
+		{"processes", r.tasks, each.tasks, process.TaskReserve, r.tasks.By},
+		{"open files", r.files, each.files, r.files.All / 4, r.files.By},
+	} {
+		if b.room.By == "" {
+			continue
+		}
+		most := int64(have) + max(0, of(b.room)-b.spare)/b.each
+		tooMany = tooMany || int64(n) > most
+		bounds = append(bounds, fmt.Sprintf("%s for about %d (%s)", b.what, most, b.by))
+	}
+	if !tooMany {
+		return ""
+	}
+	return fmt.Sprintf("%d workers are too many: this machine has %s", n, strings.Join(bounds, ", "))
+}
+
+func whole(r process.Room) int64 { return r.All }
+func left(r process.Room) int64  { return r.Left }
+
+// hasRoomFor tells whether the site can have n workers now, beside all that runs.
+func (t *site) hasRoomFor(c *config.Site, n int) error {
+	have := len(t.pool.Status().Workers)
+	if n <= have {
+		return nil
+	}
+	if why := roomsFor(c).refuse(n, have, t.needs(c), left); why != "" {
+		return &control.Error{Message: fmt.Sprintf("site %s: %s", t.name, why)}
+	}
+	return nil
+}
+
+// hasRoomFor tells whether each site can have the workers that sites.toml gives it more
+// than it did.
+func (s *Supervisor) hasRoomFor(cfg *config.Config) error {
+	for _, c := range cfg.Sites {
+		if t, err := s.site(c.Name); err == nil && c.Processes.Min > t.config().Processes.Min {
+			if err := t.hasRoomFor(c, c.Processes.Min); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// CheckProcesses finds sites that are to have more workers than this machine could hold
+// if nothing else ran on it.
+func CheckProcesses(cfg *config.Config) error {
+	var problems tomlfile.Problems
+	for _, c := range cfg.Sites {
+		if why := roomsFor(c).refuse(c.Processes.Max, 0, leastNeeds(c), whole); why != "" {
+			problems = append(problems, tomlfile.Problem{Position: c.Position, Key: "site." + c.Name + ".processes", Message: why})
+		}
+	}
+	return problems.Err()
+}
+
+// roomForOne tells whether one more process of a site can be started: what is left is
+// for what keeps the others running.
+func roomForOne(c *config.Site) error {
+	r := roomsFor(c).tasks
+	if need := leastNeeds(c).tasks + process.TaskReserve; r.By != "" && r.Left < need {
+		return fmt.Errorf("no room for another worker: %s leaves %d processes and threads, and %d are kept for what runs", r.By, max(0, r.Left), process.TaskReserve)
+	}
+	return nil
+}
