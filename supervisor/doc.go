@@ -224,9 +224,9 @@
 //   - The control connection of a Go worker. Its peer must be of its user (SO_PEERCRED);
 //     a call is bounded by its context, what it says by a rate (worker/control.go).
 //   - Services, cron entries: no more than stdout and stderr.
-//   - multisite manage runs in the terminal of who has called it, as sudo would, and
-//     the command has that terminal: what it could type there it can (TIOCSTI, where
-//     dev.tty.legacy_tiocsti allows it).
+//   - multisite manage runs in the terminal of who has called it, which does not control
+//     the command of another user: it reads and writes there, but can not type what the
+//     caller's shell would run (TIOCSTI).
 //   - Not passed down at all: the lock, the control socket, journal and logs, listeners of
 //     the front door, descriptors of systemd and its notify socket, what an upgrade packs.
 //

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/worker/account"
 )
@@ -86,18 +89,8 @@ func TestCheck_NeedsRootForAnotherUser(t *testing.T) {
 func TestManage_AsAnotherUser(t *testing.T) {
 	t.Parallel()
 	dir := newUsersDir(t, userSite+"settings = \"shop_settings\"\n")
-	code := filepath.Join(dir, "code")
-	management := "import json, whoami\ndef execute_from_command_line(argv):\n" +
-		"    print(json.dumps(dict(whoami.whoami(), argv=argv, cmdline=open('/proc/self/cmdline').read())))\n"
-	for name, text := range map[string]string{"django/__init__.py": "", "django/core/__init__.py": "", "django/core/management/__init__.py": management} {
-		path := filepath.Join(code, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeManagement(t, dir, "import json, whoami\ndef execute_from_command_line(argv):\n"+
+		"    print(json.dumps(dict(whoami.whoami(), argv=argv, cmdline=open('/proc/self/cmdline').read())))\n")
 	cmd := command(t, dir, "multisite", "manage", "shop", "migrate")
 	cmd.Env = append(cmd.Env, "DJANGO_SUPERUSER_PASSWORD=typed", "ROOTS_SECRET=root-secret", "TERM=vt100")
 	stdout, err := cmd.Output()
@@ -121,6 +114,79 @@ func TestManage_AsAnotherUser(t *testing.T) {
 	if told.Argv[1] != "migrate" || strings.Contains(told.Cmdline, "secret") {
 		t.Errorf("its command line is %q", told.Cmdline)
 	}
+}
+
+// writeManagement makes a package that the site takes for Django's.
+func writeManagement(t *testing.T, dir, management string) {
+	t.Helper()
+	for name, text := range map[string]string{"django/__init__.py": "", "django/core/__init__.py": "", "django/core/management/__init__.py": management} {
+		path := filepath.Join(dir, "code", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestManage_OfAnotherUserHasNoHoldOnTheTerminal: what it could type there would be run
+// by root's shell. It still asks and answers there.
+func TestManage_OfAnotherUserHasNoHoldOnTheTerminal(t *testing.T) {
+	t.Parallel()
+	dir := newUsersDir(t, userSite+"settings = \"shop_settings\"\n")
+	writeManagement(t, dir, `
+import os, sys
+def execute_from_command_line(argv):
+    try:
+        os.open("/dev/tty", os.O_RDWR)
+    except OSError as error:
+        print("a terminal" if sys.stdin.isatty() else "none", error.strerror, input("name: "))
+`)
+	for name, args := range map[string][]string{
+		"of a shell":               {"sh", "-c", "multisite manage shop ask; exit $?"},
+		"as leader of its session": {"multisite", "manage", "shop", "ask"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			near, far := terminal(t)
+			cmd := command(t, dir, args[0], args[1:]...)
+			cmd.Stdin, cmd.Stdout, cmd.Stderr = far, far, far
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			far.Close()
+			if _, err := io.WriteString(near, "anna\n"); err != nil {
+				t.Fatal(err)
+			}
+			said, _ := io.ReadAll(near) // EIO once nobody has the other end
+			if err := cmd.Wait(); err != nil || !strings.Contains(string(said), "a terminal No such device or address anna") {
+				t.Errorf("%v: it said %q", err, said)
+			}
+		})
+	}
+}
+
+// terminal returns both ends of a new one.
+func terminal(t *testing.T) (near, far *os.File) {
+	t.Helper()
+	near, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close() })
+	n, err := unix.IoctlGetInt(int(near.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(near.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		far, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return near, far
 }
 
 func chmod(t *testing.T, path string, mode os.FileMode) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 
@@ -25,6 +26,11 @@ func Manage(o Options, args []string) error {
 		return err
 	}
 	env := callersEnv(o) // before we become another user
+	if !o.isCallers() {
+		if err := leaveTerminal(); err != nil {
+			return err
+		}
+	}
 	if o.Umask != nil {
 		unix.Umask(*o.Umask)
 	}
@@ -51,9 +57,8 @@ func callersEnv(o Options) []string {
 			}
 		}
 	}
-	own := o.Account == nil || o.Account.UID == os.Geteuid()
 	add(os.Environ(), func(name string) bool {
-		return !sitesAlone(name) && (own || strings.HasPrefix(name, "DJANGO_") || slices.Contains(terminal, name))
+		return !sitesAlone(name) && (o.isCallers() || strings.HasPrefix(name, "DJANGO_") || slices.Contains(terminal, name))
 	})
 	add(o.Env, func(string) bool { return true })
 	var list []string
@@ -61,6 +66,28 @@ func callersEnv(o Options) []string {
 		list = append(list, name+"="+value)
 	}
 	return list
+}
+
+// isCallers tells whether the site's processes are the caller's own. It is asked before
+// we become another user.
+func (o Options) isCallers() bool { return o.Account == nil || o.Account.UID == os.Geteuid() }
+
+// leaveTerminal makes the caller's terminal no longer the one that controls this process.
+// Code of another user, which would type there what the caller's shell runs next, can
+// not (TIOCSTI, ioctl_tty(2)). It still reads and writes there, and Ctrl-C still ends it.
+func leaveTerminal() error {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil // there is none
+	}
+	defer tty.Close()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, unix.SIGHUP) // which the leader of a session gets for it
+	defer signal.Stop(hangup)
+	if err := unix.IoctlSetInt(int(tty.Fd()), unix.TIOCNOTTY, 0); err != nil {
+		return fmt.Errorf("leave the terminal: %w", err)
+	}
+	return nil
 }
 
 // sitesAlone tells whether a variable is never the caller's.
