@@ -169,8 +169,11 @@ func (l *loader) sites(table *tomlfile.Table) {
 			continue
 		}
 		d := l.defaults.inherit(name, table.Table(name))
-		if !siteName.MatchString(name) {
+		switch {
+		case !siteName.MatchString(name):
 			table.Problem(name, "not a name for a site", `use letters, digits, "-", "_" and "."; start with none of "-" and "."`)
+		case name == "multisite", strings.HasSuffix(name, ".access"):
+			table.Problem(name, "its log would be another one's", `use another name: multisite.log is the supervisor's, NAME.access.log the access log of a site`)
 		}
 		for _, other := range l.drafts[:first] {
 			if other.Name == name {

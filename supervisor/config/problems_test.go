@@ -180,15 +180,19 @@ site.".x" = { server_name = "a", settings = "a.b" }
 site."-x" = { server_name = "b", settings = "a.b" }
 site."x/y" = { server_name = "c", settings = "a.b" }
 site."ok.x_y-Z" = { server_name = "d", settings = "a.b" }
+site."multisite" = { server_name = "f", settings = "a.b" }
+site."ok.access" = { server_name = "g", settings = "a.b" }
 [site.my.blog]
 server_name = "e"
 `, []string{
 			`sites.toml:2: site.".x": not a name for a site [use letters, digits, "-", "_" and "."; start with none of "-" and "."]`,
 			`sites.toml:3: site.-x: not a name for a site [use letters, digits, "-", "_" and "."; start with none of "-" and "."]`,
 			`sites.toml:4: site."x/y": not a name for a site [use letters, digits, "-", "_" and "."; start with none of "-" and "."]`,
-			`sites.toml:6: unknown key "site.my.blog"`,
-			`sites.toml:6: site.my.server_name: missing [write the host name that the site answers to]`,
-			`sites.toml:6: site.my.settings: missing: the site has nothing to run [write settings, wsgi or app]`,
+			`sites.toml:6: site.multisite: its log would be another one's [use another name: multisite.log is the supervisor's, NAME.access.log the access log of a site]`,
+			`sites.toml:7: site."ok.access": its log would be another one's [use another name: multisite.log is the supervisor's, NAME.access.log the access log of a site]`,
+			`sites.toml:8: unknown key "site.my.blog"`,
+			`sites.toml:8: site.my.server_name: missing [write the host name that the site answers to]`,
+			`sites.toml:8: site.my.settings: missing: the site has nothing to run [write settings, wsgi or app]`,
 		}},
 		{"site is no table", "[site]\nserver_name = 'x'\n", []string{
 			`sites.toml:2: site.server_name: stands in no site [write it under [site.NAME]]`}},

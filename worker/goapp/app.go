@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,7 +97,23 @@ func environment(site, plugins []string) []string {
 func (a *app) close() {
 	a.handshake.Close() // nil is no error that matters, here and below
 	a.dir.Close()
-	_ = os.RemoveAll(a.path)
+	a.removeDir()
+}
+
+// mostInDir is more than go-plugin puts into the directory of a control socket.
+const mostInDir = 16
+
+// removeDir removes the control socket and its directory. What else the program has put
+// there stays until its generation ends: a launch does not wait for who adds to it.
+func (a *app) removeDir() {
+	if dir, err := os.Open(a.path); err == nil {
+		names, _ := dir.Readdirnames(mostInDir)
+		for _, name := range names {
+			_ = os.Remove(filepath.Join(a.path, name))
+		}
+		dir.Close()
+	}
+	_ = os.Remove(a.path)
 }
 
 func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

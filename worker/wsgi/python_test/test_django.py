@@ -186,6 +186,7 @@ class Django(WorkerCase):
                 (include % "inner", "ModuleNotFoundError: No module named 'no_such_package'"),
                 ("from django.urls import re_path\nurlpatterns = [re_path('(', str)]",
                  'ImproperlyConfigured: "(" is not a valid regular expression: missing ), unterminated subpattern at position 0'),
+                ("handler500 = 'project.views.error'\nurlpatterns = []", "ModuleNotFoundError: No module named 'no_such_package'"),
                 ("", "ImproperlyConfigured: The included URLconf 'project.urls' does not appear to have any patterns in it.")):
             with self.subTest(urls):
                 self.write("project/urls.py", urls)

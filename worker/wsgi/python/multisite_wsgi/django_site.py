@@ -19,7 +19,8 @@ def load_urls():
     """Import ROOT_URLCONF with all that it includes, and with it the views, as the first request would.
 
     What raises there would be a 500 for every page of a site that seems to have started. To ask for
-    reverse_dict is how Django itself walks through all of it, once for the process.
+    reverse_dict is how Django itself walks through all of it, once for the process. The views of errors
+    (handler500 and the like) are not in it.
     """
     settings, apps = _settings(), sys.modules.get("django.apps")
     serves = "django.core.handlers.wsgi" in sys.modules  # else it is another application that uses Django's models
@@ -27,7 +28,10 @@ def load_urls():
         return
     from django.urls import get_resolver
 
-    get_resolver().reverse_dict
+    resolver = get_resolver()
+    resolver.reverse_dict
+    for status in (400, 403, 404, 500):
+        resolver.resolve_error_handler(status)
 
 
 def static_dirs(application, mount):
