@@ -23,7 +23,7 @@ type client struct {
 	told        func()        // for Ask
 	start       time.Time     // of the request, or of being idle
 	patience    time.Duration // with it while it is idle
-	unread      bool          // something came while it had a request
+	unread      bool          // there may be something to read of which no event tells
 	gone        bool          // its sending side, at least
 	begun       []byte        // read, but not of the request under way
 	scanned     int           // of it, where no head ends

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -88,7 +89,8 @@ func (c *crew) done(counts map[string]int) {
 func TestServer_AdoptPipelines(t *testing.T) {
 	t.Parallel()
 	const clients = 300
-	before, after := startFront(t, newCrew(t, 2, named), Options{}), startFront(t, newCrew(t, 2, named), Options{})
+	patient := Options{Timeouts: Timeouts{Header: time.Hour}} // with half a head
+	before, after := startFront(t, newCrew(t, 2, named), patient), startFront(t, newCrew(t, 2, named), patient)
 	random := rand.New(rand.NewPCG(1, 2))
 	var scripts []script
 	var peers []*peer

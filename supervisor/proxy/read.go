@@ -10,6 +10,10 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
+// mostRead is how much is read of a client at once. The rest waits in its socket, not in
+// our memory.
+const mostRead = 16 << 10
+
 // readable is called when something came, or the client left.
 func (c *client) readable(gone bool) {
 	c.gone = c.gone || gone
@@ -17,7 +21,7 @@ func (c *client) readable(gone bool) {
 		c.unread = true
 		return
 	}
-	n, err := unix.Read(c.fd, c.loop.in)
+	n, err := unix.Read(c.fd, c.loop.in[:mostRead])
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
@@ -25,7 +29,13 @@ func (c *client) readable(gone bool) {
 		c.close()
 		return
 	}
-	c.come(c.loop.in[:n])
+	data := c.loop.in[:n]
+	c.unread = n == mostRead // no event tells of what is left
+	if c.unread && len(bytes.Trim(data, "\r\n")) == 0 {
+		c.refuse(badRequest("nothing but empty lines"), c.begun) // they could go on for ever
+		return
+	}
+	c.come(data)
 }
 
 // hasMore tells whether something came that was not looked at.
@@ -95,8 +105,9 @@ func (c *client) keep(head []byte, begun bool) {
 		c.start, c.patience = time.Now(), c.loop.proxy.timeouts.Header
 	}
 	c.begun, c.scanned = head, len(head)
-	if c.gone {
-		c.readable(false) // to the end
+	if c.gone || c.unread {
+		c.unread = false
+		c.readable(false) // to the end, or to what is left
 	}
 }
 
