@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,7 +78,7 @@ func TestRefusal_AppendCombined(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	r.Site, r.Host = "", ""
-	if got := fmt.Sprintf("%s", r.AppendCombined(nil)); !strings.Contains(got, ` site=- host="-" why=`) {
+	if got := string(r.AppendCombined(nil)); !strings.Contains(got, ` site=- host="-" why=`) {
 		t.Errorf("got %s", got)
 	}
 }

@@ -18,34 +18,26 @@ type adder struct {
 	// mu protects all below
 	context uintptr
 	request *aioRequest
-	done    [aioDepth]aioEvent
+	done    [aioDepth * aioEventSize]byte
 }
 
 // aioDepth is how many requests are done before the kernel's list of them is emptied.
 const aioDepth = 64
 
-// aioRequest is struct iocb of linux/aio_abi.h.
+// aioRequest is struct iocb of linux/aio_abi.h. What stays zero asks for IOCB_CMD_PREAD.
 type aioRequest struct {
-	data        uint64
-	key, rw     [4]byte // in an order that depends on the machine; zero
-	opcode      uint16  // 0: IOCB_CMD_PREAD
-	priority    int16
-	fd          uint32
-	buf, nbytes uint64
-	offset      int64
-	_           uint64
-	flags       uint32
-	resultFD    uint32
+	_        [20]byte // aio_data, aio_key, aio_rw_flags, aio_lio_opcode, aio_reqprio
+	fd       uint32
+	_        [32]byte // aio_buf, aio_nbytes, aio_offset, aio_reserved2
+	flags    uint32
+	resultFD uint32
 }
 
 // aioTellFD is IOCB_FLAG_RESFD.
 const aioTellFD = 1
 
-// aioEvent is struct io_event.
-type aioEvent struct {
-	data, request uint64
-	result, more  int64
-}
+// aioEventSize is that of struct io_event.
+const aioEventSize = 32
 
 // adders returns the adder of this process. There is one, as the kernel's memory for
 // it is bounded for all users together (fs.aio-max-nr); nothing of it is anybody's
