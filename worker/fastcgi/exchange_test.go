@@ -143,23 +143,36 @@ func TestRoundTrip_Deadline(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := startWorker(t, Options{}, func(p *peer) {
-				_, _ = p.begin()
-				p.send(test.wire)
-				_, _ = io.Copy(io.Discard, io.LimitReader(p.br, 100)) // the rest stays in the socket
-				<-t.Context().Done()
-			})
-			r := newRequest(t, "POST", "/", test.body)
-			ctx, cancel := context.WithTimeout(r.Context(), 50*time.Millisecond)
-			defer cancel()
-			if _, _, err := fetch(c, r.WithContext(ctx)); !errors.Is(err, test.want) {
-				t.Errorf("got error %v, want %v", err, test.want)
+			limit := 50 * time.Millisecond
+			err := overrun(t, limit, test.body, test.wire)
+			for err != nil && test.want == nil && limit < time.Minute { // the answer was not in time
+				limit *= 4
+				err = overrun(t, limit, test.body, test.wire)
 			}
-			if n := idle(c); n != 0 {
-				t.Errorf("got %d idle connections, want none", n)
+			if !errors.Is(err, test.want) {
+				t.Errorf("got error %v, want %v", err, test.want)
 			}
 		})
 	}
+}
+
+// overrun sends a request to a worker that says wire and no more, and reads little.
+func overrun(t *testing.T, limit time.Duration, body, wire string) error {
+	t.Helper()
+	c := startWorker(t, Options{}, func(p *peer) {
+		_, _ = p.begin()
+		p.send(wire)
+		_, _ = io.Copy(io.Discard, io.LimitReader(p.br, 100)) // the rest stays in the socket
+		<-t.Context().Done()
+	})
+	r := newRequest(t, "POST", "/", body)
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	defer cancel()
+	_, _, err := fetch(c, r.WithContext(ctx))
+	if n := idle(c); n != 0 {
+		t.Errorf("got %d idle connections, want none", n)
+	}
+	return err
 }
 
 // TestRoundTrip_ClientLeaves cancels the request: the work goes on.
