@@ -108,25 +108,33 @@ func (e *exchange) mayRepeat(err error) bool {
 }
 
 // claim returns a worker, and since when it works for this request.
-func (e *exchange) claim() (Claim, time.Time, error) {
-	if e.broken != nil {
-		claim, err := e.broken.Again(e.r.Context())
-		if err == nil {
-			e.site.Log.Warn("request repeated on another worker", "worker", claim.Worker(), "after", e.worker, "request", e.what(), "error", e.err)
-		}
-		return claim, time.Now(), err
-	}
+func (e *exchange) claim() (claim Claim, since time.Time, err error) {
 	begun := e.begun
-	if begun == nil {
-		claim, err := e.site.Backend.Claim(e.r.Context(), e.what())
-		return claim, time.Now(), err
-	}
 	e.begun = nil
-	claim, err := begun.claim(e.r.Context())
-	if begun.sent.IsZero() {
-		begun.sent = time.Now()
+	switch {
+	case begun != nil && begun.direct != nil:
+		return begun.direct, begun.sent, nil
+	case begun != nil:
+		claim, err = begun.claim(e.r.Context())
+	case e.broken != nil:
+		claim, err = e.again()
+	default:
+		claim, err = e.site.Backend.Claim(e.r.Context(), e.what())
 	}
-	return claim, begun.sent, err
+	if err == nil && context.Cause(e.r.Context()) == errClosed {
+		claim.Release() // nothing was sent, and nobody waits
+		err = errClosed
+	}
+	return claim, time.Now(), err
+}
+
+// again returns a worker after one that failed.
+func (e *exchange) again() (Claim, error) {
+	claim, err := e.broken.Again(e.r.Context())
+	if err == nil {
+		e.site.Log.Warn("request repeated on another worker", "worker", claim.Worker(), "after", e.worker, "request", e.what(), "error", e.err)
+	}
+	return claim, err
 }
 
 // roundTrip refuses statuses that can not be the end of an exchange.

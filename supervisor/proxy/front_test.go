@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"log/slog"
 	"net"
@@ -59,6 +60,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	tb.Helper()
 	f := &front{tb: tb, crew: c, logs: &buffer{}, entries: make(chan Entry, 4096), served: make(chan error, 1)}
 	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
+	o.Timeouts = o.Timeouts.orPatient()
 	p := New(o)
 	f.site = &Site{Name: "site", Backend: c, Asker: c, Stats: &Stats{}, Log: o.Log, Access: func(e Entry) { f.entries <- e },
 		MaxPerAddress: 1 << 20, Clients: &Clients{}}
@@ -79,6 +81,11 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 		c.close()
 	})
 	return f
+}
+
+// orPatient fills in times that a busy machine does not reach.
+func (t Timeouts) orPatient() Timeouts {
+	return Timeouts{Header: cmp.Or(t.Header, time.Hour), Idle: cmp.Or(t.Idle, time.Hour), Client: cmp.Or(t.Client, time.Hour)}
 }
 
 // end closes the server and checks that its loop holds nothing any more.

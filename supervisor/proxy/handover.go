@@ -21,13 +21,11 @@ type pending struct {
 	err    error     // why the site was not to be asked
 }
 
-// claim is what Backend.Claim would return, were the request not begun already.
+// claim is what Backend.Claim would return, had the request not asked already. It was not
+// sent.
 func (p *pending) claim(ctx context.Context) (Claim, error) {
-	switch {
-	case p.err != nil:
+	if p.err != nil {
 		return nil, p.err
-	case p.direct != nil:
-		return p.direct, nil
 	}
 	return p.asked.Wait(ctx)
 }

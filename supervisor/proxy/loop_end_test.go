@@ -126,11 +126,17 @@ func TestServer_ShutdownGivesUp(t *testing.T) {
 	p.wantBody("/slow")
 }
 
-// TestServer_Close ends everything. The front checks that all claims came to an end.
+// TestServer_Close ends everything, and begins nothing that waited for a worker. The front
+// checks that all claims came to an end.
 func TestServer_Close(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 2, d), Options{})
+	f := startFront(t, newCrew(t, 2, func(w *crewWorker, uri string) *wire.Answer {
+		if uri == "/queued" {
+			t.Error("what waited was begun")
+		}
+		return d(w, uri)
+	}), Options{})
 	peers := []*peer{f.dial(""), f.dial("GET / HT"), f.dial(get("/slow/long"))}
 	<-began
 	until(t, "handed over", func() bool { return !f.handed.quiet() })

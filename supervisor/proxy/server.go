@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,8 +19,12 @@ type Server struct {
 	loop   *Loop
 	http   *http.Server
 	handed *census
+	cut    context.CancelCauseFunc // ends the contexts of all requests that net/http has
 	start  sync.Once
 }
+
+// errClosed is why a request ends that waited for a worker during Close.
+var errClosed = fmt.Errorf("the front door closes: %w", context.Canceled)
 
 // NewServer returns a server for the proxy, with the limits that every client
 // meets.
@@ -30,6 +35,9 @@ func (p *Proxy) NewServer() (*Server, error) {
 		return nil, err
 	}
 	s.loop = loop
+	var open context.Context
+	open, s.cut = context.WithCancelCause(context.Background())
+	s.http.BaseContext = func(net.Listener) context.Context { return open }
 	s.http.ConnContext = withHanded
 	s.http.ConnState = func(conn net.Conn, state http.ConnState) {
 		if h, ok := conn.(*handed); ok && state == http.StateIdle {
@@ -95,11 +103,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.http.Shutdown(ctx)
 }
 
-// Close closes all connections.
+// Close closes all connections. A worker that this frees gets no request that waited.
 func (s *Server) Close() error {
 	s.begin()
 	s.loop.end(true)
 	<-s.loop.ended
+	s.cut(errClosed)
 	err := errors.Join(s.http.Close(), s.loop.handover.Close())
 	s.handed.close()
 	return err

@@ -46,6 +46,7 @@ func start(tb testing.TB, o Options, routes ...Route) *server {
 	if o.SpoolDir == "" {
 		o.SpoolDir = tb.TempDir()
 	}
+	o.Timeouts = o.Timeouts.orPatient()
 	o.Log = slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.proxy = New(o)
 	for _, r := range routes {
