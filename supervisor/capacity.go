@@ -64,20 +64,19 @@ func (r rooms) refuse(n, have int, each needs, of func(process.Room) int64) stri
 	var bounds []string
 	tooMany := false
 	for _, b := range []struct {
-		what  string
-		room  process.Room
-		each  int64
-		spare int64 // for others
-		by    string
+		what string
+		room process.Room
+		each int64
+		by   string
 	}{
-		{"memory", r.memory, each.memory, 0, fmt.Sprintf("each %.1f MB", float64(each.memory)/megabyte)},
-		{"processes", r.tasks, each.tasks, process.TaskReserve, r.tasks.By},
-		{"open files", r.files, each.files, r.files.All / 4, r.files.By},
+		{"memory", r.memory, each.memory, fmt.Sprintf("each %.1f MB", float64(each.memory)/megabyte)},
+		{"processes", r.tasks, each.tasks, r.tasks.By},
+		{"open files", r.files, each.files, r.files.By},
 	} {
 		if b.room.By == "" {
 			continue
 		}
-		most := int64(have) + max(0, of(b.room)-b.spare)/b.each
+		most := int64(have) + max(0, of(b.room))/b.each
 		tooMany = tooMany || int64(n) > most
 		bounds = append(bounds, fmt.Sprintf("%s for about %d (%s)", b.what, most, b.by))
 	}
@@ -127,12 +126,13 @@ func CheckProcesses(cfg *config.Config) error {
 	return problems.Err()
 }
 
-// roomForOne tells whether one more process of a site can be started: what is left is
-// for what keeps the others running.
+// roomForOne tells whether one more process of a site can be started beside what keeps
+// the others running. What only its own user has run out of is not asked: it may be the
+// old worker that has all, and the system says it where it matters.
 func roomForOne(c *config.Site) error {
-	r := roomsFor(c).tasks
-	if need := leastNeeds(c).tasks + process.TaskReserve; r.By != "" && r.Left < need {
-		return fmt.Errorf("no room for another worker: %s leaves %d processes and threads, and %d are kept for what runs", r.By, max(0, r.Left), process.TaskReserve)
+	r := process.TaskRoom(os.Geteuid(), 0)
+	if r.By != "" && r.Left < leastNeeds(c).tasks {
+		return fmt.Errorf("no room for another worker: %s leaves %d processes and threads, and %d are kept for what runs", r.By, max(0, r.Left+r.Kept), r.Kept)
 	}
 	return nil
 }

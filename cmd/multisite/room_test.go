@@ -70,12 +70,15 @@ func TestRoom_TooManyWorkersAreRefused(t *testing.T) {
 	unchanged()
 	for _, processes := range []string{"1000000", "{ min = 0, max = 1000000 }"} {
 		r.rewrite("processes = 2", "processes = "+processes)
-		for _, command := range []string{"check", "reload", "up"} {
+		for _, command := range []string{"check", "reload"} {
 			r.wantRefused("each [0-9.]+ MB", command)
 		}
 		r.rewrite("processes = "+processes, "processes = 2")
 		unchanged()
 	}
+	r.must("down")
+	r.rewrite("processes = 2", "processes = 1000000")
+	r.wantRefused("each [0-9.]+ MB", "up")
 }
 
 // TestRoom_OfAControlGroup bounds a supervisor that no limit of its user does.

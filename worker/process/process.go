@@ -95,7 +95,9 @@ func start(c Command) (*Process, error) {
 	if files := bornFiles.Load(); files != nil {
 		_ = unix.Prlimit(p.Pid, unix.RLIMIT_NOFILE, files, nil) // or it has more than it needs
 	}
-	leaveReserve(p.Pid)
+	if c.Tasks == 0 { // else the process sets its own limit, at this moment
+		leaveReserve(p.Pid)
+	}
 	child := &Process{pid: p.Pid, output: c.Output, limits: Limits{Tasks: c.Tasks}}
 	if err := child.watch(pidfd); err != nil {
 		return nil, err

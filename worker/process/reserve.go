@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TaskReserve is how many processes and threads are kept for this process: where the
-// system refuses it a thread, the Go runtime ends it.
-const TaskReserve = 64
+// taskReserve is how many processes and threads, of so many in all, are kept for this
+// process: where the system refuses it a thread, the Go runtime ends it.
+func taskReserve(of int64) int64 { return min(64, of/4) }
 
 // SpareThreads makes threads that the Go runtime keeps for when it needs one: n, or as
 // many as there is room for.
@@ -39,9 +39,9 @@ func SpareThreads(n int) {
 // this process may need. It returns nothing: it can only fail for one that has ended.
 func leaveReserve(pid int) {
 	var l unix.Rlimit
-	if os.Geteuid() == 0 || unix.Getrlimit(unix.RLIMIT_NPROC, &l) != nil || l.Cur > math.MaxInt32 || l.Cur <= 2*TaskReserve {
+	if os.Geteuid() == 0 || unix.Getrlimit(unix.RLIMIT_NPROC, &l) != nil || l.Cur > math.MaxInt32 {
 		return
 	}
-	l.Cur -= TaskReserve
+	l.Cur -= uint64(taskReserve(int64(l.Cur)))
 	_ = unix.Prlimit(pid, unix.RLIMIT_NPROC, &l, nil)
 }

@@ -18,7 +18,13 @@ import (
 type Room struct {
 	All  int64 // if nothing else had any of it
 	Left int64
+	Kept int64  // for this process, of which All and Left have nothing
 	By   string // "RLIMIT_NPROC 400"
+}
+
+// keep leaves this process, which runs out where the others do, what it may need.
+func (r Room) keep(n int64) Room {
+	return Room{r.All - n, r.Left - n, n, r.By}
 }
 
 // least returns the one with less left.
@@ -27,7 +33,7 @@ func (r Room) least(o Room) Room {
 	case o.By == "":
 		return r
 	case r.By == "" || o.Left < r.Left:
-		r.By, r.Left = o.By, o.Left
+		r.By, r.Left, r.Kept = o.By, o.Left, o.Kept
 	}
 	if r.All == 0 || o.All < r.All {
 		r.All = o.All
@@ -40,14 +46,29 @@ func (r Room) least(o Room) Room {
 func MemoryRoom() (r Room) {
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
 		swap := field(b, "SwapTotal:")
-		r = Room{(field(b, "MemTotal:") + swap) << 10, (field(b, "MemAvailable:") + field(b, "SwapFree:")) << 10, "memory"}
+		r = Room{All: (field(b, "MemTotal:") + swap) << 10, Left: (field(b, "MemAvailable:") + field(b, "SwapFree:")) << 10, By: "memory"}
 	}
-	r = groupRoom(r, "memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
-	return groupRoom(r, "", "memory.max", "memory.current")
+	for _, of := range groupRooms("memory", "memory.limit_in_bytes", memoryUsed("memory.usage_in_bytes", "total_")) {
+		r = r.least(of)
+	}
+	for _, of := range groupRooms("", "memory.max", memoryUsed("memory.current", "")) {
+		r = r.least(of)
+	}
+	return r
+}
+
+// memoryUsed returns what tells the memory that a control group could not give back:
+// of what it is charged for, not the cache of files.
+func memoryUsed(file, prefix string) func(dir string) int64 {
+	return func(dir string) int64 {
+		stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
+		cache := field(stat, prefix+"active_file ") + field(stat, prefix+"inactive_file ")
+		return number(filepath.Join(dir, file)) - cache
+	}
 }
 
 // TaskRoom is how many processes and threads the processes of a user may have.
-// limit stands in for RLIMIT_NPROC where it is set.
+// limit, which is not ours, stands in for RLIMIT_NPROC where it is set.
 func TaskRoom(uid, limit int) (r Room) {
 	total := int64(0)
 	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
@@ -57,12 +78,18 @@ func TaskRoom(uid, limit int) (r Room) {
 	}
 	for _, of := range []string{"threads-max", "pid_max"} {
 		if most := number("/proc/sys/kernel/" + of); most > 0 {
-			r = r.least(Room{most, most - total, fmt.Sprintf("kernel.%s %d", of, most)})
+			r = r.least(Room{All: most, Left: most - total, By: fmt.Sprintf("kernel.%s %d", of, most)}.keep(taskReserve(most)))
 		}
 	}
-	r = groupRoom(r, "pids", "pids.max", "pids.current")
-	r = groupRoom(r, "", "pids.max", "pids.current")
-	return r.least(userRoom(uid, limit))
+	used := func(dir string) int64 { return number(filepath.Join(dir, "pids.current")) }
+	for _, of := range append(groupRooms("pids", "pids.max", used), groupRooms("", "pids.max", used)...) {
+		r = r.least(of.keep(taskReserve(of.All)))
+	}
+	user := userRoom(uid, limit)
+	if uid == os.Geteuid() && limit == 0 {
+		user = user.keep(taskReserve(user.All))
+	}
+	return r.least(user)
 }
 
 // userRoom is what RLIMIT_NPROC leaves a user, whom root is not.
@@ -79,17 +106,18 @@ func userRoom(uid, limit int) Room {
 		return Room{}
 	}
 	most := int64(l.Cur)
-	return Room{most, most - tasksOf(uid), fmt.Sprintf("%s %d", name, most)}
+	return Room{All: most, Left: most - tasksOf(uid), By: fmt.Sprintf("%s %d", name, most)}
 }
 
-// FileRoom is how many files this process may have open.
+// FileRoom is how many files this process may have open for its workers.
 func FileRoom() Room {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur > math.MaxInt32 {
 		return Room{}
 	}
 	open, _ := os.ReadDir("/proc/self/fd") // none seen: all are left
-	return Room{int64(l.Cur), int64(l.Cur) - int64(len(open)), fmt.Sprintf("RLIMIT_NOFILE %d", l.Cur)}
+	r := Room{All: int64(l.Cur), Left: int64(l.Cur) - int64(len(open)), By: fmt.Sprintf("RLIMIT_NOFILE %d", l.Cur)}
+	return r.keep(r.All / 4) // for clients
 }
 
 // Tasks returns how many threads a process has, 0 if it has ended.
@@ -114,9 +142,9 @@ func tasksOf(uid int) (n int64) {
 	return n
 }
 
-// groupRoom bounds r by the control groups that this process is in, of a controller of
-// version 1, or of version 2.
-func groupRoom(r Room, controller, most, used string) Room {
+// groupRooms are what the control groups that this process is in leave, of a controller
+// of version 1, or of version 2.
+func groupRooms(controller, most string, used func(dir string) int64) (rooms []Room) {
 	membership, _ := os.ReadFile("/proc/self/cgroup")
 	for line := range strings.Lines(string(membership)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -126,11 +154,11 @@ func groupRoom(r Room, controller, most, used string) Room {
 		root := filepath.Join("/sys/fs/cgroup", controller)
 		for dir := filepath.Join(root, parts[2]); strings.HasPrefix(dir, root); dir = filepath.Dir(dir) {
 			if limit := number(filepath.Join(dir, most)); limit > 0 && limit < math.MaxInt64/4 {
-				r = r.least(Room{limit, limit - number(filepath.Join(dir, used)), fmt.Sprintf("%s %d", most, limit)})
+				rooms = append(rooms, Room{All: limit, Left: limit - used(dir), By: fmt.Sprintf("%s %d", most, limit)})
 			}
 		}
 	}
-	return r
+	return rooms
 }
 
 // number reads a file that holds one number; 0: it does not.

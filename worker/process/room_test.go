@@ -1,0 +1,57 @@
+package process
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// TestRoom_OfASmallLimit leaves room: what is kept for this process is a part of it, and
+// nothing of a limit that only other processes have.
+func TestRoom_OfASmallLimit(t *testing.T) {
+	t.Parallel()
+	const nobodys = 1<<31 - 5 // processes: none
+	if r := TaskRoom(nobodys, 40); r.All != 40 || r.Left != 40 || r.By != "tasks_limit 40" {
+		t.Errorf("of another user's limit of 40: %+v", r)
+	}
+	for _, tt := range []struct{ of, want int64 }{{4, 1}, {100, 25}, {300, 64}, {1 << 22, 64}} {
+		if got := taskReserve(tt.of); got != tt.want {
+			t.Errorf("of %d %d are kept, want %d", tt.of, got, tt.want)
+		}
+	}
+}
+
+// TestRoom_CacheOfFiles takes none of the memory that a control group has for processes:
+// the kernel gives it back when they need it.
+func TestRoom_CacheOfFiles(t *testing.T) {
+	t.Parallel()
+	if file := os.Getenv("PROCESS_TEST_CACHE"); file != "" { // in the group
+		const limit = 200 * mb
+		if err := os.WriteFile(file, make([]byte, 60*mb), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r := MemoryRoom(); r.All != limit || r.Left < limit-40*mb {
+			t.Errorf("got %+v with a file of 60 MB in the cache", r)
+		}
+		return
+	}
+	group := "/sys/fs/cgroup/memory/multisite-test-" + strconv.Itoa(os.Getpid())
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Skip("no control group of version 1 for memory can be made: ", err)
+	}
+	t.Cleanup(func() {
+		if err := os.Remove(group); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.WriteFile(filepath.Join(group, "memory.limit_in_bytes"), []byte(strconv.Itoa(200*mb)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `echo $$ > `+group+`/cgroup.procs && exec "$@"`, "sh", os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), "PROCESS_TEST_CACHE="+filepath.Join(t.TempDir(), "file"), "GOGC=20")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
