@@ -105,8 +105,11 @@ func nearby() (names []string, err error) {
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		fields := strings.Fields(lines.Text())                                                               // the last one is the name, if it has any
-		if name := fields[len(fields)-1]; strings.HasPrefix(name, nearbyName()) && fields[3] == "00010000" { // it listens
+		fields := strings.Fields(lines.Text())
+		if len(fields) != 8 { // it has no name, or somebody has made one with ends of lines in it
+			continue
+		}
+		if name := fields[7]; strings.HasPrefix(name, nearbyName()) && fields[3] == "00010000" { // it listens
 			names = append(names, name)
 		}
 	}

@@ -3,7 +3,9 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -59,5 +61,21 @@ func TestNearby(t *testing.T) {
 	server.Close(context.Background())
 	if err := <-served; err != nil && !errors.Is(err, io.EOF) {
 		t.Error(err)
+	}
+}
+
+// TestNearby_StrangeNames of sockets, which any user can make, keep nobody from asking.
+func TestNearby_StrangeNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"\n\n", "\n" + nearbyName() + "1", "\n" + nearbyName() + "1 2 3 00010000 5 6 7 8\n"} {
+		l, err := net.Listen("unix", fmt.Sprintf("@multisite-test-%d%s", os.Getpid(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	dir := t.TempDir()
+	if _, err := NewClientOf(dir, filepath.Join(dir, "sites.toml")).About(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v", err)
 	}
 }
