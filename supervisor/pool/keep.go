@@ -232,6 +232,7 @@ func (p *Pool) gone(m *member, w Worker) {
 func (p *Pool) removeLocked(m *member) {
 	p.members = slices.DeleteFunc(p.members, func(o *member) bool { return o == m })
 	p.begun.Remove(m.turn)
+	p.rank.remove(m)
 }
 
 // hopelessLocked tells that no worker answers, though some should, and that the

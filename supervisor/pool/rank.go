@@ -60,6 +60,13 @@ func (r *rank) changed(m *member) {
 	}
 }
 
+// remove forgets a worker.
+func (r *rank) remove(m *member) {
+	if m.place > 0 {
+		heap.Remove(r, m.place-1)
+	}
+}
+
 // best returns the worker that gets the next request; nil: none is free.
 func (r *rank) best() *member {
 	for len(r.members) > 0 {

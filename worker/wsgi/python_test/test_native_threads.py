@@ -74,6 +74,10 @@ class NativeThreads(Hazards):
             worker.signal(signal.SIGTERM)
             self.assertEqual(worker.wait(), 0)
 
+    def test_where_python_knows_no_pidfd(self):
+        zygote = self.site("library.end_before_fork(); vars(os).pop('pidfd_open', None)", wsgi="site_app")
+        self.assertEqual(zygote.event()["event"], "ready")
+
     def unsafe_for(self, *reasons, **config):
         zygote = self.site(wsgi="site_app", **config)
         event = zygote.event()

@@ -7,9 +7,9 @@ name: it is found out by a fork. A thread that is still there afterwards is a ha
 """
 
 import os
-import select
 import signal
 import sys
+import time
 import warnings
 
 from . import hazards
@@ -32,14 +32,24 @@ def _fork():
         pid = os.fork()
     if pid == 0:
         os._exit(0)
-    pidfd = os.pidfd_open(pid)
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    ended = bool(poll.poll(_SECONDS * 1000))
-    os.close(pidfd)
-    if not ended:
-        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + _SECONDS
+    status, killed = _status(pid), False
+    while status is None:
+        if time.monotonic() > deadline and not killed:
+            os.kill(pid, signal.SIGKILL)
+            killed = True
+        time.sleep(0.001)
+        status = _status(pid)
+    return status == 0 and not killed
+
+
+def _status(pid):
+    """Return how the child has ended; None: not yet.
+
+    Not by os.pidfd_open(), which an interpreter that was built on an old system does not have.
+    """
     try:
-        return os.waitpid(pid, 0)[1] == 0
+        ended, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return ended  # the application ignores SIGCHLD
+        return 0  # the application ignores SIGCHLD
+    return status if ended else None
