@@ -180,6 +180,59 @@ func TestLoop_MakesRoomOfHalfHeads(t *testing.T) {
 	}
 }
 
+// TestLoop_MakesRoomOfHalfBodies: nor is it to have sent a part of one.
+func TestLoop_MakesRoomOfHalfBodies(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	c, l := newCrew(t, 1, echo), loopback(t, 0)
+	many := rawClients(t, l.Addr().String(), 30)
+	last := rawClients(t, l.Addr().String(), 1)
+	mayOpen(t, descriptors(t)+80) // 64 are the reserve
+	f := startFrontOn(t, l, c, Options{Timeouts: Timeouts{Client: time.Hour}})
+	many.connect(t)
+	many.send(t, "POST /half HTTP/1.1\r\nHost: site.test\r\nContent-Length: 2\r\n\r\nx")
+	until(t, "full of half bodies", func() (is bool) {
+		f.loop.do(func() { is = !f.loop.listens() && len(f.loop.clients) == 0 })
+		return is && f.stall(time.Minute) > 0
+	})
+	last.connect(t)
+	last.send(t, get("/last"))
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		last.wantOK(t)
+	}()
+	until(t, "answered", func() bool {
+		f.stall(time.Minute)
+		f.loop.do(f.loop.resume)
+		select {
+		case <-answered:
+			return true
+		default:
+			return false
+		}
+	})
+	if !strings.Contains(f.logs.String(), "status=408") {
+		t.Errorf("nobody was told:\n%s", f.logs)
+	}
+}
+
+// stall lets all who are waited for within a body have been silent for so much longer, and
+// returns how many they are.
+func (f *front) stall(longer time.Duration) (n int) {
+	f.handed.mu.Lock()
+	defer f.handed.mu.Unlock()
+	for conn := range f.handed.busy {
+		if h, ok := conn.(*handed); ok {
+			if since := h.waits.Load(); since != 0 && h.waits.CompareAndSwap(since, since-int64(longer)) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // clients are sockets that exist before they connect.
 type clients struct {
 	fds  []int

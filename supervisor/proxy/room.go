@@ -38,7 +38,8 @@ func (l *Loop) hasRoom() bool {
 func (l *Loop) isEmpty() bool { return len(l.clients) == 0 && l.handed.quiet() }
 
 // makeRoom closes the connections that have been idle longest, some at a time. False:
-// there are none. Who has just come may still speak.
+// there are none. Who has just come may still speak. Who has stopped within a body is
+// told that it took too long, and leaves room when that is said.
 func (l *Loop) makeRoom() bool {
 	now := time.Now()
 	if now.Sub(l.warned) > warnAgain {
@@ -61,6 +62,9 @@ func (l *Loop) makeRoom() bool {
 			c.close()
 			closed++
 		}
+	}
+	if closed == 0 {
+		l.handed.hurry(now)
 	}
 	return closed > 0
 }
