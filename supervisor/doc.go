@@ -110,7 +110,7 @@
 // another release later, and the old one may be removed. sites.toml is remembered as it
 // was named, and read anew through the link. The state directory is where it really was
 // at the start (findStateDir); who does not find it there finds us by an abstract socket
-// (control.ListenNearby), and what is removed of it is made again (keepStateDir). Code
+// (control.ListenNearby), and what is removed of it is made again (keepDirs). Code
 // is where its generation found it (sources): a worker that is replaced later runs what
 // the others run. Our own working directory is /, which stays.
 //

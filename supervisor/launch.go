@@ -159,7 +159,7 @@ func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string, at 
 
 // keepDirs makes the directories again that a worker needs, if they were removed.
 func (t *site) keepDirs(g *generation) error {
-	if err := keepStateDir(t.super.stateDir); err != nil {
+	if err := t.super.keepDirs(); err != nil {
 		return err
 	}
 	return os.MkdirAll(g.sockets, 0o700)

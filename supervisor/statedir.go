@@ -60,7 +60,7 @@ func (s *Supervisor) watchStateDir(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if err := keepStateDir(s.stateDir); err != nil {
+		if err := s.keepDirs(); err != nil {
 			s.log.Error("the state directory is gone", "error", err)
 		}
 	}
@@ -77,8 +77,16 @@ func (s *Supervisor) findLogDir() (string, error) {
 	return filepath.EvalSymlinks(s.cfg.LogDir)
 }
 
-// keepStateDir makes a state directory again that was removed while its supervisor runs:
-// with the release that it was in.
+// keepDirs makes the state directory and that of the logs again, where they were removed
+// while we run: with the release that they were in.
+func (s *Supervisor) keepDirs() error {
+	err := keepStateDir(s.stateDir)
+	if _, gone := os.Stat(s.logDir); err == nil && gone != nil {
+		err = MakeLogDir(s.logDir)
+	}
+	return err
+}
+
 func keepStateDir(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "run")); err == nil {
 		return nil
@@ -86,7 +94,7 @@ func keepStateDir(dir string) error {
 	if err := MakeStateDir(dir); err != nil {
 		return err
 	}
-	for _, name := range []string{"logs", "run", "spool"} {
+	for _, name := range []string{"run", "spool"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return err
 		}
