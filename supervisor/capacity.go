@@ -50,17 +50,21 @@ func (t *site) needs(c *config.Site) needs {
 // rooms are what bounds the number of a site's workers.
 type rooms struct{ memory, tasks, files process.Room }
 
-func roomsFor(c *config.Site) rooms {
-	uid := os.Geteuid()
+// uidOf is who a site's processes are.
+func uidOf(c *config.Site) int {
 	if c.Account != nil {
-		uid = c.Account.UID
+		return c.Account.UID
 	}
-	return rooms{process.MemoryRoom(), process.TaskRoom(uid, c.TasksLimit), process.FileRoom()}
+	return os.Geteuid()
 }
 
-// refuse says why a site can not have n workers; "": it can. of tells what of a room
-// is for those beyond the first have.
-func (r rooms) refuse(n, have int, each needs, of func(process.Room) int64) string {
+// roomsFor is what is left for a site beside all that runs.
+func roomsFor(c *config.Site) rooms {
+	return rooms{process.MemoryRoom(process.BesideAll), process.TaskRoom(process.BesideAll, uidOf(c), c.TasksLimit), process.FileRoom(process.BesideAll)}
+}
+
+// refuse says why a site that has some workers can not have n; "": it can.
+func (r rooms) refuse(n, have int, each needs) string {
 	var bounds []string
 	tooMany := false
 	for _, b := range []struct {
@@ -76,7 +80,7 @@ func (r rooms) refuse(n, have int, each needs, of func(process.Room) int64) stri
 		if b.room.By == "" {
 			continue
 		}
-		most := int64(have) + max(0, of(b.room))/b.each
+		most := int64(have) + max(0, b.room.Left)/b.each
 		tooMany = tooMany || int64(n) > most
 		bounds = append(bounds, fmt.Sprintf("%s for about %d (%s)", b.what, most, b.by))
 	}
@@ -86,16 +90,13 @@ func (r rooms) refuse(n, have int, each needs, of func(process.Room) int64) stri
 	return fmt.Sprintf("%d workers are too many: this machine has %s", n, strings.Join(bounds, ", "))
 }
 
-func whole(r process.Room) int64 { return r.All }
-func left(r process.Room) int64  { return r.Left }
-
 // hasRoomFor tells whether the site can have n workers now, beside all that runs.
 func (t *site) hasRoomFor(c *config.Site, n int) error {
 	have := len(t.pool.Status().Workers)
 	if n <= have {
 		return nil
 	}
-	if why := roomsFor(c).refuse(n, have, t.needs(c), left); why != "" {
+	if why := roomsFor(c).refuse(n, have, t.needs(c)); why != "" {
 		return &control.Error{Message: fmt.Sprintf("site %s: %s", t.name, why)}
 	}
 	return nil
@@ -114,12 +115,34 @@ func (s *Supervisor) hasRoomFor(cfg *config.Config) error {
 	return nil
 }
 
+// ideal is what sites could have if nothing else ran here.
+type ideal struct {
+	memory, files process.Room
+	tasks         map[taskBound]process.Room // once for all sites that have it in common
+}
+
+type taskBound struct{ uid, limit int }
+
+func newIdeal() ideal {
+	return ideal{process.MemoryRoom(process.BesideNothing), process.FileRoom(process.BesideNothing), map[taskBound]process.Room{}}
+}
+
+// refuse says why a site can not have n workers; "": it can.
+func (i ideal) refuse(c *config.Site, n int) string {
+	b := taskBound{uidOf(c), c.TasksLimit}
+	if _, known := i.tasks[b]; !known {
+		i.tasks[b] = process.TaskRoom(process.BesideNothing, b.uid, b.limit)
+	}
+	return rooms{i.memory, i.tasks[b], i.files}.refuse(n, 0, leastNeeds(c))
+}
+
 // CheckProcesses finds sites that are to have more workers than this machine could hold
 // if nothing else ran on it.
 func CheckProcesses(cfg *config.Config) error {
 	var problems tomlfile.Problems
+	machine := newIdeal()
 	for _, c := range cfg.Sites {
-		if why := roomsFor(c).refuse(c.Processes.Max, 0, leastNeeds(c), whole); why != "" {
+		if why := machine.refuse(c, c.Processes.Max); why != "" {
 			problems = append(problems, tomlfile.Problem{Position: c.Position, Key: "site." + c.Name + ".processes", Message: why})
 		}
 	}
@@ -130,7 +153,7 @@ func CheckProcesses(cfg *config.Config) error {
 // the others running. What only its own user has run out of is not asked: it may be the
 // old worker that has all, and the system says it where it matters.
 func roomForOne(c *config.Site) error {
-	r := process.TaskRoom(os.Geteuid(), 0)
+	r := process.TaskRoom(process.BesideAll, os.Geteuid(), 0)
 	if r.By != "" && r.Left < leastNeeds(c).tasks {
 		return fmt.Errorf("no room for another worker: %s leaves %d processes and threads, and %d are kept for what runs", r.By, max(0, r.Left+r.Kept), r.Kept)
 	}

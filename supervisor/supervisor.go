@@ -197,9 +197,10 @@ func (s *Supervisor) recallScales() error {
 	if err != nil {
 		return err
 	}
+	machine := newIdeal()
 	for _, t := range s.sites {
 		n, ok := scales[t.name]
-		if why := roomsFor(t.cfg).refuse(n, 0, leastNeeds(t.cfg), whole); why != "" {
+		if why := machine.refuse(t.cfg, n); why != "" {
 			t.log.Warn("a number of workers set by hand is forgotten", "reason", why)
 			continue
 		}

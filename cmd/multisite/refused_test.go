@@ -37,7 +37,7 @@ func TestRefused(t *testing.T) {
 	eventually(t, "all to be counted", func() bool {
 		return maps.Equal(r.status().Supervisor.Refused, map[int]int64{400: 2, 421: 1})
 	})
-	if out := r.must("status"); !strings.Contains(out, "\nrefused     2 × 400, 1 × 421, see logs/multisite.access.log\n") {
+	if out := r.must("status"); !strings.Contains(out, "\nrefused     2 × 400, 1 × 421, see multisite.access.log\n") {
 		t.Errorf("status says\n%s", out)
 	}
 	var st struct {

@@ -118,7 +118,7 @@ func printRefused(w io.Writer, refused map[int]int64) {
 		counts = append(counts, fmt.Sprintf("%d × %d", refused[status], status))
 	}
 	if len(counts) > 0 {
-		fmt.Fprintf(w, "refused     %s, see logs/multisite.access.log\n", strings.Join(counts, ", "))
+		fmt.Fprintf(w, "refused     %s, see multisite.access.log\n", strings.Join(counts, ", "))
 	}
 }
 

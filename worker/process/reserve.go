@@ -16,7 +16,7 @@ func taskReserve(of int64) int64 { return min(64, of/4) }
 // SpareThreads makes threads that the Go runtime keeps for when it needs one: n, or as
 // many as there is room for.
 func SpareThreads(n int) {
-	if r := TaskRoom(os.Geteuid(), 0); r.By != "" {
+	if r := TaskRoom(BesideAll, os.Geteuid(), 0); r.By != "" {
 		n = int(min(int64(n), r.Left/4))
 	}
 	var made, ended sync.WaitGroup

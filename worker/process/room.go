@@ -16,42 +16,51 @@ import (
 // Room is how much of something there is for processes, and what bounds it. The zero
 // By means that nothing does.
 type Room struct {
-	All  int64 // if nothing else had any of it
 	Left int64
-	Kept int64  // for this process, of which All and Left have nothing
+	Kept int64  // for this process, of which Left has nothing
 	By   string // "RLIMIT_NPROC 400"
 }
 
-// keep leaves this process, which runs out where the others do, what it may need.
-func (r Room) keep(n int64) Room {
-	return Room{r.All - n, r.Left - n, n, r.By}
+// Beside is what else has some of it.
+type Beside bool
+
+// A room is what is left now, or what there would be if nothing else ran.
+const (
+	BesideAll     Beside = true
+	BesideNothing Beside = false
+)
+
+// of is a room of so much, of which others have what used tells: it is not cheap.
+func (b Beside) of(most int64, used func() int64, by string) Room {
+	r := Room{Left: most, By: fmt.Sprintf("%s %d", by, most)}
+	if b == BesideAll {
+		r.Left -= used()
+	}
+	return r
 }
+
+// keep leaves this process, which runs out where the others do, what it may need.
+func (r Room) keep(n int64) Room { return Room{r.Left - n, n, r.By} }
 
 // least returns the one with less left.
 func (r Room) least(o Room) Room {
-	switch {
-	case o.By == "":
-		return r
-	case r.By == "" || o.Left < r.Left:
-		r.By, r.Left, r.Kept = o.By, o.Left, o.Kept
-	}
-	if r.All == 0 || o.All < r.All {
-		r.All = o.All
+	if r.By == "" || o.By != "" && o.Left < r.Left {
+		return o
 	}
 	return r
 }
 
 // MemoryRoom is the memory that this machine, or a control group of this process, has
 // for processes, in bytes, swap included.
-func MemoryRoom() (r Room) {
+func MemoryRoom(beside Beside) (r Room) {
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
-		swap := field(b, "SwapTotal:")
-		r = Room{All: (field(b, "MemTotal:") + swap) << 10, Left: (field(b, "MemAvailable:") + field(b, "SwapFree:")) << 10, By: "memory"}
+		most := (field(b, "MemTotal:") + field(b, "SwapTotal:")) << 10
+		r = beside.of(most, func() int64 { return most - (field(b, "MemAvailable:")+field(b, "SwapFree:"))<<10 }, "memory")
 	}
-	for _, of := range groupRooms("memory", "memory.limit_in_bytes", memoryUsed("memory.usage_in_bytes", "total_")) {
-		r = r.least(of)
-	}
-	for _, of := range groupRooms("", "memory.max", memoryUsed("memory.current", "")) {
+	rooms := append(
+		groupRooms(beside, "memory", "memory.limit_in_bytes", memoryUsed("memory.usage_in_bytes", "total_")),
+		groupRooms(beside, "", "memory.max", memoryUsed("memory.current", ""))...)
+	for _, of := range rooms {
 		r = r.least(of)
 	}
 	return r
@@ -69,55 +78,60 @@ func memoryUsed(file, prefix string) func(dir string) int64 {
 
 // TaskRoom is how many processes and threads the processes of a user may have.
 // limit, which is not ours, stands in for RLIMIT_NPROC where it is set.
-func TaskRoom(uid, limit int) (r Room) {
-	total := int64(0)
-	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
-		_, rest, _ := strings.Cut(string(b), "/")
-		count, _, _ := strings.Cut(rest, " ")
-		total, _ = strconv.ParseInt(count, 10, 64)
-	}
+func TaskRoom(beside Beside, uid, limit int) (r Room) {
+	var rooms []Room // that we are in, too
 	for _, of := range []string{"threads-max", "pid_max"} {
 		if most := number("/proc/sys/kernel/" + of); most > 0 {
-			r = r.least(Room{All: most, Left: most - total, By: fmt.Sprintf("kernel.%s %d", of, most)}.keep(taskReserve(most)))
+			rooms = append(rooms, beside.of(most, allTasks, "kernel."+of).keep(taskReserve(most)))
 		}
 	}
 	used := func(dir string) int64 { return number(filepath.Join(dir, "pids.current")) }
-	for _, of := range append(groupRooms("pids", "pids.max", used), groupRooms("", "pids.max", used)...) {
-		r = r.least(of.keep(taskReserve(of.All)))
+	for _, group := range []string{"pids", ""} {
+		rooms = append(rooms, groupRooms(beside, group, "pids.max", used)...)
 	}
-	user := userRoom(uid, limit)
-	if uid == os.Geteuid() && limit == 0 {
-		user = user.keep(taskReserve(user.All))
+	for _, of := range append(rooms, userRoom(beside, uid, limit)) {
+		r = r.least(of)
 	}
-	return r.least(user)
+	return r
+}
+
+// allTasks is how many processes and threads there are.
+func allTasks() int64 {
+	b, _ := os.ReadFile("/proc/loadavg") // "0.20 0.18 0.12 1/80 11206"
+	_, rest, _ := strings.Cut(string(b), "/")
+	count, _, _ := strings.Cut(rest, " ")
+	n, _ := strconv.ParseInt(count, 10, 64)
+	return n
 }
 
 // userRoom is what RLIMIT_NPROC leaves a user, whom root is not.
-func userRoom(uid, limit int) Room {
+func userRoom(beside Beside, uid, limit int) Room {
+	used := func() int64 { return tasksOf(uid) }
 	var l unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &l); err != nil || uid == 0 {
+	switch err := unix.Getrlimit(unix.RLIMIT_NPROC, &l); {
+	case err != nil || uid == 0 || limit == 0 && l.Cur > math.MaxInt32:
 		return Room{}
+	case limit > 0:
+		return beside.of(int64(limit), used, "tasks_limit")
 	}
-	name := "RLIMIT_NPROC"
-	if limit > 0 {
-		l.Cur, name = uint64(limit), "tasks_limit"
+	r := beside.of(int64(l.Cur), used, "RLIMIT_NPROC")
+	if uid == os.Geteuid() {
+		r = r.keep(taskReserve(int64(l.Cur)))
 	}
-	if l.Cur > math.MaxInt32 {
-		return Room{}
-	}
-	most := int64(l.Cur)
-	return Room{All: most, Left: most - tasksOf(uid), By: fmt.Sprintf("%s %d", name, most)}
+	return r
 }
 
 // FileRoom is how many files this process may have open for its workers.
-func FileRoom() Room {
+func FileRoom(beside Beside) Room {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur > math.MaxInt32 {
 		return Room{}
 	}
-	open, _ := os.ReadDir("/proc/self/fd") // none seen: all are left
-	r := Room{All: int64(l.Cur), Left: int64(l.Cur) - int64(len(open)), By: fmt.Sprintf("RLIMIT_NOFILE %d", l.Cur)}
-	return r.keep(r.All / 4) // for clients
+	used := func() int64 {
+		open, _ := os.ReadDir("/proc/self/fd") // none seen: all are left
+		return int64(len(open))
+	}
+	return beside.of(int64(l.Cur), used, "RLIMIT_NOFILE").keep(int64(l.Cur) / 4) // for clients
 }
 
 // Tasks returns how many threads a process has, 0 if it has ended.
@@ -144,7 +158,7 @@ func tasksOf(uid int) (n int64) {
 
 // groupRooms are what the control groups that this process is in leave, of a controller
 // of version 1, or of version 2.
-func groupRooms(controller, most string, used func(dir string) int64) (rooms []Room) {
+func groupRooms(beside Beside, controller, most string, used func(dir string) int64) (rooms []Room) {
 	membership, _ := os.ReadFile("/proc/self/cgroup")
 	for line := range strings.Lines(string(membership)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -154,7 +168,11 @@ func groupRooms(controller, most string, used func(dir string) int64) (rooms []R
 		root := filepath.Join("/sys/fs/cgroup", controller)
 		for dir := filepath.Join(root, parts[2]); strings.HasPrefix(dir, root); dir = filepath.Dir(dir) {
 			if limit := number(filepath.Join(dir, most)); limit > 0 && limit < math.MaxInt64/4 {
-				rooms = append(rooms, Room{All: limit, Left: limit - used(dir), By: fmt.Sprintf("%s %d", most, limit)})
+				r := beside.of(limit, func() int64 { return used(dir) }, most)
+				if most == "pids.max" {
+					r = r.keep(taskReserve(limit))
+				}
+				rooms = append(rooms, r)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestRoom_OfASmallLimit(t *testing.T) {
 	t.Parallel()
 	const nobodys = 1<<31 - 5 // processes: none
-	if r := TaskRoom(nobodys, 40); r.All != 40 || r.Left != 40 || r.By != "tasks_limit 40" {
+	if r := TaskRoom(BesideAll, nobodys, 40); r.Left != 40 || r.By != "tasks_limit 40" {
 		t.Errorf("of another user's limit of 40: %+v", r)
 	}
 	for _, tt := range []struct{ of, want int64 }{{4, 1}, {100, 25}, {300, 64}, {1 << 22, 64}} {
@@ -32,7 +33,7 @@ func TestRoom_CacheOfFiles(t *testing.T) {
 		if err := os.WriteFile(file, make([]byte, 60*mb), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r := MemoryRoom(); r.All != limit || r.Left < limit-40*mb {
+		if r := MemoryRoom(BesideAll); !strings.HasPrefix(r.By, "memory.limit") || r.Left > limit || r.Left < limit-40*mb {
 			t.Errorf("got %+v with a file of 60 MB in the cache", r)
 		}
 		return
@@ -53,5 +54,18 @@ func TestRoom_CacheOfFiles(t *testing.T) {
 	cmd.Env = append(os.Environ(), "PROCESS_TEST_CACHE="+filepath.Join(t.TempDir(), "file"), "GOGC=20")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestRoom_BesideNothing asks nobody what is used: to count a user's processes takes as
+// long as there are processes, and sites.toml may have a thousand sites.
+func TestRoom_BesideNothing(t *testing.T) {
+	t.Parallel()
+	used := func() int64 {
+		t.Error("what is used was counted")
+		return 0
+	}
+	if r := BesideNothing.of(40, used, "a limit"); r.Left != 40 || r.By != "a limit 40" {
+		t.Errorf("got %+v", r)
 	}
 }
