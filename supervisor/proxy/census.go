@@ -39,21 +39,22 @@ func (c *census) close() {
 	}
 }
 
-// hurry ends the wait for bodies of which nothing came for longest, an eighth at a time.
+// hurry ends the waits for clients that are the longest, an eighth at a time: for a piece
+// of a body, or until one of an answer is taken.
 func (c *census) hurry(now time.Time) {
-	since := map[*handed]int64{}
+	from := map[*socket]int64{}
 	c.mu.Lock()
 	for conn := range c.busy {
-		if h, ok := conn.(*handed); ok {
-			if began := h.waits.Load(); began != 0 && now.Sub(time.Unix(0, began)) > time.Second {
-				since[h] = began
+		if s, ok := conn.(interface{ base() *socket }); ok {
+			if at := s.base().idleFrom.Load(); at != 0 && at < now.UnixNano() {
+				from[s.base()] = at
 			}
 		}
 	}
 	c.mu.Unlock()
-	longest := slices.SortedFunc(maps.Keys(since), func(a, b *handed) int { return cmp.Compare(since[a], since[b]) })
-	for _, h := range longest[:(len(longest)+7)/8] {
-		_ = h.SetReadDeadline(now) // or it has just ended
+	longest := slices.SortedFunc(maps.Keys(from), func(a, b *socket) int { return cmp.Compare(from[a], from[b]) })
+	for _, s := range longest[:(len(longest)+7)/8] {
+		_ = s.SetDeadline(now) // or it has just ended
 	}
 }
 

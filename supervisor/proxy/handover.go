@@ -55,9 +55,8 @@ type handed struct {
 	rest      []byte  // read behind that
 	malformed error   // the body is
 	answered  bool
-	waits     atomic.Int64 // since when more of the body is waited for, in Unix nanoseconds; 0: it is not
-	back      atomic.Bool  // it goes back when it is closed
-	cut       atomic.Bool  // the client is to see a reset
+	back      atomic.Bool // it goes back when it is closed
+	cut       atomic.Bool // the client is to see a reset
 	pending   atomic.Pointer[pending]
 	reason    string // of the answer whose head is about to be written, see giveReason
 }
@@ -100,8 +99,8 @@ func (h *handed) Read(b []byte) (n int, err error) {
 		return 0, h.malformed
 	}
 	if !h.end.over() {
-		h.waits.Store(time.Now().UnixNano())
-		defer h.waits.Store(0)
+		h.waits(bodyPatience)
+		defer h.waited()
 	}
 	n, err = h.socket.Read(b)
 	if n = h.take(b[:n]); h.malformed != nil {

@@ -38,8 +38,8 @@ func (l *Loop) hasRoom() bool {
 func (l *Loop) isEmpty() bool { return len(l.clients) == 0 && l.handed.quiet() }
 
 // makeRoom closes the connections that have been idle longest, some at a time. False:
-// there are none. Who has just come may still speak. Who has stopped within a body is
-// told that it took too long, and leaves room when that is said.
+// there are none. Who has just come may still speak. Who has stopped within a body, or
+// takes no more of an answer, leaves room when that has ended.
 func (l *Loop) makeRoom() bool {
 	now := time.Now()
 	if now.Sub(l.warned) > warnAgain {

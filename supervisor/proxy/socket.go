@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,7 +20,13 @@ import (
 type socket struct {
 	file
 	peer, local address
+	idleFrom    atomic.Int64 // when a wait for the client is a long one, in Unix nanoseconds; 0: there is none
 }
+
+const (
+	bodyPatience = time.Second      // to send the next piece of a body
+	takePatience = 10 * time.Second // to take the next piece of an answer
+)
 
 // file is an os.File without what is for files on disk (ReadFrom).
 type file interface {
@@ -32,7 +39,7 @@ type file interface {
 
 // newSocket makes a connection of a non-blocking descriptor, which becomes its own.
 func newSocket(fd int, peer, local string) *socket {
-	return &socket{os.NewFile(uintptr(fd), "client"), address(peer), address(local)}
+	return &socket{file: os.NewFile(uintptr(fd), "client"), peer: address(peer), local: address(local)}
 }
 
 func (s *socket) LocalAddr() net.Addr  { return s.local }
@@ -46,6 +53,22 @@ func (s *socket) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Write notes how long the client takes.
+func (s *socket) Write(b []byte) (int, error) {
+	s.waits(takePatience)
+	defer s.waited()
+	return s.file.Write(b)
+}
+
+// waits notes that the client is waited for. Beyond patience its descriptor is another's,
+// where there are too few: see census.hurry.
+func (s *socket) waits(patience time.Duration) { s.idleFrom.Store(time.Now().Add(patience).UnixNano()) }
+
+func (s *socket) waited() { s.idleFrom.Store(0) }
+
+// base is the socket that a connection was made of.
+func (s *socket) base() *socket { return s }
 
 // CloseWrite is for net/http, which ends a connection gently.
 func (s *socket) CloseWrite() error {
