@@ -5,10 +5,15 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 )
 
 // spoolFile is how far ahead of its client a worker may be: beyond, it waits.
 const spoolFile = 1 << 30
+
+// fileAgain is how long a worker waits for its client before it is looked whether a file
+// can be had by now: descriptors run out and come back.
+const fileAgain = time.Second
 
 // errCancelled says that the client does not want the rest.
 var errCancelled = errors.New("the client has left")
@@ -50,7 +55,9 @@ func (s *spool) Write(p []byte) (written int, err error) {
 		if written == len(p) {
 			return written, nil
 		}
+		again := time.AfterFunc(fileAgain, s.cond.Broadcast)
 		s.cond.Wait()
+		again.Stop()
 	}
 	return written, errCancelled
 }
