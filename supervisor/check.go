@@ -25,8 +25,8 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 	if err := os.Chmod(dir, 0o711); err != nil { // sites of other users read their worker there
 		return []error{err}
 	}
-	s := &Supervisor{stateDir: dir, launches: newPlaces(runtime.GOMAXPROCS(0))}
-	if s.logs, err = openLogs(filepath.Join(dir, "logs"), nil); err != nil {
+	s := &Supervisor{stateDir: dir, logDir: filepath.Join(dir, "logs"), launches: newPlaces(runtime.GOMAXPROCS(0))}
+	if s.logs, err = openLogs(s.logDir, nil); err != nil {
 		return []error{err}
 	}
 	defer s.logs.close()
