@@ -144,7 +144,7 @@ func (d ownDir) check(path string) error {
 	case uid != os.Geteuid() && uid != 0:
 		return d.refuse(fmt.Sprintf("%s belongs to %s, not to %s", path, userName(uid), userName(os.Geteuid())),
 			fmt.Sprintf("run multisite as %s, or name another %s in sites.toml", userName(uid), d.key))
-	case info.Mode().Perm()&0o002 != 0:
+	case info.Mode().Perm()&0o002 != 0 && minds():
 		return d.refuse("everybody may write in "+path, "chmod o-w "+path)
 	}
 	return nil
@@ -156,7 +156,7 @@ func (d ownDir) checkParents() error {
 	if err != nil {
 		return err
 	}
-	for ; ; parent = filepath.Dir(parent) {
+	for ; minds(); parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)
 		if err != nil {
 			return err
@@ -165,10 +165,16 @@ func (d ownDir) checkParents() error {
 			return d.refuse("everybody may rename what is in "+parent, "chmod o-w "+parent)
 		}
 		if parent == filepath.Dir(parent) {
-			return nil
+			break
 		}
 	}
+	return nil
 }
+
+// minds tells whether a directory in which everybody may write is a reason not to start:
+// for root, whose sites have other users. In a container volumes are like that (emptyDir
+// of Kubernetes), who is not root can not change it, and there is nobody else.
+func minds() bool { return os.Geteuid() == 0 && os.Getpid() != 1 }
 
 func (d ownDir) refuse(reason, hint string) error {
 	return &control.Error{Message: fmt.Sprintf("%s %s refused: %s", d.what, d.path, reason), Hint: hint}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/multisite/multisite/worker/account"
 )
 
 // TestStateDir_UsersMayPassThroughIt, whichever command made it: else the next one
@@ -90,6 +92,25 @@ func TestStateDir_OfSomebodyElseIsRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStateDir_InAnOpenVolume: who is not root can not close a volume that is open to
+// all, as those of a container are.
+func TestStateDir_InAnOpenVolume(t *testing.T) {
+	t.Parallel()
+	dir := newUsersDir(t, "listen = \"127.0.0.1:0\"\nstate_dir = \"volume/state\"\n"+userSite)
+	chmod(t, filepath.Join(dir, "sites.toml"), 0o644)
+	chmod(t, filepath.Join(dir, "secret.env"), 0o644)
+	mkdir(t, filepath.Join(dir, "volume"), 0o777)
+	a := account.Account{UID: 4711, GID: 4712}
+	program := programForAll(t, dir)
+	for _, args := range [][]string{{"up", "-d"}, {"down"}} {
+		cmd := command(t, dir, program, args...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: a.Credential()}
+		if said, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", args, err, said)
+		}
 	}
 }
 
