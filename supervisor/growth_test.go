@@ -3,11 +3,13 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
 )
@@ -124,13 +126,16 @@ func TestGrowth_CodeIsReadOnceForAllItsSites(t *testing.T) {
 // process has.
 func TestGrowth_ASleepingSiteCostsLittle(t *testing.T) {
 	type cost struct{ memory, goroutines, descriptors int }
-	measure := func(sites int) (c cost) {
+	measure := func(sites, goroutines int) (c cost) {
 		t.Run(fmt.Sprint(sites, " sites"), func(t *testing.T) {
 			m := startManySites(t, sites)
 			m.Status(t.Context())
 			fds, err := os.ReadDir("/proc/self/fd")
 			if err != nil {
 				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(time.Minute); runtime.NumGoroutine() > goroutines && time.Now().Before(deadline); {
+				runtime.Gosched() // those that start a site end
 			}
 			runtime.GC()
 			runtime.GC() // what the first one has finalised
@@ -141,12 +146,14 @@ func TestGrowth_ASleepingSiteCostsLittle(t *testing.T) {
 		return c
 	}
 	const more = 500
-	few, many := measure(3), measure(3+more)
+	few := measure(3, math.MaxInt)
+	most := few.goroutines + more + 10
+	many := measure(3+more, most)
 	if got := (many.memory - few.memory) / more; got > 25_000 {
 		t.Errorf("a sleeping site holds %d bytes of heap and stacks, want at most 25000", got)
 	}
-	if got := many.goroutines - few.goroutines; got > more+10 {
-		t.Errorf("%d sleeping sites have %d goroutines, want one each", more, got)
+	if got := many.goroutines; got > most {
+		t.Errorf("%d sleeping sites have %d goroutines, want one each", more, got-few.goroutines)
 	}
 	if got := many.descriptors - few.descriptors; got > 10 {
 		t.Errorf("%d sleeping sites hold %d descriptors, want none", more, got)
