@@ -174,7 +174,7 @@ func aheadUnderLoad(t *testing.T, hire hires) {
 		}
 		return c.does(w, uri)
 	})
-	crew.ahead = 4
+	crew.ahead = clients // while there is a queue nobody goes ahead
 	f := startFront(t, crew, Options{}, func(s *Site) { s.Access = nil })
 	var all sync.WaitGroup
 	for i := range clients {
