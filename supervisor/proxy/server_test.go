@@ -13,20 +13,35 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
-// TestMain checks, after all tests, that no exchange is still under way.
+// TestMain checks, after all tests, that no exchange goes on: one whose connection was
+// just closed may take a moment to notice.
 func TestMain(m *testing.M) {
 	code := m.Run()
+	tick, deadline := time.Tick(10*time.Millisecond), time.Now().Add(20*time.Second)
+	for left := leftRunning(); left != ""; left = leftRunning() {
+		if time.Now().After(deadline) {
+			os.Stderr.WriteString("left running:\n" + left)
+			code = 1
+			break
+		}
+		<-tick
+	}
+	os.Exit(code)
+}
+
+// leftRunning returns the stacks of what must have ended.
+func leftRunning() (left string) {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
 		if strings.Contains(stack, "proxy.(*exchange)") || strings.Contains(stack, "proxy.(*spool)") || strings.Contains(stack, "proxy.(*Loop)") {
-			os.Stderr.WriteString("left running:\n" + stack + "\n")
-			code = 1
+			left += stack + "\n\n"
 		}
 	}
-	os.Exit(code)
+	return left
 }
 
 // server is a Proxy behind a real net/http server on loopback.
