@@ -22,7 +22,44 @@ GATED = """
 """
 
 
+# SIGTERM comes after the worker has looked for signals, and before it waits.
+BEFORE_POLL = """
+    import os, select, signal
+
+    class Poll:
+        real = select.poll
+        armed = False
+
+        def __init__(self):
+            self._poll = Poll.real()
+            self.register = self._poll.register
+
+        def poll(self, *timeout):
+            if not Poll.armed:
+                return self._poll.poll(*timeout)
+            Poll.armed = False
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            os.kill(os.getpid(), signal.SIGTERM)
+            ready = self._poll.poll(*timeout)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            return ready
+
+    select.poll = Poll
+
+    def application(environ, start_response):
+        Poll.armed = True
+        start_response("200 OK", [])
+        return [b"done"]
+"""
+
+
 class Leaving(WorkerCase):
+    def test_a_signal_just_before_waiting(self):
+        worker = self.serve(BEFORE_POLL)
+        with worker.front() as front:
+            self.assertEqual(front.request().body, b"done")
+            self.assertEqual(worker.wait(), 0)
+
     def fifo(self):
         path = os.path.join(self.dir, "gate")
         os.mkfifo(path)

@@ -12,6 +12,7 @@ from .descriptor import Descriptor
 from .report import log_line
 
 _STDERR_FD = 2
+_SETTLE_MILLISECONDS = 1000
 
 
 class Stop:
@@ -50,7 +51,9 @@ class Stop:
             nonlocal last
             if last:
                 return False
-            ready = [readable for readable, _ in poll.poll()]
+            # A signal that comes just before poll is handled only after it, and most come just after an
+            # answer: the first wait ends by itself.
+            ready = [readable for readable, _ in poll.poll(_SETTLE_MILLISECONDS) or poll.poll()]
             last = fd in ready and stop in ready
             return fd in ready
 
