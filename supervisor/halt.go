@@ -164,7 +164,7 @@ func (h *halt) holdStarts() {
 		for _, g := range retired {
 			if g.python != nil {
 				g.python.DropUnfinished()
-				g.python.Rest() // its last workers do not need it
+				g.python.Unload() // its last workers do not need it
 			}
 		}
 	})

@@ -54,7 +54,7 @@ func (t *site) letZygoteRest() {
 	t.rest = time.AfterFunc(restAfter*idle, func() {
 		if r := t.python(); r != nil && t.pool.Status().State == pool.SiteSleeping {
 			t.log.Info("zygote ended", "reason", "inactivity")
-			r.Rest()
+			r.Unload()
 		}
 	})
 }

@@ -240,7 +240,7 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 	t.failed.Store(nil)
 	t.tasks.apply(next.cfg, string(reason), true)
 	if next.python != nil && t.pool.Status().State == pool.SiteSleeping { // as it was before the trial
-		next.python.Rest()
+		next.python.Unload()
 	}
 	if err == nil { // the last old worker has ended
 		t.closeRetired()

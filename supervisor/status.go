@@ -90,7 +90,7 @@ func (t *site) status() control.SiteStatus {
 // preload tells how the site's workers share memory.
 func (t *site) preload() string {
 	if r := t.python(); r != nil {
-		return r.PreloadState()
+		return r.PreloadNote()
 	}
 	return ""
 }
@@ -99,7 +99,7 @@ func (t *site) preload() string {
 func (t *site) warmup() []string {
 	lines := []string{} // [] in JSON, not null
 	if r := t.python(); r != nil {
-		for _, w := range r.Warmed() {
+		for _, w := range r.WarmupResults() {
 			if w.Problem != "" {
 				lines = append(lines, w.Path+": "+w.Problem)
 			}

@@ -10,21 +10,21 @@ import (
 
 // Handover is what one image of this program leaves to the next of a Runtime.
 type Handover struct {
-	Note   string       `json:"note,omitempty"` // how workers share memory
-	Warmed []Warmed     `json:"warmed,omitempty"`
-	Zygote *ZygoteState `json:"zygote,omitempty"`
+	Note   string          `json:"note,omitempty"` // how workers share memory
+	Warmed []WarmupResult  `json:"warmed,omitempty"`
+	Zygote *ZygoteHandover `json:"zygote,omitempty"`
 }
 
-// ZygoteState is a site's zygote as it is left to the next image.
-type ZygoteState struct {
+// ZygoteHandover is a site's zygote as it is left to the next image.
+type ZygoteHandover struct {
 	Process process.Handover `json:"process"`
 	Control int              `json:"control"` // descriptor of our end of its control socket
 	Info    event            `json:"info"`
 }
 
-// WorkerState is a worker as it is left to the next image. Connections to it are
+// WorkerHandover is a worker as it is left to the next image. Connections to it are
 // not: it waits for new ones when they close.
-type WorkerState struct {
+type WorkerHandover struct {
 	Process process.Handover `json:"process"`
 	Socket  string           `json:"socket"`
 	Static  []Static         `json:"static,omitempty"`
@@ -58,9 +58,9 @@ func (r *Runtime) DropUnfinished() {
 // exec, or its failure.
 func (r *Runtime) HandOver(b *process.Baggage) (h Handover, err error) {
 	if r.opts.Preload != PreloadOff {
-		h.Note = r.PreloadState()
+		h.Note = r.PreloadNote()
 	}
-	h.Warmed = r.Warmed()
+	h.Warmed = r.WarmupResults()
 	m := r.made()
 	if m == nil || m.zygote == nil || !m.zygote.alive() {
 		return h, nil
@@ -68,7 +68,7 @@ func (r *Runtime) HandOver(b *process.Baggage) (h Handover, err error) {
 	z := m.zygote
 	z.mu.Lock() // between two commands
 	b.OnFailure(z.mu.Unlock)
-	state := &ZygoteState{Info: m.info}
+	state := &ZygoteHandover{Info: m.info}
 	if state.Process, err = z.Process.HandOver(b); err != nil {
 		return h, err
 	}
@@ -123,15 +123,15 @@ func takeControl(b *process.Baggage, fd int) (*net.UnixConn, error) {
 }
 
 // HandOver packs the worker.
-func (w *Worker) HandOver(b *process.Baggage) (s WorkerState, err error) {
-	s = WorkerState{Socket: w.socket, Static: w.info.Static}
+func (w *Worker) HandOver(b *process.Baggage) (s WorkerHandover, err error) {
+	s = WorkerHandover{Socket: w.socket, Static: w.info.Static}
 	s.Process, err = w.Process.HandOver(b)
 	return s, err
 }
 
 // InheritWorker takes over a worker that the image before this one has left. One
 // that can not be asked any more is ended, and is an error.
-func (r *Runtime) InheritWorker(b *process.Baggage, id string, s WorkerState) (*Worker, error) {
+func (r *Runtime) InheritWorker(b *process.Baggage, id string, s WorkerHandover) (*Worker, error) {
 	p, err := b.Inherit(s.Process, func(line string) { r.opts.Output(id, line) })
 	if err != nil {
 		return nil, err

@@ -23,9 +23,9 @@ type event struct {
 	Error     string   `json:"error"`
 	Traceback string   `json:"traceback"`
 
-	Reasons []string `json:"reasons"` // of "unsafe"
-	Warmup  []Warmed `json:"warmup"`  // of a zygote
-	Tricks  []string `json:"tricks"`  // that a zygote applied
+	Reasons []string       `json:"reasons"` // of "unsafe"
+	Warmup  []WarmupResult `json:"warmup"`  // of a zygote
+	Tricks  []string       `json:"tricks"`  // that a zygote applied
 
 	SafeWhenLoaded bool `json:"safe_when_loaded"` // of "unsafe": before the warm-up nothing was found
 	EndedByFork    int  `json:"ended_by_fork"`    // of a zygote: threads of C libraries that a fork ends

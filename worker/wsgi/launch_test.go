@@ -22,8 +22,8 @@ func TestLaunch_Plain(t *testing.T) {
 	s := newSite(t, helloApp, preload(PreloadOff))
 	w := s.launch(1)
 	wantServing(t, w)
-	if s.ZygotePID() != 0 || s.PreloadState() != "off" {
-		t.Errorf("zygote %d, preload %q, want none and off", s.ZygotePID(), s.PreloadState())
+	if s.ZygotePID() != 0 || s.PreloadNote() != "off" {
+		t.Errorf("zygote %d, preload %q, want none and off", s.ZygotePID(), s.PreloadNote())
 	}
 }
 
@@ -38,8 +38,8 @@ func TestLaunch_Forked(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if s.PreloadState() != "on" || s.ZygotePID() == 0 {
-		t.Errorf("preload %q, zygote %d, want on", s.PreloadState(), s.ZygotePID())
+	if s.PreloadNote() != "on" || s.ZygotePID() == 0 {
+		t.Errorf("preload %q, zygote %d, want on", s.PreloadNote(), s.ZygotePID())
 	}
 	// The project zygote has left: its work is done.
 	if got := processesOf(t, s.dir); len(got) != 4 {

@@ -78,8 +78,8 @@ func TestProject_SitesShare(t *testing.T) {
 	t.Parallel()
 	p, sites := newProjectOf(t, nil, jsonApp, jsonApp, jsonApp)
 	for i, err := range settle(sites) {
-		if err != nil || sites[i].PreloadState() != "on" {
-			t.Errorf("site %d: %v, preload %q", i, err, sites[i].PreloadState())
+		if err != nil || sites[i].PreloadNote() != "on" {
+			t.Errorf("site %d: %v, preload %q", i, err, sites[i].PreloadNote())
 		}
 	}
 	wantProjectZygoteGone(t, p)
@@ -97,13 +97,13 @@ func TestProject_OneFails(t *testing.T) {
 	if !errors.As(errs[1], &launch) || !strings.HasPrefix(launch.Problem, "ModuleNotFoundError") {
 		t.Errorf("the broken site: %v", errs[1])
 	}
-	if errs[0] != nil || errs[2] != nil || sites[0].PreloadState() != "on" || sites[2].PreloadState() != "on" {
-		t.Errorf("the others: %v %q, %v %q", errs[0], sites[0].PreloadState(), errs[2], sites[2].PreloadState())
+	if errs[0] != nil || errs[2] != nil || sites[0].PreloadNote() != "on" || sites[2].PreloadNote() != "on" {
+		t.Errorf("the others: %v %q, %v %q", errs[0], sites[0].PreloadNote(), errs[2], sites[2].PreloadNote())
 	}
 	wantProjectZygoteGone(t, p)
 	sites[1].write("app.py", helloApp)
 	wantServing(t, sites[1].launch(1))
-	if got := sites[1].PreloadState(); got != "on" {
+	if got := sites[1].PreloadNote(); got != "on" {
 		t.Errorf("repaired, the site has preload %q", got)
 	}
 }
@@ -146,14 +146,14 @@ func TestProject_OneIsUnsafe(t *testing.T) {
 			t.Errorf("site %d: %v", i, err)
 		}
 	}
-	if got, want := sites[1].PreloadState(), `off (thread "exporter" started in app.py:3)`; got != want {
+	if got, want := sites[1].PreloadNote(), `off (thread "exporter" started in app.py:3)`; got != want {
 		t.Errorf("preload %q, want %q", got, want)
 	}
 	for n := range sites[1].opts.Processes - 1 {
 		wantServing(t, sites[1].launch(n+2))
 	}
 	wantProjectZygoteGone(t, p)
-	if sites[0].PreloadState() != "on" || sites[2].PreloadState() != "on" {
+	if sites[0].PreloadNote() != "on" || sites[2].PreloadNote() != "on" {
 		t.Error("the others lost their zygotes")
 	}
 }
@@ -166,8 +166,8 @@ func TestProject_OneWorkerSites(t *testing.T) {
 	}
 	wantProjectZygoteGone(t, p)
 	for _, s := range sites {
-		if s.ZygotePID() != 0 || s.PreloadState() != "on (project)" {
-			t.Errorf("zygote %d, preload %q", s.ZygotePID(), s.PreloadState())
+		if s.ZygotePID() != 0 || s.PreloadNote() != "on (project)" {
+			t.Errorf("zygote %d, preload %q", s.ZygotePID(), s.PreloadNote())
 		}
 	}
 }

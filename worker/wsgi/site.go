@@ -171,8 +171,8 @@ type forkCommand struct {
 	Worker string `json:"worker"`
 }
 
-// Rest lets the site's zygote go, to be made anew when a worker is needed.
-func (r *Runtime) Rest() {
+// Unload lets the site's zygote go, to be made anew when a worker is needed.
+func (r *Runtime) Unload() {
 	m := r.made()
 	if m == nil || m.zygote == nil {
 		return
@@ -214,8 +214,8 @@ func (r *Runtime) ZygotePID() int {
 	return m.zygote.PID()
 }
 
-// PreloadState is "on", or "off" with the reason.
-func (r *Runtime) PreloadState() string {
+// PreloadNote is "on", or "off" with the reason.
+func (r *Runtime) PreloadNote() string {
 	if r.opts.Preload == PreloadOff {
 		return "off"
 	}

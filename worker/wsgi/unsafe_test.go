@@ -22,7 +22,7 @@ func TestUnsafe_WorkersLoadTheSite(t *testing.T) {
 	for n := range 3 {
 		wantServing(t, s.launch(n+1))
 	}
-	if got, want := s.PreloadState(), `off (thread "exporter" started in app.py:3)`; got != want {
+	if got, want := s.PreloadNote(), `off (thread "exporter" started in app.py:3)`; got != want {
 		t.Errorf("preload %q, want %q", got, want)
 	}
 	if !strings.Contains(s.log.String(), "level=WARN msg=\"workers load the code themselves") {
@@ -44,8 +44,8 @@ func TestUnsafe_PreloadTrueRefuses(t *testing.T) {
 	eventually(t, "the zygotes to leave", func() bool { return len(processesOf(t, s.dir)) == 0 })
 	s.write("app.py", helloApp)
 	wantServing(t, s.launch(1))
-	if s.PreloadState() != "on" {
-		t.Errorf("preload %q, want on", s.PreloadState())
+	if s.PreloadNote() != "on" {
+		t.Errorf("preload %q, want on", s.PreloadNote())
 	}
 }
 
@@ -67,7 +67,7 @@ func TestUnsafe_Later(t *testing.T) {
 	}
 	eventually(t, "the thread to start", func() bool { return threads(t, zygote) == 2 })
 	wantServing(t, s.launch(2))
-	if got, want := s.PreloadState(), `off (thread "late")`; got != want {
+	if got, want := s.PreloadNote(), `off (thread "late")`; got != want {
 		t.Errorf("preload %q, want %q", got, want)
 	}
 	if s.ZygotePID() != 0 {
@@ -90,8 +90,8 @@ func TestUnsafe_LaterWithPreloadTrue(t *testing.T) {
 	}
 	wantServing(t, first)
 	wantServing(t, s.launch(2)) // from a new zygote
-	if s.PreloadState() != "on" {
-		t.Errorf("preload %q, want on", s.PreloadState())
+	if s.PreloadNote() != "on" {
+		t.Errorf("preload %q, want on", s.PreloadNote())
 	}
 }
 
@@ -131,7 +131,7 @@ if os.fork() == 0:
     signal.pause()
 `+helloApp)
 	wantServing(t, s.launch(1))
-	if got := s.PreloadState(); !strings.HasPrefix(got, "off (child process ") {
+	if got := s.PreloadNote(); !strings.HasPrefix(got, "off (child process ") {
 		t.Errorf("preload %q, want off for a child process", got)
 	}
 }
@@ -160,16 +160,16 @@ func TestUnsafe_WarmupAlone(t *testing.T) {
 			for n := range 3 {
 				wantServing(t, s.launch(n+1))
 			}
-			if got := s.PreloadState(); got != want {
+			if got := s.PreloadNote(); got != want {
 				t.Errorf("preload %q, want %q", got, want)
 			}
 			first := s.ZygotePID()
 			if first == 0 {
 				t.Fatal("there is no zygote")
 			}
-			s.Rest()
+			s.Unload()
 			wantServing(t, s.launch(4))
-			if got, again := s.PreloadState(), s.ZygotePID(); got != want || again == 0 || again == first {
+			if got, again := s.PreloadNote(), s.ZygotePID(); got != want || again == 0 || again == first {
 				t.Errorf("preload %q, zygote %d after %d, want another one, %q", got, again, first, want)
 			}
 			if n := strings.Count(s.log.String(), "the zygote is made again, without the warm-up"); n != 1 {

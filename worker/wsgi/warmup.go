@@ -6,16 +6,16 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// Warmed is what became of a warm-up request.
-type Warmed struct {
+// WarmupResult is what became of a warm-up request.
+type WarmupResult struct {
 	Path      string `json:"path"`
 	Failed    bool   `json:"failed,omitempty"`    // it raised, or the answer was 5xx
 	Problem   string `json:"problem,omitempty"`   // why it failed, or has warmed nothing; "": it has
 	Traceback string `json:"traceback,omitempty"` // where it raised
 }
 
-// Warmed returns what became of the last warm-up; nil: there was none.
-func (r *Runtime) Warmed() []Warmed {
+// WarmupResults returns what became of the last warm-up; nil: there was none.
+func (r *Runtime) WarmupResults() []WarmupResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.warmed
@@ -29,7 +29,7 @@ func (r *Runtime) MustAnswer(old *Runtime) {
 		return
 	}
 	var paths []string
-	for _, w := range old.Warmed() {
+	for _, w := range old.WarmupResults() {
 		if !w.Failed {
 			paths = append(paths, w.Path)
 		}
@@ -40,7 +40,7 @@ func (r *Runtime) MustAnswer(old *Runtime) {
 }
 
 // heed takes note of a warm-up. It is an error when what must be answered was not.
-func (r *Runtime) heed(warmed []Warmed) error {
+func (r *Runtime) heed(warmed []WarmupResult) error {
 	for _, w := range warmed {
 		if w.Problem != "" {
 			r.opts.Log.Warn("warm-up", "path", w.Path, "problem", w.Problem)

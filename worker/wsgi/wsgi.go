@@ -78,12 +78,12 @@ type Runtime struct {
 	joined  *Project // that the first mould will be made with
 	project *Project // that the last mould was made with
 	mould   *mould
-	loading *loading // the zygote that is being made; nil: none is
-	cold    string   // why zygotes do without the warm-up; "": they do not
-	note    string   // how workers share memory, for status
-	misses  int      // forked workers in a row that did not become ready
-	broken  int      // zygotes that were given up for that
-	warmed  []Warmed // what became of the last warm-up
+	loading *loading       // the zygote that is being made; nil: none is
+	cold    string         // why zygotes do without the warm-up; "": they do not
+	note    string         // how workers share memory, for status
+	misses  int            // forked workers in a row that did not become ready
+	broken  int            // zygotes that were given up for that
+	warmed  []WarmupResult // what became of the last warm-up
 
 	mustAnswer []string // see MustAnswer; nil once there was a warm-up
 }

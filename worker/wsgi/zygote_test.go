@@ -18,8 +18,8 @@ func TestZygote_KilledIsMadeAnew(t *testing.T) {
 	second := s.launch(2) // at once: its end may not have been seen yet
 	wantServing(t, second)
 	wantServing(t, first)
-	if pid := s.ZygotePID(); pid == old || pid == 0 || s.PreloadState() != "on" {
-		t.Errorf("zygote %d, was %d; preload %q", pid, old, s.PreloadState())
+	if pid := s.ZygotePID(); pid == old || pid == 0 || s.PreloadNote() != "on" {
+		t.Errorf("zygote %d, was %d; preload %q", pid, old, s.PreloadNote())
 	}
 	if want := fmt.Sprintf(`level=WARN msg="zygote has ended" pid=%d exit="signal killed (9)"`, old); !strings.Contains(s.log.String(), want) {
 		t.Errorf("nobody was told:\n%s", s.log)
@@ -63,7 +63,7 @@ func TestZygote_ThreeMissesRebuildIt(t *testing.T) {
 		}
 	}
 	wantServing(t, s.launch(2))
-	if got, want := s.PreloadState(), "off (3 workers in a row did not start from a second zygote)"; got != want {
+	if got, want := s.PreloadNote(), "off (3 workers in a row did not start from a second zygote)"; got != want {
 		t.Errorf("preload %q, want %q", got, want)
 	}
 }
@@ -143,9 +143,9 @@ func TestZygote_RestAndWake(t *testing.T) {
 	wantServing(t, w)
 	t.Logf("wake with a zygote: %v", time.Since(start))
 	end(w)
-	s.Rest()
-	if s.ZygotePID() != 0 || s.PreloadState() != "on" {
-		t.Errorf("zygote %d, preload %q, want it at rest, and on", s.ZygotePID(), s.PreloadState())
+	s.Unload()
+	if s.ZygotePID() != 0 || s.PreloadNote() != "on" {
+		t.Errorf("zygote %d, preload %q, want it at rest, and on", s.ZygotePID(), s.PreloadNote())
 	}
 	wantNoProcess(t, s.dir)
 	start = time.Now()
@@ -165,7 +165,7 @@ func TestZygote_RestWhileWaking(t *testing.T) {
 		rested := make(chan struct{})
 		go func() {
 			defer close(rested)
-			s.Rest()
+			s.Unload()
 		}()
 		w := s.launch(1)
 		wantServing(t, w)
@@ -189,6 +189,6 @@ func TestZygote_NewCodeIsNewCode(t *testing.T) {
 			t.Errorf("got the page %q, want %q", got, text)
 		}
 		end(w)
-		s.Rest()
+		s.Unload()
 	}
 }
