@@ -44,6 +44,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/proxy":     {"worker/wire"},
 		"supervisor/systemd":   nil,
 		"supervisor/task":      {"worker/process"},
+		"supervisor/visible":   nil,
 		"supervisor/watch":     nil,
 	}
 	packages := listPackages(t)

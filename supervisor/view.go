@@ -8,6 +8,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/dashboard"
+	"github.com/multisite/multisite/supervisor/visible"
 )
 
 // Dashboard returns where a browser sees the dashboard.
@@ -40,7 +41,7 @@ func viewSite(s control.SiteStatus) dashboard.Site {
 			PerSecond: s.Requests.PerSecond, P50: seconds(s.Requests.P50), P99: seconds(s.Requests.P99),
 		},
 		Memory: dashboard.Memory(s.Memory.Memory), Zygote: s.Memory.ZygotePSS, Restarts: s.Restarts,
-		LastExit: Visible(s.LastExit), LastError: Visible(s.LastError),
+		LastExit: visible.Text(s.LastExit), LastError: visible.Text(s.LastError),
 	}
 	for _, w := range s.Workers {
 		site.Workers = append(site.Workers, dashboard.Worker{

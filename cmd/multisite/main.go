@@ -10,7 +10,7 @@ import (
 	"os"
 	"runtime"
 
-	"github.com/multisite/multisite/supervisor"
+	"github.com/multisite/multisite/supervisor/visible"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -24,16 +24,16 @@ func main() {
 	os.Exit(code)
 }
 
-// visible is for what is said to a person. A stranger's URL may be in it, or what a
-// site's own code has said.
-func visible(w io.Writer) io.Writer { return &supervisor.VisibleWriter{W: w} }
+// escaped returns a writer to w for text that a person reads: it may hold the URL of a
+// stranger or the output of a site.
+func escaped(w io.Writer) io.Writer { return &visible.Writer{W: w} }
 
 // run executes the command line and returns the exit code: 0 done, 1 failed,
 // 2 wrong usage or bad config.
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(visible(os.Stdout))
-	root.SetErr(visible(os.Stderr))
+	root.SetOut(escaped(os.Stdout))
+	root.SetErr(escaped(os.Stderr))
 	return report(os.Stderr, root.ExecuteContext(ctx))
 }

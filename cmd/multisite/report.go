@@ -35,7 +35,7 @@ func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code
 
 // report tells err to a person and returns the exit code for it.
 func report(w io.Writer, err error) int {
-	w = visible(w)
+	w = escaped(w)
 	var (
 		usage    *usageError
 		hinted   *hintedError

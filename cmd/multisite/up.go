@@ -47,13 +47,13 @@ func (c *cli) upCommand() *cobra.Command {
 			case left != nil && reportFD > 0: // it was reported before the upgrade
 				return c.up(cmd.Context(), watch, nil, left, func(string, error) {})
 			case left != nil:
-				return c.up(cmd.Context(), watch, visible(os.Stderr), left, func(string, error) {})
+				return c.up(cmd.Context(), watch, escaped(os.Stderr), left, func(string, error) {})
 			case detach:
 				return c.upDetached(cmd.OutOrStdout(), watch)
 			case reportFD > 0:
 				return c.upReporting(cmd.Context(), watch, os.NewFile(uintptr(reportFD), "report"))
 			}
-			return c.up(cmd.Context(), watch, visible(os.Stderr), nil, func(summary string, err error) {
+			return c.up(cmd.Context(), watch, escaped(os.Stderr), nil, func(summary string, err error) {
 				fmt.Fprint(cmd.OutOrStdout(), summary)
 				report(os.Stderr, err)
 			})

@@ -1,4 +1,4 @@
-package supervisor
+package visible
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 )
 
-func TestVisible(t *testing.T) {
+func TestText(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                             "",
@@ -21,14 +21,14 @@ func TestVisible(t *testing.T) {
 		"line\u2028separator\u2029":                           `line\u2028separator\u2029`,
 		"no UTF-8 \xff\x9b1m \xe2\x80":                        `no UTF-8 \xff\x9b1m \xe2\x80`,
 	} {
-		if got := Visible(text); got != want {
+		if got := Text(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }
 
-// TestVisibleWriter takes characters in pieces, and leaves JSON what it was.
-func TestVisibleWriter(t *testing.T) {
+// TestWriter: a character that comes in pieces is not damaged, and escaped JSON decodes to the same value.
+func TestWriter(t *testing.T) {
 	t.Parallel()
 	said := map[string]string{"last_exit": "GET /\x1b[2J\u202e\u2028\u009b é 🙂"}
 	text, err := json.Marshal(said)
@@ -36,7 +36,7 @@ func TestVisibleWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if _, err := io.Copy(&VisibleWriter{W: &out}, iotest.OneByteReader(bytes.NewReader(text))); err != nil {
+	if _, err := io.Copy(&Writer{W: &out}, iotest.OneByteReader(bytes.NewReader(text))); err != nil {
 		t.Fatal(err)
 	}
 	var got map[string]string
