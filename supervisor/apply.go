@@ -156,7 +156,7 @@ func (s *Supervisor) applyOne(ctx context.Context, ch *change) error {
 		t.close()
 		return nil
 	case ch.added:
-		return t.explain(t.pool.Settled(ctx))
+		return t.explain(t.pool.AwaitTarget(ctx))
 	case ch.next != nil:
 		return t.explain(t.roll(ctx, ch.next, pool.ReasonReload, func() {
 			ch.switched = true
@@ -169,7 +169,7 @@ func (s *Supervisor) applyOne(ctx context.Context, ch *change) error {
 	}
 	t.failed.Store(nil)
 	t.tasks.apply(ch.cfg, string(pool.ReasonReload), false)
-	return t.explain(t.pool.Settled(ctx))
+	return t.explain(t.pool.AwaitTarget(ctx))
 }
 
 // describe writes what has become of a change.

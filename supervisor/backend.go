@@ -47,11 +47,11 @@ func newClaim(c *pool.Claim) claim {
 
 func (c claim) Worker() string { return c.ID() }
 
-// Broken gives back a worker that did not answer as it should.
-func (c claim) Broken(err error) { c.Claim.Broken(!errors.Is(err, proxy.ErrNotSent)) }
+// Fail gives back a worker that did not answer as it should.
+func (c claim) Fail(err error) { c.Claim.Fail(!errors.Is(err, proxy.ErrNotSent)) }
 
-// Again asks for another worker.
-func (c claim) Again(ctx context.Context) (proxy.Claim, error) { return claimed(c.Claim.Again(ctx)) }
+// Retry asks for another worker.
+func (c claim) Retry(ctx context.Context) (proxy.Claim, error) { return claimed(c.Claim.Retry(ctx)) }
 
 // Abandon replaces a worker whose request overran its time. A Go worker is first given
 // shutdown_timeout: the end of its connection cancels the request's context in it,
@@ -59,11 +59,11 @@ func (c claim) Again(ctx context.Context) (proxy.Claim, error) { return claimed(
 func (c claim) Abandon() {
 	w, isGo := c.worker.(goWorker)
 	if !isGo {
-		c.Claim.Abandon(pool.ReasonRequestTimeout)
+		c.Claim.MarkStuck(pool.ReasonRequestTimeout)
 		return
 	}
 	age := time.Since(c.since)
-	c.Claim.Overran(pool.ReasonRequestTimeout, func() bool { return w.Stuck(age) })
+	c.Claim.MarkStuckIf(pool.ReasonRequestTimeout, func() bool { return w.Stuck(age) })
 }
 
 // RoundTrip sends a request.
@@ -122,7 +122,7 @@ func (d *direct) Wait(ctx context.Context) (proxy.Direct, error) {
 // Send sends the request on a connection that w watches.
 func (d *direct) Send(h *wire.Head, w wire.Watcher) int {
 	send := d.worker.Send
-	if d.Behind() {
+	if d.IsFollower() {
 		send = d.worker.SendBehind
 	}
 	d.sent = send(h, w)
@@ -138,10 +138,10 @@ func (d *direct) More() bool { return d.sent.More() }
 // TakeBack undoes Send.
 func (d *direct) TakeBack() bool { return d.sent.TakeBack() }
 
-// Return gives the worker back. What was to be sent there is not.
-func (d *direct) Return() error {
+// Requeue gives the worker back. What was to be sent there is not.
+func (d *direct) Requeue() error {
 	d.sent = nil
-	return d.claim.Return()
+	return d.claim.Requeue()
 }
 
 // Alone lets no other request be sent behind this one.
@@ -159,11 +159,11 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, notSent(err)
 }
 
-// Broken gives up a request that nobody waits for any more. The worker is free when
+// Fail gives up a request that nobody waits for any more. The worker is free when
 // it has left that, not before.
-func (d *direct) Broken(err error) {
+func (d *direct) Fail(err error) {
 	if d.sent == nil {
-		d.claim.Broken(err)
+		d.claim.Fail(err)
 		return
 	}
 	go d.leave() // ends with the request, its time, or the worker
@@ -181,6 +181,6 @@ func (d *direct) leave() {
 		d.Abandon()
 		d.Release()
 	default:
-		d.claim.Broken(err)
+		d.claim.Fail(err)
 	}
 }

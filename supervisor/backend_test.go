@@ -69,20 +69,20 @@ func TestDirect_Broken(t *testing.T) {
 			s := &site{pool: p, cfg: &config.Site{RequestTimeout: time.Minute}}
 			first := take(t, s)
 			first.Send(&wire.Head{}, nil)
-			first.Broken(context.Canceled)
+			first.Fail(context.Canceled)
 			second, err := s.Ask("GET /second", func() {})
 			if err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(59 * time.Second)
 			synctest.Wait()
-			if second.Settled() {
+			if second.Resolved() {
 				t.Fatal("the next request got a worker that still has the one before")
 			}
 			if leaves {
 				w.left <- nil
 				synctest.Wait()
-				if !second.Settled() {
+				if !second.Resolved() {
 					t.Error("the worker is free, and not used")
 				}
 			} else {
@@ -128,7 +128,7 @@ func TestDirect_ReturnedIsSentByItsNewWorker(t *testing.T) {
 	if fd := d.Send(&wire.Head{}, nil); fd != wire.NotAhead {
 		t.Fatalf("got descriptor %d, want %d", fd, wire.NotAhead)
 	}
-	if err := d.Return(); err != nil {
+	if err := d.Requeue(); err != nil {
 		t.Fatal(err)
 	}
 	again, err := d.Wait(t.Context())

@@ -21,7 +21,7 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 	errs := make([]error, len(sites))
 	var wg sync.WaitGroup
 	for i, site := range sites {
-		wg.Go(func() { errs[i] = site.explain(site.pool.Settled(ctx)) })
+		wg.Go(func() { errs[i] = site.explain(site.pool.AwaitTarget(ctx)) })
 	}
 	wg.Wait()
 	failed := slices.DeleteFunc(errs, func(err error) bool { return err == nil })

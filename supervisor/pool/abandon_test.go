@@ -20,8 +20,8 @@ func TestPool_AbandonedWorkerIsReplacedAtOnce(t *testing.T) {
 		stuck, too, other := p.claim("GET /stuck"), p.claim("GET /too"), p.claim("GET /other")
 		w := c.last()
 		time.Sleep(3 * time.Second)
-		stuck.Abandon(pool.ReasonRequestTimeout)
-		too.Abandon(pool.ReasonRequestTimeout)
+		stuck.MarkStuck(pool.ReasonRequestTimeout)
+		too.MarkStuck(pool.ReasonRequestTimeout)
 		stuck.Release()
 		synctest.Wait()
 		if next := p.claim("GET /"); next.Worker() == pool.Worker(w) || next.Worker().PID() != 2 {
@@ -66,8 +66,8 @@ func TestPool_AbandonEndsADrainingWorker(t *testing.T) {
 		stuck, too := p.claim("GET /stuck"), p.claim("GET /too")
 		p.Stop()
 		time.Sleep(time.Second)
-		too.Abandon(pool.ReasonRequestTimeout)
-		stuck.Abandon(pool.ReasonRequestTimeout)
+		too.MarkStuck(pool.ReasonRequestTimeout)
+		stuck.MarkStuck(pool.ReasonRequestTimeout)
 		time.Sleep(time.Second) // it is stopped without their release
 		stuck.Release()
 		too.Release()
@@ -95,14 +95,14 @@ func TestPool_BrokenWorkerGetsNoOtherClaim(t *testing.T) {
 		w.setMute(true)
 		waiting := p.wait(t.Context(), "GET /")
 		time.AfterFunc(50*time.Millisecond, w.crash)
-		poison.Broken(true)
+		poison.Fail(true)
 		if got := p.elapsed(); got != time.Minute+50*time.Millisecond {
 			t.Errorf("returned after %v", got)
 		}
 		if got := p.served(waiting).Worker(); got == pool.Worker(w) {
 			t.Error("the dead worker got another request")
 		}
-		bystander.Broken(true)
+		bystander.Fail(true)
 		synctest.Wait()
 		e := p.told(pool.WorkerExited)
 		if len(e) != 1 || e[0].Reason != pool.ReasonCrash {
@@ -125,7 +125,7 @@ func TestPool_DeathSeenLateIsToldWithItsRequests(t *testing.T) {
 		var broken sync.WaitGroup
 		for i := range 10 {
 			c := p.claim(fmt.Sprintf("GET /%d", i))
-			broken.Go(func() { c.Broken(true) })
+			broken.Go(func() { c.Fail(true) })
 		}
 		broken.Wait()
 		time.Sleep(time.Second)
@@ -162,7 +162,7 @@ func TestPool_BrokenConnectionOfALiveWorker(t *testing.T) {
 		c := &crew{}
 		p := settled(t, fixed(1), c)
 		for i := range 20 {
-			p.claim(fmt.Sprintf("GET /%d", i)).Broken(true)
+			p.claim(fmt.Sprintf("GET /%d", i)).Fail(true)
 		}
 		if got := p.elapsed(); got != 0 {
 			t.Errorf("took %v, want no time: it answers probes", got)

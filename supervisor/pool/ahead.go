@@ -13,7 +13,7 @@ const (
 // more into its socket. So a busy worker goes on with the next request at once: it
 // is not waited for, does not sleep and is not woken, which costs as much as a small
 // request does. A request waits there only where it would have to wait anyway, and
-// only behind fast ones: who has asked takes it back (Return) when they are not.
+// only behind fast ones: who has asked takes it back (Requeue) when they are not.
 func (p *Pool) aheadLocked(c *Claim, now time.Time) *member {
 	if c.told == nil || c.again || p.mean == 0 || p.mean > fast {
 		return nil
@@ -86,30 +86,30 @@ func (p *Pool) beginLocked(c *Claim) {
 	}
 }
 
-// Behind tells whether the claim waits for its turn at a worker that has another
+// IsFollower tells whether the claim waits for its turn at a worker that has another
 // request.
-func (c *Claim) Behind() bool {
+func (c *Claim) IsFollower() bool {
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
 	return c.behind
 }
 
-// Attend is for who will Wait after all: nobody is told any more, and a place behind
-// another request is given back (see Return).
-func (c *Claim) Attend() error {
+// WaitInstead is for who will Wait after all: nobody is told any more, and a place behind
+// another request is given back (see Requeue).
+func (c *Claim) WaitInstead() error {
 	c.pool.mu.Lock()
 	c.told = nil
 	behind := c.behind
 	c.pool.mu.Unlock()
 	if behind {
-		return c.Return()
+		return c.Requeue()
 	}
 	return nil
 }
 
-// Return gives the worker back, which was not asked or has not begun, and asks once
+// Requeue gives the worker back, which was not asked or has not begun, and asks once
 // more, before all who wait: see Ask. After an error the claim has ended.
-func (c *Claim) Return() error {
+func (c *Claim) Requeue() error {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()

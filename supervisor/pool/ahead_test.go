@@ -33,8 +33,8 @@ func worked(t *testing.T, s pool.Settings, requests int, took time.Duration) *si
 // wantBehind tells whether the claim has a worker, and another request before it.
 func (a *asked) wantBehind(t *testing.T, want bool) {
 	t.Helper()
-	if !a.Settled() || a.Behind() != want {
-		t.Fatalf("settled %v, behind %v; want a worker, behind another request: %v", a.Settled(), a.Behind(), want)
+	if !a.Resolved() || a.IsFollower() != want {
+		t.Fatalf("settled %v, behind %v; want a worker, behind another request: %v", a.Resolved(), a.IsFollower(), want)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestPool_NotAhead(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p := quick(t, 1, test.took)
 				held := p.ask("GET /1")
-				if a := test.ask(p); a.Settled() {
+				if a := test.ask(p); a.Resolved() {
 					t.Error("got a worker that has a request")
 				}
 				held.Release()
@@ -114,7 +114,7 @@ func TestPool_AheadOfAFew(t *testing.T) {
 		for range 16 {
 			p.ask("GET /behind").wantBehind(t, true)
 		}
-		if last := p.ask("GET /last"); last.Settled() {
+		if last := p.ask("GET /last"); last.Resolved() {
 			t.Error("got a worker that has 17 requests")
 		}
 		first.Release()
@@ -129,8 +129,8 @@ func TestPool_AheadAfterTheFirst(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p := worked(t, fixed(1), 1, took)
 				first, second := p.ask("GET /1"), p.ask("GET /2")
-				if second.Settled() != ahead {
-					t.Errorf("goes ahead: %v, want %v", second.Settled(), ahead)
+				if second.Resolved() != ahead {
+					t.Errorf("goes ahead: %v, want %v", second.Resolved(), ahead)
 				}
 				first.Release()
 				second.Release()
@@ -167,8 +167,8 @@ func TestPool_ReturnAsksAgain(t *testing.T) {
 		time.Sleep(3 * time.Millisecond)
 		waiting := p.ask("GET /waiting")
 		waiting.wantTold(t, 0)
-		if err := second.Return(); err != nil || second.Settled() || second.Behind() {
-			t.Fatalf("got %v, settled %v, behind %v; want a place in the queue", err, second.Settled(), second.Behind())
+		if err := second.Requeue(); err != nil || second.Resolved() || second.IsFollower() {
+			t.Fatalf("got %v, settled %v, behind %v; want a place in the queue", err, second.Resolved(), second.IsFollower())
 		}
 		if st := p.Status(); st.Active != 2 || st.Queued != 2 {
 			t.Errorf("got %d active, %d queued, want 2 and 2", st.Active, st.Queued)
@@ -193,7 +193,7 @@ func TestPool_ReturnOfALeavingWorker(t *testing.T) {
 		first, second := p.ask("GET /1"), p.ask("GET /2")
 		second.wantBehind(t, true)
 		p.Stop()
-		if err := second.Return(); !errors.Is(err, pool.ErrStopped) {
+		if err := second.Requeue(); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want %v", err, pool.ErrStopped)
 		}
 		first.Release() // the worker ends now, or the test does not
@@ -239,10 +239,10 @@ func endTells(t *testing.T, answered bool) {
 		if answered {
 			broken, other, want = second, first, "GET /2"
 			first.Release()
-		} else if err := second.Return(); err != nil {
+		} else if err := second.Requeue(); err != nil {
 			t.Error(err)
 		}
-		broken.Broken(true)
+		broken.Fail(true)
 		synctest.Wait()
 		if got := p.Status().LastExit.Running; len(got) != 1 || got[0] != want {
 			t.Errorf("got %q, want %s", got, want)
@@ -270,7 +270,7 @@ func packs(t *testing.T, crowded bool) {
 			workers = n
 			return crowded && n > 1
 		}})
-		if err := p.Settled(t.Context()); err != nil {
+		if err := p.AwaitTarget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		before := p.claim("GET /before")

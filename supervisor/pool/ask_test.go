@@ -44,8 +44,8 @@ func (a *asked) take(t *testing.T) error {
 func (a *asked) wantTold(t *testing.T, times int32) {
 	t.Helper()
 	synctest.Wait()
-	if got := a.times.Load(); got != times || a.Settled() != (times > 0) {
-		t.Fatalf("told %d times, settled %v, want %d times", got, a.Settled(), times)
+	if got := a.times.Load(); got != times || a.Resolved() != (times > 0) {
+		t.Fatalf("told %d times, settled %v, want %d times", got, a.Resolved(), times)
 	}
 }
 
@@ -53,8 +53,8 @@ func TestPool_AskIsSettledAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := settled(t, fixed(1), &crew{})
 		a := p.ask("GET /")
-		if !a.Settled() || a.times.Load() != 0 {
-			t.Fatalf("settled %v, told %d times, want settled without a word", a.Settled(), a.times.Load())
+		if !a.Resolved() || a.times.Load() != 0 {
+			t.Fatalf("settled %v, told %d times, want settled without a word", a.Resolved(), a.times.Load())
 		}
 		if err := a.take(t); err != nil || a.ID() != "shop/1" {
 			t.Fatalf("got %v of %s, want shop/1", err, a.ID())

@@ -17,10 +17,10 @@ const (
 	probeAgain = 100 * time.Millisecond // from one probe that failed to the next
 )
 
-// Broken is Release for a request that the worker did not answer as it should, be it
+// Fail is Release for a request that the worker did not answer as it should, be it
 // that it was sent, or that the worker did not take it. Nothing else is sent there until
-// the worker has ended or answers a probe. Broken waits for that too, but not for long.
-func (c *Claim) Broken(sent bool) {
+// the worker has ended or answers a probe. Fail waits for that too, but not for long.
+func (c *Claim) Fail(sent bool) {
 	known := c.doubt(sent)
 	timer := time.NewTimer(deathSeen)
 	defer timer.Stop()
@@ -111,10 +111,10 @@ func (c *Claim) convictLocked(now time.Time) {
 	}
 }
 
-// Again asks for another worker for a request that was Broken, before all who wait. It
+// Retry asks for another worker for a request that failed, before all who wait. It
 // never gets one that it broke on while the site has others. A request that workers
 // ended of, and that was sent, is refused: see ErrDeadly.
-func (c *Claim) Again(ctx context.Context) (*Claim, error) {
+func (c *Claim) Retry(ctx context.Context) (*Claim, error) {
 	p := c.pool
 	next := &Claim{pool: p, what: c.what, again: true, risked: c.risked, ends: c.ends, shuns: append(slices.Clip(c.shuns), c.member)}
 	p.mu.Lock()

@@ -13,7 +13,7 @@ import (
 // again asks once more for a claim that was broken, and must not wait.
 func (r *site) again(c *pool.Claim) *pool.Claim {
 	r.t.Helper()
-	next, err := c.Again(r.t.Context())
+	next, err := c.Retry(r.t.Context())
 	if err != nil {
 		r.t.Fatalf("again: %v", err)
 	}
@@ -25,7 +25,7 @@ func (r *site) waitAgain(c *pool.Claim) <-chan outcome {
 	out := make(chan outcome, 1)
 	began := time.Now()
 	go func() {
-		next, err := c.Again(r.t.Context())
+		next, err := c.Retry(r.t.Context())
 		out <- outcome{next, err, time.Since(began)}
 	}()
 	synctest.Wait()
@@ -35,7 +35,7 @@ func (r *site) waitAgain(c *pool.Claim) <-chan outcome {
 // die ends the worker of a claim, which breaks of that.
 func (r *site) die(c *pool.Claim) {
 	c.Worker().(*fake).crash()
-	c.Broken(true)
+	c.Fail(true)
 	synctest.Wait()
 }
 
@@ -43,7 +43,7 @@ func TestPool_AgainIsNotForTheSameWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := settled(t, fixed(2), &crew{})
 		broken := p.claim("GET /")
-		broken.Broken(false) // it lives, and was used last
+		broken.Fail(false) // it lives, and was used last
 		next := p.again(broken)
 		if next.ID() == broken.ID() {
 			t.Fatal("got the worker that it broke on, and another one was free")
@@ -68,7 +68,7 @@ func TestPool_AgainIsForTheOnlyWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := settled(t, fixed(1), &crew{})
 		broken := p.claim("GET /")
-		broken.Broken(true)
+		broken.Fail(true)
 		p.again(broken).Release()
 	})
 }
@@ -80,7 +80,7 @@ func TestPool_WorkerInDoubtIsNotClaimed(t *testing.T) {
 		broken := p.claim("POST /1")
 		w := broken.Worker().(*fake)
 		w.setMute(true)
-		broken.Broken(false)
+		broken.Fail(false)
 		if got := p.elapsed(); got != time.Second {
 			t.Errorf("the request was held up for %v, want 1s", got)
 		}
@@ -109,7 +109,7 @@ func TestPool_UnreachableWorkerIsReplaced(t *testing.T) {
 		p := settled(t, fixed(1), c)
 		broken := p.claim("GET /")
 		c.last().setMute(true)
-		broken.Broken(false)
+		broken.Fail(false)
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
 		if e := p.told(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonUnreachable || len(e[0].Running) > 0 {
@@ -126,14 +126,14 @@ func TestPool_DeadlyRequestIsRememberedAndRiskedOnce(t *testing.T) {
 		p.die(first)
 		second := p.again(first)
 		p.die(second)
-		if _, err := second.Again(t.Context()); !errors.Is(err, pool.ErrDeadly) {
+		if _, err := second.Retry(t.Context()); !errors.Is(err, pool.ErrDeadly) {
 			t.Fatalf("after two workers: got %v, want %v", err, pool.ErrDeadly)
 		}
 		for range 3 { // each extends the time
 			time.Sleep(29 * time.Second)
 			third := p.claim("GET /poison")
 			p.die(third)
-			if _, err := third.Again(t.Context()); !errors.Is(err, pool.ErrDeadly) {
+			if _, err := third.Retry(t.Context()); !errors.Is(err, pool.ErrDeadly) {
 				t.Fatalf("while it is remembered: got %v, want %v", err, pool.ErrDeadly)
 			}
 		}
@@ -169,7 +169,7 @@ func TestPool_RefusedRequestIsNotDeadly(t *testing.T) {
 		c := p.claim("POST /")
 		for range 5 {
 			c.Worker().(*fake).crash()
-			c.Broken(false)
+			c.Fail(false)
 			synctest.Wait()
 			time.Sleep(time.Second)
 			c = p.again(c)
@@ -194,7 +194,7 @@ func TestPool_RequestThatTakesTooMuchMemoryIsNotRepeated(t *testing.T) {
 		for _, c := range []*pool.Claim{big, beside} {
 			c.Worker().(*fake).oom = true
 			p.die(c)
-			if _, err := c.Again(t.Context()); !errors.Is(err, pool.ErrDeadly) {
+			if _, err := c.Retry(t.Context()); !errors.Is(err, pool.ErrDeadly) {
 				t.Errorf("got %v, want %v", err, pool.ErrDeadly)
 			}
 		}
@@ -210,8 +210,8 @@ func TestPool_RequestsBesideADeadlyOneAreNotRemembered(t *testing.T) {
 		for range 4 {
 			poison, beside := p.claim("GET /poison"), p.claim("GET /")
 			poison.Worker().(*fake).crash()
-			poison.Broken(true)
-			beside.Broken(true)
+			poison.Fail(true)
+			beside.Fail(true)
 			synctest.Wait()
 			time.Sleep(time.Second)
 			p.again(beside).Release()
@@ -232,7 +232,7 @@ func TestPool_CrashesAreMadeGoodAtOnceAndThenAtARate(t *testing.T) {
 			}
 			at = append(at, p.elapsed())
 			o.claim.Worker().(*fake).crash()
-			o.claim.Broken(true)
+			o.claim.Fail(true)
 			synctest.Wait()
 		}
 		if at[9] != 0 || at[19] > time.Second {

@@ -64,7 +64,7 @@ func (p *Pool) Claim(ctx context.Context, what string) (*Claim, error) {
 	return c.Wait(ctx)
 }
 
-// Ask is Claim for a caller that does not wait. Where the claim is not Settled at
+// Ask is Claim for a caller that does not wait. Where the claim is not Resolved at
 // once, told is called when it is, from any goroutine and with the pool locked: it
 // may only take note.
 func (p *Pool) Ask(what string, told func()) (*Claim, error) {
@@ -95,9 +95,9 @@ func (p *Pool) placeLocked(c *Claim) error {
 	return err
 }
 
-// Settled tells whether the claim has left the queue, or was never in it: Wait
+// Resolved tells whether the claim has left the queue, or was never in it: Wait
 // does not wait.
-func (c *Claim) Settled() bool {
+func (c *Claim) Resolved() bool {
 	select {
 	case <-c.assigned:
 		return true
@@ -130,7 +130,7 @@ func (p *Pool) enqueueLocked(c *Claim) error {
 // Wait returns when the claim holds a worker, or none will come: at the latest
 // queue_timeout after it began to wait.
 func (c *Claim) Wait(ctx context.Context) (*Claim, error) {
-	if c.Settled() {
+	if c.Resolved() {
 		return c.result()
 	}
 	c.pool.mu.Lock()
@@ -215,10 +215,10 @@ func (c *Claim) releaseLocked(broke bool) {
 	m.emptyLocked()
 }
 
-// Abandon says that the claim's request overran its time. Its worker gets no
+// MarkStuck says that the claim's request overran its time. Its worker gets no
 // further request and is replaced now; it ends when its other requests have.
 // Release must still be called.
-func (c *Claim) Abandon(reason Reason) {
+func (c *Claim) MarkStuck(reason Reason) {
 	p, m := c.pool, c.member
 	p.mu.Lock()
 	c.abandoned = true
@@ -229,9 +229,9 @@ func (c *Claim) Abandon(reason Reason) {
 	}
 }
 
-// Overran is Abandon for a worker that has been told to give up the request: it is
+// MarkStuckIf is MarkStuck for a worker that has been told to give up the request: it is
 // abandoned if stuck says, after ShutdownTimeout, that it has not.
-func (c *Claim) Overran(reason Reason, stuck func() bool) {
+func (c *Claim) MarkStuckIf(reason Reason, stuck func() bool) {
 	p, m := c.pool, c.member
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -253,7 +253,7 @@ func (c *Claim) Overran(reason Reason, stuck func() bool) {
 	})
 }
 
-// stuck is Abandon for a claim that has been released.
+// stuck is MarkStuck for a claim that has been released.
 func (c *Claim) stuck(reason Reason) {
 	p, m := c.pool, c.member
 	p.mu.Lock()

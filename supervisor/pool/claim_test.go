@@ -221,12 +221,12 @@ func TestPool_AgainIsNext(t *testing.T) {
 		s.Backlog = 1
 		p := settled(t, s, &crew{})
 		broken := p.claim("GET /again")
-		broken.Broken(true)
+		broken.Fail(true)
 		held := p.claim("GET /held")
 		waiting := p.wait(t.Context(), "GET /waiting")
 		again := make(chan *pool.Claim)
 		go func() {
-			c, err := broken.Again(t.Context())
+			c, err := broken.Retry(t.Context())
 			if err != nil {
 				t.Error(err)
 			}

@@ -185,7 +185,7 @@ func TestPool_SettledHeedsItsContext(t *testing.T) {
 		p := start(t, fixed(1), &crew{delay: time.Hour})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := p.Settled(ctx); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Minute {
+		if err := p.AwaitTarget(ctx); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Minute {
 			t.Errorf("got %v after %v, want the deadline after 1m", err, p.elapsed())
 		}
 	})

@@ -26,7 +26,7 @@ func TestPool_NameIsFreeWhenItsEndWasObserved(t *testing.T) {
 		})
 		l.last().crash()
 		<-observed
-		if err := s.Settled(t.Context()); err != nil {
+		if err := s.AwaitTarget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := l.last(); got.id != "shop/1" || l.launched() != 2 {

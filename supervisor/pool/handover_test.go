@@ -83,7 +83,7 @@ func TestPool_HandsOverWhatEnds(t *testing.T) {
 				w.Worker.(*fake).crash()
 			}
 		}
-		if err := next.Settled(t.Context()); err != nil {
+		if err := next.AwaitTarget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		reasons := map[pool.Reason]int{}
@@ -110,7 +110,7 @@ func TestPool_PauseGivesUpLaunches(t *testing.T) {
 			t.Errorf("%d launches, %+v, want none after the pause, and no failure", c.launched(), st)
 		}
 		resume()
-		if err := p.Settled(t.Context()); err != nil || p.Status().Ready != 2 {
+		if err := p.AwaitTarget(t.Context()); err != nil || p.Status().Ready != 2 {
 			t.Errorf("after the pause: %v, %+v", err, p.Status())
 		}
 	})

@@ -96,11 +96,11 @@ func (l *load) finish(c *pool.Claim, w *watched, rnd *rand.Rand) {
 	switch {
 	case w.ended():
 		w.held.Add(-1)
-		c.Broken(true)
+		c.Fail(true)
 	case rnd.IntN(100) == 0:
 		w.abandoned.Store(true)
 		w.held.Add(-1)
-		c.Abandon(pool.ReasonRequestTimeout)
+		c.MarkStuck(pool.ReasonRequestTimeout)
 		c.Release()
 	default:
 		w.held.Add(-1)
@@ -160,7 +160,7 @@ func TestPool_LoadThroughScaleRollCrashAndAbandon(t *testing.T) {
 // atRest checks that nothing is left of the load.
 func (l *load) atRest(t *testing.T) {
 	t.Helper()
-	if err := l.site.Settled(t.Context()); err != nil {
+	if err := l.site.AwaitTarget(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Wait()

@@ -18,7 +18,7 @@ func overrun(t *testing.T, stuck func() bool) (*site, *crew, *pool.Claim) {
 	p := settled(t, s, c)
 	late, other := p.claim("GET /late"), p.claim("GET /other")
 	time.Sleep(3 * time.Second)
-	late.Overran(pool.ReasonRequestTimeout, stuck)
+	late.MarkStuckIf(pool.ReasonRequestTimeout, stuck)
 	late.Release()
 	return p, c, other
 }
@@ -86,7 +86,7 @@ func TestPool_OverrunOfAWorkerThatEnds(t *testing.T) {
 				if got := p.elapsed(); got > 5*time.Second {
 					t.Errorf("ended after %v", got)
 				}
-				other.Overran(pool.ReasonRequestTimeout, func() bool { t.Error("asked"); return true }) // too late
+				other.MarkStuckIf(pool.ReasonRequestTimeout, func() bool { t.Error("asked"); return true }) // too late
 			})
 		})
 	}

@@ -212,7 +212,7 @@ func (p *Pool) Scale(ctx context.Context, n int) error {
 	s.Min, s.Max = n, n
 	p.applyLocked(s)
 	p.mu.Unlock()
-	err := p.Settled(ctx)
+	err := p.AwaitTarget(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -255,9 +255,9 @@ func (p *Pool) applyLocked(s Settings) {
 	p.changedLocked()
 }
 
-// Settled returns when the pool has just the workers it should have, or with the
+// AwaitTarget returns when the pool has just the workers it should have, or with the
 // error that keeps it from getting there.
-func (p *Pool) Settled(ctx context.Context) error {
+func (p *Pool) AwaitTarget(ctx context.Context) error {
 	for {
 		p.mu.Lock()
 		err, settled := p.trouble.broken, p.settledLocked()

@@ -68,7 +68,7 @@ func run(t testing.TB, o pool.Options) *site {
 func settled(t testing.TB, s pool.Settings, l pool.Launcher) *site {
 	t.Helper()
 	r := start(t, s, l)
-	if err := r.Settled(t.Context()); err != nil {
+	if err := r.AwaitTarget(t.Context()); err != nil {
 		t.Fatalf("settle: %v", err)
 	}
 	return r

@@ -88,7 +88,7 @@ func TestPool_SiblingsAreNotReplacedTogether(t *testing.T) {
 		})
 		p.serve(11)
 		synctest.Wait()
-		if err := p.Settled(t.Context()); err != nil || p.elapsed() != 2*time.Second {
+		if err := p.AwaitTarget(t.Context()); err != nil || p.elapsed() != 2*time.Second {
 			t.Errorf("the site is not settled meanwhile: %v, %v", err, p.elapsed())
 		}
 		time.Sleep(time.Minute)
@@ -209,7 +209,7 @@ func TestPool_WhileAWorkerIsReplaced(t *testing.T) {
 			if c.Worker() != pool.Worker(w) {
 				c, _ = p.claim("GET /stuck"), c
 			}
-			c.Abandon(pool.ReasonRequestTimeout)
+			c.MarkStuck(pool.ReasonRequestTimeout)
 		}, 2, pool.ReasonRequestTimeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

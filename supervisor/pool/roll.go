@@ -27,7 +27,7 @@ func (p *Pool) RollAnd(ctx context.Context, l Launcher, reason Reason, switched 
 		return err
 	}
 	switched()
-	return p.Settled(ctx)
+	return p.AwaitTarget(ctx)
 }
 
 // Switch makes l what a site that sleeps will be launched from, without a trial.

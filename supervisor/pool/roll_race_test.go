@@ -153,7 +153,7 @@ func TestPool_TrialSucceedsInTheMomentItIsCancelled(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("got %v, want the deadline", err)
 			}
-			if err := p.Settled(t.Context()); err != nil {
+			if err := p.AwaitTarget(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if got := p.Status(); got.Ready != 2 || got.State != pool.SiteRunning {

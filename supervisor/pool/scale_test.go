@@ -158,7 +158,7 @@ func TestPool_ApplyRestartsNoWorker(t *testing.T) {
 		s := fixed(3)
 		s.Threads, s.Backlog, s.QueueTimeout, s.GracefulTimeout = 7, 1, time.Second, time.Second
 		p.Apply(s)
-		if err := p.Settled(t.Context()); err != nil {
+		if err := p.AwaitTarget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if c.launched() != 3 || !maps.Equal(before, p.workers()) {
@@ -202,7 +202,7 @@ func TestPool_ScaleThatFailsHalfwayIsUndone(t *testing.T) {
 		if err := p.Scale(t.Context(), 100); !errors.Is(err, full) {
 			t.Fatalf("got %v, want %v", err, full)
 		}
-		if err := p.Settled(t.Context()); err != nil {
+		if err := p.AwaitTarget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.Status(); got.Min != 2 || got.Max != 5 || !maps.Equal(before, p.workers()) {

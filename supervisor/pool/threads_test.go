@@ -24,7 +24,7 @@ func (r *site) takes() (n int) {
 			r.t.Fatal(err)
 		}
 		claims = append(claims, asked)
-		if !asked.Settled() { // it waits; the others' end gives it a worker
+		if !asked.Resolved() { // it waits; the others' end gives it a worker
 			return n
 		}
 		n++
@@ -56,7 +56,7 @@ func TestPool_ThreadsAreThoseOfTheGeneration(t *testing.T) {
 		}
 		old.last().crash() // its place is taken by the old code
 		synctest.Wait()
-		if err := p.Settled(t.Context()); err != nil {
+		if err := p.AwaitTarget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := p.takes(); n != 2 {

@@ -96,7 +96,7 @@ func TestPool_FailedSiteRefusesOldAndNewClaims(t *testing.T) {
 		if got := p.Status(); got.State != pool.SiteFailed || !errors.Is(got.LastError, errImport) || got.Refused != 21 || got.Queued != 0 {
 			t.Errorf("got %s, last error %v, %d refused, %d queued", got.State, got.LastError, got.Refused, got.Queued)
 		}
-		if err := p.Settled(t.Context()); !errors.Is(err, errImport) {
+		if err := p.AwaitTarget(t.Context()); !errors.Is(err, errImport) {
 			t.Errorf("settled: got %v, want %v", err, errImport)
 		}
 	})
@@ -152,7 +152,7 @@ func TestPool_EarlyDeathAfterAnAnswerIsMadeGoodAtOnce(t *testing.T) {
 			poison := p.claim("GET /poison")
 			before := c.launched()
 			c.last().crash()
-			poison.Broken(true)
+			poison.Fail(true)
 			synctest.Wait()
 			if c.launched() != before+1 || p.elapsed() != 0 {
 				t.Fatalf("at %v: no new worker at once", p.elapsed())
@@ -164,7 +164,7 @@ func TestPool_EarlyDeathAfterAnAnswerIsMadeGoodAtOnce(t *testing.T) {
 // awaitReady returns when the end of a worker was noticed and made good.
 func awaitReady(p *site) error {
 	synctest.Wait()
-	return p.Settled(p.t.Context())
+	return p.AwaitTarget(p.t.Context())
 }
 
 func TestPool_LateDeathIsMadeGoodAtOnce(t *testing.T) {

@@ -63,7 +63,7 @@ func (c *client) alone() bool {
 // askAgain asks for another worker, before all who wait.
 func (c *client) askAgain() {
 	c.direct, c.sent = nil, time.Time{}
-	if err := c.asked.Return(); err != nil {
+	if err := c.asked.Requeue(); err != nil {
 		c.handOverErr(err)
 		return
 	}

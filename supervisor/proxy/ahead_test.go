@@ -208,8 +208,8 @@ type lined struct {
 
 func (r *lined) TakeBack() bool { r.taken = true; return true }
 func (r *lined) Alone()         { r.alone = true }
-func (r *lined) Return() error  { r.again = true; return nil }
-func (r *lined) Settled() bool  { return false }
+func (r *lined) Requeue() error { r.again = true; return nil }
+func (r *lined) Resolved() bool { return false }
 
 // TestLoop_BreaksUpALineThatDoesNotMove long before its first request is handed over.
 func TestLoop_BreaksUpALineThatDoesNotMove(t *testing.T) {

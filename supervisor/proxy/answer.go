@@ -151,7 +151,7 @@ func (e *exchange) pump(claim Claim, body io.ReadCloser, s *spool) {
 		claim.Release()
 	default:
 		e.site.Log.Warn("answer cut", "worker", e.worker, "request", e.what(), "error", err)
-		claim.Broken(err)
+		claim.Fail(err)
 	}
 	s.finish(err)
 }

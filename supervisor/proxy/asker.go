@@ -9,21 +9,21 @@ import (
 // Asker is a Backend that can be asked, and whose workers take and answer a
 // request, without anybody waiting: what the Loop needs.
 type Asker interface {
-	// Ask is Claim without the wait. Where the place in the queue is not Settled at
+	// Ask is Claim without the wait. Where the place in the queue is not Resolved at
 	// once, told is called when it is, from anywhere: it only takes note.
 	Ask(what string, told func()) (Asked, error)
 }
 
 // Asked is a request's place in the queue of its site, or the worker it got.
 type Asked interface {
-	Settled() bool
-	Wait(ctx context.Context) (Direct, error) // does not wait once Settled
-	// Attend is to be called before another goroutine waits: told is not called any more,
+	Resolved() bool
+	Wait(ctx context.Context) (Direct, error) // does not wait once Resolved
+	// WaitInstead is to be called before another goroutine waits: told is not called any more,
 	// and the worker has no other request before. After an error that is all.
-	Attend() error
-	// Return gives the worker back, which has not begun the request, and asks again,
+	WaitInstead() error
+	// Requeue gives the worker back, which has not begun the request, and asks again,
 	// before all who wait. After an error that is all.
-	Return() error
+	Requeue() error
 }
 
 // Direct is a Claim for a request that is sent without waiting. After Send,
@@ -31,7 +31,7 @@ type Asked interface {
 type Direct interface {
 	Claim
 	// Send sends a request without a body. fd tells w when to Receive; -1: only
-	// RoundTrip can say what happened; wire.NotAhead: it is to be Returned.
+	// RoundTrip can say what happened; wire.NotAhead: it is to be requeued.
 	Send(h *wire.Head, w wire.Watcher) (fd int)
 	// Receive reads what is there. Without answer or error there is more to come
 	// soon; an error leaves the rest to RoundTrip. See wire.Sent, also for the others.

@@ -15,10 +15,10 @@ import (
 type instant struct{ resp http.Response }
 
 func (b *instant) Claim(context.Context, string) (Claim, error) { return b, nil }
-func (b *instant) Again(context.Context) (Claim, error)         { return b, nil }
+func (b *instant) Retry(context.Context) (Claim, error)         { return b, nil }
 func (b *instant) Worker() string                               { return "site/1" }
 func (b *instant) Release()                                     {}
-func (b *instant) Broken(error)                                 {}
+func (b *instant) Fail(error)                                   {}
 func (b *instant) Abandon()                                     {}
 
 func (b *instant) RoundTrip(*http.Request) (*http.Response, error) {

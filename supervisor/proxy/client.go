@@ -110,7 +110,7 @@ func (c *client) begin(data []byte) (mine bool) {
 
 // settled sends the request, if a worker was found.
 func (c *client) settled() {
-	if c.asked == nil || c.direct != nil || !c.asked.Settled() {
+	if c.asked == nil || c.direct != nil || !c.asked.Resolved() {
 		return // word of an earlier request
 	}
 	direct, err := c.asked.Wait(context.Background())
@@ -242,7 +242,7 @@ func (c *client) handOver() {
 		return
 	}
 	if c.direct == nil {
-		if err := c.asked.Attend(); err != nil {
+		if err := c.asked.WaitInstead(); err != nil {
 			c.handOverErr(err)
 			return
 		}

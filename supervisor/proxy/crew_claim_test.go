@@ -52,8 +52,8 @@ func (c *crewClaim) end(how string, next func() *crewWorker) {
 
 func (c *crewClaim) Abandon()                                 { c.end("abandon", nil) }
 func (c *crewClaim) Release()                                 { c.end("release", func() *crewWorker { return c.w }) }
-func (c *crewClaim) Again(ctx context.Context) (Claim, error) { return c.crew.Claim(ctx, c.what) }
-func (c *crewClaim) Broken(error) {
+func (c *crewClaim) Retry(ctx context.Context) (Claim, error) { return c.crew.Claim(ctx, c.what) }
+func (c *crewClaim) Fail(error) {
 	if c.w.python != nil {
 		c.w.python.broken(c.real)
 	} else {

@@ -40,7 +40,7 @@ type crew struct {
 	free    []*crewWorker
 	queue   []*crewPlace
 	claims  []*crewClaim
-	claimed int // by Claim and Again, not by Ask
+	claimed int // by Claim and Retry, not by Ask
 }
 
 // crewWorker is both ends of the connection to one worker.
@@ -267,7 +267,7 @@ func (p *crewPlace) tellLocked() {
 	}
 }
 
-func (p *crewPlace) Attend() error {
+func (p *crewPlace) WaitInstead() error {
 	p.crew.mu.Lock()
 	p.told = nil
 	behind := false
@@ -277,12 +277,12 @@ func (p *crewPlace) Attend() error {
 	}
 	p.crew.mu.Unlock()
 	if behind {
-		return p.Return()
+		return p.Requeue()
 	}
 	return nil
 }
 
-func (p *crewPlace) Return() error {
+func (p *crewPlace) Requeue() error {
 	p.crew.mu.Lock()
 	defer p.crew.mu.Unlock()
 	p.claim.leaveLocked()
@@ -295,7 +295,7 @@ func (p *crewPlace) Return() error {
 	return nil
 }
 
-func (p *crewPlace) Settled() bool {
+func (p *crewPlace) Resolved() bool {
 	select {
 	case <-p.settled:
 		return true

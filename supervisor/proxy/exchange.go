@@ -86,7 +86,7 @@ func (e *exchange) try() (again bool) {
 		e.fail(http.StatusGatewayTimeout, "request_timeout", nil)
 		return false
 	}
-	claim.Broken(err)
+	claim.Fail(err)
 	e.broken, e.err = claim, err
 	if e.mayRepeat(err) {
 		return true
@@ -130,7 +130,7 @@ func (e *exchange) claim() (claim Claim, since time.Time, err error) {
 
 // again returns a worker after one that failed.
 func (e *exchange) again() (Claim, error) {
-	claim, err := e.broken.Again(e.r.Context())
+	claim, err := e.broken.Retry(e.r.Context())
 	if err == nil {
 		e.site.Log.Warn("request repeated on another worker", "worker", claim.Worker(), "after", e.worker, "request", e.what(), "error", e.err)
 	}

@@ -75,10 +75,10 @@ type fakeClaim struct {
 	backend  *fakeBackend
 	what, id string
 	answer   answer
-	ended    chan struct{} // closed by Release and Broken
+	ended    chan struct{} // closed by Release and Fail
 	request  *http.Request // as the worker got it
 	body     []byte
-	err      error // given to Broken
+	err      error // given to Fail
 
 	mu sync.Mutex
 	// mu protects all below
@@ -112,12 +112,12 @@ func (c *fakeClaim) RoundTrip(r *http.Request) (*http.Response, error) {
 func (c *fakeClaim) Release() { c.note("release", true) }
 func (c *fakeClaim) Abandon() { c.note("abandon", false) }
 
-func (c *fakeClaim) Broken(err error) {
+func (c *fakeClaim) Fail(err error) {
 	c.err = err
 	c.note("broken", true)
 }
 
-func (c *fakeClaim) Again(ctx context.Context) (Claim, error) {
+func (c *fakeClaim) Retry(ctx context.Context) (Claim, error) {
 	if c.end() != "broken" {
 		return nil, fmt.Errorf("it ended as %q", c.end())
 	}

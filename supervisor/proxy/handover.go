@@ -34,7 +34,7 @@ func (p *pending) claim(ctx context.Context) (Claim, error) {
 func (p *pending) giveUp() {
 	p.place.leave()
 	if p.direct != nil {
-		p.direct.Broken(context.Canceled)
+		p.direct.Fail(context.Canceled)
 		return
 	}
 	gone, cancel := context.WithCancel(context.Background())

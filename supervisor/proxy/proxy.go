@@ -30,25 +30,25 @@ type Backend interface {
 	Claim(ctx context.Context, what string) (Claim, error)
 }
 
-// Claim is a worker held for one request. One of Release and Broken must be called.
+// Claim is a worker held for one request. One of Release and Fail must be called.
 type Claim interface {
 	// RoundTrip sends the request. r.Host, r.RemoteAddr and r.URL.Scheme are the
 	// client's. When Body.Close has returned nil, the worker is free again.
 	RoundTrip(r *http.Request) (*http.Response, error)
 	Worker() string // "subdomain1/1"
 	Release()
-	Broken(err error) // instead of Release: the worker did not answer as it should, but err
-	Abandon()         // before Release: the request overran its time; replace the worker
+	Fail(err error) // instead of Release: the worker did not answer as it should, but err
+	Abandon()       // before Release: the request overran its time; replace the worker
 
-	// Again is Backend.Claim for the same request once it is Broken: it goes before all
+	// Retry is Backend.Claim for the same request after Fail: it goes before all
 	// who wait, and to another worker. It may be an ErrDeadly.
-	Again(ctx context.Context) (Claim, error)
+	Retry(ctx context.Context) (Claim, error)
 }
 
 // ErrNotSent says, from RoundTrip, that nothing of the request reached a worker.
 var ErrNotSent = errors.New("not sent")
 
-// ErrDeadly says, from Again, that the request is not to be risked on another worker.
+// ErrDeadly says, from Retry, that the request is not to be risked on another worker.
 var ErrDeadly = errors.New("workers ended of the request")
 
 // Site is what the proxy needs to know of a site. It does not change; a reload
