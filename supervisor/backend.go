@@ -3,15 +3,12 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
-	"github.com/multisite/multisite/worker/fastcgi"
-	"github.com/multisite/multisite/worker/goapp"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -48,7 +45,7 @@ func newClaim(c *pool.Claim) claim {
 func (c claim) Worker() string { return c.ID() }
 
 // Fail gives back a worker that did not answer as it should.
-func (c claim) Fail(err error) { c.Claim.Fail(!errors.Is(err, proxy.ErrNotSent)) }
+func (c claim) Fail(err error) { c.Claim.Fail(!errors.Is(err, wire.ErrNotSent)) }
 
 // Retry asks for another worker.
 func (c claim) Retry(ctx context.Context) (proxy.Claim, error) { return claimed(c.Claim.Retry(ctx)) }
@@ -69,8 +66,7 @@ func (c claim) Abandon() {
 // RoundTrip sends a request.
 func (c claim) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.tell(r)
-	resp, err := c.worker.RoundTrip(r)
-	return resp, notSent(err)
+	return c.worker.RoundTrip(r)
 }
 
 // tell sets the X-Forwarded headers, from which a Go worker learns of the visitor,
@@ -84,14 +80,6 @@ func (c claim) tell(r *http.Request) {
 	}
 	r.Header.Set("X-Forwarded-Proto", r.URL.Scheme)
 	r.Header.Set("X-Forwarded-Host", r.Host)
-}
-
-// notSent says in the front door's words that nothing was sent.
-func notSent(err error) error {
-	if errors.Is(err, fastcgi.ErrNotSent) || errors.Is(err, goapp.ErrNotSent) {
-		return fmt.Errorf("%w: %w", proxy.ErrNotSent, err)
-	}
-	return err
 }
 
 // Ask is Claim for the front door's loop.
@@ -119,24 +107,27 @@ func (d *direct) Wait(ctx context.Context) (proxy.Direct, error) {
 	return d, nil
 }
 
-// Send sends the request on a connection that w watches.
-func (d *direct) Send(h *wire.Head, w wire.Watcher) int {
+// Send sends the request on a connection that w watches. fd is that of the connection.
+func (d *direct) Send(h *wire.Head, w wire.Watcher) (o wire.Outcome, fd int) {
 	send := d.worker.Send
 	if d.IsFollower() {
-		send = d.worker.SendBehind
+		send = d.worker.SendFollower
 	}
 	d.sent = send(h, w)
-	return d.sent.FD()
+	if o = d.sent.Outcome(); o != wire.Written {
+		return o, -1
+	}
+	return o, d.sent.FD()
 }
 
 // Receive reads what has arrived of the answer.
 func (d *direct) Receive(buf []byte) (*wire.Answer, error) { return d.sent.Receive(buf) }
 
-// More tells whether the answer to the next request may be here.
-func (d *direct) More() bool { return d.sent.More() }
+// HasBuffered tells whether the answer to the next request may be here.
+func (d *direct) HasBuffered() bool { return d.sent.HasBuffered() }
 
-// TakeBack undoes Send.
-func (d *direct) TakeBack() bool { return d.sent.TakeBack() }
+// Recall undoes Send.
+func (d *direct) Recall() bool { return d.sent.Recall() }
 
 // Requeue gives the worker back. What was to be sent there is not.
 func (d *direct) Requeue() error {
@@ -144,8 +135,8 @@ func (d *direct) Requeue() error {
 	return d.claim.Requeue()
 }
 
-// Alone lets no other request be sent behind this one.
-func (d *direct) Alone() { d.sent.Alone() }
+// CloseLine lets no other request be sent behind this one.
+func (d *direct) CloseLine() { d.sent.CloseLine() }
 
 // RoundTrip waits for the answer to what was sent, or sends it.
 func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -155,8 +146,7 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	d.sent = nil
 	d.tell(r) // it may have to be sent yet
-	resp, err := sent.Await(r)
-	return resp, notSent(err)
+	return sent.Await(r)
 }
 
 // Fail gives up a request that nobody waits for any more. The worker is free when
@@ -174,7 +164,7 @@ func (d *direct) leave() {
 	if limit := d.site.config().RequestTimeout; limit > 0 {
 		deadline = d.since.Add(limit)
 	}
-	switch err := notSent(d.sent.Close(deadline)); {
+	switch err := d.sent.Close(deadline); {
 	case err == nil:
 		d.Release()
 	case errors.Is(err, context.DeadlineExceeded):

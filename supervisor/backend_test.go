@@ -32,7 +32,7 @@ func (w *engaged) Kill()                                   { w.end.Do(func() { c
 func (w *engaged) Stop(time.Duration)                      { w.Kill() }
 func (w *engaged) Send(*wire.Head, wire.Watcher) wire.Sent { return &pendingSent{left: w.left} }
 
-func (w *engaged) SendBehind(*wire.Head, wire.Watcher) wire.Sent { panic("one at a time") }
+func (w *engaged) SendFollower(*wire.Head, wire.Watcher) wire.Sent { panic("one at a time") }
 
 func (w *engaged) Launch(context.Context, string) (pool.Worker, error) { return w, nil }
 func (w *engaged) Threads() int                                        { return 1 }
@@ -43,7 +43,8 @@ type pendingSent struct {
 	left chan error
 }
 
-func (b *pendingSent) FD() int { return 1 }
+func (b *pendingSent) Outcome() wire.Outcome { return wire.Written }
+func (b *pendingSent) FD() int               { return 1 }
 
 func (b *pendingSent) Close(deadline time.Time) error {
 	select {
@@ -102,14 +103,14 @@ func TestDirect_Broken(t *testing.T) {
 type refusing struct{ *engaged }
 
 func (w refusing) Launch(context.Context, string) (pool.Worker, error) { return w, nil }
-func (refusing) Send(*wire.Head, wire.Watcher) wire.Sent               { return notAhead{} }
+func (refusing) Send(*wire.Head, wire.Watcher) wire.Sent               { return noFollower{} }
 func (refusing) RoundTrip(*http.Request) (*http.Response, error)       { return &http.Response{}, nil }
 
-type notAhead struct{ wire.Sent }
+type noFollower struct{ wire.Sent }
 
-func (notAhead) FD() int { return wire.NotAhead }
+func (noFollower) Outcome() wire.Outcome { return wire.NoFollower }
 
-func (notAhead) Await(*http.Request) (*http.Response, error) {
+func (noFollower) Await(*http.Request) (*http.Response, error) {
 	return nil, errors.New("sent to the worker that had refused it")
 }
 
@@ -125,8 +126,8 @@ func TestDirect_ReturnedIsSentByItsNewWorker(t *testing.T) {
 	ended := make(chan bool)
 	go func() { defer close(ended); p.Run(ctx) }()
 	d := take(t, &site{pool: p, cfg: &config.Site{}}).(*direct)
-	if fd := d.Send(&wire.Head{}, nil); fd != wire.NotAhead {
-		t.Fatalf("got descriptor %d, want %d", fd, wire.NotAhead)
+	if o, _ := d.Send(&wire.Head{}, nil); o != wire.NoFollower {
+		t.Fatalf("got %v, want %v", o, wire.NoFollower)
 	}
 	if err := d.Requeue(); err != nil {
 		t.Fatal(err)

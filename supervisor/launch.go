@@ -25,7 +25,7 @@ type worker interface {
 	pool.Worker
 	http.RoundTripper
 	Send(h *wire.Head, w wire.Watcher) wire.Sent
-	SendBehind(h *wire.Head, w wire.Watcher) wire.Sent
+	SendFollower(h *wire.Head, w wire.Watcher) wire.Sent
 	Socket() string
 	Exit() process.Exit
 	OS() *process.Process
@@ -297,5 +297,7 @@ func hostForWarmup(c *config.Site) string {
 // goWorker is a Go worker, to be told from others.
 type goWorker struct{ *goapp.Worker }
 
-// SendBehind is Send: nothing is behind another request there.
-func (w goWorker) SendBehind(h *wire.Head, watcher wire.Watcher) wire.Sent { return w.Send(h, watcher) }
+// SendFollower is Send: nothing is behind another request there.
+func (w goWorker) SendFollower(h *wire.Head, watcher wire.Watcher) wire.Sent {
+	return w.Send(h, watcher)
+}

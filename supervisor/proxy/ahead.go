@@ -47,7 +47,7 @@ func (c *client) alone() bool {
 			before = before.next
 		}
 		last := before.next
-		if !last.direct.TakeBack() {
+		if !last.direct.Recall() {
 			return false
 		}
 		before.next, last.asking = nil, 0
@@ -55,7 +55,7 @@ func (c *client) alone() bool {
 		last.askAgain()
 	}
 	if c.direct != nil {
-		c.direct.Alone()
+		c.direct.CloseLine()
 	}
 	return true
 }

@@ -206,8 +206,8 @@ type lined struct {
 	taken, alone, again bool
 }
 
-func (r *lined) TakeBack() bool { r.taken = true; return true }
-func (r *lined) Alone()         { r.alone = true }
+func (r *lined) Recall() bool   { r.taken = true; return true }
+func (r *lined) CloseLine()     { r.alone = true }
 func (r *lined) Requeue() error { r.again = true; return nil }
 func (r *lined) Resolved() bool { return false }
 

@@ -30,13 +30,14 @@ type Asked interface {
 // RoundTrip is for the answer of what was sent.
 type Direct interface {
 	Claim
-	// Send sends a request without a body. fd tells w when to Receive; -1: only
-	// RoundTrip can say what happened; wire.NotAhead: it is to be requeued.
-	Send(h *wire.Head, w wire.Watcher) (fd int)
+	// Send sends a request without a body. Written: w watches fd, and calls for Receive;
+	// AwaitOnly: only RoundTrip can send it, or say what happened; NoFollower: it is to
+	// be requeued. fd is valid for Written alone.
+	Send(h *wire.Head, w wire.Watcher) (o wire.Outcome, fd int)
 	// Receive reads what is there. Without answer or error there is more to come
 	// soon; an error leaves the rest to RoundTrip. See wire.Sent, also for the others.
 	Receive(buf []byte) (*wire.Answer, error)
-	More() bool
-	TakeBack() bool
-	Alone()
+	HasBuffered() bool
+	Recall() bool
+	CloseLine()
 }

@@ -119,10 +119,10 @@ func (c *client) settled() {
 		return
 	}
 	c.direct, c.sent = direct, time.Now()
-	switch fd := direct.Send(&c.request.Head, c.loop); {
-	case fd >= 0:
+	switch outcome, fd := direct.Send(&c.request.Head, c.loop); outcome {
+	case wire.Written:
 		c.loop.join(c, fd)
-	case fd == wire.NotAhead:
+	case wire.NoFollower:
 		c.askAgain()
 	default:
 		c.handOver()
@@ -132,13 +132,13 @@ func (c *client) settled() {
 // answered is called when the worker has said something. more: to the next in line, too.
 func (c *client) answered() (more bool) {
 	a, err := c.direct.Receive(c.loop.in)
-	if errors.Is(err, wire.ErrNotWhole) && !c.alone() {
+	if errors.Is(err, wire.ErrMustWait) && !c.alone() {
 		a, err = c.direct.Receive(c.loop.in)
 	}
 	if a == nil && err == nil {
 		return false
 	}
-	more = c.direct.More()
+	more = c.direct.HasBuffered()
 	c.leaveLine()
 	if err != nil {
 		c.handOver()

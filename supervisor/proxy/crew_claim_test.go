@@ -62,7 +62,7 @@ func (c *crewClaim) Fail(error) {
 	c.end("broken", func() *crewWorker { return c.crew.hire(c.crew) })
 }
 
-func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
+func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) (wire.Outcome, int) {
 	c.crew.mu.Lock()
 	first := c.w.line[0]
 	waited := first.waited
@@ -72,24 +72,27 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) int {
 	}
 	if c.w.python != nil {
 		c.real = c.w.python.send(first != c, h, w)
-		return c.real.FD()
+		if c.real.Outcome() == wire.Written {
+			return wire.Written, c.real.FD()
+		}
+		return c.real.Outcome(), -1
 	}
 	request := h.URI + "\n"
 	switch {
 	case first != c && (waited || c.w.back.Load() > 0):
-		return wire.NotAhead
+		return wire.NoFollower, -1
 	case first != c:
 		c.w.tokens.Add(1)
 		request = "+" + request
 	}
 	if _, err := c.w.conn.Send([]byte(request), w); err != nil {
 		if first != c && c.w.takeToken() {
-			return wire.NotAhead
+			return wire.NoFollower, -1
 		}
-		return -1
+		return wire.AwaitOnly, -1
 	}
 	c.sent = true
-	return c.w.conn.FD()
+	return wire.Written, c.w.conn.FD()
 }
 
 func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
@@ -105,7 +108,7 @@ func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
 		have += n
 		c.w.got = bytes.Clone(buf[:have])
 		if n == 0 || have == len(buf) {
-			return nil, wire.ErrNotWhole
+			return nil, wire.ErrMustWait
 		}
 	}
 	line, rest, whole := bytes.Cut(buf[:have], []byte("\n"))
@@ -114,17 +117,17 @@ func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
 	}
 	a, err := parseLine(line)
 	if err == nil && !a.Plain(strings.HasPrefix(c.what, "HEAD")) {
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	c.w.got, c.more = bytes.Clone(rest), len(rest) > 0
 	return a, err
 }
 
-func (c *crewClaim) More() bool { return c.more || c.real != nil && c.real.More() }
+func (c *crewClaim) HasBuffered() bool { return c.more || c.real != nil && c.real.HasBuffered() }
 
-func (c *crewClaim) TakeBack() bool {
+func (c *crewClaim) Recall() bool {
 	if c.real != nil {
-		return c.real.TakeBack()
+		return c.real.Recall()
 	}
 	c.w.back.Add(1)
 	ok := c.w.takeToken()
@@ -134,9 +137,9 @@ func (c *crewClaim) TakeBack() bool {
 	return ok
 }
 
-func (c *crewClaim) Alone() {
+func (c *crewClaim) CloseLine() {
 	if c.real != nil {
-		c.real.Alone()
+		c.real.CloseLine()
 	}
 	c.crew.mu.Lock()
 	defer c.crew.mu.Unlock()
@@ -165,7 +168,7 @@ func (c *crewClaim) RoundTrip(r *http.Request) (*http.Response, error) {
 			c.crew.gets(r)
 		}
 		if _, err := f.WriteString(r.RequestURI + "\n"); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+			return nil, fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 		}
 		c.sent = true
 	}

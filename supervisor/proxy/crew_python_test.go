@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -42,7 +41,7 @@ func (c *crew) hirePython() *crewWorker {
 // send sends as a site's claim does.
 func (p *python) send(behind bool, h *wire.Head, w wire.Watcher) *fastcgi.Sent {
 	if behind {
-		return p.SendBehind(h, w)
+		return p.SendFollower(h, w)
 	}
 	return p.Send(h, w)
 }
@@ -53,9 +52,6 @@ func (p *python) roundTrip(sent *fastcgi.Sent, r *http.Request) (resp *http.Resp
 		resp, err = sent.Await(r)
 	} else {
 		resp, err = p.RoundTrip(r)
-	}
-	if errors.Is(err, fastcgi.ErrNotSent) {
-		err = fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
 	return resp, err
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // exchange is one request and its answer.
@@ -99,7 +101,7 @@ func (e *exchange) try() (again bool) {
 // sent, or may be sent twice and was only once.
 func (e *exchange) mayRepeat(err error) bool {
 	e.tries++
-	if errors.Is(err, ErrNotSent) {
+	if errors.Is(err, wire.ErrNotSent) {
 		return e.tries < mostTries
 	}
 	first := !e.reached

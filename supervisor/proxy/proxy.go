@@ -45,9 +45,6 @@ type Claim interface {
 	Retry(ctx context.Context) (Claim, error)
 }
 
-// ErrNotSent says, from RoundTrip, that nothing of the request reached a worker.
-var ErrNotSent = errors.New("not sent")
-
 // ErrDeadly says, from Retry, that the request is not to be risked on another worker.
 var ErrDeadly = errors.New("workers ended of the request")
 

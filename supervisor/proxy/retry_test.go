@@ -11,11 +11,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 var (
 	errDied      = fmt.Errorf("worker site/1: %w", io.ErrUnexpectedEOF)
-	errUnsent    = fmt.Errorf("%w: no such socket", ErrNotSent)
+	errUnsent    = fmt.Errorf("%w: no such socket", wire.ErrNotSent)
 	errMalformed = errors.New("malformed answer: record type 9")
 )
 

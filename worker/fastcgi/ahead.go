@@ -22,7 +22,7 @@ const (
 	overloaded = 2                 // protocol status of a request that was passed over (FCGI_OVERLOADED)
 )
 
-var errNotAhead = errors.New("the worker takes no request behind the one it has")
+var errNoFollower = errors.New("the worker takes no request behind the one it has")
 
 // greet gives the worker the tokens of a new connection, and asks whether it knows
 // what they are for. Without them it has one request at a time.
@@ -50,11 +50,11 @@ func (c *conn) welcomed(content []byte) {
 // sendAhead sends a request behind those that the worker has, if it takes that.
 func (c *conn) sendAhead(h *wire.Head, w wire.Watcher) error {
 	if !c.ahead || c.spoilt || c.line >= mostInLine || len(c.parser.skip) > 0 || c.tokens.add() != nil {
-		return errNotAhead
+		return errNoFollower
 	}
 	err := c.sendNow(h, w, flagAhead)
 	switch {
-	case errors.Is(err, ErrNotSent):
+	case errors.Is(err, wire.ErrNotSent):
 		c.tokens.take() // there is one at least for each request that was sent, and this one
 	case err != nil:
 		c.spoilt = true
@@ -62,9 +62,9 @@ func (c *conn) sendAhead(h *wire.Head, w wire.Watcher) error {
 	return err
 }
 
-// TakeBack undoes Send of the last request on its way, if the worker has another one
+// Recall undoes Send of the last request on its way, if the worker has another one
 // before it and has not begun it.
-func (s *Sent) TakeBack() bool {
+func (s *Sent) Recall() bool {
 	if !s.behind || !s.conn.tokens.take() {
 		return false
 	}
@@ -73,9 +73,9 @@ func (s *Sent) TakeBack() bool {
 	return true
 }
 
-// More tells, once the answer was taken, whether the next one may be here: no event
+// HasBuffered tells, once the answer was taken, whether the next one may be here: no event
 // will tell of it.
-func (s *Sent) More() bool { return s.more }
+func (s *Sent) HasBuffered() bool { return s.more }
 
 // aside puts a whole answer that Await is to read on a connection of its own, which
 // is memory: the worker's may have the next answer already.

@@ -37,7 +37,7 @@ func newBusyWorker(t *testing.T, requests int) *busyWorker {
 	c.idle[0].tokens, c.idle[0].ahead = w.tokens, true
 	t.Cleanup(func() { c.Close(); w.Close(); w.watch.checkNone() })
 	for i := range requests {
-		if s := w.send(i + 1); s.FD() < 0 {
+		if s := w.send(i + 1); s.Outcome() != wire.Written {
 			t.Fatalf("request %d was not sent: %v", i+1, s.err)
 		}
 	}
@@ -45,7 +45,7 @@ func newBusyWorker(t *testing.T, requests int) *busyWorker {
 }
 
 func (w *busyWorker) send(n int) *Sent {
-	send := w.client.SendBehind
+	send := w.client.SendFollower
 	if idle(w.client) > 0 {
 		send = w.client.Send
 	}
@@ -118,7 +118,7 @@ func TestAhead_AnswersInOrder(t *testing.T) {
 		t.Error("got a token too many")
 	}
 	w.says(answer(1, "\none"), answer(2, "\ntwo"), answer(3, "\nthree")[:20])
-	if s := w.wantAnswer(1, "one"); !s.More() {
+	if s := w.wantAnswer(1, "one"); !s.HasBuffered() {
 		t.Error("the second answer was read, and no word of it")
 	}
 	w.wantAnswer(2, "two")
@@ -126,7 +126,7 @@ func TestAhead_AnswersInOrder(t *testing.T) {
 		t.Fatalf("got %v (%v) of a part", a, err)
 	}
 	w.says(answer(3, "\nthree")[20:])
-	if s := w.wantAnswer(3, "three"); s.More() {
+	if s := w.wantAnswer(3, "three"); s.HasBuffered() {
 		t.Error("there is more, says the last one")
 	}
 	if n := idle(w.client); n != 1 || w.watch.times() != 1 {
@@ -145,19 +145,19 @@ func TestAhead_TakenBack(t *testing.T) {
 	for cut := range len(words) {
 		w := newBusyWorker(t, 3)
 		for _, n := range []int{3, 2} {
-			if !w.sent[n-1].TakeBack() {
+			if !w.sent[n-1].Recall() {
 				t.Fatalf("%d was not taken back", n)
 			}
 		}
-		if w.sent[0].TakeBack() || w.tokens.take() {
+		if w.sent[0].Recall() || w.tokens.take() {
 			t.Fatal("the first one can not be taken back, and has no token")
 		}
 		w.says(answer(1, "\none"), words[:cut])
 		w.wantAnswer(1, "one")
-		if s := w.send(4); s.FD() < 0 {
+		if s := w.send(4); s.Outcome() != wire.Written {
 			t.Fatalf("not sent: %v", s.err)
 		}
-		if s := w.send(5); s.FD() >= 0 && cut < len(words) {
+		if s := w.send(5); s.Outcome() == wire.Written && cut < len(words) {
 			t.Fatal("sent ahead of what is to be passed over")
 		}
 		w.says(words[cut:], answer(4, "\nfour"))
@@ -174,7 +174,7 @@ func TestAhead_TakenBackIsPassedOverByWhoWaits(t *testing.T) {
 	for cut := range len(words) {
 		w := newBusyWorker(t, 3)
 		for _, n := range []int{3, 2} {
-			w.sent[n-1].TakeBack()
+			w.sent[n-1].Recall()
 		}
 		w.says(answer(1, "\none"))
 		w.wantAnswer(1, "one")
@@ -196,7 +196,7 @@ func TestAhead_BegunIsNotTakenBack(t *testing.T) {
 	if !w.tokens.take() {
 		t.Fatal("no token")
 	}
-	if !w.sent[2].TakeBack() || w.sent[1].TakeBack() {
+	if !w.sent[2].Recall() || w.sent[1].Recall() {
 		t.Error("want the third one, which was not begun, and not the second")
 	}
 	w.wantAnswer(1, "one")
@@ -209,8 +209,8 @@ func TestAhead_NoSimpleAnswer(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 2)
 	w.says(answer(1, "Upgrade: websocket\n\none"), answer(2, "\ntwo"))
-	if a, err := w.sent[0].Receive(make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrAside) || !w.sent[0].More() {
-		t.Fatalf("got %v (%v), want %v and more", a, err, wire.ErrAside)
+	if a, err := w.sent[0].Receive(make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrNotSimple) || !w.sent[0].HasBuffered() {
+		t.Fatalf("got %v (%v), want %v and more", a, err, wire.ErrNotSimple)
 	}
 	w.wantAnswer(2, "two")
 	w.wantAwaited(1, "one")
@@ -224,14 +224,14 @@ func TestAhead_InPieces(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 2)
 	w.says(stdout(1, "\none, "))
-	if a, err := w.sent[0].Receive(make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrNotWhole) {
-		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrNotWhole)
+	if a, err := w.sent[0].Receive(make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrMustWait) {
+		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrMustWait)
 	}
-	if !w.sent[1].TakeBack() {
+	if !w.sent[1].Recall() {
 		t.Fatal("not taken back")
 	}
-	w.sent[0].Alone()
-	if s := w.send(3); s.FD() >= 0 {
+	w.sent[0].CloseLine()
+	if s := w.send(3); s.Outcome() == wire.Written {
 		t.Fatal("sent behind one that is waited for")
 	}
 	w.says(answer(1, "in pieces"), passedOver(2))
@@ -260,7 +260,7 @@ func TestAhead_RestsBeforeWhatIsPassedOver(t *testing.T) {
 			for cut := range len(words) + 1 {
 				w := newBusyWorker(t, 3)
 				for _, n := range []int{3, 2} {
-					w.sent[n-1].TakeBack()
+					w.sent[n-1].Recall()
 				}
 				w.says(answer(1, "\none"), words[:cut])
 				w.wantAwaited(1, "one")
@@ -289,10 +289,10 @@ func TestAhead_NoOrder(t *testing.T) {
 			w.Close()
 			for i, s := range w.sent {
 				a, err := s.Receive(make([]byte, 4096))
-				if a != nil || !errors.Is(err, wire.ErrNotWhole) || !s.More() {
-					t.Fatalf("request %d: got %v (%v), more %v, want %v and more", i+1, a, err, s.More(), wire.ErrNotWhole)
+				if a != nil || !errors.Is(err, wire.ErrMustWait) || !s.HasBuffered() {
+					t.Fatalf("request %d: got %v (%v), more %v, want %v and more", i+1, a, err, s.HasBuffered(), wire.ErrMustWait)
 				}
-				s.Alone()
+				s.CloseLine()
 			}
 			var all sync.WaitGroup
 			for i, s := range w.sent {
@@ -316,10 +316,10 @@ func TestAhead_HalfARequest(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 1)
 	_ = unix.SetsockoptInt(w.client.busy.bare.FD(), unix.SOL_SOCKET, unix.SO_SNDBUF, 4096)
-	if s := w.client.SendBehind(headOf(newRequest(t, "GET", "/"+strings.Repeat("x", 60000), "")), w.watch); s.FD() != wire.NotAhead {
-		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	if s := w.client.SendFollower(headOf(newRequest(t, "GET", "/"+strings.Repeat("x", 60000), "")), w.watch); s.Outcome() != wire.NoFollower {
+		t.Fatalf("got %v, want %v", s.Outcome(), wire.NoFollower)
 	}
-	if s := w.send(2); s.FD() != wire.NotAhead {
+	if s := w.send(2); s.Outcome() != wire.NoFollower {
 		t.Fatal("sent behind half a request")
 	}
 	w.says(answer(1, "\none"))
@@ -335,13 +335,13 @@ func TestAhead_LargeAnswer(t *testing.T) {
 	w.says(stdout(1, "\n"+large), answer(1, large), answer(2, "\ntwo"))
 	w.tokens.take()
 	buf := make([]byte, 4096)
-	if a, err := w.sent[0].Receive(buf); a != nil || !errors.Is(err, wire.ErrNotWhole) {
-		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrNotWhole)
+	if a, err := w.sent[0].Receive(buf); a != nil || !errors.Is(err, wire.ErrMustWait) {
+		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrMustWait)
 	}
-	if w.sent[1].TakeBack() {
+	if w.sent[1].Recall() {
 		t.Fatal("taken back though it has begun")
 	}
-	if a, err := w.sent[0].Receive(buf); a == nil || len(a.Body) != 2*len(large) || !w.sent[0].More() {
+	if a, err := w.sent[0].Receive(buf); a == nil || len(a.Body) != 2*len(large) || !w.sent[0].HasBuffered() {
 		t.Fatalf("got %v (%v), want all of it", a, err)
 	}
 	w.wantAnswer(2, "two")
@@ -354,12 +354,12 @@ func TestAhead_PiecesOfOneThatHasEnded(t *testing.T) {
 	w := newBusyWorker(t, 2)
 	w.says(stdout(1, "\none, "))
 	buf := make([]byte, 4096)
-	if a, err := w.sent[0].Receive(buf); a != nil || !errors.Is(err, wire.ErrNotWhole) {
-		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrNotWhole)
+	if a, err := w.sent[0].Receive(buf); a != nil || !errors.Is(err, wire.ErrMustWait) {
+		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrMustWait)
 	}
 	w.says(answer(1, "and all"))
 	w.tokens.take()
-	if w.sent[1].TakeBack() {
+	if w.sent[1].Recall() {
 		t.Fatal("taken back though it has begun")
 	}
 	w.wantAnswer(1, "one, and all")
@@ -387,11 +387,11 @@ func TestAhead_Endless(t *testing.T) {
 	ready(t, w.sent[0].FD())
 	buf := make([]byte, 128<<10)
 	for range 2 { // so often the loop asks
-		if a, err := w.sent[0].Receive(buf); a != nil || !errors.Is(err, wire.ErrNotWhole) && err != nil {
+		if a, err := w.sent[0].Receive(buf); a != nil || !errors.Is(err, wire.ErrMustWait) && err != nil {
 			t.Fatalf("got %v (%v)", a, err)
 		}
 	}
-	w.sent[0].Alone()
+	w.sent[0].CloseLine()
 	if _, err := w.sent[1].Await(newRequest(t, "GET", "/2", "")); !errors.Is(err, ErrMalformed) {
 		t.Errorf("got %v, want %v: these are records of the first answer", err, ErrMalformed)
 	}
@@ -402,10 +402,10 @@ func TestAhead_WorkerDies(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 2)
 	w.Close()
-	if a, err := w.sent[0].Receive(make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrNotWhole) {
-		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrNotWhole)
+	if a, err := w.sent[0].Receive(make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrMustWait) {
+		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrMustWait)
 	}
-	if !w.sent[1].TakeBack() {
+	if !w.sent[1].Recall() {
 		t.Error("it was not begun, and not taken back")
 	}
 	if _, err := w.sent[0].Await(newRequest(t, "GET", "/1", "")); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -419,8 +419,8 @@ func TestAhead_NotWithoutTokens(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 1)
 	w.client.busy.ahead = false
-	if s := w.send(2); s.FD() != wire.NotAhead {
-		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	if s := w.send(2); s.Outcome() != wire.NoFollower {
+		t.Fatalf("got %v, want %v", s.Outcome(), wire.NoFollower)
 	}
 	w.says(answer(1, "\none"))
 	w.wantAnswer(1, "one")
@@ -430,8 +430,8 @@ func TestAhead_NotWithoutTokens(t *testing.T) {
 func TestAhead_NotTooMany(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, mostInLine)
-	if s := w.send(mostInLine + 1); s.FD() != wire.NotAhead {
-		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	if s := w.send(mostInLine + 1); s.Outcome() != wire.NoFollower {
+		t.Fatalf("got %v, want %v", s.Outcome(), wire.NoFollower)
 	}
 	for n := range mostInLine {
 		w.says(answer(n+1, "\nhello"))
@@ -443,14 +443,14 @@ func TestAhead_NotTooMany(t *testing.T) {
 func TestAhead_NotBeforeWhoHasTheTurn(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 0)
-	if s := w.client.SendBehind(headOf(newRequest(t, "GET", "/2", "")), w.watch); s.FD() != wire.NotAhead {
-		t.Fatalf("got descriptor %d, want %d", s.FD(), wire.NotAhead)
+	if s := w.client.SendFollower(headOf(newRequest(t, "GET", "/2", "")), w.watch); s.Outcome() != wire.NoFollower {
+		t.Fatalf("got %v, want %v", s.Outcome(), wire.NoFollower)
 	}
 	r := newRequest(t, "GET", "/2", "")
-	if _, err := w.client.SendBehind(headOf(r), w.watch).Await(r); !errors.Is(err, ErrNotSent) {
-		t.Fatalf("got %v, want %v: it is to ask for another worker", err, ErrNotSent)
+	if _, err := w.client.SendFollower(headOf(r), w.watch).Await(r); !errors.Is(err, wire.ErrNotSent) {
+		t.Fatalf("got %v, want %v: it is to ask for another worker", err, wire.ErrNotSent)
 	}
-	if s := w.send(1); s.FD() < 0 {
+	if s := w.send(1); s.Outcome() != wire.Written {
 		t.Fatal("its connection was taken")
 	}
 	w.says(answer(1, "\none"))

@@ -16,10 +16,6 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// ErrNotSent says that nothing of a request reached the worker: it may be
-// repeated on another one, whatever its method.
-var ErrNotSent = errors.New("the worker was gone before the request was sent")
-
 var errTooMany = errors.New("a connection for each of the worker's threads is open")
 
 // Options are the settings of a Client. Only Socket is needed.
@@ -113,7 +109,7 @@ func (c *Client) giveWay() {
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	cn, err := c.get(r.Context())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+		return nil, fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
 	deadline, _ := r.Context().Deadline()
 	resp, err := cn.roundTrip(r, deadline)
@@ -250,7 +246,7 @@ func connError(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return context.DeadlineExceeded
-	case errors.Is(err, ErrNotSent):
+	case errors.Is(err, wire.ErrNotSent):
 		return err
 	case err == io.EOF, errors.Is(err, syscall.ECONNRESET):
 		return io.ErrUnexpectedEOF

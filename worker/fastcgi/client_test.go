@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 func TestClient_KeepsConnection(t *testing.T) {
@@ -100,7 +102,7 @@ func TestClient_NeverMoreConnectionsThanThreads(t *testing.T) {
 			<-begun
 		}
 		for name, err := range map[string]error{"Probe": c.Probe(t.Context()), "RoundTrip": errOf(c.RoundTrip(newRequest(t, "POST", "/", "")))} {
-			if !errors.Is(err, errTooMany) || errors.Is(err, ErrNotSent) != (name == "RoundTrip") {
+			if !errors.Is(err, errTooMany) || errors.Is(err, wire.ErrNotSent) != (name == "RoundTrip") {
 				t.Errorf("%d threads, %s: got %v, want %v", threads, name, err, errTooMany)
 			}
 		}
@@ -164,8 +166,8 @@ func TestClient_NotSent(t *testing.T) {
 		t.Parallel()
 		c := NewClient(Options{Socket: filepath.Join(t.TempDir(), "w.sock")})
 		_, err := c.RoundTrip(newRequest(t, "POST", "/", "hello"))
-		if !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "w.sock") {
-			t.Errorf("got error %v, want %v with the socket's name", err, ErrNotSent)
+		if !errors.Is(err, wire.ErrNotSent) || !strings.Contains(err.Error(), "w.sock") {
+			t.Errorf("got error %v, want %v with the socket's name", err, wire.ErrNotSent)
 		}
 	})
 	t.Run("idle connection closed", func(t *testing.T) {
@@ -186,8 +188,8 @@ func TestClient_NotSent(t *testing.T) {
 		}
 		<-closed
 		_, err := c.RoundTrip(newRequest(t, "POST", "/", "hello"))
-		if !errors.Is(err, ErrNotSent) {
-			t.Errorf("got error %v, want %v", err, ErrNotSent)
+		if !errors.Is(err, wire.ErrNotSent) {
+			t.Errorf("got error %v, want %v", err, wire.ErrNotSent)
 		}
 		if _, body, err := fetch(c, newRequest(t, "POST", "/again", "hello")); err != nil || body != "/again" {
 			t.Errorf("got %q (%v), want an answer from a new connection", body, err)
@@ -198,15 +200,15 @@ func TestClient_NotSent(t *testing.T) {
 		c := startWorker(t, Options{}, func(p *peer) { p.waitGone() })
 		r := newRequest(t, "POST", "/", "hello")
 		r.Body = io.NopCloser(errorReader{})
-		if _, err := c.RoundTrip(r); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "disk gone") {
-			t.Errorf("got error %v, want %v with its cause", err, ErrNotSent)
+		if _, err := c.RoundTrip(r); !errors.Is(err, wire.ErrNotSent) || !strings.Contains(err.Error(), "disk gone") {
+			t.Errorf("got error %v, want %v with its cause", err, wire.ErrNotSent)
 		}
 	})
 	t.Run("worker dies after it", func(t *testing.T) {
 		t.Parallel()
 		c := startWorker(t, Options{}, func(p *peer) { _, _ = p.request() })
 		_, err := c.RoundTrip(newRequest(t, "GET", "/", ""))
-		if errors.Is(err, ErrNotSent) || !errors.Is(err, io.ErrUnexpectedEOF) {
+		if errors.Is(err, wire.ErrNotSent) || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("got error %v, want %v", err, io.ErrUnexpectedEOF)
 		}
 	})
@@ -216,13 +218,13 @@ func TestClient_NotSent(t *testing.T) {
 // kernel tells the client as a reset.
 func TestClient_WorkerDiesUnread(t *testing.T) {
 	t.Parallel()
-	for _, wire := range []string{"", stdout(1, "\nhello")} {
+	for _, records := range []string{"", stdout(1, "\nhello")} {
 		c := startWorker(t, Options{}, func(p *peer) {
 			_, _ = p.Read(make([]byte, 1))
-			p.send(wire)
+			p.send(records)
 		})
 		_, _, err := fetch(c, newRequest(t, "GET", "/", ""))
-		if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrNotSent) {
+		if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, wire.ErrNotSent) {
 			t.Errorf("got error %v, want %v", err, io.ErrUnexpectedEOF)
 		}
 	}

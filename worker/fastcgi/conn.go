@@ -150,7 +150,7 @@ func (c *conn) probe() error {
 
 func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, error) {
 	if err := c.wait(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+		return nil, fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
 	_ = c.nc.SetDeadline(deadline)
 	if err := c.send(r); err != nil {
@@ -184,7 +184,7 @@ func (c *conn) send(r *http.Request) error {
 	if rest && r.ContentLength > 0 && int64(len(b))+r.ContentLength+2*headerSize <= firstWrite {
 		var err error
 		if b, err = c.appendBody(b, r.Body, int(r.ContentLength)); err != nil {
-			return fmt.Errorf("%w: read request body: %w", ErrNotSent, err)
+			return fmt.Errorf("%w: read request body: %w", wire.ErrNotSent, err)
 		}
 		rest = false
 	}
@@ -193,7 +193,7 @@ func (c *conn) send(r *http.Request) error {
 	}
 	n, err := c.nc.Write(b)
 	if err != nil && n == 0 {
-		return fmt.Errorf("%w: %w", ErrNotSent, err)
+		return fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
 	if c.out = b; cap(b) > keepBuffer {
 		c.out = nil

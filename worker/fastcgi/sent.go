@@ -22,7 +22,7 @@ type Sent struct {
 	head   bool  // a HEAD request
 	id     byte
 	behind bool // the worker had another request when it was sent
-	more   bool // see More
+	more   bool // see HasBuffered
 }
 
 // Send sends a request on an idle connection, which w watches from then on. It does not
@@ -41,10 +41,10 @@ func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 	return s
 }
 
-// SendBehind sends a request behind those that were sent and are not answered yet. One
+// SendFollower sends a request behind those that were sent and are not answered yet. One
 // that waits for its turn never takes an idle connection: who has the turn will.
-func (c *Client) SendBehind(h *wire.Head, w wire.Watcher) *Sent {
-	s := &Sent{client: c, head: h.Method == http.MethodHead, behind: true, err: errNotAhead}
+func (c *Client) SendFollower(h *wire.Head, w wire.Watcher) *Sent {
+	s := &Sent{client: c, head: h.Method == http.MethodHead, behind: true, err: errNoFollower}
 	c.mu.Lock()
 	s.conn = c.busy
 	c.mu.Unlock()
@@ -67,23 +67,26 @@ func (s *Sent) sent() {
 	}
 }
 
-// FD is what the watcher tells of; -1: nothing was sent; wire.NotAhead: nor will be.
-func (s *Sent) FD() int {
+// Outcome says what Send or SendFollower did.
+func (s *Sent) Outcome() wire.Outcome {
 	switch {
 	case s.err != nil && s.behind:
-		return wire.NotAhead
+		return wire.NoFollower
 	case s.conn == nil, s.err != nil:
-		return -1
+		return wire.AwaitOnly
 	}
-	return s.conn.bare.FD()
+	return wire.Written
 }
+
+// FD returns the descriptor of the connection. The request must be Written.
+func (s *Sent) FD() int { return s.conn.bare.FD() }
 
 // sendNow writes the request into the socket's buffer, where it fits.
 func (c *conn) sendNow(h *wire.Head, w wire.Watcher, flags byte) error {
 	c.out = appendHeader(c.appendRequest(h, flags), typeStdin, c.id, 0)
 	sent, err := c.bare.Send(c.out, w)
 	if !sent {
-		return fmt.Errorf("%w: %w", ErrNotSent, err)
+		return fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
 	return err
 }
@@ -92,7 +95,7 @@ func (c *conn) sendNow(h *wire.Head, w wire.Watcher, flags byte) error {
 // whole but about to be, wire.ErrAside for a whole one that Await must look at, and
 // wire.ErrNotWhole for one that it must wait for: one that comes in pieces, is too
 // large, or is not as it should be. One with others behind it must be alone first
-// (TakeBack). Where it can not be, because the worker has begun the next, all of it is
+// (Recall). Where it can not be, because the worker has begun the next, all of it is
 // here, and one more Receive gets it.
 func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
 	c := s.conn
@@ -102,7 +105,7 @@ func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
 		a, left, err := s.take(data)
 		missing := err == errPart || err == errPieces
 		switch data = left; {
-		case err == nil, err == wire.ErrAside:
+		case err == nil, err == wire.ErrNotSimple:
 			return a, err
 		case read && !(missing && c.full && grow && len(data) < mostInSocket):
 			return nil, s.keep(data, err == errPart && !c.full && !c.ended)
@@ -125,7 +128,7 @@ func (s *Sent) keep(data []byte, soon bool) error {
 	if s.more = !soon; soon { // there is no other word of what can not be waited for
 		return nil
 	}
-	return wire.ErrNotWhole
+	return wire.ErrMustWait
 }
 
 // take returns the answer that data begins with, and data without what was passed over.
@@ -143,10 +146,10 @@ func (s *Sent) take(data []byte) (*wire.Answer, []byte, error) {
 	simple := err == nil && a.Plain(s.head)
 	switch {
 	case c.line == 1 && !(simple && after.ends(rest)): // or more than there should be
-		return nil, data, wire.ErrNotWhole
+		return nil, data, wire.ErrMustWait
 	case !simple:
 		s.aside(data[:len(data)-len(rest)])
-		a, err = nil, wire.ErrAside
+		a, err = nil, wire.ErrNotSimple
 	}
 	c.parser, c.got = after, append(c.got[:0], rest...)
 	s.more = len(rest) > 0 || c.full
@@ -165,12 +168,12 @@ func (s *Sent) leave(c *conn) {
 // sent now where nothing hindered it but the lack of a connection.
 func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	if s.conn == nil && s.err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotSent, s.err)
+		return nil, fmt.Errorf("%w: %w", wire.ErrNotSent, s.err)
 	}
 	if s.conn == nil {
 		return s.client.RoundTrip(r)
 	}
-	s.Alone()
+	s.CloseLine()
 	deadline, _ := r.Context().Deadline()
 	err := s.err
 	if err == nil {
@@ -189,10 +192,10 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Alone lets no other request be sent behind this one. Where there are some that the
+// CloseLine lets no other request be sent behind this one. Where there are some that the
 // worker has begun, and still no answer to this one, that does not keep the order: the
 // connection stays with the others, and ends with them.
-func (s *Sent) Alone() {
+func (s *Sent) CloseLine() {
 	switch c := s.conn; {
 	case c == nil:
 	case c.line > 1:
@@ -209,10 +212,10 @@ func (s *Sent) Close(deadline time.Time) error {
 	if s.conn == nil {
 		return nil
 	}
-	s.Alone()
+	s.CloseLine()
 	s.conn.close()
 	switch {
-	case errors.Is(s.err, ErrNotSent):
+	case errors.Is(s.err, wire.ErrNotSent):
 		return s.err
 	case s.conn.once: // the answer was here
 		return nil
@@ -224,7 +227,7 @@ func (s *Sent) Close(deadline time.Time) error {
 func parseAnswer(content []byte) (*wire.Answer, error) {
 	end := headEnd(content)
 	if end < 0 {
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	head := string(content[:end])
 	a := &wire.Answer{Body: content[end:], Fields: make([][2]string, 0, strings.Count(head, "\n"))}
@@ -240,7 +243,7 @@ func parseAnswer(content []byte) (*wire.Answer, error) {
 		_, a.Reason, _ = strings.Cut(status, " ")
 	}
 	if err != nil {
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	return a, nil
 }

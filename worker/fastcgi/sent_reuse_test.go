@@ -35,7 +35,7 @@ func ready(t testing.TB, fd int) {
 func quick(t testing.TB, c *Client, w wire.Watcher, target string) string {
 	t.Helper()
 	s := c.Send(headOf(newRequest(t, "GET", target, "")), w)
-	if s.FD() < 0 {
+	if s.Outcome() != wire.Written {
 		t.Fatalf("not sent: %v", s.err)
 	}
 	ready(t, s.FD())
@@ -108,8 +108,8 @@ func TestSent_AwaitDials(t *testing.T) {
 	w := newWatching(t)
 	r := newRequest(t, "GET", "/first", "")
 	s := c.Send(headOf(r), w)
-	if s.FD() != -1 || w.times() != 0 {
-		t.Fatalf("got descriptor %d, watched %d times, want nothing sent", s.FD(), w.times())
+	if s.Outcome() != wire.AwaitOnly || w.times() != 0 {
+		t.Fatalf("got %v, watched %d times, want nothing sent", s.Outcome(), w.times())
 	}
 	resp, err := s.Await(r)
 	if err != nil {
@@ -128,8 +128,8 @@ func TestSent_NobodyListens(t *testing.T) {
 	t.Parallel()
 	c := NewClient(Options{Socket: "absent"})
 	r := newRequest(t, "GET", "/", "")
-	if _, err := c.Send(headOf(r), newWatching(t)).Await(r); !errors.Is(err, ErrNotSent) {
-		t.Errorf("got %v, want %v", err, ErrNotSent)
+	if _, err := c.Send(headOf(r), newWatching(t)).Await(r); !errors.Is(err, wire.ErrNotSent) {
+		t.Errorf("got %v, want %v", err, wire.ErrNotSent)
 	}
 }
 
@@ -140,11 +140,11 @@ func TestSent_DeadConnection(t *testing.T) {
 	pair(t, c).Close()
 	r := newRequest(t, "GET", "/", "")
 	s := c.Send(headOf(r), w)
-	if s.FD() != -1 {
-		t.Errorf("got descriptor %d, want none", s.FD())
+	if s.Outcome() != wire.AwaitOnly {
+		t.Errorf("got %v, want nothing sent", s.Outcome())
 	}
-	if _, err := s.Await(r); !errors.Is(err, ErrNotSent) {
-		t.Errorf("got %v, want %v", err, ErrNotSent)
+	if _, err := s.Await(r); !errors.Is(err, wire.ErrNotSent) {
+		t.Errorf("got %v, want %v", err, wire.ErrNotSent)
 	}
 	w.checkNone()
 	if n := idle(c); n != 0 {
@@ -165,8 +165,8 @@ func TestSent_NotWatched(t *testing.T) {
 	defer worker.Close()
 	r := newRequest(t, "GET", "/", "")
 	s := c.Send(headOf(r), blind{})
-	if _, err := s.Await(r); s.FD() != -1 || !errors.Is(err, ErrNotSent) || !errors.Is(err, errBlind) {
-		t.Errorf("got %v, want %v for %v", err, ErrNotSent, errBlind)
+	if _, err := s.Await(r); s.Outcome() != wire.AwaitOnly || !errors.Is(err, wire.ErrNotSent) || !errors.Is(err, errBlind) {
+		t.Errorf("got %v, want %v for %v", err, wire.ErrNotSent, errBlind)
 	}
 	wantGone(t, worker)
 }
@@ -299,7 +299,7 @@ func TestSent_BufferFull(t *testing.T) {
 	if _, err := io.WriteString(worker, answer(1, "\nhello")); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := s.Receive(make([]byte, 12)); a != nil || !errors.Is(err, wire.ErrNotWhole) {
-		t.Errorf("got %v (%v), want %v", a, err, wire.ErrNotWhole)
+	if a, err := s.Receive(make([]byte, 12)); a != nil || !errors.Is(err, wire.ErrMustWait) {
+		t.Errorf("got %v (%v), want %v", a, err, wire.ErrMustWait)
 	}
 }

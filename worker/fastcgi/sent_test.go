@@ -25,12 +25,12 @@ type result struct {
 	header http.Header
 	body   string
 	stderr []string
-	kind   error // ErrMalformed, ErrNotSent, io.ErrUnexpectedEOF, or nil
+	kind   error // ErrMalformed, wire.ErrNotSent, io.ErrUnexpectedEOF, or nil
 	idle   int   // connections afterwards
 }
 
 func kindOf(t testing.TB, err error) error {
-	for _, kind := range []error{ErrMalformed, ErrNotSent, io.ErrUnexpectedEOF} {
+	for _, kind := range []error{ErrMalformed, wire.ErrNotSent, io.ErrUnexpectedEOF} {
 		if errors.Is(err, kind) {
 			return kind
 		}
@@ -70,7 +70,7 @@ func bySent(t *testing.T, method string, pieces []string) (r result, whole bool)
 	defer w.checkNone()
 	defer c.Close()
 	s := c.Send(headOf(req), w)
-	if s.FD() < 0 {
+	if s.Outcome() != wire.Written {
 		t.Fatalf("not sent: %v", s.err)
 	}
 	buf := make([]byte, 128<<10)
@@ -87,7 +87,7 @@ func bySent(t *testing.T, method string, pieces []string) (r result, whole bool)
 			r.idle = idle(c)
 			return r, true
 		}
-		if errors.Is(err, wire.ErrNotWhole) {
+		if errors.Is(err, wire.ErrMustWait) {
 			pieces = pieces[i+1:]
 			break
 		}

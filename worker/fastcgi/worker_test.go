@@ -54,10 +54,10 @@ func (w *pythonWorker) send(uri string, behind bool) *Sent {
 	w.t.Helper()
 	send := w.client.Send
 	if behind {
-		send = w.client.SendBehind
+		send = w.client.SendFollower
 	}
 	s := send(headOf(newRequest(w.t, "GET", uri, "")), w.watch)
-	if s.FD() < 0 {
+	if s.Outcome() != wire.Written {
 		w.t.Fatalf("%s was not sent: %v", uri, s.err)
 	}
 	return s
@@ -114,7 +114,7 @@ func TestWorker_SaysWhatTheFakeSays(t *testing.T) {
 	w := newPythonWorker(t)
 	sent := []*Sent{w.send("/gate", false), w.send("/b", true), w.send("/c", true), w.send("/d", true)}
 	<-w.atGate
-	if sent[0].TakeBack() || !sent[3].TakeBack() || !sent[2].TakeBack() {
+	if sent[0].Recall() || !sent[3].Recall() || !sent[2].Recall() {
 		t.Fatal("want the last two taken back, and never the first")
 	}
 	w.gate <- true
@@ -162,11 +162,11 @@ func TestWorker_TakenBack(t *testing.T) {
 				first := w.send("/gate", false)
 				sent := []*Sent{w.send("/b", true), w.send("/c", true)}
 				<-w.atGate
-				if !sent[1].TakeBack() || !sent[0].TakeBack() {
+				if !sent[1].Recall() || !sent[0].Recall() {
 					t.Fatal("not taken back")
 				}
 				if waits {
-					first.Alone()
+					first.CloseLine()
 					go func() { w.gate <- true }()
 					w.wantAwaited(first, "/gate")
 				} else {
@@ -205,7 +205,7 @@ func TestWorker_TakesBackAtAnyTime(t *testing.T) {
 		keep := 1 + rand.IntN(len(sent))
 		for range rand.IntN(3000) { // a moment, in which the worker goes on
 		}
-		for len(sent) > keep && sent[len(sent)-1].TakeBack() {
+		for len(sent) > keep && sent[len(sent)-1].Recall() {
 			sent = sent[:len(sent)-1]
 		}
 		for i, s := range sent {

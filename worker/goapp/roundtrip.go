@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/multisite/multisite/worker/unixsock"
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // maxIdle is more connections than a worker has threads.
@@ -34,7 +35,7 @@ func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.transport.RoundTrip(outgoing(r))
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
-		err = fmt.Errorf("%w: %w", ErrNotSent, err)
+		err = fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
 	return resp, err
 }

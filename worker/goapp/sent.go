@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,9 +16,6 @@ import (
 
 	"github.com/multisite/multisite/worker/wire"
 )
-
-// ErrNotSent says that nothing of a request reached the worker.
-var ErrNotSent = errors.New("the worker was gone before the request was sent")
 
 // idleConns are connections for requests that nobody waits for. Those that are
 // waited for have the transport's.
@@ -81,7 +77,7 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 		fresh := s.conn == nil
 		if fresh {
 			if s.conn, s.err = wire.Dial(context.Background(), w.path); s.err != nil { // a unix socket does not let one wait
-				s.err = fmt.Errorf("%w: %w", ErrNotSent, s.err)
+				s.err = fmt.Errorf("%w: %w", wire.ErrNotSent, s.err)
 				return s
 			}
 		}
@@ -95,7 +91,7 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 func (s *sent) sendNow(b []byte, watcher wire.Watcher) error {
 	sent, err := s.conn.Send(b, watcher)
 	if !sent {
-		return fmt.Errorf("%w: %w", ErrNotSent, err)
+		return fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
 	return err
 }
@@ -123,22 +119,25 @@ func isTold(name string) bool {
 	return strings.EqualFold(name, "X-Forwarded-For") || strings.EqualFold(name, "X-Forwarded-Proto") || strings.EqualFold(name, "X-Forwarded-Host")
 }
 
-// FD is the connection, for the watcher.
-func (s *sent) FD() int {
+// Outcome says what Send did.
+func (s *sent) Outcome() wire.Outcome {
 	if s.err != nil {
-		return -1
+		return wire.AwaitOnly
 	}
-	return s.conn.FD()
+	return wire.Written
 }
 
-// Alone does nothing: each request has a connection of its own.
-func (s *sent) Alone() {}
+// FD returns the descriptor of the connection. The request must be Written.
+func (s *sent) FD() int { return s.conn.FD() }
 
-// More is false.
-func (s *sent) More() bool { return false }
+// CloseLine does nothing: each request has a connection of its own.
+func (s *sent) CloseLine() {}
 
-// TakeBack is false.
-func (s *sent) TakeBack() bool { return false }
+// HasBuffered is false.
+func (s *sent) HasBuffered() bool { return false }
+
+// Recall is false.
+func (s *sent) Recall() bool { return false }
 
 // Receive reads what has arrived.
 func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
@@ -148,7 +147,7 @@ func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
 	case again:
 		return nil, nil
 	case n == 0: // Await meets the same
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	have += n
 	a, err := parseWhole(buf[:have], s.head)
@@ -158,7 +157,7 @@ func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
 	}
 	s.got = bytes.Clone(buf[:have])
 	if have == len(buf) {
-		err = wire.ErrNotWhole
+		err = wire.ErrMustWait
 	}
 	return nil, err
 }
@@ -170,7 +169,7 @@ func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 	case !ok:
 		return nil, nil
 	case bytes.Count(top, []byte("\n")) != bytes.Count(top, []byte("\r\n")): // lines of another kind
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	line, lines, _ := strings.Cut(string(top), "\r\n")
 	status, err := parseStatus(line)
@@ -191,7 +190,7 @@ func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 	})
 	switch bodiless := head || wire.Bodiless(status); {
 	case err != nil, chunked && length >= 0:
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	case chunked && !bodiless:
 		if a.Body, err = unchunk(body); err != nil {
 			return nil, err
@@ -199,10 +198,10 @@ func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 	case length > len(body) && !bodiless:
 		return nil, nil
 	case length < 0 && !bodiless: // it ends with the connection
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	if !a.Plain(head) {
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	return a, nil
 }
@@ -213,7 +212,7 @@ func parseStatus(line string) (int, error) {
 	code, _, _ := strings.Cut(rest, " ")
 	n, err := strconv.Atoi(code)
 	if !ok || err != nil || len(code) != 3 || n < 200 {
-		return 0, wire.ErrNotWhole
+		return 0, wire.ErrMustWait
 	}
 	return n, nil
 }
@@ -221,13 +220,13 @@ func parseStatus(line string) (int, error) {
 // unchunk returns the content of a body that is here to its last chunk.
 func unchunk(body []byte) ([]byte, error) {
 	if !bytes.HasSuffix(body, []byte("0\r\n\r\n")) {
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	in := bytes.NewReader(body)
 	br := bufio.NewReader(in) // or the chunked reader makes its own, and what it leaves is lost
 	content, err := io.ReadAll(httputil.NewChunkedReader(br))
 	if err != nil || br.Buffered() != len("\r\n") || in.Len() > 0 {
-		return nil, wire.ErrNotWhole
+		return nil, wire.ErrMustWait
 	}
 	return content, nil
 }

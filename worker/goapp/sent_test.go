@@ -55,8 +55,8 @@ func TestParseWhole(t *testing.T) {
 		switch {
 		case test.wait && (a != nil || err != nil):
 			t.Errorf("%s: got %v, %v, want to wait", test.name, a, err)
-		case !test.wait && test.status == 0 && !errors.Is(err, wire.ErrNotWhole):
-			t.Errorf("%s: got %v, %v, want %v", test.name, a, err, wire.ErrNotWhole)
+		case !test.wait && test.status == 0 && !errors.Is(err, wire.ErrMustWait):
+			t.Errorf("%s: got %v, %v, want %v", test.name, a, err, wire.ErrMustWait)
 		case test.status > 0 && (err != nil || a == nil || a.Status != test.status || string(a.Body) != test.body):
 			t.Errorf("%s: got %+v, %v", test.name, a, err)
 		}
@@ -168,8 +168,8 @@ func TestSent_AwaitsWhatStreams(t *testing.T) {
 	})
 	watch := watched{}
 	s := w.Send(headOf("/"), watch)
-	if a, err := receive(t, s); !errors.Is(err, wire.ErrNotWhole) {
-		t.Fatalf("got %v, %v, want %v", a, err, wire.ErrNotWhole)
+	if a, err := receive(t, s); !errors.Is(err, wire.ErrMustWait) {
+		t.Fatalf("got %v, %v, want %v", a, err, wire.ErrMustWait)
 	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
 	if err != nil {
@@ -229,7 +229,7 @@ func TestSent_DeadConnections(t *testing.T) {
 	}
 	nobody := &Worker{path: filepath.Join(t.TempDir(), "absent")}
 	s := nobody.Send(headOf("/"), watch)
-	if _, err := s.Await(&http.Request{}); s.FD() != -1 || !errors.Is(err, ErrNotSent) {
-		t.Errorf("got %v, descriptor %d, want %v", err, s.FD(), ErrNotSent)
+	if _, err := s.Await(&http.Request{}); s.Outcome() != wire.AwaitOnly || !errors.Is(err, wire.ErrNotSent) {
+		t.Errorf("got %v, %v, want %v", err, s.Outcome(), wire.ErrNotSent)
 	}
 }

@@ -12,17 +12,37 @@ import (
 	"github.com/multisite/multisite/worker/unixsock"
 )
 
-// ErrNotWhole says that an answer has to be waited for: it comes in pieces, is too
-// large, or is not as it should be.
-var ErrNotWhole = errors.New("the answer does not come as a whole")
+// ErrNotSent says that nothing of a request reached the worker: the request may be
+// repeated on another worker, whatever its method.
+var ErrNotSent = errors.New("the worker was gone before the request was sent")
 
-// ErrAside says that an answer is whole, but not one that can be taken without a look
-// at it: Await does not wait for it.
-var ErrAside = errors.New("the answer is no simple one")
+// ErrMustWait says that only Await can read an answer, and may have to wait for it: the
+// answer comes in pieces, is too large, or is malformed.
+var ErrMustWait = errors.New("the answer has to be waited for")
 
-// NotAhead stands for the descriptor of a request that was not sent since the worker has
-// another one, and takes none behind that.
-const NotAhead = -2
+// ErrNotSimple says that an answer is complete, but that only Await can read it. Await
+// does not wait for it.
+var ErrNotSimple = errors.New("the answer is not a simple one")
+
+// Outcome says what Send did with a request.
+type Outcome int
+
+const (
+	AwaitOnly  Outcome = iota // not sent, or in part: Await sends it or says why it failed
+	Written                   // sent: Receive reads the answer when FD is readable
+	NoFollower                // not sent: the worker has another request and takes none behind it
+)
+
+// String returns the name of o.
+func (o Outcome) String() string {
+	switch o {
+	case Written:
+		return "written"
+	case NoFollower:
+		return "no follower"
+	}
+	return "await only"
+}
 
 // Watcher tells its owner when there is something to read on a descriptor.
 type Watcher interface {
@@ -123,19 +143,22 @@ func (c *Conn) Close() {
 	c.fd = -1
 }
 
-// Sent is a request without a body that was sent, and whose answer is taken
-// without waiting for it: by Receive, as often as a Watcher tells of FD, or at last
-// by Await. It is used by one goroutine at a time.
+// Sent is a request without a body that was given to Send. Its answer is read without
+// waiting by Receive, as often as a Watcher reports FD readable, or at last by Await.
+// It is used by one goroutine at a time.
 type Sent interface {
-	FD() int // -1: it was not sent; Await says why, or sends it. NotAhead: nor will Await
-	// Receive reads what has arrived, into buf. It returns nil while the answer is
-	// not whole but about to be, and ErrNotWhole or ErrAside for one that Await must take.
+	Outcome() Outcome // what Send did
+	FD() int          // the worker's connection; valid only if Outcome is Written
+	// Receive reads what has arrived into buf. It returns nil and no error while the
+	// rest of the answer is about to come, and ErrMustWait or ErrNotSimple for an
+	// answer that Await must read.
 	Receive(buf []byte) (*Answer, error)
-	Alone()         // lets no other request be sent behind this one
-	More() bool     // tells, after Receive, whether the answer to the next request may be here
-	TakeBack() bool // undoes Send, where the worker had another request and has not begun this one
-	// Await waits for the answer as http.RoundTripper does. r is what was sent.
+	HasBuffered() bool // reports, after Receive, whether the next answer of the line may have arrived
+	CloseLine()        // lets no other request be sent behind this one
+	Recall() bool      // undoes Send of a follower; reports whether the worker had not begun it
+	// Await waits for the answer as http.RoundTripper does. r is the request that was
+	// given to Send.
 	Await(r *http.Request) (*http.Response, error)
-	// Close gives it up, and returns nil when the worker has left it.
+	// Close gives the request up. It returns nil when the worker has finished with it.
 	Close(deadline time.Time) error
 }

@@ -39,9 +39,9 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 	return w.client.Send(h, watcher)
 }
 
-// SendBehind sends a request behind another one; see fastcgi.Client.SendBehind.
-func (w *Worker) SendBehind(h *wire.Head, watcher wire.Watcher) wire.Sent {
-	return w.client.SendBehind(h, watcher)
+// SendFollower sends a request behind another one; see fastcgi.Client.SendFollower.
+func (w *Worker) SendFollower(h *wire.Head, watcher wire.Watcher) wire.Sent {
+	return w.client.SendFollower(h, watcher)
 }
 
 // Probe returns when the worker answers; see fastcgi.Client.Probe.
