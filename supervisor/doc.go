@@ -24,6 +24,7 @@
 //	cmd > supervisor > config, proxy, pool, task, watch, control,
 //	                   journal, dashboard, systemd                        (these do not know each other)
 //	                   cron                                               (schedules; config reads them)
+//	                   status                                             (plain values; control, dashboard and cmd read them)
 //	                 > worker/wsgi, worker/goapp, worker/fastcgi          (runtimes: what starts workers of one kind)
 //	                 > worker/process, worker/unixsock, worker/account    (one process; one socket; who it runs as)
 //	                   worker/wire                                        (what the front door's loop and runtimes pass on)

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
-	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/goapp"
 	"github.com/multisite/multisite/worker/process"
@@ -28,24 +28,24 @@ const handoverVersion = 1
 // state is what one image of the supervisor leaves to the next. Descriptors are
 // numbers in its baggage; -1: none.
 type state struct {
-	Version   string           `json:"version"` // of the program that leaves it
-	Started   time.Time        `json:"started"`
-	Paused    time.Time        `json:"paused"` // since when requests wait
-	Lock      int              `json:"lock"`
-	Listen    []int            `json:"listen"`
-	Handed    bool             `json:"handed"` // listeners are not those of sites.toml
-	Page      int              `json:"page"`
-	PageOf    string           `json:"page_of"` // what sites.toml said of it
-	PageToken string           `json:"page_token,omitempty"`
-	Control   int              `json:"control"`
-	Caller    int              `json:"caller"` // who waits for the answer
-	Clients   []int            `json:"clients"`
-	StateDir  string           `json:"state_dir,omitempty"`
-	LogDir    string           `json:"log_dir,omitempty"`
-	Failed    *control.Failure `json:"failed,omitempty"`
-	Refused   map[int]int64    `json:"refused,omitempty"`
-	Begun     []begun          `json:"begun,omitempty"` // clients, too
-	Sites     []siteState      `json:"sites"`
+	Version   string          `json:"version"` // of the program that leaves it
+	Started   time.Time       `json:"started"`
+	Paused    time.Time       `json:"paused"` // since when requests wait
+	Lock      int             `json:"lock"`
+	Listen    []int           `json:"listen"`
+	Handed    bool            `json:"handed"` // listeners are not those of sites.toml
+	Page      int             `json:"page"`
+	PageOf    string          `json:"page_of"` // what sites.toml said of it
+	PageToken string          `json:"page_token,omitempty"`
+	Control   int             `json:"control"`
+	Caller    int             `json:"caller"` // who waits for the answer
+	Clients   []int           `json:"clients"`
+	StateDir  string          `json:"state_dir,omitempty"`
+	LogDir    string          `json:"log_dir,omitempty"`
+	Failed    *status.Failure `json:"failed,omitempty"`
+	Refused   map[int]int64   `json:"refused,omitempty"`
+	Begun     []begun         `json:"begun,omitempty"` // clients, too
+	Sites     []siteState     `json:"sites"`
 }
 
 // begun is a client that has sent a part of a request.
@@ -66,7 +66,7 @@ type siteState struct {
 	Total       int64                      `json:"total"`
 	Errors      int64                      `json:"errors"`
 	LastExit    string                     `json:"last_exit,omitempty"`
-	Failed      *control.Failure           `json:"failed,omitempty"`
+	Failed      *status.Failure            `json:"failed,omitempty"`
 	Static      []wsgi.Static              `json:"static,omitempty"`
 	Python      *wsgi.Handover             `json:"python,omitempty"`
 	Pool        pool.Handover              `json:"pool"`

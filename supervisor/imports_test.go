@@ -36,12 +36,13 @@ func TestImports_KeepTheTable(t *testing.T) {
 	t.Parallel()
 	leaves := map[string][]string{ // and what of this module each may import
 		"supervisor/config":    {"apps/tomlfile", "worker/account", "supervisor/cron"},
-		"supervisor/control":   {"worker/unixsock"},
+		"supervisor/control":   {"worker/unixsock", "supervisor/status"},
 		"supervisor/cron":      nil,
-		"supervisor/dashboard": nil,
+		"supervisor/dashboard": {"supervisor/status", "supervisor/visible"},
 		"supervisor/journal":   nil,
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     {"worker/wire"},
+		"supervisor/status":    nil,
 		"supervisor/systemd":   nil,
 		"supervisor/task":      {"worker/process"},
 		"supervisor/visible":   nil,

@@ -14,6 +14,7 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // change is what a reload does to one site.
@@ -85,12 +86,12 @@ func (s *Supervisor) prepare(names []string, why string, look *codeLook) (*confi
 }
 
 // failureOf is an error as status tells it; nil for none.
-func failureOf(what string, err error) *control.Failure {
+func failureOf(what string, err error) *status.Failure {
 	if err == nil {
 		return nil
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
-	return &control.Failure{At: time.Now().UTC(), What: what, Error: line}
+	return &status.Failure{At: time.Now().UTC(), What: what, Error: line}
 }
 
 // ReloadAndLog is Reload for when nobody waits for the answer.

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
-	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
@@ -36,7 +36,7 @@ type site struct {
 	lastEnded string        // the last end of a worker before an upgrade, for status
 	stale     string        // why the workers that an upgrade has left are to be replaced; "": they are not
 
-	failed atomic.Pointer[control.Failure] // the last reload or restart, if it has; nil: all is as sites.toml said then
+	failed atomic.Pointer[status.Failure] // the last reload or restart, if it has; nil: all is as sites.toml said then
 
 	mu sync.Mutex
 	// mu protects all below

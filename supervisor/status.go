@@ -9,6 +9,7 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/wsgi"
 )
@@ -20,9 +21,9 @@ func (s *Supervisor) About() control.About {
 }
 
 // Status returns what the supervisor and every site are doing.
-func (s *Supervisor) Status(context.Context) control.Status {
-	st := control.Status{
-		Supervisor: control.SupervisorStatus{
+func (s *Supervisor) Status(context.Context) status.Status {
+	st := status.Status{
+		Supervisor: status.Supervisor{
 			PID:     os.Getpid(),
 			Version: s.version,
 			Started: s.started.UTC(),
@@ -33,7 +34,7 @@ func (s *Supervisor) Status(context.Context) control.Status {
 		},
 	}
 	sites := s.all()
-	st.Sites = make([]control.SiteStatus, len(sites))
+	st.Sites = make([]status.Site, len(sites))
 	var wg sync.WaitGroup
 	for i, site := range sites {
 		wg.Go(func() { st.Sites[i] = site.status() })
@@ -42,9 +43,9 @@ func (s *Supervisor) Status(context.Context) control.Status {
 	return st
 }
 
-func (t *site) status() control.SiteStatus {
+func (t *site) status() status.Site {
 	ps, counts, c := t.pool.Status(), t.stats.Counts(), t.config()
-	st := control.SiteStatus{
+	st := status.Site{
 		Name:       c.Name,
 		ServerName: c.ServerName,
 		Aliases:    append([]string{}, c.Aliases...), // [] in JSON, not null
@@ -53,15 +54,15 @@ func (t *site) status() control.SiteStatus {
 		Generation: ps.Generation,
 		User:       userOf(c),
 		Settings:   cmp.Or(c.Settings, c.WSGI, c.App), // a site without any is known by what it runs
-		Processes:  control.Processes{Desired: ps.Desired, Ready: ps.Ready},
+		Processes:  status.Processes{Desired: ps.Desired, Ready: ps.Ready},
 		Threads:    ps.Threads,
-		Requests: control.Requests{
+		Requests: status.Requests{
 			Total: counts.Total, Active: ps.Active, Queued: ps.Queued, Errors: counts.Errors,
 			PerSecond: counts.PerSecond, P50: counts.P50.Seconds(), P99: counts.P99.Seconds(),
 		},
 		Restarts: ps.Restarts,
 		LastExit: t.lastExit(ps),
-		Workers:  []control.WorkerStatus{},
+		Workers:  []status.Worker{},
 	}
 	st.Failed = t.failed.Load()
 	st.LastError = t.floor.String()
@@ -121,8 +122,8 @@ func (t *site) python() *wsgi.Runtime {
 	return t.current.python
 }
 
-func workerStatus(w pool.WorkerStatus) (control.WorkerStatus, process.Memory) {
-	ws := control.WorkerStatus{ID: w.ID, State: w.State, Started: w.Started.UTC(), Requests: w.Requests, Active: w.Active}
+func workerStatus(w pool.WorkerStatus) (status.Worker, process.Memory) {
+	ws := status.Worker{ID: w.ID, State: w.State, Started: w.Started.UTC(), Requests: w.Requests, Active: w.Active}
 	p, ok := w.Worker.(worker)
 	if !ok {
 		return ws, process.Memory{}
@@ -132,13 +133,13 @@ func workerStatus(w pool.WorkerStatus) (control.WorkerStatus, process.Memory) {
 	return ws, m
 }
 
-func memoryOf(pid int) control.Memory {
+func memoryOf(pid int) status.Memory {
 	m, _ := process.ReadMemory(pid)
 	return memory(m)
 }
 
-func memory(m process.Memory) control.Memory {
-	return control.Memory{PSS: m.PSS, USS: m.USS, RSS: m.RSS}
+func memory(m process.Memory) status.Memory {
+	return status.Memory{PSS: m.PSS, USS: m.USS, RSS: m.RSS}
 }
 
 // userOf names who a site's processes run as; "": as the supervisor.

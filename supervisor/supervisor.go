@@ -16,6 +16,7 @@ import (
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/systemd"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -81,7 +82,7 @@ type Supervisor struct {
 	from           string
 	inherited      *Inheritance // until its sites have been started
 	upgrading      atomic.Bool
-	failed         atomic.Pointer[control.Failure] // the last reload, if nothing came of it
+	failed         atomic.Pointer[status.Failure] // the last reload, if nothing came of it
 
 	reloading  sync.Mutex // one reload at a time
 	publishing sync.Mutex // one table at a time

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
-	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -128,11 +128,11 @@ func (t *site) observeTask(kind, id string, e task.Event) {
 	}
 }
 
-func (k *tasks) status() (services []control.ServiceStatus, entries []control.CronStatus) {
+func (k *tasks) status() (services []status.Service, entries []status.Cron) {
 	c, running, jobs := k.now()
-	services, entries = []control.ServiceStatus{}, []control.CronStatus{} // [] in JSON, not null
+	services, entries = []status.Service{}, []status.Cron{} // [] in JSON, not null
 	for _, s := range c.Services {
-		st := control.ServiceStatus{Name: s.Name, State: "stopped"}
+		st := status.Service{Name: s.Name, State: "stopped"}
 		if r, ok := running[s.Name]; ok {
 			now := r.Status()
 			st.State, st.PID, st.Restarts, st.LastExit = now.State, now.PID, now.Restarts, now.LastExit
@@ -143,7 +143,7 @@ func (k *tasks) status() (services []control.ServiceStatus, entries []control.Cr
 		services = append(services, st)
 	}
 	for _, e := range c.Cron {
-		st := control.CronStatus{Name: e.Name, Schedule: e.Schedule.String()}
+		st := status.Cron{Name: e.Name, Schedule: e.Schedule.String()}
 		if r, ok := jobs[e.Name]; ok {
 			now := r.Status()
 			st.Next, st.PID, st.Runs, st.Skipped, st.LastExit = now.Next, now.PID, now.Runs, now.Skipped, now.LastExit

@@ -5,19 +5,19 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // wake lets a site fall asleep and asks it for a page: while its zygote is there,
 // and when that has gone as well.
 func (b *bench) wake(ctx context.Context, t *table, p *project, repeats int) error {
-	asleep := func(s control.SiteStatus) bool { return s.State == "sleeping" }
-	gone := func(s control.SiteStatus) bool { return asleep(s) && s.Memory.ZygotePSS == 0 }
+	asleep := func(s status.Site) bool { return s.State == "sleeping" }
+	gone := func(s status.Site) bool { return asleep(s) && s.Memory.ZygotePSS == 0 }
 	for _, c := range []struct {
 		what       string
 		inactivity string
 		repeats    int
-		state      func(control.SiteStatus) bool
+		state      func(status.Site) bool
 	}{
 		{"asleep, its zygote there: the answer", "1s", max(repeats/3, 3), asleep},
 		{"asleep, without zygote: the answer", "200ms", max(repeats/3, 3), gone},
@@ -32,7 +32,7 @@ func (b *bench) wake(ctx context.Context, t *table, p *project, repeats int) err
 	return nil
 }
 
-func (b *bench) wakeEach(ctx context.Context, p *project, defaults string, repeats int, asleep func(control.SiteStatus) bool, took *times) error {
+func (b *bench) wakeEach(ctx context.Context, p *project, defaults string, repeats int, asleep func(status.Site) bool, took *times) error {
 	sites := djangoSites(1, 0)
 	m, err := b.startMultisite(ctx, sitesTOML(p, sites, defaults), sites)
 	if err != nil {
@@ -55,7 +55,7 @@ func (b *bench) wakeEach(ctx context.Context, p *project, defaults string, repea
 }
 
 // await returns when the state of the only site is as it should be.
-func (m *multisite) await(ctx context.Context, state func(control.SiteStatus) bool) error {
+func (m *multisite) await(ctx context.Context, state func(status.Site) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // TestArticle serves the article's own layout: two sites of one code base, each
@@ -49,7 +49,7 @@ func upTellsAddresses(t *testing.T, r *running) {
 func tenWorkers(t *testing.T, r *running) {
 	pids, sockets := map[int]bool{}, map[string]bool{}
 	for _, site := range r.status().Sites {
-		if site.State != "running" || site.Processes != (control.Processes{Desired: 5, Ready: 5}) || site.Threads != 1 {
+		if site.State != "running" || site.Processes != (status.Processes{Desired: 5, Ready: 5}) || site.Threads != 1 {
 			t.Errorf("site %s: %s, %+v, %d threads", site.Name, site.State, site.Processes, site.Threads)
 		}
 		for i, w := range site.Workers {
@@ -163,7 +163,7 @@ func scaleDifference(t *testing.T, r *running) {
 }
 
 // workersByPID returns when each process started.
-func workersByPID(s control.SiteStatus) map[int]string {
+func workersByPID(s status.Site) map[int]string {
 	started := map[int]string{}
 	for _, w := range s.Workers {
 		started[w.PID] = w.Started.String()

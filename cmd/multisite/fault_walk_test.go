@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 const walkSites = pythonSites + `
@@ -256,7 +256,7 @@ func (w *walk) quiet() {
 			want, fixed := w.want[s.Name]
 			if s.State != "running" || s.Processes.Ready != s.Processes.Desired ||
 				len(s.Workers) != s.Processes.Ready || fixed && s.Processes.Ready != want ||
-				slices.ContainsFunc(s.Services, func(v control.ServiceStatus) bool { return v.State != "running" }) {
+				slices.ContainsFunc(s.Services, func(v status.Service) bool { return v.State != "running" }) {
 				return false
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // slack is how late an exact limit may be. In the long form each try has to make
@@ -186,7 +186,7 @@ graceful_timeout = "2s"
 	})
 	eventually(t, "another worker", func() bool {
 		w := r.site("program").Workers
-		return slices.ContainsFunc(w, func(w control.WorkerStatus) bool { return w.State == "ready" && w.PID != old })
+		return slices.ContainsFunc(w, func(w status.Worker) bool { return w.State == "ready" && w.PID != old })
 	})
 	r.waitLog("program", `program/1 main\.sleep\(`)
 	r.waitLog("program", fmt.Sprintf(`level=WARN msg="worker ended" worker=program/1 pid=%d reason=request_timeout exit="signal killed \(9\)" age=\S+ requests=[23] running="GET /sleep\?…"`, old))

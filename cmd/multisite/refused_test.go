@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // TestRefused: what the front door answers for itself is counted in status and has its
@@ -68,7 +68,7 @@ func TestRefused(t *testing.T) {
 
 func TestPrintRefused(t *testing.T) {
 	t.Parallel()
-	var st control.Status
+	var st status.Status
 	var b strings.Builder
 	printRefused(&b, st.Supervisor.Refused)
 	if b.Len() > 0 {

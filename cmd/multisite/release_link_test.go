@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // releaseSites are those of each release: one that is forked from code that is loaded,
@@ -201,7 +201,7 @@ func (d *deploy) multisite(args ...string) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-func (d *deploy) ask() (st control.Status) {
+func (d *deploy) ask() (st status.Status) {
 	d.t.Helper()
 	if err := json.Unmarshal([]byte(d.command("status", "--json")), &st); err != nil {
 		d.t.Fatal(err)

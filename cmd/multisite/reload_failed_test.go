@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // failedSites are one whose reload fails, and one that could be spoiled by it.
@@ -122,7 +122,7 @@ func failedLiveKeys(t *testing.T, r *running) {
 // wantNoFailure checks that status tells of no reload that has failed.
 func (r *running) wantNoFailure() {
 	r.t.Helper()
-	var st control.Status
+	var st status.Status
 	if err := json.Unmarshal([]byte(r.must("status", "--json")), &st); err != nil {
 		r.t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // use is what a supervisor holds.
@@ -81,7 +81,7 @@ func (r *running) usage() use {
 	return use{len(descriptors), len(threads), len(leftProcesses(r.t, r.dir)), r.memory().PSS}
 }
 
-func (r *running) memory() control.Memory {
+func (r *running) memory() status.Memory {
 	r.t.Helper()
 	return r.status().Supervisor.Memory
 }

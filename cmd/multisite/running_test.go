@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // patience is how long a test waits for another process before it fails.
@@ -154,7 +155,7 @@ func (r *running) must(args ...string) string {
 }
 
 // status asks the supervisor as `multisite status` does, without a process for it.
-func (r *running) status() control.Status {
+func (r *running) status() status.Status {
 	r.t.Helper()
 	st, err := control.NewClient(filepath.Join(r.dir, ".multisite")).Status(r.t.Context())
 	if err != nil {
@@ -164,7 +165,7 @@ func (r *running) status() control.Status {
 }
 
 // site returns the status of one site.
-func (r *running) site(name string) control.SiteStatus {
+func (r *running) site(name string) status.Site {
 	r.t.Helper()
 	for _, s := range r.status().Sites {
 		if s.Name == name {
@@ -172,7 +173,7 @@ func (r *running) site(name string) control.SiteStatus {
 		}
 	}
 	r.t.Fatalf("status has no site %s", name)
-	return control.SiteStatus{}
+	return status.Site{}
 }
 
 // pids returns the process of each worker of a site.

@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // TestScripts runs the stories of testdata/script: what a person types and reads.
@@ -81,8 +82,8 @@ func endSupervisors(t testing.TB, dir string) {
 	}
 }
 
-// status asks the supervisor of $STATE, .multisite where that is not set.
-func status(ts *testscript.TestScript) (control.Status, error) {
+// scriptStatus returns the status of the supervisor of $STATE (default .multisite).
+func scriptStatus(ts *testscript.TestScript) (status.Status, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	dir := ts.MkAbs(cmp.Or(ts.Getenv("STATE"), ".multisite"))
@@ -93,7 +94,7 @@ func status(ts *testscript.TestScript) (control.Status, error) {
 func awaitSite(ts *testscript.TestScript, neg bool, args []string) {
 	checkUse(ts, !neg && len(args) == 2, "await SITE STATE")
 	poll(ts, "site "+args[0]+" to be "+args[1], func() bool {
-		st, err := status(ts)
+		st, err := scriptStatus(ts)
 		ts.Check(err)
 		for _, site := range st.Sites {
 			if site.Name == args[0] {
@@ -140,7 +141,7 @@ func awaitText(ts *testscript.TestScript, neg bool, args []string) {
 // askSite is `http HOST PATH`: it prints the status line and the body.
 func askSite(ts *testscript.TestScript, neg bool, args []string) {
 	checkUse(ts, !neg && len(args) == 2, "http HOST PATH")
-	st, err := status(ts)
+	st, err := scriptStatus(ts)
 	ts.Check(err)
 	req, err := http.NewRequest(http.MethodGet, "http://"+st.Supervisor.Listen[0]+args[1], nil)
 	ts.Check(err)
@@ -176,7 +177,7 @@ func takePort(ts *testscript.TestScript, neg bool, args []string) {
 // setPIDs is `pids VAR [SITE]`: the processes of a site's workers, or the supervisor's.
 func setPIDs(ts *testscript.TestScript, neg bool, args []string) {
 	checkUse(ts, !neg && (len(args) == 1 || len(args) == 2), "pids VAR [SITE]")
-	st, err := status(ts)
+	st, err := scriptStatus(ts)
 	ts.Check(err)
 	if len(args) == 1 {
 		ts.Setenv(args[0], strconv.Itoa(st.Supervisor.PID))

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // serviceSites is two sites with services. What says "fail" ends when it is told to.
@@ -54,14 +54,14 @@ func TestService(t *testing.T) {
 }
 
 // service returns the status of one service of subdomain1.
-func (r *running) service(name string) control.ServiceStatus {
+func (r *running) service(name string) status.Service {
 	r.t.Helper()
 	for _, s := range r.site("subdomain1").Services {
 		if s.Name == name {
 			return s
 		}
 	}
-	return control.ServiceStatus{}
+	return status.Service{}
 }
 
 // waitLog waits until a site's log matches.
@@ -110,7 +110,7 @@ func serviceEnds(t *testing.T, r *running) {
 		t.Errorf("got %+v, want %s", bot, want)
 	}
 	r.waitLog("subdomain1", fmt.Sprintf(`level=ERROR msg="service ended" service=subdomain1/service\.bot pid=%d reason=crash exit="exit status 7" age=`, before.PID))
-	if !strings.Contains(r.must("status"), "last end: subdomain1/service.bot "+want) {
+	if !strings.Contains(r.must("status"), "last exit: subdomain1/service.bot "+want) {
 		t.Errorf("status does not tell:\n%s", r.must("status"))
 	}
 }

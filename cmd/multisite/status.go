@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 func (c *cli) statusCommand() *cobra.Command {
@@ -24,7 +25,7 @@ func (c *cli) statusCommand() *cobra.Command {
 			"shared pages in every process.",
 		Args: atMost(1, "status [SITE] [--json]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var st control.Status
+			var st status.Status
 			err := c.call(func(client *control.Client) (err error) {
 				st, err = client.Status(cmd.Context())
 				return err
@@ -49,8 +50,8 @@ func (c *cli) statusCommand() *cobra.Command {
 	return cmd
 }
 
-func onlySite(st *control.Status, name string) error {
-	st.Sites = slices.DeleteFunc(st.Sites, func(s control.SiteStatus) bool { return s.Name != name })
+func onlySite(st *status.Status, name string) error {
+	st.Sites = slices.DeleteFunc(st.Sites, func(s status.Site) bool { return s.Name != name })
 	if len(st.Sites) == 0 {
 		return &usageError{err: fmt.Errorf("no site %q", name), hint: "multisite status lists them"}
 	}
@@ -58,16 +59,13 @@ func onlySite(st *control.Status, name string) error {
 }
 
 // printStatus writes the table. No line of it is longer than 100 columns.
-func printStatus(w io.Writer, st control.Status, now time.Time) error {
+func printStatus(w io.Writer, st status.Status, now time.Time) error {
 	s := st.Supervisor
 	fmt.Fprintf(w, "multisite %s, pid %d, up %s, %s\n\n", s.Version, s.PID, age(now.Sub(s.Started)), strings.Join(s.Listen, " "))
 	t := table{{"SITE, WORKER", "PSS", "USS", "RSS", "STATE", "PID", "REQUESTS", "SOCKET, SETTINGS"}}
-	total := s.Memory
 	for _, site := range st.Sites {
-		m := site.Memory.Memory
-		total = control.Memory{PSS: total.PSS + m.PSS, USS: total.USS + m.USS, RSS: total.RSS + m.RSS}
 		state := fmt.Sprintf("%s %d/%d", site.State, site.Processes.Ready, site.Processes.Desired)
-		t.row(site.Name, m, state, "", fmt.Sprint(site.Requests.Total), site.Settings)
+		t.row(site.Name, site.Memory.Memory, state, "", fmt.Sprint(site.Requests.Total), site.Settings)
 		for _, wk := range site.Workers {
 			name := "  " + cutLeft(wk.ID, nameWidth-2)
 			if wk.PID == 0 { // not started yet
@@ -79,11 +77,10 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 		if site.Memory.ZygotePSS > 0 {
 			t = append(t, []string{"  zygote", mb(site.Memory.ZygotePSS)})
 		}
-		m = t.tasks(site, now)
-		total = control.Memory{PSS: total.PSS + m.PSS, USS: total.USS + m.USS, RSS: total.RSS + m.RSS}
+		t.tasks(site, now)
 	}
 	t.row("supervisor", s.Memory)
-	t.row("total", total)
+	t.row("total", st.Total())
 	if err := t.write(w); err != nil {
 		return err
 	}
@@ -95,7 +92,7 @@ func printStatus(w io.Writer, st control.Status, now time.Time) error {
 
 // printShared tells what forking saves, and of each site why it can not be forked, or
 // what there is to know of it.
-func printShared(w io.Writer, st control.Status) {
+func printShared(w io.Writer, st status.Status) {
 	var saved int64
 	for _, site := range st.Sites {
 		saved += site.Memory.Saved
@@ -124,7 +121,7 @@ func printRefused(w io.Writer, refused map[int]int64) {
 
 // printTrouble tells of each site what last went wrong with it, and which worker
 // ended last.
-func printTrouble(w io.Writer, st control.Status, now time.Time) {
+func printTrouble(w io.Writer, st status.Status, now time.Time) {
 	var ends []string
 	if f := st.Supervisor.Failed; f != nil {
 		fmt.Fprintf(w, "\n%s at %s failed, nothing was changed: %s\n", f.What, clock(f.At, now), f.Error)
@@ -137,9 +134,9 @@ func printTrouble(w io.Writer, st control.Status, now time.Time) {
 			fmt.Fprintf(w, "\n%s: %s\n", site.Name, site.LastError)
 		}
 		if site.LastExit != "" {
-			ends = append(ends, cut("last end: "+site.LastExit, tableWidth))
+			ends = append(ends, cut("last exit: "+site.LastExit, tableWidth))
 		}
-		ends = append(ends, taskEnds(site)...)
+		ends = append(ends, taskExits(site)...)
 	}
 	if len(ends) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(ends, "\n"))

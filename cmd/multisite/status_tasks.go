@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
-// tasks adds the rows of a site's services and cron entries, and returns the
-// memory of the services.
-func (t *table) tasks(site control.SiteStatus, now time.Time) (m control.Memory) {
+// tasks adds the rows of a site's services and cron entries.
+func (t *table) tasks(site status.Site, now time.Time) {
 	for _, s := range site.Services {
 		name := "  " + cutLeft("service."+s.Name, nameWidth-2)
 		if s.PID == 0 {
@@ -17,7 +16,6 @@ func (t *table) tasks(site control.SiteStatus, now time.Time) (m control.Memory)
 			continue
 		}
 		t.row(name, s.Memory, s.State, fmt.Sprint(s.PID), "", restarts(s.Restarts))
-		m = control.Memory{PSS: m.PSS + s.Memory.PSS, USS: m.USS + s.Memory.USS, RSS: m.RSS + s.Memory.RSS}
 	}
 	for _, c := range site.Cron {
 		row := []string{"  " + cutLeft("cron."+c.Name, nameWidth-2), "", "", "", "", "", "", c.Schedule}
@@ -29,7 +27,6 @@ func (t *table) tasks(site control.SiteStatus, now time.Time) (m control.Memory)
 		}
 		*t = append(*t, row)
 	}
-	return m
 }
 
 func restarts(n int) string {
@@ -42,17 +39,17 @@ func restarts(n int) string {
 	return fmt.Sprintf("%d restarts", n)
 }
 
-// taskEnds are the last ends of a site's services and cron entries.
-func taskEnds(site control.SiteStatus) (ends []string) {
+// taskExits returns how a site's services and cron entries last exited.
+func taskExits(site status.Site) (exits []string) {
 	for _, s := range site.Services {
 		if s.LastExit != "" {
-			ends = append(ends, cut(fmt.Sprintf("last end: %s/service.%s %s", site.Name, s.Name, s.LastExit), tableWidth))
+			exits = append(exits, cut(fmt.Sprintf("last exit: %s/service.%s %s", site.Name, s.Name, s.LastExit), tableWidth))
 		}
 	}
 	for _, c := range site.Cron {
 		if c.LastExit != "" {
-			ends = append(ends, cut(fmt.Sprintf("last run: %s/cron.%s %s", site.Name, c.Name, c.LastExit), tableWidth))
+			exits = append(exits, cut(fmt.Sprintf("last run: %s/cron.%s %s", site.Name, c.Name, c.LastExit), tableWidth))
 		}
 	}
-	return ends
+	return exits
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // contract is `multisite status --json` as it is promised.
@@ -43,7 +43,7 @@ func statusContract(t *testing.T, r *running) {
 	if len(got) > 0 {
 		t.Errorf("more than promised: %v", got)
 	}
-	var st control.Status
+	var st status.Status
 	if err := json.Unmarshal([]byte(r.must("status", "--json")), &st); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 const (
@@ -19,7 +19,7 @@ const (
 type table [][]string
 
 // row adds a row that begins with a name and sizes.
-func (t *table) row(name string, m control.Memory, rest ...string) {
+func (t *table) row(name string, m status.Memory, rest ...string) {
 	*t = append(*t, append([]string{cut(name, nameWidth), mb(m.PSS), mb(m.USS), mb(m.RSS)}, rest...))
 }
 

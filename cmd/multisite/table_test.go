@@ -7,21 +7,21 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // TestStatusTable_FitsWhateverIsInIt also with names and numbers that are large.
 func TestStatusTable_FitsWhateverIsInIt(t *testing.T) {
 	t.Parallel()
 	const gigabyte = 1 << 30
-	large := control.Memory{PSS: 123 * gigabyte, USS: 999 << 20, RSS: 200 * gigabyte}
+	large := status.Memory{PSS: 123 * gigabyte, USS: 999 << 20, RSS: 200 * gigabyte}
 	name := strings.Repeat("übergrößen-", 5)
-	st := control.Status{Sites: []control.SiteStatus{{
+	st := status.Status{Sites: []status.Site{{
 		Name: name, State: "degraded", Settings: strings.Repeat("package.", 20) + "settings",
-		Memory: control.SiteMemory{Memory: large}, Processes: control.Processes{Desired: 100, Ready: 99},
-		Requests: control.Requests{Total: 99_999_999},
+		Memory: status.SiteMemory{Memory: large}, Processes: status.Processes{Desired: 100, Ready: 99},
+		Requests: status.Requests{Total: 99_999_999},
 		LastExit: strings.Repeat("x", 200),
-		Workers: []control.WorkerStatus{
+		Workers: []status.Worker{
 			{ID: name + "/100", PID: 4_194_304, State: "draining", Memory: large, Requests: 9_999_999, Socket: "/very" + strings.Repeat("/long", 40) + "/7.sock"},
 			{ID: name + "/8", State: "starting"},
 		},

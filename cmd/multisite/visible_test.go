@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 const visibleApp = `
@@ -49,7 +49,7 @@ func TestVisible(t *testing.T) {
 			t.Errorf("%s does not tell of it:\n%s", name, text)
 		}
 	}
-	var st control.Status
+	var st status.Status
 	if err := json.Unmarshal([]byte(asJSON), &st); err != nil || !strings.Contains(st.Sites[0].LastExit, "/evil"+hidden) {
 		t.Errorf("status --json: got %q, %v", st.Sites[0].LastExit, err)
 	}

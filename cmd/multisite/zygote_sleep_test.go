@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // sleepers are sites that end their workers after a second, and their zygote
@@ -151,7 +151,7 @@ func growAndShrink(t *testing.T, r *running) {
 	})
 	wg.Wait()
 	r.waitSite("shared", "sleeping")
-	if s := r.site("shared"); s.Restarts != 0 || s.Processes != (control.Processes{}) {
+	if s := r.site("shared"); s.Restarts != 0 || s.Processes != (status.Processes{}) {
 		t.Errorf("asleep: %d restarts, %+v", s.Restarts, s.Processes)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/multisite/multisite/worker/unixsock"
+
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // ErrNotRunning says that no supervisor listens in the state directory.
@@ -53,8 +55,8 @@ func (c *Client) About(ctx context.Context) (About, error) {
 }
 
 // Status returns what the supervisor and its sites are doing.
-func (c *Client) Status(ctx context.Context) (Status, error) {
-	var s Status
+func (c *Client) Status(ctx context.Context) (status.Status, error) {
+	var s status.Status
 	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
 	return s, err
 }

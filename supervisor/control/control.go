@@ -11,13 +11,14 @@ import (
 	"context"
 	"io"
 	"path/filepath"
-	"time"
+
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // Supervisor is what answers the calls.
 type Supervisor interface {
 	About() About
-	Status(ctx context.Context) Status
+	Status(ctx context.Context) status.Status
 	Ready(ctx context.Context) error // every site has settled
 	Scale(ctx context.Context, scales []Scale) error
 	Restart(ctx context.Context, site string) error
@@ -65,101 +66,3 @@ func (e *Error) Error() string { return e.Message }
 
 // SocketPath is where the supervisor of a state directory listens.
 func SocketPath(stateDir string) string { return filepath.Join(stateDir, "control.sock") }
-
-// Status is `multisite status --json`: sizes in bytes, durations in seconds.
-type Status struct {
-	Supervisor SupervisorStatus `json:"supervisor"`
-	Sites      []SiteStatus     `json:"sites"`
-}
-
-// SupervisorStatus describes the supervisor itself.
-type SupervisorStatus struct {
-	PID     int       `json:"pid"`
-	Version string    `json:"version"`
-	Started time.Time `json:"started"`
-	Listen  []string  `json:"listen"`
-	Memory  Memory    `json:"memory"`
-	// Refused counts, by status, the requests that the front door has answered for
-	// itself: {"421": 3}. Each is a line of logs/multisite.access.log.
-	Refused map[int]int64 `json:"refused"`
-	Failed  *Failure      `json:"failed"` // the last reload, of whatever site, if nothing came of it; null: it did
-}
-
-// SiteStatus describes one site.
-type SiteStatus struct {
-	Name       string         `json:"name"`
-	ServerName string         `json:"server_name"`
-	Aliases    []string       `json:"aliases"`
-	Kind       string         `json:"kind"`
-	State      string         `json:"state"`
-	Generation int            `json:"generation"`
-	Settings   string         `json:"settings"`
-	User       string         `json:"user"`    // who its processes run as; "": whoever runs the supervisor
-	Preload    string         `json:"preload"` // "on", or "off" with the reason; "" for a Go site
-	Warmup     []string       `json:"warmup"`  // "/: why it failed, or has warmed nothing"
-	Processes  Processes      `json:"processes"`
-	Threads    int            `json:"threads"`
-	Memory     SiteMemory     `json:"memory"`
-	Requests   Requests       `json:"requests"`
-	Restarts   int            `json:"restarts"`
-	LastExit   string         `json:"last_exit"`
-	LastError  string         `json:"last_error"`
-	Failed     *Failure       `json:"failed"` // the last reload or restart, if its old workers serve on; null: it did not fail
-	Workers    []WorkerStatus `json:"workers"`
-
-	Services []ServiceStatus `json:"services"`
-	Cron     []CronStatus    `json:"cron"`
-}
-
-// Failure is a reload or a restart of which nothing came.
-type Failure struct {
-	At    time.Time `json:"at"`
-	What  string    `json:"what"` // "reload" or "restart"
-	Error string    `json:"error"`
-}
-
-// Processes compares what should be with what is.
-type Processes struct {
-	Desired int `json:"desired"`
-	Ready   int `json:"ready"`
-}
-
-// Memory is what processes hold. PSS counts a shared page once over all
-// processes; USS is what ending one gives back; RSS counts shared pages in full.
-type Memory struct {
-	PSS int64 `json:"pss"`
-	USS int64 `json:"uss"`
-	RSS int64 `json:"rss"`
-}
-
-// SiteMemory is the sum over a site's workers and its zygote. Saved is what the
-// same workers would hold more if none had been forked: their anonymous pages in
-// full instead of their share of them, without the zygote.
-type SiteMemory struct {
-	Memory
-	ZygotePSS int64 `json:"zygote_pss"`
-	Saved     int64 `json:"saved"`
-}
-
-// Requests are a site's counters.
-type Requests struct {
-	Total     int64   `json:"total"`
-	Active    int     `json:"active"`
-	Queued    int     `json:"queued"`
-	Errors    int64   `json:"errors"` // answered with 500 or above
-	PerSecond float64 `json:"per_second"`
-	P50       float64 `json:"p50_seconds"`
-	P99       float64 `json:"p99_seconds"`
-}
-
-// WorkerStatus describes one worker process.
-type WorkerStatus struct {
-	ID       string    `json:"id"`
-	PID      int       `json:"pid"`
-	State    string    `json:"state"`
-	Socket   string    `json:"socket"`
-	Started  time.Time `json:"started"`
-	Requests int64     `json:"requests"`
-	Active   int       `json:"active"`
-	Memory   Memory    `json:"memory"`
-}

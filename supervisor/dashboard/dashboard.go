@@ -1,11 +1,10 @@
 // Package dashboard is a web page that shows every site and worker of a running
-// supervisor. It only shows: there is no form, no script, and no way to change
-// anything.
+// supervisor. The page is read-only: it has no form and no script.
 //
-// It answers nobody but a browser that has the token and asked for a loopback name,
-// so that no other user of the machine can read it, nor a site that is made to send
-// a request, nor a web page elsewhere through a name of its own that points here
-// (DNS rebinding). What it shows comes from a source that the supervisor gives.
+// It is served only to a browser that has the token and asked for a loopback host
+// name. So it cannot be read by other users of the machine, by a site that is tricked
+// into sending a request, or by a web page on the Internet whose host name resolves
+// to this machine (DNS rebinding).
 package dashboard
 
 import (
@@ -21,6 +20,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/status"
+	"github.com/multisite/multisite/supervisor/visible"
 )
 
 //go:embed page.html
@@ -29,25 +31,16 @@ var pageHTML string
 //go:embed style.css
 var styleCSS string
 
-// maxWait bounds the gathering of a view: a stuck worker must not hang the page.
-const maxWait = 5 * time.Second
-
-// Handler returns the page at / of a listener of its own, for who has the token.
-func Handler(token string, source func(context.Context) (View, error)) http.Handler {
+// Handler serves the page at /, to those who have the token. source returns what the
+// page shows.
+func Handler(token string, source func(context.Context) status.Status) http.Handler {
 	page := template.Must(template.New("page").Funcs(template.FuncMap{
-		"size": size, "count": count, "short": short,
+		"size": size, "count": count, "latency": latency, "summary": summary, "workers": workers, "schedule": schedule, "visible": visible.Text,
 		"style": func() template.CSS { return template.CSS(styleCSS) },
 	}).Parse(pageHTML))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), maxWait)
-		defer cancel()
-		v, err := source(ctx)
-		if err != nil {
-			http.Error(w, "The status is not to be had: "+err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		render(w, page, v)
+		render(w, page, source(r.Context()))
 	})
 	inner := guarded(token, mux)
 	policy := policy()
@@ -67,24 +60,25 @@ func Handler(token string, source func(context.Context) (View, error)) http.Hand
 	})
 }
 
-func render(w http.ResponseWriter, page *template.Template, v View) {
+func render(w http.ResponseWriter, page *template.Template, st status.Status) {
 	now := time.Now()
 	var b bytes.Buffer
 	err := page.Execute(&b, struct {
-		View
+		status.Status
 		Now time.Time
 		Age func(time.Time) string
-	}{v, now, func(t time.Time) string { return age(now, t) }})
+	}{st, now, func(t time.Time) string { return age(now, t) }})
 	if err != nil {
 		http.Error(w, "The page cannot be made: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
-	_, _ = w.Write(b.Bytes()) // the browser went away
+	_, _ = w.Write(b.Bytes()) // the browser may have closed the connection
 }
 
-// policy allows the one style sheet, by its hash, and nothing else.
+// policy returns a Content-Security-Policy that allows only the page's style sheet, by
+// its hash.
 func policy() string {
 	sum := sha256.Sum256([]byte(styleCSS))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +

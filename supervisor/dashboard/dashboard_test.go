@@ -4,16 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/status"
 )
 
-func TestHandler_ShowsTheView(t *testing.T) {
+func TestHandler_ShowsTheStatus(t *testing.T) {
 	t.Parallel()
 	rec := visit(example, "GET", "localhost:8081", "/")
 	if rec.Code != 200 || rec.Header().Get("Content-Type") != "text/html; charset=utf-8" {
@@ -23,16 +24,17 @@ func TestHandler_ShowsTheView(t *testing.T) {
 	for _, want := range []string{
 		`<meta http-equiv="refresh" content="5">`,
 		"<title>shop failed · multisite</title>",
-		`<a href="http://blog.localhost:8080/" rel="noopener">blog</a>`,
+		"<h2><i></i>blog</h2>",
 		`<th scope="row">blog/1<td data-name="state"><i></i>busy<td data-name="pid">4711<td data-name="PSS"><b>12.0 MB</b>`,
 		"2 of 3 <small>× 1 thread</small>",
 		"1,234,567 <small>12.5/s</small>",
-		"3 <small>last: signal killed (9)</small>",
+		"3 <small>last: signal killed (9)\\u001b\\u202e</small>",
 		"5.0 ms <small>1.2 s</small>",
 		"<dd>67.0 MB</dd>", // 12 + 32 of the site's, 3 of its service, 20 of the supervisor's
-		`<th scope="row">service.celery<td data-name="state"><i></i>running<td data-name="pid">4800<td data-name="PSS"><b>3.0 MB</b><td data-name="schedule, restarts">2 restarts<td data-name="last end">exit status 1`,
-		`<th scope="row">cron.tidy<td data-name="state"><i></i>waiting<td data-name="pid"><td data-name="PSS"><td data-name="schedule, restarts">@daily, next Jan 2 00:00`,
-		"ModuleNotFoundError: No module named &#39;&lt;b&gt;shop&#39;",
+		`<th scope="row">service.celery<td data-name="state"><i></i>running<td data-name="pid">4800<td data-name="PSS"><b>3.0 MB</b><td data-name="schedule, restarts">2 restarts<td data-name="last exit">exit status 1`,
+		`<th scope="row">cron.tidy<td data-name="state"><i></i>waiting<td data-name="pid"><td data-name="PSS"><td data-name="schedule, restarts">@daily, next Jan 2 03:04<td data-name="last exit">exit status 0`,
+		`<th scope="row">cron.mail<td data-name="state"><i></i>running<td data-name="pid">4801<td data-name="PSS"><td data-name="schedule, restarts">* * * * *, next Jan 2 03:04<td data-name="last exit"></tr>`,
+		"ModuleNotFoundError: No module named &#39;&lt;b&gt;shop\\u202e&#39;",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
@@ -43,7 +45,7 @@ func TestHandler_ShowsTheView(t *testing.T) {
 	}
 }
 
-// A browser applies a style sheet only when its hash is in the policy.
+// TestHandler_PolicyAllowsTheStyleAlone: a browser applies a style sheet only when its hash is in the policy.
 func TestHandler_PolicyAllowsTheStyleAlone(t *testing.T) {
 	t.Parallel()
 	rec := visit(example, "GET", "127.0.0.1", "/")
@@ -97,14 +99,10 @@ func TestHandler_OnlyShows(t *testing.T) {
 	}
 }
 
-func TestHandler_SaysWhyThereIsNothing(t *testing.T) {
+func TestHandler_NoSites(t *testing.T) {
 	t.Parallel()
-	rec := visit(func(context.Context) (View, error) { return View{}, errors.New("shutting down") }, "GET", "localhost", "/")
-	if rec.Code != 503 || !strings.Contains(rec.Body.String(), "shutting down") {
-		t.Errorf("got %d %q", rec.Code, rec.Body)
-	}
-	rec = visit(func(context.Context) (View, error) { return View{}, nil }, "GET", "localhost", "/")
-	if rec.Code != 200 || !strings.Contains(rec.Body.String(), "No site runs.") || !strings.Contains(rec.Body.String(), "all well") {
+	rec := visit(func(context.Context) status.Status { return status.Status{} }, "GET", "localhost", "/")
+	if rec.Code != 200 || !strings.Contains(rec.Body.String(), "There are no sites.") || !strings.Contains(rec.Body.String(), "all well") {
 		t.Errorf("got %d %q", rec.Code, rec.Body)
 	}
 }
@@ -117,7 +115,7 @@ func TestFormats(t *testing.T) {
 		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(-123456), "-123,456"}, {count(1234567), "1,234,567"},
 		{age(now, time.Time{}), ""}, {age(now, now.Add(time.Minute)), "0s"}, {age(now, now.Add(-61*time.Second)), "1m 1s"},
 		{age(now, now.Add(-25*time.Hour)), "1d 1h"}, {age(now, now.Add(-150*time.Minute)), "2h 30m"},
-		{short(0), "–"}, {short(1500 * time.Microsecond), "1.5 ms"}, {short(42 * time.Millisecond), "42 ms"}, {short(2 * time.Second), "2.0 s"},
+		{latency(0), "–"}, {latency(0.0015), "1.5 ms"}, {latency(0.042), "42 ms"}, {latency(2), "2.0 s"},
 	} {
 		if test.got != test.want {
 			t.Errorf("got %q, want %q", test.got, test.want)
@@ -127,7 +125,7 @@ func TestFormats(t *testing.T) {
 
 const testToken = "TOKEN"
 
-func visit(source func(context.Context) (View, error), method, host, path string) *httptest.ResponseRecorder {
+func visit(source func(context.Context) status.Status, method, host, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
 	r.Host = host
 	rec := httptest.NewRecorder()
@@ -136,28 +134,30 @@ func visit(source func(context.Context) (View, error), method, host, path string
 	return rec
 }
 
-func example(context.Context) (View, error) {
+func example(context.Context) status.Status {
 	const mb = 1 << 20
 	started := time.Now().Add(-26 * time.Hour)
-	return View{Version: "v1.0.0", PID: 4700, Started: started, Memory: Memory{PSS: 20 * mb, USS: 18 * mb, RSS: 26 * mb}, Sites: []Site{
+	next := time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)
+	return status.Status{Supervisor: status.Supervisor{Version: "v1.0.0", PID: 4700, Started: started, Memory: status.Memory{PSS: 20 * mb, USS: 18 * mb, RSS: 26 * mb}}, Sites: []status.Site{
 		{
-			Name: "blog", State: "running", Kind: "wsgi", ServerName: "blog.example.com", URL: "http://blog.localhost:8080/", Settings: "project.blog_settings",
-			Generation: 2, Ready: 2, Desired: 3, Threads: 1, Restarts: 3, LastExit: "signal killed (9)", Zygote: 9 * mb,
-			Memory:   Memory{PSS: 44 * mb, USS: 12 * mb, RSS: 160 * mb},
-			Requests: Requests{Total: 1234567, Errors: 2, Active: 1, Queued: 4, PerSecond: 12.5, P50: 5 * time.Millisecond, P99: 1200 * time.Millisecond},
-			Workers: []Worker{
-				{ID: "blog/1", PID: 4711, State: "busy", Started: started, Requests: 600_000, Active: 1, Memory: Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
-				{ID: "blog/2", PID: 4712, State: "ready", Started: started, Requests: 634_567, Memory: Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
+			Name: "blog", State: "running", Kind: "wsgi", ServerName: "blog.example.com", Settings: "project.blog_settings",
+			Generation: 2, Processes: status.Processes{Ready: 2, Desired: 3}, Threads: 1, Restarts: 3, LastExit: "signal killed (9)\x1b\u202e",
+			Memory:   status.SiteMemory{Memory: status.Memory{PSS: 44 * mb, USS: 12 * mb, RSS: 160 * mb}, ZygotePSS: 9 * mb},
+			Requests: status.Requests{Total: 1234567, Errors: 2, Active: 1, Queued: 4, PerSecond: 12.5, P50: 0.005, P99: 1.2},
+			Workers: []status.Worker{
+				{ID: "blog/1", PID: 4711, State: "busy", Started: started, Requests: 600_000, Active: 1, Memory: status.Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
+				{ID: "blog/2", PID: 4712, State: "ready", Started: started, Requests: 634_567, Memory: status.Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
 				{ID: "blog/3", PID: 4790, State: "starting", Started: time.Now()},
 			},
-			Tasks: []Task{
-				{ID: "service.celery", State: "running", PID: 4800, Memory: Memory{PSS: 3 * mb}, Note: "2 restarts", LastExit: "exit status 1"},
-				{ID: "cron.tidy", State: "waiting", Note: "@daily, next Jan 2 00:00"},
+			Services: []status.Service{{Name: "celery", State: "running", PID: 4800, Restarts: 2, Memory: status.Memory{PSS: 3 * mb}, LastExit: "exit status 1"}},
+			Cron: []status.Cron{
+				{Name: "tidy", Schedule: "@daily", Next: next, LastExit: "exit status 0"},
+				{Name: "mail", Schedule: "* * * * *", Next: next, PID: 4801},
 			},
 		},
 		{
-			Name: "shop", State: "failed", Kind: "wsgi", ServerName: "shop.example.com", Settings: "project.shop_settings", Desired: 5, Threads: 2,
-			LastError: "Traceback (most recent call last):\n  File \"wsgi.py\", line 4, in <module>\nModuleNotFoundError: No module named '<b>shop'",
+			Name: "shop", State: "failed", Kind: "wsgi", ServerName: "shop.example.com", Settings: "project.shop_settings", Processes: status.Processes{Desired: 5}, Threads: 2,
+			LastError: "Traceback (most recent call last):\n  File \"wsgi.py\", line 4, in <module>\nModuleNotFoundError: No module named '<b>shop\u202e'",
 		},
-	}}, nil
+	}}
 }

@@ -1,0 +1,34 @@
+package status
+
+// Memory is the memory of one or more processes, in bytes.
+type Memory struct {
+	PSS int64 `json:"pss"` // counts a shared page once over all processes, so sums of it are true
+	USS int64 `json:"uss"` // what ending the process would free
+	RSS int64 `json:"rss"` // counts shared pages in full for every process
+}
+
+// Add returns the sum of m and n.
+func (m Memory) Add(n Memory) Memory {
+	return Memory{PSS: m.PSS + n.PSS, USS: m.USS + n.USS, RSS: m.RSS + n.RSS}
+}
+
+// SiteMemory is the sum over a site's workers and its zygote.
+type SiteMemory struct {
+	Memory
+	ZygotePSS int64 `json:"zygote_pss"`
+	// Saved is what forking saves: how much more the same workers would hold if each
+	// had its anonymous pages for itself, less the zygote.
+	Saved int64 `json:"saved"`
+}
+
+// Total returns the memory of the supervisor, all sites and their services.
+func (s Status) Total() Memory {
+	total := s.Supervisor.Memory
+	for _, site := range s.Sites {
+		total = total.Add(site.Memory.Memory)
+		for _, service := range site.Services {
+			total = total.Add(service.Memory)
+		}
+	}
+	return total
+}

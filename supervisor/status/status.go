@@ -1,0 +1,110 @@
+// Package status holds what a running supervisor says of itself and its sites. The
+// values are plain: the control socket sends them, and the dashboard and the command
+// line show them. Encoded as JSON they are the contract of `multisite status --json`:
+// sizes in bytes, durations in seconds, times in UTC.
+package status
+
+import "time"
+
+// Status describes the supervisor and every site at one moment.
+type Status struct {
+	Supervisor Supervisor `json:"supervisor"`
+	Sites      []Site     `json:"sites"` // in the order of sites.toml
+}
+
+// Supervisor describes the supervisor itself.
+type Supervisor struct {
+	PID     int       `json:"pid"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Listen  []string  `json:"listen"`
+	Memory  Memory    `json:"memory"`
+	// Refused counts, by status code, the requests that the front door answered
+	// itself: {"421": 3}. Each of them is a line of logs/multisite.access.log.
+	Refused map[int]int64 `json:"refused"`
+	Failed  *Failure      `json:"failed"` // the last reload of all sites or one, if it failed; null if it succeeded
+}
+
+// Site describes one site.
+type Site struct {
+	Name       string     `json:"name"`
+	ServerName string     `json:"server_name"`
+	Aliases    []string   `json:"aliases"`
+	Kind       string     `json:"kind"`  // wsgi, apps or app
+	State      string     `json:"state"` // starting, running, degraded, sleeping, stopped or failed
+	Generation int        `json:"generation"`
+	Settings   string     `json:"settings"`
+	User       string     `json:"user"`    // the user its processes run as; "" for the supervisor's own
+	Preload    string     `json:"preload"` // "on", or "off" with the reason; "" for a Go site
+	Warmup     []string   `json:"warmup"`  // "PATH: REASON" for each warm-up request that failed or warmed nothing
+	Processes  Processes  `json:"processes"`
+	Threads    int        `json:"threads"`
+	Memory     SiteMemory `json:"memory"`
+	Requests   Requests   `json:"requests"`
+	Restarts   int        `json:"restarts"`
+	LastExit   string     `json:"last_exit"`
+	LastError  string     `json:"last_error"` // a line or a traceback
+	Failed     *Failure   `json:"failed"`     // the last reload or restart, if it failed and the old workers serve on; else null
+	Workers    []Worker   `json:"workers"`
+
+	Services []Service `json:"services"`
+	Cron     []Cron    `json:"cron"`
+}
+
+// Failure is a reload or a restart that failed and changed nothing.
+type Failure struct {
+	At    time.Time `json:"at"`
+	What  string    `json:"what"` // "reload" or "restart"
+	Error string    `json:"error"`
+}
+
+// Processes compares the number of workers that a site should have with the number
+// that are ready.
+type Processes struct {
+	Desired int `json:"desired"`
+	Ready   int `json:"ready"`
+}
+
+// Requests are a site's counters.
+type Requests struct {
+	Total     int64   `json:"total"`
+	Active    int     `json:"active"`
+	Queued    int     `json:"queued"`
+	Errors    int64   `json:"errors"` // answered with 500 or above
+	PerSecond float64 `json:"per_second"`
+	P50       float64 `json:"p50_seconds"`
+	P99       float64 `json:"p99_seconds"`
+}
+
+// Worker describes one worker process.
+type Worker struct {
+	ID       string    `json:"id"`
+	PID      int       `json:"pid"`   // 0 while it has not been started
+	State    string    `json:"state"` // starting, ready, busy, draining, stuck or exited
+	Socket   string    `json:"socket"`
+	Started  time.Time `json:"started"`
+	Requests int64     `json:"requests"`
+	Active   int       `json:"active"`
+	Memory   Memory    `json:"memory"`
+}
+
+// Service describes a process that runs beside a site's workers.
+type Service struct {
+	Name     string `json:"name"`
+	PID      int    `json:"pid"` // 0 while it does not run
+	State    string `json:"state"`
+	Restarts int    `json:"restarts"`
+	Memory   Memory `json:"memory"` // of the process itself, without its children
+	LastExit string `json:"last_exit"`
+}
+
+// Cron describes a command that a site runs on a schedule.
+type Cron struct {
+	Name     string    `json:"name"`
+	Schedule string    `json:"schedule"`
+	Next     time.Time `json:"next"`
+	PID      int       `json:"pid"` // of the run under way; 0 if there is none
+	Runs     int       `json:"runs"`
+	Skipped  int       `json:"skipped"`
+	LastExit string    `json:"last_exit"`
+}
