@@ -151,7 +151,7 @@ func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string, at 
 		if err := t.keepDirs(g); err != nil {
 			return nil, err
 		}
-		w, err := goapp.New(t.goOptions(c, g, now)).Launch(ctx, id) // with the paths of now
+		w, err := g.program.Launch(ctx, id)
 		return asWorker(goWorker{w}, err)
 	}
 	return g, nil
@@ -242,9 +242,10 @@ func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Sit
 func (t *site) goOptions(c *config.Site, g *generation, now func() *config.Site) goapp.Options {
 	o := goapp.Options{
 		Site:           c.Name,
-		Path:           g.sources.at(c.App),
+		Path:           c.App,
 		Env:            t.marked(environment(c)),
-		Dir:            g.sources.at(c.Home),
+		Dir:            c.Home,
+		At:             g.sources.at,
 		SocketDir:      g.sockets,
 		Account:        c.Account,
 		Umask:          c.Umask,
@@ -256,12 +257,18 @@ func (t *site) goOptions(c *config.Site, g *generation, now func() *config.Site)
 	}
 	if c.Kind == config.Apps {
 		o.Path = t.super.program
-		o.Args = []string{"worker", "--settings", g.sources.at(c.Settings), "--state-dir", t.super.stateDir}
-		for _, name := range hostsOf(c) {
-			o.Args = append(o.Args, "--host", strings.TrimPrefix(name, "*"))
-		}
+		o.Args = func() []string { return workerArgs(c, g.sources.at(c.Settings), t.super.stateDir) }
 	}
 	return o
+}
+
+// workerArgs are the arguments of this program as a worker of the site.
+func workerArgs(c *config.Site, settings, stateDir string) []string {
+	args := []string{"worker", "--settings", settings, "--state-dir", stateDir}
+	for _, name := range hostsOf(c) {
+		args = append(args, "--host", strings.TrimPrefix(name, "*"))
+	}
+	return args
 }
 
 // tricks are the names by which the zygote knows the switches. A site that may

@@ -64,7 +64,7 @@ func (a *app) start(o Options, id string, env []string, listener *os.File, deadl
 	}
 	a.Process, err = process.Start(process.Command{
 		Path:   o.Path,
-		Args:   append([]string{o.Path}, o.Args...),
+		Args:   append([]string{o.Path}, o.Args()...),
 		Env:    environment(o.Env, env),
 		Dir:    o.Dir,
 		Files:  []*os.File{listener, w, a.dir}, // ListenFD, HandshakeFD, ControlDirFD

@@ -26,11 +26,13 @@ import (
 // Options says what the workers of a site are.
 type Options struct {
 	Site      string
-	Path      string   // the program, absolute
-	Args      []string // its arguments, without its name
-	Env       []string // its whole environment
-	Dir       string   // its working directory
-	SocketDir string   // where the sockets are made; must exist
+	Path      string          // the program, absolute
+	Args      func() []string // its arguments, without its name, asked for each start; nil: none
+	Env       []string        // its whole environment
+	Dir       string          // its working directory
+	SocketDir string          // where the sockets are made; must exist
+
+	At func(path string) string // where Path and Dir are, asked for each start; nil: there
 
 	Account *account.Account // who the workers run as; nil: as this process
 	Umask   *int             // nil: this process's
@@ -54,6 +56,12 @@ type Runtime struct{ options Options }
 
 // New returns the runtime of a site. It starts nothing.
 func New(o Options) *Runtime {
+	if o.Args == nil {
+		o.Args = func() []string { return nil }
+	}
+	if o.At == nil {
+		o.At = func(path string) string { return path }
+	}
 	if o.StartupTimeout == nil {
 		o.StartupTimeout = func() time.Duration { return 30 * time.Second }
 	}
@@ -73,8 +81,9 @@ func New(o Options) *Runtime {
 // caller's, to be closed. When it does not become ready, nothing of it is left and
 // the error is a *process.LaunchError.
 func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
-	begin := time.Now()
-	w := &Worker{id: id, path: filepath.Join(r.options.SocketDir, strings.ReplaceAll(id, "/", "-")+".sock")}
+	begin, o := time.Now(), r.options
+	o.Path, o.Dir = o.At(o.Path), o.At(o.Dir)
+	w := &Worker{id: id, path: filepath.Join(o.SocketDir, strings.ReplaceAll(id, "/", "-")+".sock")}
 	listener, err := unixsock.Listen(w.path, backlog)
 	if err != nil {
 		return nil, &process.LaunchError{Problem: err.Error()}
@@ -83,26 +92,25 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	w.remember()
 	w.transport = newTransport(w.path)
 
-	limit := r.options.StartupTimeout()
+	limit := o.StartupTimeout()
 	starting, cancel := context.WithTimeoutCause(ctx, limit, errTooSlow)
 	defer cancel()
-	if err := w.start(starting, r.options, listener); err != nil {
-		problem := r.explain(starting, w, limit, err)
+	if err := w.start(starting, o, listener); err != nil {
+		problem := explain(starting, w, o.Path, limit, err)
 		w.Close()
 		if err := context.Cause(ctx); err != nil {
 			return nil, &process.LaunchError{Problem: fmt.Sprintf("launch worker %s: %v", id, err), Process: w.Process, Err: err}
 		}
 		return nil, problem
 	}
-	r.options.Log.Debug("worker ready", "worker", id, "pid", w.PID(), "duration", time.Since(begin))
+	o.Log.Debug("worker ready", "worker", id, "pid", w.PID(), "duration", time.Since(begin))
 	return w, nil
 }
 
 func (o Options) prepare(p *process.Process) error { return process.Prepare(p, o.Prepare) }
 
 // explain puts a failed start in the program's own words where it spoke.
-func (r *Runtime) explain(ctx context.Context, w *Worker, limit time.Duration, err error) error {
-	path := r.options.Path
+func explain(ctx context.Context, w *Worker, path string, limit time.Duration, err error) error {
 	var known *process.LaunchError
 	if errors.As(err, &known) {
 		return known

@@ -40,7 +40,7 @@ func TestLaunch_SaysWhyItFailed(t *testing.T) {
 				o.Path = test.path
 			}
 			if test.role == "sleep" {
-				o.Args = []string{"1000"}
+				o.Args = args("1000")
 			}
 			if strings.Contains(test.want, "300ms") {
 				o.StartupTimeout = func() time.Duration { return 300 * time.Millisecond }
@@ -87,12 +87,36 @@ func TestLaunch_WhatCanNotBePreparedDoesNotServe(t *testing.T) {
 	}
 }
 
+// TestLaunch_AsksWhereThePathsAre for each start: a link among them may lead elsewhere.
+func TestLaunch_AsksWhereThePathsAre(t *testing.T) {
+	t.Parallel()
+	o := options(t, "app")
+	where := map[string]string{"program": o.Path, "home": t.TempDir()}
+	o.Path, o.Dir, o.At = "program", "home", func(path string) string { return where[path] }
+	r := New(o)
+	for i := range 2 {
+		w, err := r.Launch(t.Context(), fmt.Sprintf("blog/%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(w.Close)
+		if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", w.PID())); dir != where["home"] {
+			t.Errorf("launch %d: got directory %s (%v), want %s", i, dir, err, where["home"])
+		}
+		where["home"] = t.TempDir()
+	}
+	where["program"] = "/nowhere/app"
+	if _, err := r.Launch(t.Context(), "blog/3"); err == nil || !strings.Contains(err.Error(), "start /nowhere/app: ") {
+		t.Errorf("got %v, want the program's name", err)
+	}
+}
+
 func TestLaunch_CancelLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("site removed")
 	o := options(t, "hang")
-	o.Args = append(o.Args, "marker="+o.SocketDir)
+	o.Args = args(append(o.Args(), "marker="+o.SocketDir)...)
 	o.Output = func(string, string) { cancel(why) }
 	begin := time.Now()
 	_, err := New(o).Launch(ctx, "blog/1")
@@ -185,7 +209,7 @@ func supervise(dir string) {
 		slog.Error("find the test program", "error", err)
 		os.Exit(1)
 	}
-	w, err := New(Options{Path: path, Args: []string{"role=app", "marker=" + dir}, SocketDir: dir}).Launch(context.Background(), "blog/1")
+	w, err := New(Options{Path: path, Args: args("role=app", "marker="+dir), SocketDir: dir}).Launch(context.Background(), "blog/1")
 	if err != nil {
 		slog.Error("launch", "error", err)
 		os.Exit(1)

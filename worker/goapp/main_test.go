@@ -136,11 +136,13 @@ func options(t testing.TB, role string) Options {
 	return Options{
 		Site:      "blog",
 		Path:      testProgram(t),
-		Args:      []string{"role=" + role},
+		Args:      args("role=" + role),
 		Env:       []string{"PATH=" + os.Getenv("PATH")},
 		SocketDir: t.TempDir(),
 	}
 }
+
+func args(a ...string) func() []string { return func() []string { return a } }
 
 func testProgram(t testing.TB) string {
 	t.Helper()
