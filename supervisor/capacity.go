@@ -60,7 +60,7 @@ func uidOf(c *config.Site) int {
 
 // roomsFor is what is left for a site beside all that runs.
 func roomsFor(c *config.Site) rooms {
-	return rooms{process.MemoryRoom(process.BesideAll), process.TaskRoom(process.BesideAll, uidOf(c), c.TasksLimit), process.FileRoom(process.BesideAll)}
+	return rooms{process.MemoryRoom(process.FreeNow), process.TaskRoom(process.FreeNow, uidOf(c), c.TasksLimit), process.FileRoom(process.FreeNow)}
 }
 
 // refuse says why a site that has some workers can not have n; "": it can.
@@ -124,14 +124,14 @@ type ideal struct {
 type taskBound struct{ uid, limit int }
 
 func newIdeal() ideal {
-	return ideal{process.MemoryRoom(process.BesideNothing), process.FileRoom(process.BesideNothing), map[taskBound]process.Room{}}
+	return ideal{process.MemoryRoom(process.InTotal), process.FileRoom(process.InTotal), map[taskBound]process.Room{}}
 }
 
 // refuse says why a site can not have n workers; "": it can.
 func (i ideal) refuse(c *config.Site, n int) string {
 	b := taskBound{uidOf(c), c.TasksLimit}
 	if _, known := i.tasks[b]; !known {
-		i.tasks[b] = process.TaskRoom(process.BesideNothing, b.uid, b.limit)
+		i.tasks[b] = process.TaskRoom(process.InTotal, b.uid, b.limit)
 	}
 	return rooms{i.memory, i.tasks[b], i.files}.refuse(n, 0, leastNeeds(c))
 }
@@ -153,7 +153,7 @@ func CheckProcesses(cfg *config.Config) error {
 // the others running. What only its own user has run out of is not asked: it may be the
 // old worker that has all, and the system says it where it matters.
 func roomForOne(c *config.Site) error {
-	r := process.TaskRoom(process.BesideAll, os.Geteuid(), 0)
+	r := process.TaskRoom(process.FreeNow, os.Geteuid(), 0)
 	if r.By != "" && r.Left < leastNeeds(c).tasks {
 		return fmt.Errorf("no room for another worker: %s leaves %d processes and threads, and %d are kept for what runs", r.By, max(0, r.Left+r.Kept), r.Kept)
 	}

@@ -48,7 +48,7 @@ func (t *site) logCompanions(kind, id string, p *process.Process) {
 	if p == nil {
 		return
 	}
-	for _, c := range p.Companions() {
+	for _, c := range p.Leftovers() {
 		t.log.Warn("ended with it", kind, id, "pid", c.PID, "command", c.Command)
 	}
 }

@@ -51,7 +51,7 @@ func (h *halt) reach(ctx context.Context) error {
 	for {
 		patience, cancel := context.WithDeadline(ctx, h.deadline)
 		eachSite(h.super.all(), func(t *site) {
-			t.pool.Launched(patience)
+			t.pool.AwaitLaunches(patience)
 			t.pool.Outlive(patience, shortPause)
 		})
 		cancel()

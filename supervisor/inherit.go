@@ -125,7 +125,7 @@ func (s *Supervisor) inheritSite(c *config.Site, st siteState) (*site, error) {
 			s.end(left.process(), c.ShutdownTimeout)
 			continue
 		}
-		if left.process().Ended == nil { // its number may be another's by now
+		if left.process().Exit == nil { // its number may be another's by now
 			t.limitAgain(m.ID, m.Worker.(worker))
 		}
 	}

@@ -38,7 +38,7 @@ func (s *Supervisor) endLeft() {
 	if !s.lock.stale {
 		return
 	}
-	ended, err := process.EndMarked(s.mark, leftTime)
+	ended, err := process.KillMarked(s.mark, leftTime)
 	switch {
 	case err != nil:
 		s.log.Error("processes of a supervisor that was killed are left", "error", err)

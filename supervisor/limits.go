@@ -131,7 +131,7 @@ func (t *site) recycle(w pool.WorkerStatus, reason pool.Reason, measured ...slog
 func (t *site) limit(c *config.Site, p *process.Process) error {
 	l := process.Limits{Memory: c.MemoryLimitHard, Tasks: c.TasksLimit, Priority: c.CPUPriority}
 	if l.Memory > 0 {
-		l.Groups = t.super.controlGroups()
+		l.Cgroups = t.super.controlGroups()
 	}
 	return p.Limit(l)
 }
@@ -159,10 +159,10 @@ func (t *site) limitAgain(id string, w worker) {
 
 // controlGroups returns where hard memory limits are set; nil means RLIMIT_DATA.
 // Which one is found out at the start, or with the first site that has such a limit.
-func (s *Supervisor) controlGroups() *process.Groups {
+func (s *Supervisor) controlGroups() *process.Cgroups {
 	s.groupsOnce.Do(func() {
 		var err error
-		if s.groups, err = process.OpenGroups(); err != nil {
+		if s.groups, err = process.OpenCgroups(); err != nil {
 			s.log.Info("memory_limit_hard is set by RLIMIT_DATA", "reason", err)
 		}
 	})

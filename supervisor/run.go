@@ -32,7 +32,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	if slices.ContainsFunc(s.config().Sites, func(c *config.Site) bool { return c.MemoryLimitHard > 0 }) {
 		s.controlGroups() // while there is no child yet
 	}
-	process.SpareThreads(spareThreads)
+	process.MakeSpareThreads(spareThreads)
 	s.startSites(force)
 	var serving sync.WaitGroup
 	up, stopUp := context.WithCancel(context.Background())

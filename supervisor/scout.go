@@ -29,10 +29,10 @@ type sharedError struct{ error }
 func (e *sharedError) Unwrap() error { return e.error }
 
 // Ended tells of no process: that was the other's.
-func (e *sharedError) Ended() (was, oom bool) {
-	var ended pool.Ended
+func (e *sharedError) Exited() (exited, oom bool) {
+	var ended pool.ExitError
 	if errors.As(e.error, &ended) {
-		_, oom = ended.Ended()
+		_, oom = ended.Exited()
 	}
 	return false, oom
 }

@@ -228,7 +228,7 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 		serves()
 	} else {
 		next.mustAnswer(t.python())
-		err = t.pool.RollAnd(ctx, next, reason, serves)
+		err = t.pool.RollNotify(ctx, next, reason, serves)
 	}
 	if !rolled {
 		if t.pool.Status().State != pool.SiteFailed { // else there are no old workers to tell of

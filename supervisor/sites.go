@@ -35,7 +35,7 @@ func (s *Supervisor) addSite(t *site) error {
 // removeSite takes a site out of the front door for a reload; its workers are the
 // caller's to end.
 func (s *Supervisor) removeSite(t *site) {
-	t.pool.EndsFor(pool.ReasonReload)
+	t.pool.SetStopReason(pool.ReasonReload)
 	t.tasks.endFor(string(pool.ReasonReload))
 	s.mu.Lock()
 	defer s.mu.Unlock()

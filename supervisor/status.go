@@ -75,7 +75,7 @@ func (t *site) status() status.Site {
 		st.Workers = append(st.Workers, ws)
 		sum = sum.Add(m)
 	}
-	st.Memory.Saved = sum.Alone - sum.PSS
+	st.Memory.Saved = sum.Unshared - sum.PSS
 	st.Preload, st.Warmup = t.preload(), t.warmup()
 	if pid := t.zygotePID(); pid != 0 {
 		m, _ := process.ReadMemory(pid) // it may just have ended

@@ -76,7 +76,7 @@ type Supervisor struct {
 	handed    bool // listeners are not those of sites.toml
 
 	groupsOnce sync.Once
-	groups     *process.Groups // see controlGroups
+	groups     *process.Cgroups // see controlGroups
 
 	args, takeover []string
 	from           string

@@ -108,7 +108,7 @@ func (t *site) observeTask(kind, id string, e task.Event) {
 	case task.Skipped:
 		level = slog.LevelWarn
 		attrs = append(attrs, "reason", e.Err)
-	case task.Ended:
+	case task.Exited:
 		if e.Reason == task.ReasonCrash || e.Reason == task.ReasonDone && e.Exit != (process.Exit{}) {
 			level = slog.LevelError
 		}
@@ -116,7 +116,7 @@ func (t *site) observeTask(kind, id string, e task.Event) {
 	}
 	what := fmt.Sprintf("%s %s", kind, e.Kind)
 	t.log.Log(context.Background(), level, what, attrs...)
-	if e.Kind == task.Ended {
+	if e.Kind == task.Exited {
 		t.logCompanions(kind, id, t.tasks.ended(id, e.PID))
 	}
 	if kind == "service" || level > slog.LevelInfo { // a line a minute that all is well would fill the journal

@@ -92,7 +92,7 @@ func (k *tasks) start(force context.Context) {
 			run(ctx, force)
 		}()
 		return func(reason string) {
-			cancel(task.Because(reason))
+			cancel(task.StopReason(reason))
 			<-done
 		}
 	}

@@ -115,7 +115,7 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 	}()
 	requests := make(chan os.Signal, 1)
 	signal.Notify(requests, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
-	process.HeedSignals()
+	process.UnblockSignals()
 	obeyed := make(chan struct{})
 	go func() {
 		defer close(obeyed)

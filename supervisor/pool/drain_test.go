@@ -232,7 +232,7 @@ type halfway struct {
 	oom bool
 }
 
-func (h halfway) Ended() (was, oom bool) { return true, h.oom }
+func (h halfway) Exited() (exited, oom bool) { return true, h.oom }
 
 // halfCrew starts a process at once, which never gets ready.
 type halfCrew struct{ oom bool }

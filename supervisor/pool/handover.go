@@ -18,7 +18,7 @@ type Handover struct {
 	Failures   int              `json:"failures,omitempty"` // to start a worker, in a row
 	Failed     time.Time        `json:"failed"`             // when the last one did
 	Retry      time.Time        `json:"retry"`
-	Broken     string           `json:"broken,omitempty"`
+	LastError  string           `json:"broken,omitempty"`
 	Cut        []string         `json:"-"` // requests that are: "GET /path"
 	Workers    []WorkerHandover `json:"workers"`
 }
@@ -32,8 +32,8 @@ type WorkerHandover struct {
 	Threads    int       `json:"threads,omitempty"`
 	State      State     `json:"state"`
 	Reason     Reason    `json:"reason,omitempty"`
-	Over       Reason    `json:"over,omitempty"`
-	Spent      Reason    `json:"spent,omitempty"`
+	Exceeded   Reason    `json:"over,omitempty"`
+	Due        Reason    `json:"spent,omitempty"`
 	Started    time.Time `json:"started"`
 	Ready      time.Time `json:"ready"`
 	Used       time.Time `json:"used"`
@@ -44,8 +44,8 @@ type WorkerHandover struct {
 	Worker Worker `json:"-"`
 }
 
-// Launched returns when no worker is being launched, or when ctx has ended.
-func (p *Pool) Launched(ctx context.Context) {
+// AwaitLaunches returns when no worker is being launched, or when ctx has ended.
+func (p *Pool) AwaitLaunches(ctx context.Context) {
 	for {
 		p.mu.Lock()
 		launching, changed := p.launchingLocked(), p.changed
@@ -76,7 +76,7 @@ func (p *Pool) Pause() (resume func()) {
 		}
 	}
 	p.mu.Unlock()
-	p.Launched(context.Background())
+	p.AwaitLaunches(context.Background())
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -96,14 +96,14 @@ func (p *Pool) HandOver() Handover {
 		Failures: p.trouble.failures, Failed: p.trouble.last, Retry: p.trouble.retry,
 	}
 	if p.trouble.broken != nil {
-		h.Broken = p.trouble.broken.Error()
+		h.LastError = p.trouble.broken.Error()
 	}
 	for _, m := range p.members {
 		if m.worker == nil || m.hasEnded() {
 			continue
 		}
 		w := WorkerHandover{
-			ID: m.id, Slot: m.slot, Generation: m.release.generation, Threads: m.threads, State: m.state, Reason: m.reason, Over: m.over, Spent: m.spent,
+			ID: m.id, Slot: m.slot, Generation: m.release.generation, Threads: m.threads, State: m.state, Reason: m.reason, Exceeded: m.over, Due: m.spent,
 			Started: m.started, Ready: m.ready, Used: m.used, Idle: m.idle, Chance: m.chance, Requests: m.requests, Worker: m.worker,
 		}
 		if w.State == Ready && len(m.claims) > 0 {
@@ -123,8 +123,8 @@ func (p *Pool) inherit(h *Handover) {
 	p.desired = min(max(h.Desired, p.set.Min), p.set.Max)
 	p.totals = totals{served: h.Served, refused: h.Refused, restarts: h.Restarts}
 	p.trouble = trouble{failures: h.Failures, last: h.Failed, retry: h.Retry}
-	if h.Broken != "" {
-		p.trouble.broken = errors.New(h.Broken)
+	if h.LastError != "" {
+		p.trouble.broken = errors.New(h.LastError)
 	}
 	releases := map[int]*release{h.Generation: p.current}
 	for _, w := range h.Workers {
@@ -135,7 +135,7 @@ func (p *Pool) inherit(h *Handover) {
 			releases[w.Generation] = &release{generation: w.Generation}
 		}
 		m := &member{
-			id: w.ID, slot: w.Slot, release: releases[w.Generation], threads: w.Threads, state: Ready, worker: w.Worker, over: w.Over, spent: w.Spent,
+			id: w.ID, slot: w.Slot, release: releases[w.Generation], threads: w.Threads, state: Ready, worker: w.Worker, over: w.Exceeded, spent: w.Due,
 			started: w.Started, ready: w.Ready, used: w.Used, idle: w.Idle, chance: w.Chance, requests: w.Requests,
 			answered: w.Requests > 0, leave: make(chan struct{}), empty: make(chan struct{}), ended: make(chan struct{}),
 		}

@@ -186,9 +186,9 @@ func whyNotReady(err error) Reason {
 
 // endedOf tells what a failed launch says of its process.
 func endedOf(err error) (was, oom bool) {
-	var ended Ended
+	var ended ExitError
 	if errors.As(err, &ended) {
-		return ended.Ended()
+		return ended.Exited()
 	}
 	return false, false
 }

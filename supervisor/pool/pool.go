@@ -44,10 +44,10 @@ type Launcher interface {
 	Threads() int
 }
 
-// Ended is the error of a launch that may have come as far as a process.
-type Ended interface {
+// ExitError is the error of a launch that may have come as far as a process.
+type ExitError interface {
 	error
-	Ended() (was, oom bool) // whether there was one, and whether it ended for want of memory
+	Exited() (exited, oom bool) // whether there was one, and whether it ended for want of memory
 }
 
 // Settings are the numbers that may change while a pool runs.
@@ -179,8 +179,8 @@ func (p *Pool) Run(ctx context.Context) {
 	p.keepers.Wait()
 }
 
-// EndsFor says why workers will end once Stop is called; else it is the supervisor's stop.
-func (p *Pool) EndsFor(reason Reason) {
+// SetStopReason says why workers will end once Stop is called; else it is the supervisor's stop.
+func (p *Pool) SetStopReason(reason Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.why = reason

@@ -10,12 +10,12 @@ import (
 // returns why, and nothing has changed. Then new ones are added and old ones
 // drained in turn. Roll returns when the last old one has ended.
 func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
-	return p.RollAnd(ctx, l, reason, func() {})
+	return p.RollNotify(ctx, l, reason, func() {})
 }
 
-// RollAnd is Roll that calls switched when the trial has succeeded: the new workers
+// RollNotify is Roll that calls switched when the trial has succeeded: the new workers
 // are the pool's from then on, whatever Roll returns.
-func (p *Pool) RollAnd(ctx context.Context, l Launcher, reason Reason, switched func()) error {
+func (p *Pool) RollNotify(ctx context.Context, l Launcher, reason Reason, switched func()) error {
 	select {
 	case p.rolling <- struct{}{}:
 		defer func() { <-p.rolling }()

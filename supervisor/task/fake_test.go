@@ -88,7 +88,7 @@ func (s *stage) observe(e Event) {
 	switch {
 	case e.Err != nil:
 		text = fmt.Sprintf("%v %s: %v", e.Time.Sub(s.begin), e.Kind, e.Err)
-	case e.Kind == Ended:
+	case e.Kind == Exited:
 		text += fmt.Sprintf(": %s, %s, age %v", e.Reason, e.Exit, e.Age)
 	}
 	s.events = append(s.events, text)

@@ -219,7 +219,7 @@ func (s *Service) failed(e Event) {
 	defer s.mu.Unlock()
 	s.process = nil
 	s.status.State, s.status.PID, s.status.LastExit = "waiting", 0, e.String()
-	if e.Kind == Ended {
+	if e.Kind == Exited {
 		s.status.Restarts++
 	}
 }

@@ -46,7 +46,7 @@ type EventKind string
 const (
 	Started EventKind = "started"
 	Failed  EventKind = "failed to start"
-	Ended   EventKind = "ended"
+	Exited  EventKind = "ended"
 	Skipped EventKind = "skipped" // a run of a job that was due
 )
 
@@ -57,16 +57,16 @@ const (
 	ReasonStop  = "supervisor stop"
 )
 
-// Because is the cause with which the context of Run ends where the process is to end
+// StopReason is the cause with which the context of Run ends where the process is to end
 // for another reason than ReasonStop.
-type Because string
+type StopReason string
 
 // Error returns the reason.
-func (b Because) Error() string { return string(b) }
+func (b StopReason) Error() string { return string(b) }
 
 // whyStopped is the reason for which a context has ended.
 func whyStopped(ctx context.Context) string {
-	var b Because
+	var b StopReason
 	if errors.As(context.Cause(ctx), &b) {
 		return string(b)
 	}
@@ -89,7 +89,7 @@ func (e Event) String() string {
 	switch e.Kind {
 	case Failed:
 		return fmt.Sprintf("not started: %v", e.Err)
-	case Ended:
+	case Exited:
 		return fmt.Sprintf("pid %d: %s, %s", e.PID, e.Reason, e.Exit)
 	}
 	return ""
@@ -104,5 +104,5 @@ func end(force context.Context, p Process, grace time.Duration) {
 
 func ended(p Process, started time.Time, reason string) Event {
 	now := time.Now()
-	return Event{Kind: Ended, Time: now, PID: p.PID(), Reason: reason, Exit: p.Exit(), Age: now.Sub(started)}
+	return Event{Kind: Exited, Time: now, PID: p.PID(), Reason: reason, Exit: p.Exit(), Age: now.Sub(started)}
 }

@@ -134,10 +134,10 @@ func holdSignals() (before unix.Sigset_t) {
 	return before
 }
 
-// HeedSignals lets those come that have waited since Exec. Whoever wants them must
+// UnblockSignals lets those come that have waited since Exec. Whoever wants them must
 // have asked for them (os/signal); nothing may be started before, which would never
 // get any.
-func HeedSignals() {
+func UnblockSignals() {
 	onMain(func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) }) // it is valid
 }
 

@@ -20,14 +20,14 @@ const (
 	workerGroup = "multisite.worker."    // and the number of the process
 )
 
-// Groups are control groups (cgroups(7), version 2), one for each process whose
+// Cgroups are control groups (cgroups(7), version 2), one for each process whose
 // memory is bounded.
-type Groups struct{ dir string }
+type Cgroups struct{ dir string }
 
-// OpenGroups takes over the control group of this process with all that runs in it. It
+// OpenCgroups takes over the control group of this process with all that runs in it. It
 // must be ours to write and hold nobody else's process: a systemd unit with
 // Delegate=yes, or a container of our own.
-func OpenGroups() (*Groups, error) {
+func OpenCgroups() (*Cgroups, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
@@ -61,9 +61,9 @@ func groupDir(mountinfo, membership string) (string, error) {
 }
 
 // takeOver lets dir have groups with a controller.
-func takeOver(dir, controller string) (*Groups, error) {
+func takeOver(dir, controller string) (*Cgroups, error) {
 	if filepath.Base(dir) == ownGroup { // this program has replaced itself
-		return sweep(&Groups{filepath.Dir(dir)}), nil
+		return sweep(&Cgroups{filepath.Dir(dir)}), nil
 	}
 	if !has(dir, "cgroup.controllers", controller) {
 		return nil, fmt.Errorf("no %s controller in %s", controller, dir)
@@ -76,7 +76,7 @@ func takeOver(dir, controller string) (*Groups, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sweep(&Groups{dir}), nil
+	return sweep(&Cgroups{dir}), nil
 }
 
 // makeRoom moves all that is in dir one level down, for enable to succeed. If it does
@@ -152,7 +152,7 @@ func parentOf(pid string) string {
 }
 
 // sweep removes the groups that a killed supervisor left: empty, or they stay.
-func sweep(g *Groups) *Groups {
+func sweep(g *Cgroups) *Cgroups {
 	left, _ := filepath.Glob(filepath.Join(g.dir, workerGroup+"*")) // the pattern is valid
 	for _, dir := range left {
 		_ = os.Remove(dir)
@@ -163,7 +163,7 @@ func sweep(g *Groups) *Groups {
 // group is the control group of one process.
 type group struct{ dir string }
 
-func (g *Groups) add(pid int) (*group, error) {
+func (g *Cgroups) add(pid int) (*group, error) {
 	one := &group{filepath.Join(g.dir, workerGroup+strconv.Itoa(pid))}
 	if err := os.Mkdir(one.dir, 0o755); err != nil {
 		return nil, err

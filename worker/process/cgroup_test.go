@@ -139,11 +139,11 @@ func TestMakeRoom(t *testing.T) {
 
 func TestGroup_LimitsAndTellsOfTheKill(t *testing.T) {
 	t.Parallel()
-	g := &Groups{t.TempDir()}
+	g := &Cgroups{t.TempDir()}
 	p := startScript(t, "exec sleep 1000", nil)
 	one := tree(t, filepath.Join(t.TempDir(), "one"))
 	p.group = &group{one}
-	if err := p.Limit(Limits{Memory: 300 * mb, Groups: g}); err != nil {
+	if err := p.Limit(Limits{Memory: 300 * mb, Cgroups: g}); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, one, "memory.max", strconv.Itoa(300*mb))
@@ -227,7 +227,7 @@ func TestGroups_OfTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, p := startGo(t, "grow")
-	if err := p.Limit(Limits{Memory: 100 * mb, Groups: g}); err != nil {
+	if err := p.Limit(Limits{Memory: 100 * mb, Cgroups: g}); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, p.group.dir, "memory.max", strconv.Itoa(100*mb))

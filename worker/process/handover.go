@@ -20,7 +20,7 @@ type Handover struct {
 	PID    int          `json:"pid"`
 	Output *OutputState `json:"output,omitempty"`
 	Limits LimitState   `json:"limits"`
-	Ended  *Exit        `json:"ended,omitempty"` // nil: it has not been waited for
+	Exit   *Exit        `json:"ended,omitempty"` // nil: it has not been waited for
 	OOM    bool         `json:"oom,omitempty"`
 	Sent   uint64       `json:"sent,omitempty"` // signals
 }
@@ -39,7 +39,7 @@ func (p *Process) HandOver(b *Baggage) (Handover, error) {
 	h := Handover{PID: p.pid, Limits: p.limitState(), Sent: p.sent.Load()}
 	select {
 	case <-p.done:
-		h.Ended, h.OOM = &p.exit, p.OOM()
+		h.Exit, h.OOM = &p.exit, p.OOM()
 		return h, nil
 	default:
 	}
@@ -71,7 +71,7 @@ func (b *Baggage) Inherit(h Handover, line func(string)) (*Process, error) {
 			return nil, fmt.Errorf("inherit process %d: %w", h.PID, err)
 		}
 	}
-	if h.Ended != nil {
+	if h.Exit != nil {
 		return inheritEnded(h), nil
 	}
 	p := &Process{pid: h.PID, output: output, limits: Limits{Memory: h.Limits.Memory, Tasks: h.Limits.Tasks, Priority: h.Limits.Priority}}
@@ -90,7 +90,7 @@ func (b *Baggage) Inherit(h Handover, line func(string)) (*Process, error) {
 
 // inheritEnded returns a process of which nothing is left but how it ended.
 func inheritEnded(h Handover) *Process {
-	p := &Process{pid: h.PID, done: make(chan struct{}), exit: *h.Ended, oom: h.OOM}
+	p := &Process{pid: h.PID, done: make(chan struct{}), exit: *h.Exit, oom: h.OOM}
 	p.sent.Store(h.Sent)
 	close(p.done)
 	return p

@@ -16,8 +16,8 @@ func (e *LaunchError) Error() string { return e.Problem }
 // Unwrap returns why the launch was ended.
 func (e *LaunchError) Unwrap() error { return e.Err }
 
-// Ended tells whether there was a process, and whether it ended for want of memory.
-func (e *LaunchError) Ended() (was, oom bool) {
+// Exited tells whether there was a process, and whether it ended for want of memory.
+func (e *LaunchError) Exited() (exited, oom bool) {
 	if e.Process == nil {
 		return false, false
 	}

@@ -13,10 +13,10 @@ import (
 
 // Limits bound what a process may use. The zero value leaves it as it was born.
 type Limits struct {
-	Memory   int64   // bytes; 0: no bound
-	Groups   *Groups // where the kernel holds it to Memory; nil: RLIMIT_DATA
-	Tasks    int     // processes and threads of its user, after which it can start no more; 0: no bound but this process's
-	Priority int     // nice value, from -20, the first to run, to 19; 0: this process's
+	Memory   int64    // bytes; 0: no bound
+	Cgroups  *Cgroups // where the kernel holds it to Memory; nil: RLIMIT_DATA
+	Tasks    int      // processes and threads of its user, after which it can start no more; 0: no bound but this process's
+	Priority int      // nice value, from -20, the first to run, to 19; 0: this process's
 }
 
 // Limit sets what the process may use, from now on. A process that has ended is
@@ -67,11 +67,11 @@ func ownNice() int {
 
 // limitMemory: a process that has a group stays in it, also without a bound.
 func (p *Process) limitMemory(l Limits) (err error) {
-	if p.group == nil && l.Groups == nil {
+	if p.group == nil && l.Cgroups == nil {
 		return p.limitData(l.Memory)
 	}
 	if p.group == nil {
-		p.group, err = l.Groups.add(p.pid)
+		p.group, err = l.Cgroups.add(p.pid)
 	}
 	if err == nil {
 		err = p.group.limit(l.Memory)

@@ -76,8 +76,8 @@ func TestLimit_PriorityOfEveryThread(t *testing.T) {
 func TestLimit_WhatCanNotBeSet(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exec sleep 1000", nil)
-	nowhere := &Groups{filepath.Join(t.TempDir(), "none")}
-	if err := p.Limit(Limits{Memory: mb, Groups: nowhere, Tasks: 100}); err == nil {
+	nowhere := &Cgroups{filepath.Join(t.TempDir(), "none")}
+	if err := p.Limit(Limits{Memory: mb, Cgroups: nowhere, Tasks: 100}); err == nil {
 		t.Error("got no error for a group that is not there")
 	}
 	var r unix.Rlimit
@@ -143,8 +143,8 @@ func TestLimit_OfAnEndedProcessIsNoError(t *testing.T) {
 func TestLimit_NamesTheKeyThatFails(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exec sleep 1000", nil)
-	nowhere := &Groups{filepath.Join(t.TempDir(), "none")}
-	if err := p.Limit(Limits{Memory: mb, Groups: nowhere}); err == nil || !strings.Contains(err.Error(), "set memory_limit_hard of process") {
+	nowhere := &Cgroups{filepath.Join(t.TempDir(), "none")}
+	if err := p.Limit(Limits{Memory: mb, Cgroups: nowhere}); err == nil || !strings.Contains(err.Error(), "set memory_limit_hard of process") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -306,7 +306,7 @@ func TestOOM_OfWhatWasRefusedMemory(t *testing.T) {
 				t.Errorf("got %v after %v", got, p.Exit())
 			}
 			failed := LaunchError{Problem: "MemoryError", Process: p}
-			if was, oom := failed.Ended(); !was || oom != (tt.want || tt.limit > 0) {
+			if was, oom := failed.Exited(); !was || oom != (tt.want || tt.limit > 0) {
 				t.Errorf("as it started: got %v, %v", was, oom)
 			}
 		})

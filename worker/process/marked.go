@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EndMarked kills every process that began with mark, "NAME=value", in its
+// KillMarked kills every process that began with mark, "NAME=value", in its
 // environment: a mark is inherited, whatever a process does to leave its parent, its
 // group or its session. It spares this process and those that it descends from. It
 // returns how many there were when they have ended, or with an error after patience.
-func EndMarked(mark string, patience time.Duration) (ended int, err error) {
+func KillMarked(mark string, patience time.Duration) (ended int, err error) {
 	deadline := time.Now().Add(patience)
 	spared := lineage()
 	for {

@@ -35,14 +35,14 @@ func offspring(t *testing.T, mark, script string, n int) (pids []string) {
 	return pids
 }
 
-// TestEndMarked_FindsThemWhereverTheyAre, and touches no other.
-func TestEndMarked_FindsThemWhereverTheyAre(t *testing.T) {
+// TestKillMarked_FindsThemWhereverTheyAre, and touches no other.
+func TestKillMarked_FindsThemWhereverTheyAre(t *testing.T) {
 	t.Parallel()
 	mark := fmt.Sprintf("PROCESS_TEST_MARK=%d", os.Getpid())
 	const family = `echo $$; sleep 1000 & echo $!; setsid sh -c 'echo $$; sleep 1000 & echo $!; wait' & wait`
 	left := offspring(t, mark, family, 4)
 	others := append(offspring(t, mark+"0", "echo $$; exec sleep 1000", 1), offspring(t, "X"+mark, "echo $$; exec sleep 1000", 1)...)
-	ended, err := EndMarked(mark, 10*time.Second)
+	ended, err := KillMarked(mark, 10*time.Second)
 	if ended != len(left) || err != nil {
 		t.Errorf("ended %d (%v), want %d", ended, err, len(left))
 	}
@@ -54,41 +54,41 @@ func TestEndMarked_FindsThemWhereverTheyAre(t *testing.T) {
 			t.Errorf("process %s, which has another mark, is gone", pid)
 		}
 	}
-	if ended, err := EndMarked(mark, 0); ended != 0 || err != nil {
+	if ended, err := KillMarked(mark, 0); ended != 0 || err != nil {
 		t.Errorf("then ended %d (%v), want none", ended, err)
 	}
 }
 
-// TestEndMarked_SparesWhoCalls and whoever started that.
-func TestEndMarked_SparesWhoCalls(t *testing.T) {
+// TestKillMarked_SparesWhoCalls and whoever started that.
+func TestKillMarked_SparesWhoCalls(t *testing.T) {
 	t.Parallel()
 	const name = "PROCESS_TEST_MARKED="
 	if value := os.Getenv("PROCESS_TEST_MARKED"); value != "" {
-		if ended, err := EndMarked(name+value, 10*time.Second); ended != 1 || err != nil {
+		if ended, err := KillMarked(name+value, 10*time.Second); ended != 1 || err != nil {
 			t.Errorf("ended %d (%v), want 1", ended, err)
 		}
 		return
 	}
-	cmd := exec.Command("sh", "-c", `sleep 1000 & "$0" -test.run='^TestEndMarked_SparesWhoCalls$' && echo all is well`, os.Args[0])
+	cmd := exec.Command("sh", "-c", `sleep 1000 & "$0" -test.run='^TestKillMarked_SparesWhoCalls$' && echo all is well`, os.Args[0])
 	cmd.Env = append(os.Environ(), fmt.Sprint(name, os.Getpid()))
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "all is well\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// TestEndMarked_OfAnotherUser: also where root may not read everybody's environment.
-func TestEndMarked_OfAnotherUser(t *testing.T) {
+// TestKillMarked_OfAnotherUser: also where root may not read everybody's environment.
+func TestKillMarked_OfAnotherUser(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	mark := fmt.Sprintf("PROCESS_TEST_STRANGER=%d", os.Getpid())
 	if os.Getenv("PROCESS_TEST_CALLER") != "" {
-		if ended, err := EndMarked(os.Getenv("PROCESS_TEST_CALLER"), 10*time.Second); ended != 1 || err != nil {
+		if ended, err := KillMarked(os.Getenv("PROCESS_TEST_CALLER"), 10*time.Second); ended != 1 || err != nil {
 			t.Errorf("ended %d (%v), want 1", ended, err)
 		}
 		return
 	}
 	left := offspring(t, mark, "exec setpriv --reuid=4711 --regid=4712 --clear-groups sh -c 'echo $$; exec sleep 1000'", 1)
-	cmd := exec.Command("setpriv", "--bounding-set=-sys_ptrace,-perfmon,-sys_admin", os.Args[0], "-test.run=^TestEndMarked_OfAnotherUser$")
+	cmd := exec.Command("setpriv", "--bounding-set=-sys_ptrace,-perfmon,-sys_admin", os.Args[0], "-test.run=^TestKillMarked_OfAnotherUser$")
 	cmd.Env = append(os.Environ(), "PROCESS_TEST_CALLER="+mark)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

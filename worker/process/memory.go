@@ -12,15 +12,15 @@ type Memory struct {
 	PSS int64 // its private pages and its share of the shared ones; sums are true
 	USS int64 // pages that no other process has: what ending it gives back
 	RSS int64 // every resident page; sums count shared pages once per process
-	// Alone is what it would hold if it shared no memory that it wrote or
+	// Unshared is what it would hold if it shared no memory that it wrote or
 	// inherited: its anonymous pages in full, and its share of mapped files,
 	// which processes share however they were started.
-	Alone int64
+	Unshared int64
 }
 
 // Add returns the sum of both.
 func (m Memory) Add(o Memory) Memory {
-	return Memory{PSS: m.PSS + o.PSS, USS: m.USS + o.USS, RSS: m.RSS + o.RSS, Alone: m.Alone + o.Alone}
+	return Memory{PSS: m.PSS + o.PSS, USS: m.USS + o.USS, RSS: m.RSS + o.RSS, Unshared: m.Unshared + o.Unshared}
 }
 
 // ReadMemory reads the memory of a process from /proc/PID/smaps_rollup (proc(5)).
@@ -48,11 +48,11 @@ func parseMemory(b []byte) Memory {
 			m.RSS = kb << 10
 		case "Pss:":
 			m.PSS = kb << 10
-			m.Alone += kb << 10
+			m.Unshared += kb << 10
 		case "Pss_Anon:":
-			m.Alone -= kb << 10
+			m.Unshared -= kb << 10
 		case "Anonymous:":
-			m.Alone += kb << 10
+			m.Unshared += kb << 10
 		case "Private_Clean:", "Private_Dirty:", "Private_Hugetlb:":
 			m.USS += kb << 10
 		}

@@ -47,7 +47,7 @@ type Process struct {
 	stop   sync.Once
 	sent   atomic.Uint64 // the signals that it was sent, a bit for each
 
-	companions []Companion // that ended with it
+	companions []Leftover // that ended with it
 
 	limiting sync.Mutex
 	// limiting protects all below

@@ -144,7 +144,7 @@ func TestParseMemory(t *testing.T) {
 	t.Parallel()
 	got := parseMemory([]byte("55d0-7fff ---p 00000000 00:00 0   [rollup]\nRss:  100 kB\nPss:  60 kB\nPss_Anon: 5 kB\n" +
 		"Anonymous: 40 kB\nPrivate_Clean:  10 kB\nPrivate_Dirty:  20 kB\nPrivate_Hugetlb: 0 kB\n"))
-	if want := (Memory{PSS: 60 << 10, USS: 30 << 10, RSS: 100 << 10, Alone: (60 - 5 + 40) << 10}); got != want {
+	if want := (Memory{PSS: 60 << 10, USS: 30 << 10, RSS: 100 << 10, Unshared: (60 - 5 + 40) << 10}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

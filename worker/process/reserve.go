@@ -13,10 +13,10 @@ import (
 // process: where the system refuses it a thread, the Go runtime ends it.
 func taskReserve(of int64) int64 { return min(64, of/4) }
 
-// SpareThreads makes threads that the Go runtime keeps for when it needs one: n, or as
+// MakeSpareThreads makes threads that the Go runtime keeps for when it needs one: n, or as
 // many as there is room for.
-func SpareThreads(n int) {
-	if r := TaskRoom(BesideAll, os.Geteuid(), 0); r.By != "" {
+func MakeSpareThreads(n int) {
+	if r := TaskRoom(FreeNow, os.Geteuid(), 0); r.By != "" {
 		n = int(min(int64(n), r.Left/4))
 	}
 	var made, ended sync.WaitGroup

@@ -21,19 +21,19 @@ type Room struct {
 	By   string // "RLIMIT_NPROC 400"
 }
 
-// Beside is what else has some of it.
-type Beside bool
+// Basis is what else has some of it.
+type Basis bool
 
 // A room is what is left now, or what there would be if nothing else ran.
 const (
-	BesideAll     Beside = true
-	BesideNothing Beside = false
+	FreeNow Basis = true
+	InTotal Basis = false
 )
 
 // of is a room of so much, of which others have what used tells: it is not cheap.
-func (b Beside) of(most int64, used func() int64, by string) Room {
+func (b Basis) of(most int64, used func() int64, by string) Room {
 	r := Room{Left: most, By: fmt.Sprintf("%s %d", by, most)}
-	if b == BesideAll {
+	if b == FreeNow {
 		r.Left -= used()
 	}
 	return r
@@ -52,7 +52,7 @@ func (r Room) least(o Room) Room {
 
 // MemoryRoom is the memory that this machine, or a control group of this process, has
 // for processes, in bytes, swap included.
-func MemoryRoom(beside Beside) (r Room) {
+func MemoryRoom(beside Basis) (r Room) {
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
 		most := (field(b, "MemTotal:") + field(b, "SwapTotal:")) << 10
 		r = beside.of(most, func() int64 { return most - (field(b, "MemAvailable:")+field(b, "SwapFree:"))<<10 }, "memory")
@@ -78,7 +78,7 @@ func memoryUsed(file, prefix string) func(dir string) int64 {
 
 // TaskRoom is how many processes and threads the processes of a user may have.
 // limit, which is not ours, stands in for RLIMIT_NPROC where it is set.
-func TaskRoom(beside Beside, uid, limit int) (r Room) {
+func TaskRoom(beside Basis, uid, limit int) (r Room) {
 	var rooms []Room // that we are in, too
 	for _, of := range []string{"threads-max", "pid_max"} {
 		if most := number("/proc/sys/kernel/" + of); most > 0 {
@@ -105,7 +105,7 @@ func allTasks() int64 {
 }
 
 // userRoom is what RLIMIT_NPROC leaves a user, whom root is not.
-func userRoom(beside Beside, uid, limit int) Room {
+func userRoom(beside Basis, uid, limit int) Room {
 	used := func() int64 { return tasksOf(uid) }
 	var l unix.Rlimit
 	switch err := unix.Getrlimit(unix.RLIMIT_NPROC, &l); {
@@ -122,7 +122,7 @@ func userRoom(beside Beside, uid, limit int) Room {
 }
 
 // FileRoom is how many files this process may have open for its workers.
-func FileRoom(beside Beside) Room {
+func FileRoom(beside Basis) Room {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur > math.MaxInt32 {
 		return Room{}
@@ -158,7 +158,7 @@ func tasksOf(uid int) (n int64) {
 
 // groupRooms are what the control groups that this process is in leave, of a controller
 // of version 1, or of version 2.
-func groupRooms(beside Beside, controller, most string, used func(dir string) int64) (rooms []Room) {
+func groupRooms(beside Basis, controller, most string, used func(dir string) int64) (rooms []Room) {
 	membership, _ := os.ReadFile("/proc/self/cgroup")
 	for line := range strings.Lines(string(membership)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)

@@ -14,7 +14,7 @@ import (
 func TestRoom_OfASmallLimit(t *testing.T) {
 	t.Parallel()
 	const nobodys = 1<<31 - 5 // processes: none
-	if r := TaskRoom(BesideAll, nobodys, 40); r.Left != 40 || r.By != "tasks_limit 40" {
+	if r := TaskRoom(FreeNow, nobodys, 40); r.Left != 40 || r.By != "tasks_limit 40" {
 		t.Errorf("of another user's limit of 40: %+v", r)
 	}
 	for _, tt := range []struct{ of, want int64 }{{4, 1}, {100, 25}, {300, 64}, {1 << 22, 64}} {
@@ -30,7 +30,7 @@ func TestRoom_CacheOfFiles(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("PROCESS_TEST_CACHE") != "" { // in the group, which has written that file
 		const limit = 200 * mb // a test with the race detector takes some of it
-		if r := MemoryRoom(BesideAll); !strings.HasPrefix(r.By, "memory.limit") || r.Left > limit || r.Left < limit-90*mb {
+		if r := MemoryRoom(FreeNow); !strings.HasPrefix(r.By, "memory.limit") || r.Left > limit || r.Left < limit-90*mb {
 			t.Errorf("got %+v with a file of 100 MB in the cache", r)
 		}
 		return
@@ -54,15 +54,15 @@ func TestRoom_CacheOfFiles(t *testing.T) {
 	}
 }
 
-// TestRoom_BesideNothing asks nobody what is used: to count a user's processes takes as
+// TestRoom_InTotal asks nobody what is used: to count a user's processes takes as
 // long as there are processes, and sites.toml may have a thousand sites.
-func TestRoom_BesideNothing(t *testing.T) {
+func TestRoom_InTotal(t *testing.T) {
 	t.Parallel()
 	used := func() int64 {
 		t.Error("what is used was counted")
 		return 0
 	}
-	if r := BesideNothing.of(40, used, "a limit"); r.Left != 40 || r.By != "a limit 40" {
+	if r := InTotal.of(40, used, "a limit"); r.Left != 40 || r.By != "a limit 40" {
 		t.Errorf("got %+v", r)
 	}
 }

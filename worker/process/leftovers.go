@@ -17,30 +17,30 @@ const (
 	maxCommand    = 120 // bytes of a command line
 )
 
-// Companion is what a process had started, and what was killed when that had ended.
-type Companion struct {
+// Leftover is what a process had started, and what was killed when that had ended.
+type Leftover struct {
 	PID     int
 	Command string
 }
 
-// Companions are what ended with the process, the first of them. It may be called
+// Leftovers are what ended with the process, the first of them. It may be called
 // after Done is closed.
-func (p *Process) Companions() []Companion { return p.companions }
+func (p *Process) Leftovers() []Leftover { return p.companions }
 
 // findCompanions looks for living members of the group of a process that has ended and
 // was not reaped.
-func (p *Process) findCompanions() []Companion {
+func (p *Process) findCompanions() []Leftover {
 	if !p.hasCompanions() {
 		return nil
 	}
-	var found []Companion
+	var found []Leftover
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
 	for _, path := range stats {
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if err != nil || !isAliveIn(path, p.pid) {
 			continue
 		}
-		if found = append(found, Companion{pid, commandOf(pid)}); len(found) == maxCompanions {
+		if found = append(found, Leftover{pid, commandOf(pid)}); len(found) == maxCompanions {
 			break
 		}
 	}

@@ -34,7 +34,7 @@ func TestCompanions_AreNamed(t *testing.T) {
 			lines := make(chan string, 1)
 			p := startScript(t, test.script, func(l string) { lines <- l })
 			<-p.Done()
-			got := p.Companions()
+			got := p.Leftovers()
 			if test.want == "" {
 				if len(got) != 0 {
 					t.Errorf("got %v, want none", got)
@@ -58,7 +58,7 @@ func TestCompanions_OnlySoMany(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("it does not end")
 	}
-	if got := len(p.Companions()); got != maxCompanions {
+	if got := len(p.Leftovers()); got != maxCompanions {
 		t.Errorf("%d are named, want %d", got, maxCompanions)
 	}
 }
