@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/gate"
 )
 
 const (
@@ -87,7 +89,7 @@ func (h *halt) holdRolls(ctx context.Context) error {
 func (h *halt) holdCalls() {
 	s := h.super
 	s.logs.dropFollowers()
-	gates := map[*gate]int{s.calls: h.own} // a call may be the one that asks for this
+	gates := map[*gate.Gate]int{s.calls: h.own} // a call may be the one that asks for this
 	if s.nearby != nil {
 		gates[s.nearby] = h.own
 	}
@@ -97,9 +99,9 @@ func (h *halt) holdCalls() {
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
 	defer cancel()
 	for g, own := range gates {
-		g.shut()
-		h.do(g.reopen)
-		g.settled(ctx, own)
+		g.Shut()
+		h.do(g.Open)
+		g.AwaitIdle(ctx, own)
 	}
 }
 

@@ -1,14 +1,9 @@
 package supervisor
 
 import (
-	"context"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
 )
@@ -69,65 +64,5 @@ func TestTreeOf(t *testing.T) {
 	}
 	if look().equal(left) {
 		t.Error("code that has changed is equal to the sum of before")
-	}
-}
-
-// TestGate: who comes while it is shut waits, and is served then.
-func TestGate(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := newGate(l)
-	begun, finish := make(chan struct{}), make(chan struct{})
-	server := &http.Server{ConnState: g.connState, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/long" {
-			close(begun)
-			<-finish
-		}
-	})}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(g) }()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	get := func(path string) <-chan error {
-		answer := make(chan error, 1)
-		go func() {
-			resp, err := client.Get("http://" + l.Addr().String() + path)
-			if err == nil {
-				_, err = io.Copy(io.Discard, resp.Body)
-			}
-			answer <- err
-		}()
-		return answer
-	}
-	long := get("/long")
-	<-begun
-	g.shut()
-	waiting := get("/")
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	g.settled(short, 0)
-	if short.Err() == nil {
-		t.Error("it has settled with a request under way")
-	}
-	close(finish)
-	g.settled(t.Context(), 0)
-	if err := <-long; err != nil {
-		t.Error(err)
-	}
-	select {
-	case err := <-waiting:
-		t.Errorf("an answer through a gate that is shut: %v", err)
-	default:
-	}
-	g.reopen()
-	if err := <-waiting; err != nil {
-		t.Error(err)
-	}
-	g.shut()
-	server.Close()
-	if err := <-served; err != http.ErrServerClosed {
-		t.Errorf("got %v", err)
 	}
 }

@@ -39,6 +39,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/control":   {"worker/unixsock", "supervisor/status"},
 		"supervisor/cron":      nil,
 		"supervisor/dashboard": {"supervisor/status", "supervisor/visible"},
+		"supervisor/gate":      nil,
 		"supervisor/journal":   nil,
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     {"worker/wire"},

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/gate"
 )
 
 func (s *Supervisor) takeLock() (*lock, error) {
@@ -39,7 +40,7 @@ func (s *Supervisor) listen() (err error) {
 	if err != nil {
 		return err
 	}
-	s.page, s.pageOf, s.pageToken = newGate(l), s.cfg.Dashboard, rand.Text()
+	s.page, s.pageOf, s.pageToken = gate.New(l), s.cfg.Dashboard, rand.Text()
 	if s.inherited != nil && s.inherited.PageToken != "" {
 		s.pageToken = s.inherited.PageToken
 	}
@@ -53,7 +54,7 @@ func (s *Supervisor) listenForPage() (net.Listener, error) {
 	return net.Listen("tcp", s.cfg.Dashboard)
 }
 
-func (s *Supervisor) listenToCalls() (*gate, error) {
+func (s *Supervisor) listenToCalls() (*gate.Gate, error) {
 	var l net.Listener
 	var err error
 	if _, gone := os.Lstat(control.SocketPath(s.stateDir)); s.inherited != nil && gone == nil {
@@ -64,5 +65,5 @@ func (s *Supervisor) listenToCalls() (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newGate(l), control.SetGroup(s.stateDir, s.cfg.ControlGroup)
+	return gate.New(l), control.SetGroup(s.stateDir, s.cfg.ControlGroup)
 }

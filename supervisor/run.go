@@ -123,7 +123,7 @@ func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 	}
 	s.servers = append(s.servers, s.door)
 	if s.page != nil {
-		page := &http.Server{Handler: dashboard.Handler(s.pageToken, s.Status), ReadHeaderTimeout: 10 * time.Second, ConnState: s.page.connState}
+		page := &http.Server{Handler: dashboard.Handler(s.pageToken, s.Status), ReadHeaderTimeout: 10 * time.Second, ConnState: s.page.ConnState}
 		s.servers = append(s.servers, page)
 		web(page, s.page)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/gate"
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/supervisor/status"
@@ -63,12 +64,12 @@ type Supervisor struct {
 	ended      chan struct{} // closed when the last worker has ended
 
 	listeners []net.Listener
-	page      *gate  // of the dashboard; nil: none
-	pageOf    string // what sites.toml said of it
-	pageToken string // that it asks for
-	calls     *gate  // of the control socket
+	page      *gate.Gate // of the dashboard; nil: none
+	pageOf    string     // what sites.toml said of it
+	pageToken string     // that it asks for
+	calls     *gate.Gate // of the control socket
 	control   *control.Server
-	nearby    *gate // of calls that do not come by the state directory; nil: none
+	nearby    *gate.Gate // of calls that do not come by the state directory; nil: none
 	elsewhere *control.Server
 	servers   []webServer
 	watching  *watching
@@ -179,12 +180,12 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.calls, err = s.listenToCalls(); err != nil {
 		return err
 	}
-	s.control = control.NewServer(s.calls, s, s.calls.connState)
+	s.control = control.NewServer(s.calls, s, s.calls.ConnState)
 	if l, err := control.ListenNearby(); err != nil {
 		s.log.Warn("only who knows the state directory finds this supervisor", "error", err)
 	} else {
-		s.nearby = newGate(l)
-		s.elsewhere = control.NewServer(s.nearby, s, s.nearby.connState)
+		s.nearby = gate.New(l)
+		s.elsewhere = control.NewServer(s.nearby, s, s.nearby.ConnState)
 	}
 	return nil
 }
