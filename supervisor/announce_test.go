@@ -16,7 +16,7 @@ type stuck struct {
 	began, goOn chan struct{}
 }
 
-func (s *stuck) Ask(string, func()) (proxy.Asked, error) {
+func (s *stuck) Enqueue(string, func()) (proxy.Ticket, error) {
 	close(s.began)
 	<-s.goOn
 	return nil, io.EOF
@@ -32,7 +32,7 @@ func TestWatchdog_AsksTheLoop(t *testing.T) {
 	}
 	defer l.Close()
 	p, site := proxy.New(proxy.Options{}), &stuck{began: make(chan struct{}), goOn: make(chan struct{})}
-	p.SetTable(proxy.NewTable([]proxy.Route{{Default: true, Site: &proxy.Site{Asker: site, Stats: &proxy.Stats{}, Log: slog.New(slog.DiscardHandler)}}}))
+	p.SetTable(proxy.NewTable([]proxy.Route{{Default: true, Site: &proxy.Site{Fast: site, Stats: &proxy.Stats{}, Log: slog.New(slog.DiscardHandler)}}}))
 	s := &Supervisor{}
 	if s.door, err = p.NewServer(); err != nil {
 		t.Fatal(err)

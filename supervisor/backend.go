@@ -82,8 +82,8 @@ func (c claim) tell(r *http.Request) {
 	r.Header.Set("X-Forwarded-Host", r.Host)
 }
 
-// Ask is Claim for the front door's loop.
-func (t *site) Ask(what string, told func()) (proxy.Asked, error) {
+// Enqueue is Claim for the front door's loop.
+func (t *site) Enqueue(what string, told func()) (proxy.Ticket, error) {
 	c, err := t.pool.Ask(what, told)
 	if err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func TestDirect_Broken(t *testing.T) {
 			first := take(t, s)
 			first.Send(&wire.Head{}, nil)
 			first.Fail(context.Canceled)
-			second, err := s.Ask("GET /second", func() {})
+			second, err := s.Enqueue("GET /second", func() {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,7 +146,7 @@ func TestDirect_ReturnedIsSentByItsNewWorker(t *testing.T) {
 
 func take(t *testing.T, s *site) proxy.Direct {
 	t.Helper()
-	a, err := s.Ask("GET /first", func() {})
+	a, err := s.Enqueue("GET /first", func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

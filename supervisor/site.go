@@ -142,7 +142,7 @@ func (t *site) route() proxy.Route {
 	return proxy.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &proxy.Site{
 		Name:           c.Name,
 		Backend:        t,
-		Asker:          t,
+		Fast:           t,
 		RequestTimeout: c.RequestTimeout,
 		MaxBody:        c.MaxBody,
 		MaxPerAddress:  c.MaxClientsPerIP,

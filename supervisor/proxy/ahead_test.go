@@ -202,7 +202,7 @@ func aheadUnderLoad(t *testing.T, hire hires) {
 // lined is a request in a line, which its worker has not begun.
 type lined struct {
 	Direct
-	Asked
+	Ticket
 	taken, alone, again bool
 }
 

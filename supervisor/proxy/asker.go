@@ -6,16 +6,16 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// Asker is a Backend that can be asked, and whose workers take and answer a
+// FastBackend is a Backend that can be asked, and whose workers take and answer a
 // request, without anybody waiting: what the Loop needs.
-type Asker interface {
-	// Ask is Claim without the wait. Where the place in the queue is not Resolved at
+type FastBackend interface {
+	// Enqueue is Claim without the wait. Where the place in the queue is not Resolved at
 	// once, told is called when it is, from anywhere: it only takes note.
-	Ask(what string, told func()) (Asked, error)
+	Enqueue(what string, told func()) (Ticket, error)
 }
 
-// Asked is a request's place in the queue of its site, or the worker it got.
-type Asked interface {
+// Ticket is a request's place in the queue of its site, or the worker it got.
+type Ticket interface {
 	Resolved() bool
 	Wait(ctx context.Context) (Direct, error) // does not wait once Resolved
 	// WaitInstead is to be called before another goroutine waits: told is not called any more,

@@ -32,7 +32,7 @@ type client struct {
 	request simple
 	site    *Site
 	place   place
-	asked   Asked
+	asked   Ticket
 	direct  Direct  // once it was sent
 	asking  int     // descriptor in loop.asking; 0: none
 	next    *client // whose request was sent behind this one
@@ -88,7 +88,7 @@ func (c *client) begin(data []byte) (mine bool) {
 		return false
 	}
 	site, _ := c.loop.proxy.table.Load().Lookup(host, r.Path)
-	if site == nil || site.Asker == nil || site.hasStatic(r.Path) {
+	if site == nil || site.Fast == nil || site.hasStatic(r.Path) {
 		return false
 	}
 	if r.RemoteAddr, r.RemotePort = c.addr, c.port; c.trusted {
@@ -99,7 +99,7 @@ func (c *client) begin(data []byte) (mine bool) {
 	}
 	c.request, c.site, c.start = r, site, time.Now()
 	c.loop.busy[c] = true
-	if c.asked, err = site.Asker.Ask(r.what(), c.told); err != nil {
+	if c.asked, err = site.Fast.Enqueue(r.what(), c.told); err != nil {
 		c.handOverErr(err)
 		return true
 	}

@@ -185,7 +185,7 @@ func (c *crew) stop(err error) {
 	c.queue = nil
 }
 
-func (c *crew) Ask(what string, told func()) (Asked, error) {
+func (c *crew) Enqueue(what string, told func()) (Ticket, error) {
 	p, err := c.ask(what, told)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
 	o.Timeouts = o.Timeouts.orPatient()
 	p := New(o)
-	f.site = &Site{Name: "site", Backend: c, Asker: c, Stats: &Stats{}, Log: o.Log, Access: func(e Entry) { f.entries <- e },
+	f.site = &Site{Name: "site", Backend: c, Fast: c, Stats: &Stats{}, Log: o.Log, Access: func(e Entry) { f.entries <- e },
 		MaxPerAddress: 1 << 20, Clients: &Clients{}}
 	for _, change := range change {
 		change(f.site)

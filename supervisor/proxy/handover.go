@@ -15,7 +15,7 @@ type pending struct {
 	site   *Site
 	start  time.Time
 	place  place
-	asked  Asked
+	asked  Ticket
 	direct Direct    // what asked gave, and the request was sent to; nil: not yet
 	sent   time.Time // when
 	err    error     // why the site was not to be asked

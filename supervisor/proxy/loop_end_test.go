@@ -181,7 +181,7 @@ func TestServer_NeverServed(t *testing.T) {
 func TestHanded_IsRefused(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 1, echo), Options{})
-	a, err := f.crew.Ask("GET /", nil)
+	a, err := f.crew.Enqueue("GET /", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

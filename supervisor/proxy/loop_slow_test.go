@@ -63,7 +63,7 @@ func TestPending_DeadlineCountsFromSending(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, 1, echo)
 	defer c.close()
-	a, _ := c.Ask("GET /", nil)
+	a, _ := c.Enqueue("GET /", nil)
 	direct, _ := a.Wait(t.Context())
 	defer direct.Release()
 	sent := time.Now().Add(-time.Hour)

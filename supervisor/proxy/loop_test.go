@@ -127,7 +127,7 @@ func TestLoop_LeavesTheseSitesToNetHTTP(t *testing.T) {
 		change func(*Site)
 	}{
 		"static files":  {func(s *Site) { s.Static = []Static{{Prefix: "/", Dirs: []string{"absent"}}} }},
-		"nobody to ask": {func(s *Site) { s.Asker = nil }},
+		"nobody to ask": {func(s *Site) { s.Fast = nil }},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,7 @@ var ErrDeadly = errors.New("workers ended of the request")
 type Site struct {
 	Name           string
 	Backend        Backend
-	Asker          Asker         // the same workers, for the Loop; nil: only through Backend
+	Fast           FastBackend   // the same workers, for the Loop; nil: only through Backend
 	RequestTimeout time.Duration // from claim to the end of the answer; 0: none
 	MaxBody        int64         // bytes of a request body; 0: no limit
 	MaxPerAddress  int           // requests that an address may have under way; 0: no limit

@@ -75,7 +75,7 @@ func TestAppendAnswer_SameAsNetHTTP(t *testing.T) {
 		return echo(nil, uri)
 	}
 	loop := startFront(t, newCrew(t, 1, d), Options{})
-	other := startFront(t, newCrew(t, 1, d), Options{}, func(s *Site) { s.Asker = nil })
+	other := startFront(t, newCrew(t, 1, d), Options{}, func(s *Site) { s.Fast = nil })
 	quick := 0
 	for i, a := range answers {
 		for _, method := range []string{"GET", "HEAD"} {

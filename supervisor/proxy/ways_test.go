@@ -42,7 +42,7 @@ func newWays(tb testing.TB, trusted bool, patience time.Duration) []*way {
 	loop, crew := newWay(tb, "the loop")
 	loop.addr = startFront(tb, crew, o, quiet).addr
 	behind, crew := newWay(tb, "net/http behind it")
-	behind.addr = startFront(tb, crew, o, quiet, func(s *Site) { s.Asker = nil }).addr
+	behind.addr = startFront(tb, crew, o, quiet, func(s *Site) { s.Fast = nil }).addr
 	bare, crew := newWay(tb, "net/http")
 	tb.Cleanup(crew.close)
 	site := &Site{Name: "site", Backend: crew}
