@@ -1,7 +1,7 @@
 SHELL       := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help build test race fuzz check django clean
+.PHONY: help build test race fuzz check bench django clean
 
 GO       ?= go
 FUZZTIME ?= 60s
@@ -9,6 +9,10 @@ FUZZTIME ?= 60s
 RACE     ?=
 LONG     ?=
 TIMEOUT  ?= $(if $(LONG),60m,10m)
+
+# The program is the module at the top. Its benchmark and the tests in a browser are
+# modules of their own, whose dependencies nobody else needs.
+modules = . cmd/bench cmd/browsertest
 
 django := testdata/django
 venv   := $(django)/.venv
@@ -28,6 +32,9 @@ test: $(venv)/ready $(django)/test.sqlite3 ## everything the tests need, then al
 	  $(python) $(django)/manage.py test probe --buffer --verbosity 0 --settings subdomain$${site}_settings; \
 	done
 	MULTISITE_LONG=$(LONG) $(GO) test -count=1 -timeout $(TIMEOUT) $(RACE) $(if $(LONG),-skip ^TestFault_) ./...
+	for module in $(filter-out .,$(modules)); do \
+	  MULTISITE_LONG=$(LONG) $(GO) -C $$module test -count=1 -timeout $(TIMEOUT) $(RACE) ./...; \
+	done
 	$(if $(LONG),MULTISITE_LONG=1 $(GO) test -count=1 -timeout $(TIMEOUT) $(RACE) -parallel 1 -run ^TestFault_ ./cmd/multisite)
 
 race: ## all tests under the race detector
@@ -43,7 +50,11 @@ fuzz: ## every fuzz target for FUZZTIME=60s each
 
 check: ## formatting and go vet
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:" $$files >&2; exit 1; fi
-	$(GO) vet ./...
+	for module in $(modules); do $(GO) -C $$module vet ./...; done
+
+# make bench BENCH='throughput --quick'
+bench: ## measure multisite beside its peers: BENCH=memory
+	$(GO) -C cmd/bench run . $(BENCH)
 
 django: $(venv)/ready $(django)/db.sqlite3 ## the article's project: its virtual environment and database
 	@echo "ready: go run ./cmd/multisite up -c $(django)/sites.toml   (admin: user admin, password admin)"

@@ -1,6 +1,7 @@
 package apps_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -13,6 +14,11 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/multisite/multisite/apps"
+)
+
+const (
+	testUser     = "ada"
+	testPassword = "correct horse battery"
 )
 
 // project is the two builtin sites on a database of their own.
@@ -180,4 +186,20 @@ func (a answer) lacks(t testing.TB, texts ...string) {
 			t.Errorf("the page has %q:\n%s", text, a.Body)
 		}
 	}
+}
+
+// runManage runs a management command and returns what it printed.
+func runManage(t testing.TB, state, stdin string, args ...string) (code int, output string) {
+	t.Helper()
+	var out bytes.Buffer
+	code = apps.Manage(t.Context(), "builtin:subdomain1", apps.Options{StateDir: state}, args, strings.NewReader(stdin), &out, &out)
+	return code, out.String()
+}
+
+// manageFile is runManage for a site with a settings file of its own.
+func manageFile(t testing.TB, settings, stdin string, args ...string) (code int, output string) {
+	t.Helper()
+	var out bytes.Buffer
+	code = apps.Manage(t.Context(), settings, apps.Options{}, args, strings.NewReader(stdin), &out, &out)
+	return code, out.String()
 }

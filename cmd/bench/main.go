@@ -1,6 +1,6 @@
 // Command bench measures multisite beside its peers, in one run, on loopback.
 //
-//	go run ./cmd/bench memory
+//	make bench BENCH=memory
 //
 // It builds multisite, copies the Django project of testdata to a temporary
 // directory, and runs it under multisite and under every peer that is installed:
