@@ -3,12 +3,14 @@
 // each with file, line, key and what would be right.
 //
 // A Config is a plain value: nothing here starts a process, opens a socket or
-// watches a file, and a Config is never changed after Load returned it.
+// watches a file, and a Config does not change after Load has returned it.
+//
+// Each key of sites.toml is one field of Config, Site or a struct in them. The
+// field's tags say all that is known about the key: see keys.go.
 package config
 
 import (
 	"net/netip"
-	"reflect"
 	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
@@ -17,28 +19,45 @@ import (
 
 // Config is a whole sites.toml with its includes.
 type Config struct {
-	Path           string         // absolute path of sites.toml
-	Dir            string         // its directory: where relative paths start
-	Listen         []string       // host:port of the front door
-	Dashboard      string         // host:port of the status page; "": none
-	StateDir       string         // absolute; default .multisite beside sites.toml
-	LogDir         string         // absolute; default logs in StateDir
-	ControlGroup   *int           // gid of those who may use the control socket beside its owner; nil: nobody
-	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
-	Timeouts       Timeouts       // of the front door
-	LogMaxSize     int64          // bytes of a log file that is put aside; 0: never
-	LogKeep        int            // log files put aside that stay
-	Sites          []*Site        // in order of name
+	Path string // absolute path of sites.toml
+	Dir  string // absolute directory of sites.toml; relative paths in it start here
+
+	// Listen has at least one host:port of the front door.
+	Listen []string `toml:"listen" type:"host:port, or list" default:"127.0.0.1:8080" live:"no" affects:"door"`
+	// Dashboard is a host:port on a loopback address; "" is no dashboard.
+	Dashboard string `toml:"dashboard" type:"host:port" default:"(none)" live:"no" affects:"dashboard"`
+	// Include has the glob patterns of included files as they are written.
+	Include []string `toml:"include" type:"pattern, or list" default:"(none)" live:"yes" affects:"sites"`
+	// StateDir is absolute.
+	StateDir string `toml:"state_dir" type:"path" default:"(.multisite beside sites.toml)" live:"no" affects:"state"`
+	// LogDir is absolute.
+	LogDir string `toml:"log_dir" type:"path" default:"(logs in the state directory)" live:"no" affects:"logs"`
+	// LogMaxSize is the size in bytes at which a log file is rotated; 0 is never.
+	LogMaxSize int64 `toml:"log_max_size" default:"64MiB" live:"yes" affects:"logs"`
+	// LogKeep is the number of rotated files that are kept for each log file.
+	LogKeep int `toml:"log_keep" default:"3" live:"yes" affects:"logs"`
+	// ControlGroup is the gid whose members may use the control socket, beside root
+	// and its owner; nil is no group.
+	ControlGroup *int `toml:"control_group" type:"group" default:"(none)" live:"yes" affects:"control"`
+	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded headers are believed.
+	TrustedProxies []netip.Prefix `toml:"trusted_proxies" type:"address or network, or list" default:"(none)" live:"no" affects:"door"`
+	Timeouts       Timeouts       `live:"no" affects:"door"`
+
+	Sites []*Site // in order of name
 }
 
-// Timeouts are how long a client of the front door may take; 0: as the front door has it.
+// Timeouts are how long a client of the front door may take. 0 means the default,
+// which the front door fills in.
 type Timeouts struct {
-	Header time.Duration // header_timeout
-	Idle   time.Duration // idle_timeout
-	Client time.Duration // client_timeout
+	// Header bounds the head of a request, and the wait for one on a new connection.
+	Header time.Duration `toml:"header_timeout" default:"(10s)" nonzero:"yes"`
+	// Idle bounds the time between two requests of a connection.
+	Idle time.Duration `toml:"idle_timeout" default:"(75s)" nonzero:"yes"`
+	// Client bounds each wait for the client to send or take a piece of a body.
+	Client time.Duration `toml:"client_timeout" default:"(60s)" nonzero:"yes"`
 }
 
-// Kind tells which runtime serves a site.
+// Kind says which runtime serves a site.
 type Kind string
 
 // The kinds of site.
@@ -50,67 +69,116 @@ const (
 
 // Site is one [site.NAME] with everything it inherits from [defaults].
 type Site struct {
-	Name       string
-	Position   tomlfile.Position // of the [site.NAME] header
-	ServerName string            // lower case, no port, no dot at its end; "" only if Default
-	Aliases    []string
-	Default    bool   // answers for hosts that no site names
-	Mount      string // URL prefix without a slash at its end: "/shop"; the whole host is ""
+	Name     string            `as:"name" live:"no" affects:"worker"`
+	Position tomlfile.Position `as:"-"` // of the [site.NAME] header
 
-	Kind     Kind
-	Settings string // dotted module (WSGI); "builtin:NAME" (Apps), or absolute path of a .toml file (Apps, App)
-	WSGI     string // absolute script path or "module:callable"; empty: from Settings
-	App      string // absolute path of a Go plugin binary
+	// Which requests are the site's.
 
-	Python     string   // absolute path of the interpreter to execute
-	PythonPath []string // absolute
-	Home       string   // absolute working directory
+	// ServerName is in lower case, without a port or a final dot; "" only if Default.
+	ServerName string `toml:"server_name" default:"(required)" defaults:"no" live:"wsgi app" affects:"door"`
+	// Aliases are more names, written as ServerName is, or as "*.example.com".
+	Aliases []string `toml:"server_alias" default:"(none)" defaults:"no" live:"wsgi app" affects:"door"`
+	// Default reports whether the site answers for hosts that no site names.
+	Default bool `toml:"default" default:"false" defaults:"no" live:"yes" affects:"door"`
+	// Mount is a URL prefix without a final slash, "/shop"; "" is the whole host.
+	Mount string `toml:"mount" default:"/" live:"no" affects:"door worker code"`
+	// Static maps each URL prefix below Mount, such as "/static/", to an absolute directory.
+	Static map[string]string `toml:"static" type:"table, true or false" default:"true" live:"yes" affects:"door"`
+	// NoStatic reports whether the front door must not even serve what Django
+	// says of its static files.
+	NoStatic bool `as:"static" live:"yes" affects:"door"`
 
-	Env map[string]string // env, over what env_file says
+	// What the site runs. application.go says which of these keys go together.
 
-	Account *account.Account // nil: whoever runs multisite
-	Umask   *int             // nil: multisite's
-	Lang    string           // LANG
-	Locale  string           // LC_ALL; "": not set
+	Kind Kind `as:"kind" live:"no" affects:"worker code"`
+	// Settings is a dotted module (WSGI), "builtin:NAME" (Apps), or the absolute path
+	// of a .toml file (Apps, App).
+	Settings string `toml:"settings" type:"module, path or builtin:NAME" default:"(none)" live:"no" affects:"worker code"`
+	// WSGI is the absolute path of a script or "module:callable"; "": from Settings.
+	WSGI string `toml:"wsgi" type:"path or module:callable" default:"(from settings)" live:"no" affects:"worker code"`
+	// App is the absolute path of a Go program.
+	App string `toml:"app" type:"path" default:"(none)" live:"no" affects:"worker code"`
+	// Python is the absolute path of the interpreter to execute.
+	Python string `toml:"python_home" type:"path" default:"(.venv or venv beside sites.toml, then python3 in PATH)" kind:"wsgi" live:"no" affects:"worker code task"`
+	// PythonPath are absolute paths that go first on sys.path.
+	PythonPath []string `toml:"python_path" type:"path, or list" default:"(none)" kind:"wsgi" live:"no" affects:"worker code task"`
+	// Home is the absolute working directory.
+	Home string `toml:"home" type:"path" default:"(the directory of sites.toml)" live:"no" affects:"worker code task"`
 
-	Processes Range
-	Threads   int
-	Preload   Preload // of a Python site
+	// What its processes are given and who they are.
 
-	ListenBacklog     int // requests that may wait for a worker
-	QueueTimeout      time.Duration
-	RequestTimeout    time.Duration
-	StartupTimeout    time.Duration
-	GracefulTimeout   time.Duration
-	ShutdownTimeout   time.Duration
-	InactivityTimeout time.Duration
-	MaxBody           int64
+	// EnvFile is absolute. What it says is in Env.
+	EnvFile string `toml:"env_file" type:"path" default:"(none)" as:"-" live:"no" affects:"worker code task"`
+	// Env is what env_file says, and over it what env says.
+	Env map[string]string `toml:"env" type:"table" default:"(none)" live:"no" affects:"worker code task"`
+	// User, Group and SupplementaryGroups are names or numbers as they are written.
+	// What they mean is in Account.
+	User                string   `toml:"user" type:"user" default:"(that of multisite)" as:"-" live:"no" affects:"worker code task"`
+	Group               string   `toml:"group" type:"group" default:"(that of user)" as:"-" live:"no" affects:"worker code task"`
+	SupplementaryGroups []string `toml:"supplementary_groups" type:"group, or list" default:"(those of user)" as:"-" live:"no" affects:"worker code task"`
+	// Account is nil where the site runs as multisite itself does.
+	Account *account.Account `as:"user or group" live:"no" affects:"worker code task"`
+	// Umask is nil where it is multisite's own.
+	Umask *int `toml:"umask" type:"octal digits in a string" default:"(that of multisite)" live:"no" affects:"worker code task"`
+	// Lang is LANG.
+	Lang string `toml:"lang" default:"C.UTF-8" live:"no" affects:"worker code task"`
+	// Locale is LC_ALL; "" leaves it unset.
+	Locale string `toml:"locale" default:"(none)" live:"no" affects:"worker code task"`
 
-	MaximumRequests int           // after which a worker is replaced; 0, here and below: no limit
-	RestartInterval time.Duration // after which a worker is replaced
-	MemoryLimit     int64         // USS of a worker that is replaced
-	MemoryLimitHard int64         // that a worker can not exceed
-	CPUTimeLimit    time.Duration // of a worker that is replaced
-	CPUPriority     int           // nice value of workers; 0: the supervisor's
-	StackSize       int64         // of the threads of a Python worker
-	TasksLimit      int           // processes and threads that the site's user may have; 0: as many as there can be
-	MaxClientsPerIP int           // requests that an address may have at once
+	// How many workers there are, and how they share memory.
 
-	Services []Service // in order of name
-	Cron     []Cron    // in order of name
-	ReloadOn ReloadOn
+	Processes Range `toml:"processes" type:"whole number, or { min, max }" default:"1" live:"yes" affects:"pool"`
+	// Threads is how many requests a worker takes at once. A Go worker is not told.
+	Threads int     `toml:"threads" min:"1" default:"(1; Go: 100)" live:"apps app" affects:"pool worker code"`
+	Preload Preload `as:"preload" kind:"wsgi" live:"no" affects:"worker"`
 
-	Static   map[string]string // URL prefix below Mount, "/static/", to absolute directory
-	NoStatic bool              // nor what Django tells of itself
-}
+	// How long things may take, and how much may wait.
 
-// Same tells whether s and other, from two readings of sites.toml, are the same
-// site in every respect but the line they stand on.
-func (s *Site) Same(other *Site) bool {
-	moved := *other
-	moved.Position = s.Position
-	return reflect.DeepEqual(s, &moved)
+	// ListenBacklog is how many requests may wait for a worker.
+	ListenBacklog   int           `toml:"listen_backlog" default:"100" live:"yes" affects:"pool"`
+	QueueTimeout    time.Duration `toml:"queue_timeout" default:"30s" nonzero:"yes" live:"yes" affects:"pool"`
+	RequestTimeout  time.Duration `toml:"request_timeout" default:"60s" nonzero:"yes" live:"yes" affects:"door pool"`
+	StartupTimeout  time.Duration `toml:"startup_timeout" default:"30s" nonzero:"yes" live:"yes" affects:"pool code"`
+	GracefulTimeout time.Duration `toml:"graceful_timeout" default:"15s" nonzero:"yes" live:"yes" affects:"pool task"`
+	ShutdownTimeout time.Duration `toml:"shutdown_timeout" default:"5s" nonzero:"yes" live:"yes" affects:"pool task"`
+	// InactivityTimeout is 0 where an idle worker stays as it is.
+	InactivityTimeout time.Duration `toml:"inactivity_timeout" default:"(0s; 5m for a range of processes)" live:"yes" affects:"pool"`
+
+	// Limits. 0 is no limit, except for MaxBody, which is never 0.
+
+	// MaxBody is in bytes. nginx's default of 1 MB refuses an ordinary photo; with
+	// Apache's 1 GiB a few strangers fill the disk that bodies are spooled to.
+	MaxBody int64 `toml:"max_body" default:"64MB" nonzero:"yes" live:"yes" affects:"door"`
+	// MaxClientsPerIP is how many requests an address may have at once.
+	MaxClientsPerIP int `toml:"max_clients_per_ip" default:"0" live:"yes" affects:"door"`
+	// MaximumRequests is how many requests a worker takes before it is replaced.
+	MaximumRequests int `toml:"maximum_requests" default:"0" live:"yes" affects:"pool"`
+	// RestartInterval is the age at which a worker is replaced.
+	RestartInterval time.Duration `toml:"restart_interval" default:"0s" live:"yes" affects:"pool"`
+	// MemoryLimit is the USS in bytes at which a worker is replaced.
+	MemoryLimit int64 `toml:"memory_limit" default:"0B" live:"yes" affects:"pool"`
+	// MemoryLimitHard is in bytes. A worker cannot exceed it.
+	MemoryLimitHard int64 `toml:"memory_limit_hard" default:"0B" live:"yes" affects:"pool"`
+	// CPUTimeLimit is the processor time at which a worker is replaced.
+	CPUTimeLimit time.Duration `toml:"cpu_time_limit" default:"0s" live:"yes" affects:"pool"`
+	// CPUPriority is the nice value of the workers; 0 is the supervisor's own.
+	CPUPriority int `toml:"cpu_priority" min:"-20" default:"0" live:"yes" affects:"pool"`
+	// StackSize is in bytes, for the threads of a Python worker; 0 is Python's default.
+	StackSize int64 `toml:"stack_size" default:"0B" kind:"wsgi" live:"no" affects:"worker code"`
+	// TasksLimit is how many processes and threads the site's user may have.
+	TasksLimit int `toml:"tasks_limit" default:"0" live:"yes" affects:"pool code task"`
+
+	// What runs beside the workers, and what reloads the site.
+
+	// Services are in order of name.
+	Services []Service `toml:"service" type:"tables" default:"(none)" live:"yes" affects:"task"`
+	// Cron is in order of name.
+	Cron     []Cron   `toml:"cron" type:"tables" default:"(none)" live:"yes" affects:"task"`
+	ReloadOn ReloadOn `toml:"reload_on" type:"string, or list" default:"(none)" live:"yes" affects:"reload"`
 }
 
 // Range is how many worker processes a site may have. Min == Max is a fixed count.
-type Range struct{ Min, Max int }
+type Range struct {
+	Min int `toml:"min" min:"0" default:"(required)"`
+	Max int `toml:"max" min:"1" default:"(required)"`
+}

@@ -71,6 +71,8 @@ func wantReport(t *testing.T, dir string, err error, want ...string) {
 	}
 }
 
+var preloadByDefault = Preload{Mode: "auto", Warmup: []string{"/"}, GCFreeze: true, SealHeap: true, RelocateCode: true, Immortal: "auto"}
+
 func TestLoad_FillsInDefaults(t *testing.T) {
 	t.Parallel()
 	dir := project(t)
@@ -83,7 +85,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			ServerName: "blog.example.com", Aliases: []string{},
 			Kind: WSGI, Settings: "project.blog",
 			Python: dir + "/venv/bin/python3", PythonPath: []string{}, Home: dir, Env: map[string]string{}, Lang: "C.UTF-8",
-			Processes: Range{1, 1}, Threads: 1, Preload: defaultPreload(), ListenBacklog: 100,
+			Processes: Range{1, 1}, Threads: 1, Preload: preloadByDefault, ListenBacklog: 100,
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
 			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second,
 			MaxBody: 64_000_000, Static: map[string]string{},
@@ -169,7 +171,7 @@ static = { "/static" = "static", "/a/media/" = "media" }
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",
 			Python: dir + "/prefix/bin/python", PythonPath: []string{dir + "/src", "/"}, Home: dir + "/run",
-			Env:   map[string]string{"LANG": "C", "EMPTY": "", "FROM_FILE": "yes"},
+			EnvFile: dir + "/site.env", Env: map[string]string{"LANG": "C", "EMPTY": "", "FROM_FILE": "yes"},
 			Umask: &umask, Lang: "de_CH.UTF-8", Locale: "C",
 			Processes: Range{0, 5}, Threads: 3, ListenBacklog: 0,
 			Preload:      Preload{Mode: "false", Warmup: []string{"/", "/admin/login/"}, WarmupStrict: true, Immortal: "on"},

@@ -10,17 +10,18 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 )
 
-// readEnvFile reads env_file: NAME=VALUE lines, blank lines and # comments. What
-// systemd, docker and dotenv read differently is a mistake here. No message holds
-// a value.
-func (d *draft) readEnvFile() {
+// readEnvFile reads env_file: NAME=VALUE lines, blank lines and # comments. Syntax that
+// systemd, docker and dotenv understand differently is a mistake here. No message shows
+// a value, which may be secret.
+func (d *siteDraft) readEnvFile() {
 	t := d.table
 	var path string
 	if !t.Path("env_file", &path) {
 		return
 	}
+	d.EnvFile = path
 	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() { // reading a pipe could take for ever
+	if err == nil && !info.Mode().IsRegular() { // a read of a pipe might never return
 		t.Problem("env_file", "not a file: "+path, "")
 		return
 	}
@@ -47,7 +48,7 @@ func (d *draft) readEnvFile() {
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// envLine returns what a line sets; no name: nothing.
+// envLine returns the variable that a line sets; name is "" if it sets none.
 func envLine(line string) (name, value, problem, hint string) {
 	line = strings.TrimSpace(line)
 	if line == "" || strings.HasPrefix(line, "#") {
@@ -69,8 +70,8 @@ func envLine(line string) (name, value, problem, hint string) {
 	return name, value, problem, hint
 }
 
-// envValue takes off the quotes. Nothing in single quotes is special; in double
-// quotes a backslash is.
+// envValue removes the quotes of a value. In single quotes no character is special; in
+// double quotes a backslash is.
 func envValue(s string) (value, problem, hint string) {
 	rest := ""
 	switch {
@@ -94,7 +95,7 @@ func envValue(s string) (value, problem, hint string) {
 	return value, "", ""
 }
 
-// unescape reads up to the closing double quote.
+// unescape reads s up to the closing double quote. rest is what follows the quote.
 func unescape(s string) (value, rest, problem string) {
 	var b strings.Builder
 	escapes := map[byte]byte{'\\': '\\', '"': '"', '$': '$', 'n': '\n', 'r': '\r', 't': '\t'}

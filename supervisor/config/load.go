@@ -17,12 +17,12 @@ import (
 //go:embed demo.toml
 var demo string
 
-// Demo returns a sites.toml that needs nothing but this program: two sites made of
-// the built-in Go apps. It is the one at the top of the source.
+// Demo returns a sites.toml with two sites of the built-in Go apps, which need nothing
+// but this program. It is the same as sites.toml at the top of the repository.
 func Demo() []byte { return []byte(demo) }
 
 // Load reads the sites.toml at path and all it includes. The error is
-// tomlfile.Problems: every mistake there is.
+// tomlfile.Problems, which has every mistake.
 func Load(path string) (*Config, error) {
 	file, err := read(path)
 	if err != nil {
@@ -42,8 +42,8 @@ func read(path string) (*tomlfile.File, error) {
 	return tomlfile.Read(path)
 }
 
-// Parse is Load for a file whose content is data. Relative paths in it start at
-// path's directory.
+// Parse is Load for a file with the content data. Relative paths in it start at the
+// directory of path.
 func Parse(path string, data []byte) (*Config, error) {
 	file, err := tomlfile.Parse(path, data)
 	if err != nil {
@@ -55,12 +55,12 @@ func Parse(path string, data []byte) (*Config, error) {
 // loader is one reading of sites.toml.
 type loader struct {
 	config   *Config
-	path     string // as the user wrote it: messages show it
-	files    []*tomlfile.File
-	problems tomlfile.Problems // those of no file that could be read
-	defaults *draft
-	drafts   []*draft // in the order they stand in the files
-	search   []string // the directories of PATH
+	path     string            // of sites.toml as the user wrote it, for messages
+	files    []*tomlfile.File  // sites.toml and what it includes
+	problems tomlfile.Problems // of files that could not be read
+	defaults *siteDraft        // [defaults]
+	drafts   []*siteDraft      // in the order of the files
+	search   []string          // the directories of PATH
 }
 
 func load(path string, file *tomlfile.File) (*Config, error) {
@@ -73,7 +73,8 @@ func load(path string, file *tomlfile.File) (*Config, error) {
 	top := file.Root()
 	l.defaults = newDraft(l.config.Dir)
 	l.defaults.readDefaults(top.Table("defaults"))
-	l.topLevel(top)
+	l.readTopKeys(defaultsTable(topKeys))
+	l.readTopKeys(top)
 	l.sites(top.Table("site"))
 	l.include(top)
 	l.finish()
@@ -84,7 +85,7 @@ func load(path string, file *tomlfile.File) (*Config, error) {
 	return l.config, nil
 }
 
-// allProblems is called last: only then is it known which keys nobody read.
+// allProblems is called last: only then is it known which keys no code has asked for.
 func (l *loader) allProblems() tomlfile.Problems {
 	all := l.problems
 	for _, file := range l.files {
@@ -100,9 +101,9 @@ func (l *loader) allProblems() tomlfile.Problems {
 	return all
 }
 
-// include reads the files that include names, each once, whatever globs match it.
+// include reads the files that include names, each once, however many patterns match it.
 func (l *loader) include(top *tomlfile.Table) {
-	patterns, _ := top.Items("include")
+	patterns, _ := top.Items("include") // any other type was reported when the key was read
 	seen := map[string]bool{}
 	for _, pattern := range patterns {
 		for _, path := range l.matches(top, pattern) {
@@ -114,8 +115,8 @@ func (l *loader) include(top *tomlfile.Table) {
 	}
 }
 
-// matches returns the files that one pattern means. A pattern without a wildcard
-// names a file that must be there.
+// matches returns the files that one pattern matches. A pattern without a wildcard
+// names a file that must exist.
 func (l *loader) matches(top *tomlfile.Table, pattern tomlfile.Item) []string {
 	glob := pattern.Value
 	if !filepath.IsAbs(glob) {
@@ -134,7 +135,7 @@ func (l *loader) matches(top *tomlfile.Table, pattern tomlfile.Item) []string {
 
 func (l *loader) includeFile(top *tomlfile.Table, at tomlfile.Position, path string) {
 	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() { // reading a pipe could take for ever
+	if err == nil && !info.Mode().IsRegular() { // a read of a pipe might never return
 		top.ProblemAt(at, "include", "not a file: "+path, "")
 		return
 	}
@@ -183,17 +184,17 @@ func (l *loader) sites(table *tomlfile.Table) {
 		d.readSite()
 		l.drafts = append(l.drafts, d)
 	}
-	slices.SortStableFunc(l.drafts[first:], func(a, b *draft) int {
+	slices.SortStableFunc(l.drafts[first:], func(a, b *siteDraft) int {
 		return cmp.Compare(a.Position.Line, b.Position.Line)
 	})
 }
 
-// finish completes what needs all of a site, or all sites, to be known.
+// finish does what needs all of a site, or all sites, to be known.
 func (l *loader) finish() {
 	l.checkNames()
 	for _, d := range l.drafts {
 		l.finishSite(d)
-		site := d.Site // alone: a draft holds the file that it was read from
+		site := d.Site // a copy: the draft refers to the file that it was read from
 		l.config.Sites = append(l.config.Sites, &site)
 	}
 	slices.SortFunc(l.config.Sites, func(a, b *Site) int { return cmp.Compare(a.Name, b.Name) })

@@ -8,30 +8,23 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 )
 
-// readNames reads the server names of a site.
-func (d *draft) readNames() {
-	t := d.table
-	if items, ok := oneName(t); ok {
-		d.ServerName = d.name("server_name", items)
+func (d *siteDraft) readServerName() {
+	var name string
+	if d.table.String("server_name", &name) {
+		d.ServerName = d.name("server_name", tomlfile.Item{Value: name, Position: d.table.Position("server_name")})
 	}
-	items, _ := t.Items("server_alias")
+}
+
+func (d *siteDraft) readAliases() {
+	items, _ := d.table.Items("server_alias")
 	for _, item := range items {
 		d.Aliases = append(d.Aliases, d.name("server_alias", item))
 	}
-	t.Bool("default", &d.Default)
-	if !t.Has("server_name") && !d.Default {
-		t.Problem("server_name", "missing", "write the host name that the site answers to")
-	}
 }
 
-func oneName(t *tomlfile.Table) (tomlfile.Item, bool) {
-	var name string
-	ok := t.String("server_name", &name)
-	return tomlfile.Item{Value: name, Position: t.Position("server_name")}, ok
-}
-
-// name normalises one name and remembers where it stands.
-func (d *draft) name(key string, item tomlfile.Item) string {
+// name normalizes one name and records where it stands. It returns "" for a name that
+// is none.
+func (d *siteDraft) name(key string, item tomlfile.Item) string {
 	name, hint := normalizeName(item.Value)
 	if hint != "" {
 		d.table.ProblemAt(item.Position, key, fmt.Sprintf("%q is not a host name", item.Value), hint)
@@ -47,7 +40,7 @@ type nameAt struct {
 	position  tomlfile.Position
 }
 
-// checkNames reports every name that two sites want, and every second default.
+// checkNames reports every name that two sites have, and every second default.
 // Two sites may share a host if they are mounted at different prefixes.
 func (l *loader) checkNames() {
 	type place struct{ host, mount string }
@@ -56,7 +49,7 @@ func (l *loader) checkNames() {
 		at   tomlfile.Position
 	}
 	owners := map[place]owner{}
-	var fallback *draft
+	var fallback *siteDraft
 	for _, d := range l.drafts {
 		for _, n := range d.names {
 			first, taken := owners[place{n.name, d.Mount}]
@@ -74,8 +67,8 @@ func (l *loader) checkNames() {
 	}
 }
 
-// normalizeName returns name in lower case without a port or a dot at its end,
-// or a hint if it is no host name. "*.example.com" is one.
+// normalizeName returns name in lower case without a port or a final dot, or a hint
+// if it is not a host name. "*.example.com" is a host name here.
 func normalizeName(name string) (normal, hint string) {
 	host := strings.ToLower(name)
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.Trim(host[i+1:], "0123456789") == "" && !isIPv6(host) {
@@ -104,7 +97,7 @@ func isIPv6(host string) bool {
 	return err == nil && addr.Is6() && addr.Zone() == ""
 }
 
-// isHostName also takes an IPv4 address: digits and dots.
+// isHostName reports whether host is a host name or an IPv4 address.
 func isHostName(host string) bool {
 	if len(host) > 253 {
 		return false

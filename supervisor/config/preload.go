@@ -5,26 +5,24 @@ import (
 	"strings"
 )
 
-// Preload says how a Python site's workers share memory. What the switches do,
-// why it is safe and what it gains stands in worker/wsgi.
+// Preload says how the workers of a Python site share memory. Package wsgi says what
+// the switches do, why they are safe and what they save. A handover has the names of
+// these fields: they must not change.
 type Preload struct {
-	Mode         string   // "auto", "true" or "false"
-	Warmup       []string // paths requested before the first fork
-	WarmupStrict bool     // a warm-up request that raises keeps the site from starting
-	GCFreeze     bool
-	SealHeap     bool
-	RelocateCode bool
-	Immortal     string // "auto", "on" or "off"
+	// Mode is "auto", "true" or "false".
+	Mode string `toml:"preload" type:"true, false or \"auto\"" default:"auto"`
+	// Warmup are the paths that are requested before the first fork.
+	Warmup []string `toml:"warmup" default:"[\"/\"]"`
+	// WarmupStrict reports whether a warm-up request that raises keeps the site from starting.
+	WarmupStrict bool `toml:"warmup_strict" default:"false"`
+	GCFreeze     bool `toml:"gc_freeze" default:"true"`
+	SealHeap     bool `toml:"seal_heap" default:"true"`
+	RelocateCode bool `toml:"relocate_code" default:"true"`
+	// Immortal is "auto", "on" or "off".
+	Immortal string `toml:"immortal" default:"auto"`
 }
 
-func defaultPreload() Preload {
-	return Preload{Mode: "auto", Warmup: []string{"/"}, GCFreeze: true, SealHeap: true, RelocateCode: true, Immortal: "auto"}
-}
-
-// preloadKeys are the keys that only a Python site may have.
-var preloadKeys = []string{"preload", "warmup", "warmup_strict", "gc_freeze", "seal_heap", "relocate_code", "immortal"}
-
-func (d *draft) readPreload() {
+func (d *siteDraft) readPreload() {
 	t := d.table
 	switch v := t.Value("preload").(type) {
 	case nil:
@@ -38,22 +36,26 @@ func (d *draft) readPreload() {
 	default:
 		t.WrongType("preload", `true, false or "auto"`)
 	}
-	if t.Strings("warmup", &d.Preload.Warmup) {
-		for _, path := range d.Preload.Warmup {
-			if !strings.HasPrefix(path, "/") {
-				t.Problem("warmup", fmt.Sprintf("%q is not a path", path), `a path begins with "/"`)
-			}
+}
+
+func (d *siteDraft) readWarmup() {
+	if !d.table.Strings("warmup", &d.Preload.Warmup) {
+		return
+	}
+	for _, path := range d.Preload.Warmup {
+		if !strings.HasPrefix(path, "/") {
+			d.table.Problem("warmup", fmt.Sprintf("%q is not a path", path), `a path begins with "/"`)
 		}
 	}
-	t.Bool("warmup_strict", &d.Preload.WarmupStrict)
-	t.Bool("gc_freeze", &d.Preload.GCFreeze)
-	t.Bool("seal_heap", &d.Preload.SealHeap)
-	t.Bool("relocate_code", &d.Preload.RelocateCode)
-	if t.String("immortal", &d.Preload.Immortal) {
-		switch d.Preload.Immortal {
-		case "auto", "on", "off":
-		default:
-			t.Problem("immortal", fmt.Sprintf("%q is not a choice", d.Preload.Immortal), `write "auto", "on" or "off"`)
-		}
+}
+
+func (d *siteDraft) readImmortal() {
+	if !d.table.String("immortal", &d.Preload.Immortal) {
+		return
+	}
+	switch d.Preload.Immortal {
+	case "auto", "on", "off":
+	default:
+		d.table.Problem("immortal", fmt.Sprintf("%q is not a choice", d.Preload.Immortal), `write "auto", "on" or "off"`)
 	}
 }

@@ -7,11 +7,13 @@ import (
 	"strings"
 )
 
-// readPython reads the keys of Python sites only.
-func (d *draft) readPython() {
-	if home := say(d.table, "python_home"); home != nil {
+func (d *siteDraft) readPythonHome() {
+	if home := rawString(d.table, "python_home"); home != nil {
 		d.python = home
 	}
+}
+
+func (d *siteDraft) readPythonPath() {
 	items, ok := d.table.Items("python_path")
 	if !ok {
 		return
@@ -19,15 +21,15 @@ func (d *draft) readPython() {
 	d.PythonPath = make([]string, len(items))
 	for i, item := range items {
 		d.PythonPath[i] = d.table.Abs(item.Value)
-		if _, err := os.Stat(d.PythonPath[i]); err != nil { // a .zip is fine too
+		if _, err := os.Stat(d.PythonPath[i]); err != nil { // a .zip file is allowed as well
 			d.table.ProblemAt(item.Position, "python_path", "no such directory: "+d.PythonPath[i], "")
 		}
 	}
 }
 
-// findPython returns the interpreter of a site, as it is written: a virtual
-// environment is found through the path of its bin/python3, not its target.
-func (l *loader) findPython(d *draft) string {
+// findPython returns the path of a site's interpreter. It does not resolve symbolic
+// links: Python finds its virtual environment by the path that it is started with.
+func (l *loader) findPython(d *siteDraft) string {
 	if d.python != nil {
 		path, message := interpreter(d.python.path())
 		if message != "" {
@@ -40,7 +42,7 @@ func (l *loader) findPython(d *draft) string {
 		if _, err := os.Stat(home); err != nil {
 			continue
 		}
-		// A broken one is not passed over: the next Python would lack what is in it.
+		// A broken environment is an error: another Python would lack its packages.
 		path, message := interpreter(home)
 		if message != "" {
 			d.table.Problem("python_home", message, "make it again: python3 -m venv --clear "+home)
@@ -57,7 +59,7 @@ func (l *loader) findPython(d *draft) string {
 	return ""
 }
 
-// interpreter returns the program that home stands for, or what is wrong.
+// interpreter returns the program that python_home means, or what is wrong with it.
 func interpreter(home string) (path, message string) {
 	info, err := os.Stat(home)
 	if err != nil {

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// ReloadOn says what makes a site reload by itself.
+// ReloadOn says which changes of files reload a site.
 type ReloadOn struct {
-	Code  bool     // a change of the files that its code is read from
-	Touch []string // a new time of one of these files, absolute
+	Code  bool     // a change of its code
+	Touch []string // a new modification time of one of these files, absolute
 }
 
 const touchPrefix = "touch:"
 
-func (d *draft) readReloadOn() {
+func (d *siteDraft) readReloadOn() {
 	t := d.table
 	items, ok := t.Items("reload_on")
 	if !ok {
@@ -34,7 +34,7 @@ func (d *draft) readReloadOn() {
 			t.ProblemAt(item.Position, "reload_on", "there is no file after touch:", `write one such as "touch:reload.txt"`)
 		default:
 			file := t.Abs(path)
-			if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() { // the file may come later
+			if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() { // the file may be made later
 				t.ProblemAt(item.Position, "reload_on", "no such directory: "+filepath.Dir(file), "")
 			}
 			if !slices.Contains(d.ReloadOn.Touch, file) {

@@ -9,25 +9,25 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 )
 
-// StateDir reads of the sites.toml at path only where its state directory is: all
-// that is needed to find the supervisor that runs. Nothing else that is wrong with
-// the file matters, not even that it is not TOML.
+// StateDir returns the state directory of the sites.toml at path, which is all that is
+// needed to find the supervisor that runs. It accepts a file that has any other mistake,
+// even one that is not TOML.
 func StateDir(path string) (string, error) {
 	file, err := read(path)
 	if err != nil {
-		data, _ := os.ReadFile(path) // of none it would be the default
-		left, leftErr := tomlfile.Parse(path, onlyStateDir(data))
-		if data == nil || leftErr != nil {
+		data, _ := os.ReadFile(path) // nil for a file that cannot be read, as err says
+		rest, restErr := tomlfile.Parse(path, onlyStateDir(data))
+		if data == nil || restErr != nil {
 			return "", err
 		}
-		file = left
+		file = rest
 	}
 	dir := stateDir(file)
 	wrong := slices.DeleteFunc(file.Problems(), func(p tomlfile.Problem) bool { return p.Key != "state_dir" })
 	return dir, wrong.Err()
 }
 
-// DefaultStateDir is the state directory of a sites.toml at path that names none.
+// DefaultStateDir returns the state directory of a sites.toml at path without state_dir.
 func DefaultStateDir(path string) (string, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	return filepath.Join(dir, ".multisite"), err
@@ -39,7 +39,7 @@ func stateDir(file *tomlfile.File) string {
 	return dir
 }
 
-// onlyStateDir leaves of the lines above the first table the one that says state_dir.
+// onlyStateDir returns the lines above the first table without those of other keys.
 func onlyStateDir(data []byte) []byte {
 	lines := bytes.Split(data, []byte("\n"))
 	for i, line := range lines {

@@ -13,44 +13,48 @@ import (
 	"github.com/multisite/multisite/supervisor/cron"
 )
 
-// Service is a process that runs beside the web workers of a site, always.
+// Service is a process that always runs beside the workers of a site.
 type Service struct {
 	Name    string
-	Command Command
+	Command Command `toml:"command" type:"string, or list" default:"(required)"`
 }
 
 // Cron is a command that a site runs on a schedule.
 type Cron struct {
 	Name     string
-	Schedule cron.Schedule
-	Command  Command
+	Schedule cron.Schedule `toml:"schedule" type:"five fields, or a word such as @daily" default:"(required)"`
+	Command  Command       `toml:"command" type:"string, or list" default:"(required)"`
 }
 
 // Command is a program and its arguments.
 type Command struct {
 	Path string   // absolute
-	Args []string // as they are written, the program's name first
+	Args []string // as written; the first is the program's name
 }
 
-// task is a service, or with a schedule a cron entry, while its site is read.
+// task is a service or cron entry while its site is read.
 type task struct {
-	table    *tomlfile.Table
-	schedule cron.Schedule
-	words    []string // none: a mistake that was reported
+	table    *tomlfile.Table // where it stands
+	schedule cron.Schedule   // of a cron entry only
+	args     []string        // of the command; none after a mistake, which was reported
 }
 
 var taskName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 
-// readTasks reads [site.NAME.service.NAME] and [site.NAME.cron]. One of the same
-// name in [defaults] is replaced as a whole.
-func (d *draft) readTasks() {
+// readServices reads [site.NAME.service]. It replaces as a whole what [defaults] has
+// under the same name, as readCron does.
+func (d *siteDraft) readServices() {
 	readEach(d.table.Table("service"), d.services)
+}
+
+func (d *siteDraft) readCron() {
 	for name, entry := range readEach(d.table.Table("cron"), d.cron) {
 		entry.readSchedule()
 		d.cron[name] = entry
 	}
 }
 
+// readEach adds each task in t to into, and returns those in t alone.
 func readEach(t *tomlfile.Table, into map[string]task) map[string]task {
 	own := map[string]task{}
 	for _, name := range t.Names() {
@@ -59,7 +63,7 @@ func readEach(t *tomlfile.Table, into map[string]task) map[string]task {
 		}
 		k := task{table: t.Table(name)}
 		if _, ok := t.Value(name).(map[string]any); !ok {
-			continue // which Table has reported
+			continue // t.Table has reported it
 		}
 		k.readCommand()
 		into[name], own[name] = k, k
@@ -81,7 +85,7 @@ func (k *task) readSchedule() {
 	}
 }
 
-// readCommand takes a list, or a string that is split into words.
+// readCommand reads a list of arguments, or a string that is split into them.
 func (k *task) readCommand() {
 	t := k.table
 	text, isString := t.Value("command").(string)
@@ -93,28 +97,28 @@ func (k *task) readCommand() {
 	case !ok:
 		return
 	case isString:
-		words, problem, hint := splitWords(text)
+		args, problem, hint := splitCommand(text)
 		if problem != "" {
 			t.Problem("command", problem, hint)
 			return
 		}
-		k.words = words
+		k.args = args
 	default:
 		for _, item := range items {
-			k.words = append(k.words, item.Value)
+			k.args = append(k.args, item.Value)
 		}
 	}
-	if len(k.words) == 0 || k.words[0] == "" {
+	if len(k.args) == 0 || k.args[0] == "" {
 		t.Problem("command", "must name a program", "")
-		k.words = nil
+		k.args = nil
 	}
-	if strings.Contains(strings.Join(k.words, ""), "\x00") {
+	if strings.Contains(strings.Join(k.args, ""), "\x00") {
 		t.Problem("command", "not possible in a command line", "")
 	}
 }
 
-// finishTasks finds the programs of a site's services and cron entries.
-func (l *loader) finishTasks(d *draft) {
+// finishTasks sets Services and Cron once it is known where their programs are.
+func (l *loader) finishTasks(d *siteDraft) {
 	for _, name := range slices.Sorted(maps.Keys(d.services)) {
 		d.Services = append(d.Services, Service{name, l.command(d, d.services[name])})
 	}
@@ -123,20 +127,20 @@ func (l *loader) finishTasks(d *draft) {
 	}
 }
 
-// command finds a program as the site itself would: a name with a slash starts at
-// home, another one is looked for beside the site's interpreter and in its PATH.
-func (l *loader) command(d *draft, k task) Command {
-	if len(k.words) == 0 {
+// command finds the program of a task. A name with a slash is relative to home; one
+// without is looked up in the directory of the site's interpreter and in its PATH.
+func (l *loader) command(d *siteDraft, k task) Command {
+	if len(k.args) == 0 {
 		return Command{}
 	}
-	name := k.words[0]
+	name := k.args[0]
 	if strings.Contains(name, "/") {
 		path := name
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(d.Home, path)
 		}
 		checkProgram(k.table, "command", path)
-		return Command{path, k.words}
+		return Command{path, k.args}
 	}
 	var dirs []string
 	if d.Python != "" {
@@ -148,7 +152,7 @@ func (l *loader) command(d *draft, k task) Command {
 	}
 	for _, dir := range append(dirs, search...) {
 		if path := filepath.Join(dir, name); filepath.IsAbs(path) && isProgram(path) {
-			return Command{path, k.words}
+			return Command{path, k.args}
 		}
 	}
 	where := "in PATH"

@@ -97,7 +97,7 @@ p = { schedule = 5, command = "python3" }
 	)
 }
 
-func TestSplitWords(t *testing.T) {
+func TestSplitCommand(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		text string
@@ -112,12 +112,12 @@ func TestSplitWords(t *testing.T) {
 		{`a "it's; *"`, []string{"a", "it's; *"}},
 		{"a=b ü", []string{"a=b", "ü"}},
 	} {
-		if got, problem, _ := splitWords(test.text); problem != "" || !slices.Equal(got, test.want) {
+		if got, problem, _ := splitCommand(test.text); problem != "" || !slices.Equal(got, test.want) {
 			t.Errorf("%q: got %q, %s, want %q", test.text, got, problem, test.want)
 		}
 	}
 	for _, text := range []string{"a | b", "a;b", "a &", "a > b", "a $B", "a `b`", `a \b`, "a *", "a ?", "a [b]", "a {b,c}", "a ~", "a # b", `a "$B"`, "a 'b", `a "b`} {
-		if got, problem, _ := splitWords(text); problem == "" {
+		if got, problem, _ := splitCommand(text); problem == "" {
 			t.Errorf("%q: got %q, want a problem", text, got)
 		}
 	}
@@ -157,17 +157,17 @@ reload_on = true
 	)
 }
 
-// FuzzSplitWords: words put in single quotes come back as they were.
-func FuzzSplitWords(f *testing.F) {
+// FuzzSplitCommand: words put in single quotes come back as they were.
+func FuzzSplitCommand(f *testing.F) {
 	f.Add(`celery -A 'my project' worker "x y"`)
 	f.Add("a|b")
 	f.Fuzz(func(t *testing.T, text string) {
-		words, problem, _ := splitWords(text)
+		words, problem, _ := splitCommand(text)
 		if problem != "" || strings.Contains(strings.Join(words, ""), "'") {
 			return
 		}
 		quoted := "'" + strings.Join(words, "' '") + "'"
-		if again, problem, _ := splitWords(quoted); len(words) > 0 && !slices.Equal(again, words) {
+		if again, problem, _ := splitCommand(quoted); len(words) > 0 && !slices.Equal(again, words) {
 			t.Errorf("%q is %q, but %s is %q, %s", text, words, quoted, again, problem)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -13,27 +14,37 @@ import (
 	"github.com/multisite/multisite/worker/account"
 )
 
-// topLevel reads the keys above the first table, but not include.
-func (l *loader) topLevel(top *tomlfile.Table) {
-	l.config.Listen = []string{"127.0.0.1:8080"}
-	if items, ok := top.Items("listen"); ok {
-		l.config.Listen = listen(top, items)
+// topReaders read those keys above the first table that a tag cannot describe.
+var topReaders = map[string]func(*loader, *tomlfile.Table){
+	"listen":          (*loader).readListen,
+	"dashboard":       (*loader).readDashboard,
+	"state_dir":       (*loader).readStateDir,
+	"log_dir":         func(l *loader, top *tomlfile.Table) { top.Path("log_dir", &l.config.LogDir) },
+	"control_group":   (*loader).readControlGroup,
+	"trusted_proxies": (*loader).readTrustedProxies,
+}
+
+// readTopKeys reads the keys above the first table.
+func (l *loader) readTopKeys(top *tomlfile.Table) {
+	for _, k := range topKeys {
+		if read, special := topReaders[k.name]; special {
+			read(l, top)
+		} else {
+			k.read(top, reflect.ValueOf(l.config).Elem())
+		}
 	}
-	l.readDashboard(top)
-	l.readControlGroup(top)
+}
+
+// readStateDir sets StateDir, and LogDir for a file without log_dir.
+func (l *loader) readStateDir(top *tomlfile.Table) {
 	l.config.StateDir = stateDir(l.files[0])
 	if info, err := os.Stat(l.config.StateDir); err == nil && !info.IsDir() {
 		top.Problem("state_dir", "not a directory: "+l.config.StateDir, "")
 	}
 	l.config.LogDir = filepath.Join(l.config.StateDir, "logs")
-	top.Path("log_dir", &l.config.LogDir)
-	l.config.LogMaxSize, l.config.LogKeep = 64<<20, 3
-	top.Size("log_max_size", &l.config.LogMaxSize)
-	top.Int("log_keep", &l.config.LogKeep, 0)
-	clients := &l.config.Timeouts
-	readTimeout(top, "header_timeout", &clients.Header)
-	readTimeout(top, "idle_timeout", &clients.Idle)
-	readTimeout(top, "client_timeout", &clients.Client)
+}
+
+func (l *loader) readTrustedProxies(top *tomlfile.Table) {
 	items, _ := top.Items("trusted_proxies")
 	for _, item := range items {
 		prefix, err := parsePrefix(item.Value)
@@ -45,41 +56,45 @@ func (l *loader) topLevel(top *tomlfile.Table) {
 	}
 }
 
-// readDashboard reads where the status page is served. It shows what a stranger
-// must not see, so only this machine may be asked to.
+// readDashboard reads the address of the dashboard. It must be a loopback address:
+// the page shows what a stranger must not see.
 func (l *loader) readDashboard(top *tomlfile.Table) {
 	var value string
 	if !top.String("dashboard", &value) {
 		return
 	}
 	address, ok := parseAddress(value)
-	host, _, _ := net.SplitHostPort(address) // it has just been joined
+	host, _, _ := net.SplitHostPort(address) // parseAddress has joined it
 	if ip, err := netip.ParseAddr(host); !ok || host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		top.Problem("dashboard", fmt.Sprintf("%q is not a loopback address", value), `write one such as "127.0.0.1:8081"`)
 	}
 	l.config.Dashboard = address
 }
 
-// readControlGroup reads which group may use the control socket. The kernel lets
-// nobody but root give a file to a group that he is not in.
+// readControlGroup reads which group may use the control socket. Only root can give a
+// file to a group that it is not a member of.
 func (l *loader) readControlGroup(top *tomlfile.Table) {
-	said := say(top, "control_group")
-	if said == nil {
+	var group string
+	if !top.String("control_group", &group) {
 		return
 	}
-	gid, err := account.FindGroup(said.value)
+	gid, err := account.FindGroup(group)
 	if err != nil {
 		top.Problem("control_group", err.Error(), "")
 		return
 	}
-	groups, _ := os.Getgroups() // of which there is always one
+	groups, _ := os.Getgroups() // without them, the effective group still counts
 	if os.Geteuid() != 0 && gid != os.Getegid() && !slices.Contains(groups, gid) {
-		top.Problem("control_group", fmt.Sprintf("whoever runs multisite is not in group %q", said.value), "name one that is shown by the command id")
+		top.Problem("control_group", fmt.Sprintf("whoever runs multisite is not in group %q", group), "name one that is shown by the command id")
 	}
 	l.config.ControlGroup = &gid
 }
 
-func listen(top *tomlfile.Table, items []tomlfile.Item) []string {
+func (l *loader) readListen(top *tomlfile.Table) {
+	items, ok := top.Items("listen")
+	if !ok {
+		return
+	}
 	var addresses []string
 	for _, item := range items {
 		address, ok := parseAddress(item.Value)
@@ -96,9 +111,10 @@ func listen(top *tomlfile.Table, items []tomlfile.Item) []string {
 	if len(items) == 0 {
 		top.Problem("listen", "must name at least one address", "")
 	}
-	return addresses
+	l.config.Listen = addresses
 }
 
+// parseAddress normalizes host:port and reports whether s is that.
 func parseAddress(s string) (string, bool) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -113,8 +129,8 @@ func parseAddress(s string) (string, bool) {
 	return net.JoinHostPort(host, port), true
 }
 
-// parsePrefix takes one address as a network of one. Networks of IPv4 are that however
-// they are written: "::ffff:10.0.0.0/104" is 10.0.0.0/8.
+// parsePrefix parses a network, or an address as a network of one. An IPv4 network may
+// be written in IPv6: "::ffff:10.0.0.0/104" is 10.0.0.0/8.
 func parsePrefix(s string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return addr.Unmap().Prefix(addr.Unmap().BitLen())

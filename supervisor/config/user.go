@@ -14,41 +14,40 @@ import (
 	"github.com/multisite/multisite/worker/account"
 )
 
-// identity is the keys that say who a site runs as.
+// identity is what the keys say of the account that a site runs as.
 type identity struct {
-	user, group *said
+	user, group *rawValue       // nil: not in sites.toml
 	others      []tomlfile.Item // supplementary_groups
-	hasOthers   bool            // said, be it none
+	hasOthers   bool            // whether sites.toml has supplementary_groups, even an empty list
 }
 
 var localeName = regexp.MustCompile(`^[A-Za-z0-9_.@-]+$`)
 
-// readIdentity reads who a site runs as, and what its processes begin with. The
-// groups of one user are not another's: a table that names a user drops inherited
-// ones.
-func (d *draft) readIdentity() {
+// readIdentity reads user, group and supplementary_groups. A table that names a user
+// does not inherit the groups of another user.
+func (d *siteDraft) readIdentity() {
 	t := d.table
-	if user := say(t, "user"); user != nil {
-		d.identity = identity{user: user}
+	if user := rawString(t, "user"); user != nil {
+		d.runAs = identity{user: user}
+		d.User, d.Group, d.SupplementaryGroups = user.text, "", nil
 	}
-	if group := say(t, "group"); group != nil {
-		d.identity.group = group
+	if group := rawString(t, "group"); group != nil {
+		d.runAs.group, d.Group = group, group.text
 	}
 	if items, ok := t.Items("supplementary_groups"); ok {
-		d.identity.others, d.identity.hasOthers = items, true
-	}
-	d.readUmask()
-	for _, locale := range []struct {
-		name string
-		to   *string
-	}{{"lang", &d.Lang}, {"locale", &d.Locale}} {
-		if t.String(locale.name, locale.to) && !localeName.MatchString(*locale.to) {
-			t.Problem(locale.name, fmt.Sprintf("%q is not a locale", *locale.to), `write one such as "C.UTF-8" or "de_CH.UTF-8"`)
-		}
+		d.runAs.others, d.runAs.hasOthers = items, true
+		t.Strings("supplementary_groups", &d.SupplementaryGroups)
 	}
 }
 
-func (d *draft) readUmask() {
+// readLocale reads the name of a locale.
+func (d *siteDraft) readLocale(key string, to *string) {
+	if d.table.String(key, to) && !localeName.MatchString(*to) {
+		d.table.Problem(key, fmt.Sprintf("%q is not a locale", *to), `write one such as "C.UTF-8" or "de_CH.UTF-8"`)
+	}
+}
+
+func (d *siteDraft) readUmask() {
 	t := d.table
 	const hint = `write the octal digits in quotes: "022"`
 	switch v := t.Value("umask").(type) {
@@ -65,10 +64,10 @@ func (d *draft) readUmask() {
 	}
 }
 
-// finishIdentity finds the user and the groups, and checks that multisite can act
-// for them and that they may read what they will run.
-func (l *loader) finishIdentity(d *draft) {
-	who := d.identity
+// finishIdentity looks up the user and the groups. It checks that multisite can start
+// processes as them, and that they may read what they will run.
+func (l *loader) finishIdentity(d *siteDraft) {
+	who := d.runAs
 	if who.user == nil {
 		if who.group != nil || who.hasOthers {
 			d.table.Problem("user", "missing: the groups of which user?", "write user beside group and supplementary_groups")
@@ -83,8 +82,8 @@ func (l *loader) finishIdentity(d *draft) {
 		return
 	}
 	if os.Geteuid() != 0 {
-		if !isUs(a, who) {
-			d.table.Problem("user", fmt.Sprintf("user %q needs multisite to run as root", who.user.value), "start it as root, or as that user; or leave user out")
+		if !isOurs(a, who) {
+			d.table.Problem("user", fmt.Sprintf("user %q needs multisite to run as root", who.user.text), "start it as root, or as that user; or leave user out")
 		}
 		return
 	}
@@ -92,13 +91,14 @@ func (l *loader) finishIdentity(d *draft) {
 	l.checkReach(d)
 }
 
-// isUs tells whether everything runs as a already.
-func isUs(a *account.Account, who identity) bool {
+// isOurs reports whether multisite itself runs as a.
+func isOurs(a *account.Account, who identity) bool {
 	return a.UID == os.Geteuid() && (who.group == nil || a.GID == os.Getegid()) && !who.hasOthers
 }
 
-func (who identity) find(d *draft) (a *account.Account, ok bool) {
-	a, err := account.Find(who.user.value)
+// find looks up the account. It reports to d why there is none.
+func (who identity) find(d *siteDraft) (a *account.Account, ok bool) {
+	a, err := account.Find(who.user.text)
 	switch {
 	case errors.Is(err, account.ErrRoot):
 		d.table.Problem("user", err.Error(), "name a user of its own; a site without user runs as whoever starts multisite")
@@ -112,7 +112,7 @@ func (who identity) find(d *draft) (a *account.Account, ok bool) {
 	}
 	ok = true
 	if who.group != nil {
-		if a.GID, err = account.FindGroup(who.group.value); err != nil {
+		if a.GID, err = account.FindGroup(who.group.text); err != nil {
 			d.table.Problem("group", err.Error(), "")
 			ok = false
 		}
@@ -133,8 +133,8 @@ func (who identity) find(d *draft) (a *account.Account, ok bool) {
 	return a, ok
 }
 
-// checkReach reports what the site's user may not read or enter, and why.
-func (l *loader) checkReach(d *draft) {
+// checkReach reports the paths that the site's user may not read or enter, and why.
+func (l *loader) checkReach(d *siteDraft) {
 	for _, need := range []struct {
 		key, path string
 		want      account.Access
@@ -142,7 +142,7 @@ func (l *loader) checkReach(d *draft) {
 		{"home", d.Home, account.Run}, {"python_home", d.Python, account.Run}, {"app", d.App, account.Run},
 		{"wsgi", d.WSGI, account.Read}, {"settings", d.Settings, account.Read},
 	} {
-		if !filepath.IsAbs(need.path) { // a module, or nothing
+		if !filepath.IsAbs(need.path) { // a module, or not set
 			continue
 		}
 		if err := d.Account.May(need.want, need.path); err != nil {
@@ -155,7 +155,7 @@ func (l *loader) checkReach(d *draft) {
 		}
 	}
 	switch {
-	case d.entry.settings.isBuiltin():
+	case d.runs.settings.isBuiltin():
 		d.table.Problem("user", "a builtin site keeps its database in state_dir, where only multisite itself may write",
 			"give it a settings file, whose database can be the user's")
 	case d.Kind == WSGI:

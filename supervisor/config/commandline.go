@@ -2,20 +2,21 @@ package config
 
 import "strings"
 
-// There is no shell between sites.toml and a program. What one would take for
-// more than a letter must be quoted, so that nobody takes ours for one.
+// No shell reads a command in sites.toml. A character that is special to a shell must be
+// quoted, so that nobody expects a shell to act on it.
 const (
 	special         = "|&;<>()$`\\*?[{~#"
 	specialInDouble = "$`\\"
 	noShell         = `put it in single quotes, or write ["sh", "-c", "..."]`
 )
 
-// splitWords splits a command at spaces. Quotes keep what is in them together:
-// 'as it is', or "as it is" where a shell would change nothing.
-func splitWords(text string) (words []string, problem, hint string) {
+// splitCommand splits a command at blanks. Quotes keep blanks and special characters:
+// single quotes all of them, double quotes those that a shell would not change there.
+// problem is "" unless the text has a mistake.
+func splitCommand(text string) (args []string, problem, hint string) {
 	var word strings.Builder
 	var quote rune
-	begun := false
+	inWord := false
 	for _, r := range text {
 		switch {
 		case r == quote:
@@ -25,23 +26,23 @@ func splitWords(text string) (words []string, problem, hint string) {
 		case quote != 0:
 			word.WriteRune(r)
 		case r == '\'' || r == '"':
-			quote, begun = r, true
+			quote, inWord = r, true
 		case strings.ContainsRune(" \t\r\n", r):
-			if begun {
-				words = append(words, word.String())
+			if inWord {
+				args = append(args, word.String())
 			}
 			word.Reset()
-			begun = false
+			inWord = false
 		default:
 			word.WriteRune(r)
-			begun = true
+			inWord = true
 		}
 	}
 	if quote != 0 {
 		return nil, "a quote is not closed", ""
 	}
-	if begun {
-		words = append(words, word.String())
+	if inWord {
+		args = append(args, word.String())
 	}
-	return words, "", ""
+	return args, "", ""
 }
