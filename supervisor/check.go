@@ -47,32 +47,20 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 // trials groups the Python sites, by their index, so that one of each group tells
 // of all.
 func trials(sites []*config.Site) (groups [][]int) {
-	var essences []*config.Site
+	var views []*config.Site
 	for i, c := range sites {
 		if c.Kind != config.WSGI {
 			continue
 		}
-		essence := essenceOf(c)
-		g := slices.IndexFunc(essences, essence.Same)
+		view := c.CodeView()
+		g := slices.IndexFunc(views, view.Same)
 		if g < 0 {
-			g = len(essences)
-			essences, groups = append(essences, essence), append(groups, nil)
+			g = len(views)
+			views, groups = append(views, view), append(groups, nil)
 		}
 		groups[g] = append(groups[g], i)
 	}
 	return groups
-}
-
-// essenceOf is a site without what its code can not see while it is loaded.
-func essenceOf(c *config.Site) *config.Site {
-	e := *c
-	e.Name, e.ServerName, e.Aliases, e.Default, e.Static, e.NoStatic = "", "", nil, false, nil, false
-	e.Processes, e.Preload, e.ReloadOn = config.Range{}, config.Preload{}, config.ReloadOn{}
-	e.Services, e.Cron = nil, nil
-	e.ListenBacklog, e.MaxBody, e.MaxClientsPerIP = 0, 0, 0
-	e.QueueTimeout, e.RequestTimeout, e.GracefulTimeout, e.ShutdownTimeout, e.InactivityTimeout = 0, 0, 0, 0, 0
-	e.MaximumRequests, e.RestartInterval, e.MemoryLimit, e.MemoryLimitHard, e.CPUTimeLimit, e.CPUPriority = 0, 0, 0, 0, 0, 0
-	return &e
 }
 
 // tryLoad starts one worker of a site and ends it when it is ready.

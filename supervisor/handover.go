@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"reflect"
 	"slices"
 	"syscall"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
@@ -241,18 +239,7 @@ func (g *generation) built() map[string]json.RawMessage {
 	if g.inherited != nil {
 		return g.inherited
 	}
-	return builtWith(g.cfg)
-}
-
-func builtWith(c *config.Site) map[string]json.RawMessage {
-	built := map[string]json.RawMessage{}
-	v := reflect.ValueOf(*c)
-	for i := range v.NumField() {
-		if key := keyOf(v.Type().Field(i).Name); !isLive(key, c.Kind) && key != "position" {
-			built[key], _ = json.Marshal(v.Field(i).Interface()) // plain values
-		}
-	}
-	return built
+	return g.cfg.LaunchValues()
 }
 
 // otherThan names a key in which both differ, "" if there is none. What only one

@@ -26,21 +26,21 @@ func TestOtherThan(t *testing.T) {
 			t.Parallel()
 			now := base
 			test.change(&now)
-			if got := otherThan(builtWith(&base), builtWith(&now)); got != test.want {
+			if got := otherThan(base.LaunchValues(), now.LaunchValues()); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
 	goSite := base
 	goSite.Kind = config.App
-	left, more := builtWith(&goSite), goSite
+	left, more := goSite.LaunchValues(), goSite
 	more.Threads = 2
-	if got := otherThan(left, builtWith(&more)); got != "" {
+	if got := otherThan(left, more.LaunchValues()); got != "" {
 		t.Errorf("threads of a Go site, which its program is not told: %q", got)
 	}
-	older := builtWith(&base)
+	older := base.LaunchValues()
 	delete(older, "threads")
-	if got := otherThan(older, builtWith(&base)); got != "" {
+	if got := otherThan(older, base.LaunchValues()); got != "" {
 		t.Errorf("a key that the older version did not know: %q", got)
 	}
 }

@@ -104,7 +104,7 @@ func (s *Supervisor) inheritSite(c *config.Site, st siteState) (*site, error) {
 		return nil, err
 	}
 	t.current = g
-	if key := otherThan(st.Built, builtWith(c)); key != "" {
+	if key := otherThan(st.Built, c.LaunchValues()); key != "" {
 		g.inherited, t.stale = st.Built, key+" changed"
 		g.threads = min(g.threads, st.threads(c.Threads)) // of its zygote, or of a new interpreter
 	}

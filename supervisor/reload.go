@@ -1,12 +1,10 @@
 package supervisor
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -120,22 +118,9 @@ func (s *Supervisor) read() (*config.Config, error) {
 	if err := s.hasRoomFor(cfg); err != nil {
 		return nil, err
 	}
-	old := s.config()
-	var fixed []string
-	for _, key := range []struct {
-		name string
-		same bool
-	}{
-		{"listen", s.handed || slices.Equal(cfg.Listen, old.Listen)},
-		{"dashboard", cfg.Dashboard == old.Dashboard},
-		{"state_dir", cfg.StateDir == old.StateDir},
-		{"log_dir", cfg.LogDir == old.LogDir},
-		{"trusted_proxies", slices.Equal(cfg.TrustedProxies, old.TrustedProxies)},
-		{"header_timeout, idle_timeout, client_timeout", cfg.Timeouts == old.Timeouts},
-	} {
-		if !key.same {
-			fixed = append(fixed, key.name)
-		}
+	fixed := cfg.StartChanges(s.config())
+	if s.handed {
+		fixed = slices.DeleteFunc(fixed, func(key string) bool { return key == "listen" })
 	}
 	if len(fixed) > 0 {
 		return nil, &control.Error{
@@ -196,69 +181,22 @@ func (s *Supervisor) compare(cfg *config.Config, names []string, why string, loo
 	return changes, nil
 }
 
-// keys are the fields of config.Site by the key of sites.toml that sets them.
-var keys = map[string]string{
-	"ServerName": "server_name", "Aliases": "server_alias", "Default": "default", "Processes": "processes",
-	"ListenBacklog": "listen_backlog", "QueueTimeout": "queue_timeout", "RequestTimeout": "request_timeout",
-	"StartupTimeout": "startup_timeout", "GracefulTimeout": "graceful_timeout", "ShutdownTimeout": "shutdown_timeout",
-	"InactivityTimeout": "inactivity_timeout", "MaxBody": "max_body", "Static": "static", "NoStatic": "static",
-	"MaximumRequests": "maximum_requests", "RestartInterval": "restart_interval", "MemoryLimit": "memory_limit",
-	"MemoryLimitHard": "memory_limit_hard", "CPUTimeLimit": "cpu_time_limit", "CPUPriority": "cpu_priority",
-	"StackSize": "stack_size", "MaxClientsPerIP": "max_clients_per_ip", "TasksLimit": "tasks_limit",
-	"Account": "user or group", "Python": "python_home", "PythonPath": "python_path", "WSGI": "wsgi",
-	"Services": "service", "ReloadOn": "reload_on",
-}
-
-// live are the keys that change without a new worker.
-var live = []string{
-	"server_name", "server_alias", "default", "processes", "listen_backlog", "queue_timeout", "request_timeout",
-	"startup_timeout", "graceful_timeout", "shutdown_timeout", "inactivity_timeout", "max_body", "static",
-	"service", "cron", "reload_on",
-	"maximum_requests", "restart_interval", "memory_limit", "memory_limit_hard", "cpu_time_limit", "cpu_priority", "max_clients_per_ip",
-	"tasks_limit",
-}
-
-// isLive tells whether a key changes without a new worker. The threads of a Go site
-// are only how many requests the front door gives each of its workers. Those of the
-// built-in apps are told their names.
-func isLive(key string, kind config.Kind) bool {
-	switch {
-	case key == "threads":
-		return kind != config.WSGI
-	case kind == config.Apps && (key == "server_name" || key == "server_alias"):
-		return false
-	}
-	return slices.Contains(live, key)
-}
-
-// keyOf is the key of sites.toml that sets a field of config.Site.
-func keyOf(field string) string { return cmp.Or(keys[field], strings.ToLower(field)) }
-
-// compareSite compares what the file says with what it said, for what changes
-// live, and with what the workers run with, for what needs new ones.
+// compareSite compares what sites.toml says of a site with what it said, for the keys
+// that apply live, and with what its workers were launched with, for the others.
 func compareSite(t *site, c *config.Site, look *codeLook) change {
 	ch := change{site: t, cfg: c}
 	t.mu.Lock()
-	said, runs := reflect.ValueOf(*t.cfg), t.current
+	said, runs := t.cfg, t.current
 	t.mu.Unlock()
-	built, now := reflect.ValueOf(*runs.cfg), reflect.ValueOf(*c)
-	for i := range now.NumField() {
-		field := now.Type().Field(i).Name
-		key := keyOf(field)
-		switch live := isLive(key, c.Kind); {
-		case field == "Position":
-		case live && !reflect.DeepEqual(said.Field(i).Interface(), now.Field(i).Interface()):
-			ch.what = append(ch.what, key)
-		case !live && !reflect.DeepEqual(built.Field(i).Interface(), now.Field(i).Interface()):
-			ch.roll = key + " changed"
-		}
+	ch.what = c.LiveChanges(said)
+	key := c.LaunchChange(runs.cfg)
+	if runs.inherited != nil && key == "" {
+		key = otherThan(runs.inherited, c.LaunchValues())
 	}
-	if runs.inherited != nil && ch.roll == "" {
-		if key := otherThan(runs.inherited, builtWith(c)); key != "" {
-			ch.roll = key + " changed"
-		}
-	}
-	if ch.roll == "" && !look.tree(c).equal(runs.code) {
+	switch {
+	case key != "":
+		ch.roll = key + " changed"
+	case !look.tree(c).equal(runs.code):
 		ch.roll = "code changed"
 	}
 	return ch

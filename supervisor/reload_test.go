@@ -1,10 +1,8 @@
 package supervisor
 
 import (
-	"cmp"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,27 +11,6 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/worker/account"
 )
-
-// TestReload_EveryLiveKeyIsAField: a key that no field has would change nothing.
-func TestReload_EveryLiveKeyIsAField(t *testing.T) {
-	t.Parallel()
-	var have []string
-	site := reflect.TypeFor[config.Site]()
-	for i := range site.NumField() {
-		field := site.Field(i).Name
-		have = append(have, cmp.Or(keys[field], strings.ToLower(field)))
-	}
-	for _, key := range live {
-		if !slices.Contains(have, key) {
-			t.Errorf("no field of a site is %s", key)
-		}
-	}
-	for field := range keys {
-		if _, ok := site.FieldByName(field); !ok {
-			t.Errorf("a site has no field %s", field)
-		}
-	}
-}
 
 func TestReload_WhatAChangeDoes(t *testing.T) {
 	t.Parallel()
