@@ -66,7 +66,7 @@ func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []ch
 		}
 	}
 	s.setConfig(cfg)
-	newRules := s.logs.setRules(cfg.LogMaxSize, cfg.LogKeep)
+	newRules := s.logs.SetRotation(cfg.LogMaxSize, cfg.LogKeep)
 	results := make([]error, len(changes))
 	for i := range changes {
 		if ch := &changes[i]; ch.next == nil {

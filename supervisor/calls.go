@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -140,3 +142,35 @@ func (t *site) explain(err error) error {
 	}
 	return e
 }
+
+// Logs writes the last lines of a site's log, or of all logs, and then new ones if the
+// query asks for them.
+func (s *Supervisor) Logs(ctx context.Context, q control.LogQuery, w io.Writer) error {
+	names := []string{q.Site}
+	if q.Site == "" {
+		names = []string{logs.Supervisor}
+		for _, site := range s.all() {
+			names = append(names, site.name)
+		}
+	} else if _, err := s.site(q.Site); err != nil {
+		return err
+	}
+	var stream *logs.Stream
+	if q.Follow { // before the tail is read, so that no line is missed
+		stream = s.logs.Stream(q.Site)
+		defer stream.Close()
+	}
+	s.logs.Flush()
+	lines, err := logs.Tail(s.logs.Dir(), names, q.Lines)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, strings.Join(lines, "")); err != nil || stream == nil {
+		return err
+	}
+	return stream.Copy(ctx, w, lines)
+}
+
+// ReopenLogs is called after log files were renamed: when it returns, nothing more is
+// written to those. No file is kept open, so it only has to wait for what is being written.
+func (s *Supervisor) ReopenLogs() { s.logs.Flush() }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
@@ -26,10 +27,10 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 		return []error{err}
 	}
 	s := &Supervisor{stateDir: dir, logDir: filepath.Join(dir, "logs"), launches: newPlaces(runtime.GOMAXPROCS(0))}
-	if s.logs, err = openLogs(s.logDir, nil); err != nil {
+	if s.logs, err = logs.Open(s.logDir, nil); err != nil {
 		return []error{err}
 	}
-	defer s.logs.close()
+	defer s.logs.Close()
 	errs := make([]error, len(cfg.Sites))
 	var wg sync.WaitGroup
 	for _, alike := range trials(cfg.Sites) {

@@ -129,3 +129,26 @@ func describeExit(e pool.Event) string {
 	}
 	return fmt.Sprintf("%s, after %d requests in %v", s, e.Requests, e.Age.Round(time.Millisecond))
 }
+
+// output writes a line of a worker's output to the site's log.
+func (t *site) output(worker, line string) { t.super.logs.Write(t.name, worker, line) }
+
+// logDetail logs the traceback of a worker that did not start.
+func (t *site) logDetail(err error) {
+	var launch *process.LaunchError
+	if errors.As(err, &launch) && !strings.HasSuffix(launch.Problem, launch.Detail) {
+		for line := range strings.Lines(launch.Detail) {
+			t.super.logs.Write(t.name, "multisite", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+// describeError returns the text of an error, followed by its traceback if the text
+// does not end with it.
+func describeError(err error) string {
+	var launch *process.LaunchError
+	if errors.As(err, &launch) && !strings.HasSuffix(launch.Problem, launch.Detail) {
+		return fmt.Sprintf("%v\n%s", err, strings.TrimRight(launch.Detail, "\n"))
+	}
+	return err.Error()
+}

@@ -88,7 +88,7 @@ func (h *halt) holdRolls(ctx context.Context) error {
 // holdCalls lets calls that were made end. Those that come wait.
 func (h *halt) holdCalls() {
 	s := h.super
-	s.logs.dropFollowers()
+	s.logs.DropStreams()
 	gates := map[*gate.Gate]int{s.calls: h.own} // a call may be the one that asks for this
 	if s.nearby != nil {
 		gates[s.nearby] = h.own

@@ -110,7 +110,7 @@ type codeState struct {
 func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, err error) {
 	st = state{
 		Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1,
-		StateDir: s.stateDir, LogDir: s.logDir, Failed: s.failed.Load(), Refused: s.refusals.all(),
+		StateDir: s.stateDir, LogDir: s.logDir, Failed: s.failed.Load(), Refused: s.refusals.Counts(),
 	}
 	one := func(fd *int, c syscall.Conn) {
 		if err == nil {

@@ -41,6 +41,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/dashboard": {"supervisor/status", "supervisor/visible"},
 		"supervisor/gate":      nil,
 		"supervisor/journal":   nil,
+		"supervisor/logs":      nil,
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     {"worker/wire"},
 		"supervisor/status":    nil,

@@ -142,7 +142,7 @@ func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
 // close gives back what open took.
 func (s *Supervisor) close(ctx context.Context) {
 	if s.control != nil {
-		s.logs.endFollowers() // or their calls would keep the control socket open
+		s.logs.EndStreams() // or their calls would keep the control socket open
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		s.control.Close(ctx)
@@ -171,11 +171,11 @@ func (s *Supervisor) close(ctx context.Context) {
 		}
 	}
 	if s.refusals != nil {
-		s.refusals.access.close()
+		s.refusals.Close()
 	}
 	if s.logs != nil {
 		s.log.Info("supervisor stopped", "pid", os.Getpid())
-		s.logs.close()
+		s.logs.Close()
 	}
 	if s.lock != nil {
 		s.lock.release()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/supervisor/status"
@@ -27,7 +28,7 @@ type site struct {
 	stats  *proxy.Stats
 	guests *proxy.Clients
 	log    *slog.Logger
-	access *accessLog
+	access *logs.AccessLog
 	tasks  *tasks
 	ended  chan struct{} // closed when the last worker and the last task have
 
@@ -53,7 +54,7 @@ func (s *Supervisor) newSite(cfg *config.Site, look *codeLook) (*site, error) {
 	t := s.bareSite(cfg)
 	var err error
 	if t.current, err = t.newGeneration(cfg, look); err != nil {
-		t.access.close()
+		t.access.Close()
 		return nil, err
 	}
 	t.tasks = newTasks(t, cfg)
@@ -64,7 +65,7 @@ func (s *Supervisor) newSite(cfg *config.Site, look *codeLook) (*site, error) {
 // bareSite returns a site that has nothing to run.
 func (s *Supervisor) bareSite(cfg *config.Site) *site {
 	return &site{
-		name: cfg.Name, super: s, stats: &proxy.Stats{}, guests: &proxy.Clients{}, log: s.logs.logger(cfg.Name), access: s.logs.access(cfg.Name),
+		name: cfg.Name, super: s, stats: &proxy.Stats{}, guests: &proxy.Clients{}, log: s.logs.Logger(cfg.Name), access: s.logs.Access(cfg.Name),
 		ended: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}
 }
@@ -150,7 +151,7 @@ func (t *site) route() proxy.Route {
 		Static:         t.staticRoutes(),
 		Stats:          t.stats,
 		Log:            t.log,
-		Access:         t.access.write,
+		Access:         func(e proxy.Entry) { t.access.Add(e.AppendCombined) },
 	}}
 }
 
@@ -280,5 +281,5 @@ func (t *site) close() {
 	for _, g := range append(t.retired, t.current) {
 		g.close()
 	}
-	t.access.close()
+	t.access.Close()
 }

@@ -11,18 +11,30 @@ import (
 	"testing"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
+// newLogs returns logs in a directory of the test.
+func newLogs(t *testing.T) *logs.Logs {
+	t.Helper()
+	l, err := logs.Open(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
 // sitesWithoutWorkers returns a supervisor that only its front door works of.
 func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 	t.Helper()
-	s := &Supervisor{logs: newLogs(t, nil), proxy: proxy.New(proxy.Options{})}
+	s := &Supervisor{logs: newLogs(t), proxy: proxy.New(proxy.Options{})}
 	for _, c := range configs {
-		access := s.logs.access(c.Name)
-		t.Cleanup(access.close)
+		access := s.logs.Access(c.Name)
+		t.Cleanup(access.Close)
 		s.sites = append(s.sites, &site{
 			name: c.Name, cfg: c, super: s, stats: &proxy.Stats{}, log: slog.New(slog.DiscardHandler), access: access,
 			pool: pool.New(pool.Options{Site: c.Name, Launcher: &generation{}}),

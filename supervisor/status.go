@@ -30,7 +30,7 @@ func (s *Supervisor) Status(context.Context) status.Status {
 			Listen:  s.Addrs(),
 			Memory:  memoryOf(os.Getpid()),
 			Failed:  s.failed.Load(),
-			Refused: s.refusals.all(),
+			Refused: s.refusals.Counts(),
 		},
 	}
 	sites := s.all()

@@ -16,6 +16,7 @@ import (
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/gate"
 	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/proxy"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/systemd"
@@ -47,8 +48,8 @@ type Supervisor struct {
 	stateDir string // where it really is, as logDir
 	logDir   string
 	started  time.Time
-	logs     *logs
-	refusals *refusals
+	logs     *logs.Logs
+	refusals *logs.Refusals
 	log      *slog.Logger
 	proxy    *proxy.Proxy
 	door     *proxy.Server
@@ -136,11 +137,11 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.logDir, err = s.findLogDir(); err != nil {
 		return err
 	}
-	if s.logs, err = openLogs(s.logDir, o.Console); err != nil {
+	if s.logs, err = logs.Open(s.logDir, o.Console); err != nil {
 		return err
 	}
-	s.logs.setRules(s.cfg.LogMaxSize, s.cfg.LogKeep)
-	s.log = s.logs.logger("multisite")
+	s.logs.SetRotation(s.cfg.LogMaxSize, s.cfg.LogKeep)
+	s.log = s.logs.Logger("multisite")
 	s.notify = systemd.NewNotifier(s.log)
 	if s.journal, err = journal.Open(filepath.Join(s.stateDir, "journal.db"), journal.Options{Log: s.log}); err != nil {
 		return err
@@ -158,12 +159,13 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
-	s.refusals = newRefusals(s.logs)
+	s.refusals = s.logs.Refusals()
 	if s.inherited != nil {
-		s.refusals.restore(s.inherited.Refused)
+		s.refusals.Restore(s.inherited.Refused)
 	}
 	s.proxy = proxy.New(proxy.Options{
-		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log, Refused: s.refusals.add,
+		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log,
+		Refused: func(r proxy.Refusal) { s.refusals.Count(r.Status, r.AppendCombined) },
 	})
 	if err := s.makeSites(); err != nil {
 		return err

@@ -86,9 +86,9 @@ func (s *Supervisor) upgradeTo(ctx context.Context, next *successor, caller *con
 // exec replaces the program. From here on nothing may start or be reaped.
 func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time) error {
 	for _, t := range s.all() {
-		t.access.flushNow()
+		t.access.Flush()
 	}
-	s.refusals.access.flushNow()
+	s.refusals.Flush()
 	ctx, cancel := context.WithTimeout(context.Background(), journalTime)
 	defer cancel()
 	if err := s.journal.Flush(ctx); err != nil {

@@ -40,7 +40,7 @@ func TestUpgrade_DoesNotWaitForTheJournal(t *testing.T) {
 	if err := m.upgradeTo(t.Context(), &successor{file: none}, nil); err == nil || !strings.Contains(err.Error(), "main thread is not served") {
 		t.Errorf("got %v, want that it gets no further than a test can", err)
 	}
-	if log := readLog(t, m.logs, "multisite"); !strings.Contains(log, "journal not complete") {
+	if log := mustRead(t, filepath.Join(m.logDir, "multisite.log")); !strings.Contains(log, "journal not complete") {
 		t.Errorf("it waited:\n%s", log)
 	}
 }
@@ -98,4 +98,13 @@ func TestUpgrade_FindsAllTasks(t *testing.T) {
 		site.pool.Stop()
 	}
 	s.running.Wait()
+}
+
+func mustRead(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

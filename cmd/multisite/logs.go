@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/logs"
 )
 
 func (c *cli) logsCommand() *cobra.Command {
@@ -65,7 +65,7 @@ func (c *cli) tailFiles(cmd *cobra.Command, q control.LogQuery) error {
 		}
 		names = []string{q.Site}
 	}
-	lines, err := supervisor.TailLogs(cfg.LogDir, names, q.Lines)
+	lines, err := logs.Tail(cfg.LogDir, names, q.Lines)
 	fmt.Fprint(cmd.OutOrStdout(), strings.Join(lines, ""))
 	return err
 }

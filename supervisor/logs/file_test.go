@@ -1,4 +1,4 @@
-package supervisor
+package logs
 
 import (
 	"bytes"
@@ -10,18 +10,18 @@ import (
 	"testing"
 )
 
-func TestLogFile_IsPutAsideAtItsSize(t *testing.T) {
+func TestFile_IsRotatedAtItsSize(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	l.setRules(200, 2)
-	f := l.follow("blog")
+	l.SetRotation(200, 2)
+	f := l.Stream("blog")
 	for i := range 40 {
-		l.write("blog", "blog/1", fmt.Sprintf("line %02d", i))
+		l.Write("blog", "blog/1", fmt.Sprintf("line %02d", i))
 	}
 	l.whole()
 	files, err := filepath.Glob(l.path("blog") + "*")
 	if err != nil || len(files) != 3 {
-		t.Errorf("files %q, %v, want the log and two put aside", files, err)
+		t.Errorf("files %q, %v, want the log and two rotated ones", files, err)
 	}
 	for _, file := range files {
 		b, err := os.ReadFile(file)
@@ -29,7 +29,7 @@ func TestLogFile_IsPutAsideAtItsSize(t *testing.T) {
 			t.Errorf("%s has %d bytes, %v: %.300q", file, len(b), err, b)
 		}
 	}
-	tail, err := TailLogs(l.dir, []string{"blog"}, 8)
+	tail, err := Tail(l.dir, []string{"blog"}, 8)
 	if err != nil || len(tail) != 8 {
 		t.Fatalf("the last lines: %q, %v", tail, err)
 	}
@@ -39,39 +39,40 @@ func TestLogFile_IsPutAsideAtItsSize(t *testing.T) {
 		}
 	}
 	if n := len(f.lines); n != 40 {
-		t.Errorf("who follows got %d lines, want 40", n)
+		t.Errorf("the stream got %d lines, want 40", n)
 	}
-	l.setRules(200, 0)
+	l.SetRotation(200, 0)
 	for range 10 {
-		l.write("blog", "blog/1", "more")
+		l.Write("blog", "blog/1", "more")
 	}
 	l.whole()
 	if files, _ := filepath.Glob(l.path("blog") + "*"); len(files) != 1 {
-		t.Errorf("files %q, want none put aside", files)
+		t.Errorf("files %q, want no rotated one", files)
 	}
 }
 
-// Another program may cut the file, as logrotate's copytruncate does.
-func TestLogFile_CutByOthersItGoesOn(t *testing.T) {
+// TestFile_TruncatedByOthers: as logrotate's copytruncate does.
+func TestFile_TruncatedByOthers(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	l.setRules(200, 2)
+	l.SetRotation(200, 2)
 	for range 4 {
-		l.write("blog", "blog/1", "before")
+		l.Write("blog", "blog/1", "before")
 	}
 	l.whole()
 	if err := os.Truncate(l.path("blog"), 0); err != nil {
 		t.Fatal(err)
 	}
-	l.write("blog", "blog/1", "after")
+	l.Write("blog", "blog/1", "after")
 	l.whole()
 	if files, _ := filepath.Glob(l.path("blog") + "*"); len(files) != 1 {
 		t.Errorf("files %q, want one", files)
 	}
 }
 
-// TestLogFile_ADiskThatIsFull costs lines, is told once, and where they are missing.
-func TestLogFile_ADiskThatIsFull(t *testing.T) {
+// TestFile_FullDisk: it costs lines, which is logged once, and noted where they are
+// missing.
+func TestFile_FullDisk(t *testing.T) {
 	t.Parallel()
 	var console bytes.Buffer
 	l := newLogs(t, &console)
@@ -91,10 +92,10 @@ func TestLogFile_ADiskThatIsFull(t *testing.T) {
 		}
 	}
 	for _, site := range []string{"blog", "shop"} {
-		l.write(site, site+"/1", "before")
+		l.Write(site, site+"/1", "before")
 		full(site)
 		for range 5 {
-			l.write(site, site+"/1", "lost")
+			l.Write(site, site+"/1", "lost")
 		}
 	}
 	l.whole()
@@ -104,14 +105,14 @@ func TestLogFile_ADiskThatIsFull(t *testing.T) {
 	}
 	for _, site := range []string{"blog", "shop"} {
 		space(site)
-		l.write(site, site+"/1", "after")
+		l.Write(site, site+"/1", "after")
 		want := regexp.MustCompile(`^\S+ \w+/1 before\n\S+ multisite level=WARN msg="lines of this log were lost: .*" lines=5\n\S+ \w+/1 after\n$`)
 		if got := readLog(t, l, site); !want.MatchString(got) {
 			t.Errorf("%s.log:\n%s", site, got)
 		}
 	}
 	full("blog")
-	l.write("blog", "blog/1", "lost")
+	l.Write("blog", "blog/1", "lost")
 	l.whole()
 	l.console.whole()
 	if n := strings.Count(console.String(), "log lines are lost"); n != 2 {

@@ -1,4 +1,4 @@
-package supervisor
+package logs
 
 import (
 	"bufio"
@@ -14,16 +14,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/multisite/multisite/supervisor/proxy"
 )
 
-// numbered is the nth line of a test, which says so.
-func numbered(n int) proxy.Entry {
-	return proxy.Entry{Client: "192.0.2.1", Line: "GET /x HTTP/1.1", Status: 200, Bytes: int64(n), Worker: "blog/1"}
+// numbered appends the nth line of a test, which holds its number.
+func numbered(n int) func([]byte) []byte {
+	return func(b []byte) []byte {
+		return fmt.Appendf(b, `192.0.2.1 - - [04/Jul/2026:12:00:00 +0000] "GET /x HTTP/1.1" 200 %d "-" "-" 0.0015 blog/1`+"\n", n)
+	}
 }
 
-// wantNumbered tells what line, of those from first on, is not where it belongs.
+// wantNumbered fails unless log holds the given number of lines from first on, in order.
 func wantNumbered(t *testing.T, log string, first, lines int) {
 	t.Helper()
 	n := first
@@ -38,35 +38,34 @@ func wantNumbered(t *testing.T, log string, first, lines int) {
 	}
 }
 
-// TestAccessLog_HasEveryLine also when the supervisor ends at once.
+// TestAccessLog_HasEveryLine also when it is closed at once.
 func TestAccessLog_HasEveryLine(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	a := l.access("blog")
-	at := time.Date(2026, 7, 4, 12, 0, 0, 0, time.UTC)
-	for _, status := range []int{200, 503} {
-		a.write(proxy.Entry{Client: "192.0.2.1", Line: "GET /x HTTP/1.1", Time: at, Took: 1500 * time.Microsecond, Status: status, Bytes: 7, Worker: "blog/1"})
+	a := l.Access("blog")
+	const lines = 2
+	for n := range lines {
+		a.Add(numbered(n))
 	}
-	a.close()
+	a.Close()
 	b, err := os.ReadFile(filepath.Join(l.dir, "blog.access.log"))
-	const line = `192.0.2.1 - - [04/Jul/2026:12:00:00 +0000] "GET /x HTTP/1.1" `
-	want := line + `200 7 "-" "-" 0.0015 blog/1` + "\n" + line + `503 7 "-" "-" 0.0015 blog/1` + "\n"
-	if err != nil || string(b) != want {
-		t.Errorf("%v, got:\n%swant:\n%s", err, b, want)
+	if err != nil {
+		t.Fatal(err)
 	}
+	wantNumbered(t, string(b), 0, lines)
 }
 
-// TestAccessLog_HoldsNothingBetweenBlocks: of a thousand sites most are silent.
+// TestAccessLog_HoldsNothingBetweenBlocks: most of a thousand sites are idle.
 func TestAccessLog_HoldsNothingBetweenBlocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := newLogs(t, nil).access("blog")
+		a := newLogs(t, nil).Access("blog")
 		if _, err := os.Stat(a.file.path); !os.IsNotExist(err) {
-			t.Errorf("the file of a silent site is there: %v", err)
+			t.Errorf("the file of an idle site is there: %v", err)
 		}
 		const lines = 1000
 		for n := range lines {
-			a.write(numbered(n))
+			a.Add(numbered(n))
 		}
 		synctest.Wait()
 		if info, err := os.Stat(a.file.path); err != nil || info.Size() < accessBlock {
@@ -85,56 +84,56 @@ func TestAccessLog_HoldsNothingBetweenBlocks(t *testing.T) {
 	})
 }
 
-// TestAccessLog_KeepsTheOrder across files that are put aside.
+// TestAccessLog_KeepsTheOrder across rotated files.
 func TestAccessLog_KeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	l.setRules(2*accessBlock, 100)
-	a := l.access("blog")
+	l.SetRotation(2*accessBlock, 100)
+	a := l.Access("blog")
 	const lines = 8000 // fewer than may wait
 	for n := range lines {
-		a.write(numbered(n))
+		a.Add(numbered(n))
 		if n%1000 == 0 {
-			a.flushNow() // as an upgrade does
+			a.Flush() // as an upgrade does
 		}
 	}
-	a.close()
+	a.Close()
 	var all strings.Builder
 	files, err := filepath.Glob(a.file.path + "*")
 	for n := len(files) - 1; n >= 0; n-- {
-		b, err := os.ReadFile(a.file.older(n))
+		b, err := os.ReadFile(rotatedName(a.file.path, n))
 		if err != nil {
 			t.Error(err)
 		}
 		all.Write(b)
 	}
 	if err != nil || len(files) < 3 {
-		t.Errorf("files %q, %v, want some put aside", files, err)
+		t.Errorf("files %q, %v, want some rotated ones", files, err)
 	}
 	wantNumbered(t, all.String(), 0, lines)
 }
 
-// TestAccessLog_NobodyWaitsForTheDisk: one that takes nothing costs lines, which is
-// told once, and where they are missing.
-func TestAccessLog_NobodyWaitsForTheDisk(t *testing.T) {
+// TestAccessLog_StuckDisk: no caller waits for it, and it costs lines, which is logged
+// once, and noted where they are missing.
+func TestAccessLog_StuckDisk(t *testing.T) {
 	t.Parallel()
 	var console bytes.Buffer
 	l := newLogs(t, &console)
-	told := l.follow("")
-	a := l.access("blog")
+	warned := l.Stream("")
+	a := l.Access("blog")
 	if err := unix.Mkfifo(a.file.path, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	const lines = 40_000 // far more than may wait
 	for n := range lines {
-		a.write(numbered(n)) // nobody reads
+		a.Add(numbered(n)) // nobody reads
 	}
-	if got, want := <-told.lines, fmt.Sprintf("error=\"write %s: %v\"\n", a.file.path, errSlowDisk); !strings.HasSuffix(got, want) {
-		t.Errorf("told %q, want %q", got, want)
+	if got, want := <-warned.lines, fmt.Sprintf("error=\"write %s: %v\"\n", a.file.path, errSlowDisk); !strings.HasSuffix(got, want) {
+		t.Errorf("got the warning %q, want %q", got, want)
 	}
 	a.mu.Lock()
-	if held := len(a.lines); held > accessMost+accessBlock {
-		t.Errorf("%d bytes wait, want at most %d", held, accessMost)
+	if held := len(a.lines); held > accessMax+accessBlock {
+		t.Errorf("%d bytes wait, want at most %d", held, accessMax)
 	}
 	a.mu.Unlock()
 	disk, err := os.OpenFile(a.file.path, os.O_RDWR, 0)
@@ -159,29 +158,28 @@ func TestAccessLog_NobodyWaitsForTheDisk(t *testing.T) {
 	if lost == 0 {
 		t.Error("no line was lost")
 	}
-	a.write(numbered(lines))
-	a.close()
+	a.Add(numbered(lines))
+	a.Close()
 	if in.Scan(); !strings.Contains(in.Text(), fmt.Sprintf(" 200 %d ", lines)) {
-		t.Errorf("when it takes something again it gets %q", in.Text())
+		t.Errorf("when the disk recovers it gets %q", in.Text())
 	}
-	l.endFollowers()
-	if n := len(told.lines); n != 0 || l.rules.failing.Load() != 0 {
-		t.Errorf("told %d times more, %d files fail", n, l.rules.failing.Load())
+	l.EndStreams()
+	if n := len(warned.lines); n != 0 || l.rotation.failing.Load() != 0 {
+		t.Errorf("%d more warnings, %d files fail", n, l.rotation.failing.Load())
 	}
 }
 
-// BenchmarkAccessLog is what a line costs whoever has it.
+// BenchmarkAccessLog is what a line costs the caller.
 func BenchmarkAccessLog(b *testing.B) {
-	l, err := openLogs(b.TempDir(), nil)
+	l, err := Open(b.TempDir(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	a := l.access("blog")
-	b.Cleanup(a.close)
-	e := numbered(1)
-	e.Time = time.Now()
+	a := l.Access("blog")
+	b.Cleanup(a.Close)
+	line := []byte(`192.0.2.1 - - [04/Jul/2026:12:00:00 +0000] "GET /x HTTP/1.1" 200 7 "-" "-" 0.0015 blog/1` + "\n")
 	b.ReportAllocs()
 	for b.Loop() {
-		a.write(e)
+		a.Add(func(b []byte) []byte { return append(b, line...) })
 	}
 }

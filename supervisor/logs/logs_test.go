@@ -1,10 +1,8 @@
-package supervisor
+package logs
 
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -14,21 +12,19 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/multisite/multisite/worker/process"
 )
 
-func newLogs(t *testing.T, console io.Writer) *logs {
+func newLogs(t *testing.T, console io.Writer) *Logs {
 	t.Helper()
-	l, err := openLogs(filepath.Join(t.TempDir(), "logs"), console)
+	l, err := Open(filepath.Join(t.TempDir(), "logs"), console)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.close)
+	t.Cleanup(l.Close)
 	return l
 }
 
-func readLog(t *testing.T, l *logs, site string) string {
+func readLog(t *testing.T, l *Logs, site string) string {
 	t.Helper()
 	l.whole()
 	b, err := os.ReadFile(l.path(site))
@@ -38,8 +34,8 @@ func readLog(t *testing.T, l *logs, site string) string {
 	return string(b)
 }
 
-// whole returns when all that was said is written.
-func (q *lines) whole() {
+// whole waits until all lines of a queue are written.
+func (q *queue) whole() {
 	q.mu.Lock()
 	written := q.written
 	q.mu.Unlock()
@@ -48,8 +44,8 @@ func (q *lines) whole() {
 	}
 }
 
-// whole is that of the files.
-func (l *logs) whole() {
+// whole waits until all lines of all files are written.
+func (l *Logs) whole() {
 	l.mu.Lock()
 	files := slices.Collect(maps.Values(l.files))
 	l.mu.Unlock()
@@ -62,9 +58,9 @@ func TestLogs_ALineSaysWhenWhoAndWhat(t *testing.T) {
 	t.Parallel()
 	var console bytes.Buffer
 	l := newLogs(t, &console)
-	l.write("blog", "blog/1", "grüße")
-	l.logger("blog").Warn("answer cut", "worker", "blog/1", "duration", 1234567*time.Microsecond)
-	l.logger("multisite").Info("supervisor started")
+	l.Write("blog", "blog/1", "grüße")
+	l.Logger("blog").Warn("answer cut", "worker", "blog/1", "duration", 1234567*time.Microsecond)
+	l.Logger("multisite").Info("supervisor started")
 
 	const when = `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)`
 	want := regexp.MustCompile("^" + when + " blog/1 grüße\n" +
@@ -89,32 +85,32 @@ func TestLogs_ALineSaysWhenWhoAndWhat(t *testing.T) {
 func TestLogs_WriteAfterCloseIsLost(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	l.write("blog", "blog/1", "before")
-	l.close()
-	l.write("blog", "blog/1", "after")
+	l.Write("blog", "blog/1", "before")
+	l.Close()
+	l.Write("blog", "blog/1", "after")
 	if got := readLog(t, l, "blog"); !strings.HasSuffix(got, " blog/1 before\n") {
 		t.Errorf("blog.log:\n%s", got)
 	}
 }
 
-// TestLogs_FollowMissesNothing: between the end of the file and what is new no line
-// is lost, and none comes twice.
-func TestLogs_FollowMissesNothing(t *testing.T) {
+// TestStream_MissesNothing: between the tail of the file and the stream no line is
+// lost, and none comes twice.
+func TestStream_MissesNothing(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	l.write("blog", "blog/1", "before")
-	f := l.follow("blog") // as Supervisor.Logs does, before it reads the file
-	l.write("blog", "blog/1", "between")
+	l.Write("blog", "blog/1", "before")
+	f := l.Stream("blog") // as Supervisor.Logs does, before it reads the file
+	l.Write("blog", "blog/1", "between")
 	l.whole()
-	tail, err := TailLogs(l.dir, []string{"blog"}, 10)
+	tail, err := Tail(l.dir, []string{"blog"}, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.write("blog", "blog/1", "after")
-	l.endFollowers()
+	l.Write("blog", "blog/1", "after")
+	l.EndStreams()
 	var got strings.Builder
 	got.WriteString(strings.Join(tail, ""))
-	if err := f.copy(t.Context(), &got, tail); err != nil {
+	if err := f.Copy(t.Context(), &got, tail); err != nil {
 		t.Fatal(err)
 	}
 	if want := readLog(t, l, "blog"); got.String() != want {
@@ -122,26 +118,26 @@ func TestLogs_FollowMissesNothing(t *testing.T) {
 	}
 }
 
-func TestLogs_FollowOneSiteUntilTheCallerLeaves(t *testing.T) {
+func TestStream_OfOneSiteUntilItsReaderLeaves(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	f := l.follow("blog")
-	l.write("shop", "shop/1", "not this")
-	l.write("blog", "blog/1", "this")
+	f := l.Stream("blog")
+	l.Write("shop", "shop/1", "not this")
+	l.Write("blog", "blog/1", "this")
 	ctx, cancel := context.WithCancel(t.Context())
 	out := writerFunc(func(p []byte) (int, error) {
 		if !strings.HasSuffix(string(p), " blog/1 this\n") {
-			t.Errorf("followed %q", p)
+			t.Errorf("streamed %q", p)
 		}
 		cancel()
 		return len(p), nil
 	})
-	if err := f.copy(ctx, out, nil); err != nil {
+	if err := f.Copy(ctx, out, nil); err != nil {
 		t.Error(err)
 	}
-	l.unfollow(f)
-	for range 2 * cap(f.lines) { // a follower that is gone, or too slow, holds nobody up
-		l.write("blog", "blog/1", "more")
+	f.Close()
+	for range 2 * cap(f.lines) { // a stream that is closed, or too slow, blocks no writer
+		l.Write("blog", "blog/1", "more")
 	}
 }
 
@@ -149,22 +145,22 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-func TestLogs_FollowEndsWithTheSupervisor(t *testing.T) {
+func TestStream_EndsWithTheLogs(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	early := l.follow("")
-	l.endFollowers()
-	late := l.follow("")
-	for name, f := range map[string]*follower{"early": early, "late": late} {
-		if err := f.copy(t.Context(), io.Discard, nil); err != nil {
+	early := l.Stream("")
+	l.EndStreams()
+	late := l.Stream("")
+	for name, f := range map[string]*Stream{"early": early, "late": late} {
+		if err := f.Copy(t.Context(), io.Discard, nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	l.write("blog", "blog/1", "nobody listens")
-	l.unfollow(early)
+	l.Write("blog", "blog/1", "no stream")
+	early.Close()
 }
 
-func TestTailLogs(t *testing.T) {
+func TestTail(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	long := strings.Repeat("x", 50_000)
@@ -195,7 +191,7 @@ func TestTailLogs(t *testing.T) {
 		{"not there", []string{"nosuch", "a"}, 1, []string{"a 3"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := TailLogs(dir, tt.sites, tt.n)
+			got, err := Tail(dir, tt.sites, tt.n)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,27 +203,6 @@ func TestTailLogs(t *testing.T) {
 			}
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("got %.80q, want %.80q", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestDescribeError_TellsAReasonOnce(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		err  error
-		want string
-	}{
-		{"plain", errors.New("no"), "no"},
-		{"no detail", &process.LaunchError{Problem: "it ended"}, "it ended"},
-		{"the same", &process.LaunchError{Problem: "it ended", Detail: "it ended"}, "it ended"},
-		{"traceback", &process.LaunchError{Problem: "ValueError: x", Detail: "Traceback:\nValueError: x\n"}, "ValueError: x\nTraceback:\nValueError: x"},
-		{"wrapped", fmt.Errorf("start blog/1: %w", &process.LaunchError{Problem: "it ended", Detail: "last words"}), "start blog/1: it ended\nlast words"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := describeError(tt.err); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}

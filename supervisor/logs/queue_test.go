@@ -1,4 +1,4 @@
-package supervisor
+package logs
 
 import (
 	"bufio"
@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stuckPipe returns the end to write to of a pipe that is full and that nobody reads.
+// stuckPipe returns both ends of a pipe that is full.
 func stuckPipe(t *testing.T) (w, r *os.File) {
 	t.Helper()
 	fds := make([]int, 2)
@@ -31,8 +31,8 @@ func stuckPipe(t *testing.T) (w, r *os.File) {
 	return w, r
 }
 
-// TestLogs_ConsoleThatNobodyReads holds nobody up: files get all lines, and the console
-// says, when it is read again, how many it has not got.
+// TestLogs_ConsoleThatNobodyReads: it blocks no writer, the files get all lines, and
+// when the console is read again it says how many it has not got.
 func TestLogs_ConsoleThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	w, r := stuckPipe(t)
@@ -43,13 +43,13 @@ func TestLogs_ConsoleThatNobodyReads(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range lines {
-			l.write("blog", "blog/1", text)
+			l.Write("blog", "blog/1", text)
 		}
 	}()
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
-		t.Fatal("who has a line waits for the console")
+		t.Fatal("a writer waits for the console")
 	}
 	l.whole()
 	if n := strings.Count(readLog(t, l, "blog"), "\n"); n != lines {
@@ -76,16 +76,17 @@ func TestLogs_ConsoleThatNobodyReads(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, r) }() // it ends with the test
 }
 
-// TestLogs_MovedAway: who renames a log file, as logrotate does, finds nothing more in it.
+// TestLogs_MovedAway: when a log file is renamed, as logrotate does, nothing more is
+// written to it.
 func TestLogs_MovedAway(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
-	l.write("blog", "blog/1", "before")
+	l.Write("blog", "blog/1", "before")
 	l.whole()
 	if err := os.Rename(l.path("blog"), l.path("blog")+".old"); err != nil {
 		t.Fatal(err)
 	}
-	l.write("blog", "blog/1", "after")
+	l.Write("blog", "blog/1", "after")
 	l.whole()
 	if got := readLog(t, l, "blog"); !strings.HasSuffix(got, " blog/1 after\n") || strings.Contains(got, "before") {
 		t.Errorf("the new file has %q", got)
@@ -93,7 +94,7 @@ func TestLogs_MovedAway(t *testing.T) {
 	checkClosed(t, l.dir)
 }
 
-// checkClosed fails for what is open of a directory.
+// checkClosed fails if this process has a file of the directory open.
 func checkClosed(t *testing.T, dir string) {
 	t.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
