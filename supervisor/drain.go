@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"sync"
-	"time"
 )
 
 // drain refuses new connections, lets requests in flight finish, those of each site
@@ -68,9 +67,9 @@ func (t *site) hurry() {
 
 // quiet returns when no client of the site waits for anything, or when ctx has ended.
 func (t *site) quiet(ctx context.Context) {
-	const lookAgain = 20 * time.Millisecond // the end of a request wakes nobody
 	for !t.isQuiet() && ctx.Err() == nil {
-		sleep(ctx, lookAgain)
+		t.pool.AwaitIdle(ctx)
+		t.stats.AwaitIdle(ctx)
 	}
 }
 

@@ -54,7 +54,7 @@ func (h *halt) reach(ctx context.Context) error {
 		patience, cancel := context.WithDeadline(ctx, h.deadline)
 		eachSite(h.super.all(), func(t *site) {
 			t.pool.AwaitLaunches(patience)
-			t.pool.Outlive(patience, shortPause)
+			t.pool.AwaitRunning(patience)
 		})
 		cancel()
 		if ctx.Err() != nil {
@@ -124,7 +124,7 @@ func (h *halt) holdRequests(ctx context.Context) bool {
 	}
 	err := door.Pause(ctx)
 	if err == nil { // the last workers are just being let go
-		eachSite(h.super.all(), func(t *site) { t.pool.Outlive(ctx, 0) })
+		eachSite(h.super.all(), func(t *site) { t.pool.AwaitIdle(ctx) })
 	}
 	if err != nil && last {
 		h.super.log.Warn("requests in flight are cut", "limit", "graceful_timeout", "error", err)
@@ -135,7 +135,7 @@ func (h *halt) holdRequests(ctx context.Context) bool {
 // cutDownloads ends the wait when only clients are slow, not workers.
 func (h *halt) cutDownloads(ctx context.Context, cancel context.CancelFunc) {
 	sleep(ctx, shortPause)
-	eachSite(h.super.all(), func(t *site) { t.pool.Outlive(ctx, 0) })
+	eachSite(h.super.all(), func(t *site) { t.pool.AwaitIdle(ctx) })
 	cancel()
 }
 

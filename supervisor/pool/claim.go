@@ -171,6 +171,7 @@ func (p *Pool) withdraw(c *Claim) bool {
 		return false
 	}
 	p.queue.remove(c)
+	p.requestGoneLocked(nil)
 	p.totals.refused++
 	return true
 }
@@ -334,6 +335,7 @@ func (p *Pool) refuseWaitingLocked(err error) {
 		p.totals.refused++
 		c.settleLocked()
 	}
+	p.requestGoneLocked(nil)
 }
 
 // giveLocked gives a request to a worker, perhaps behind others.
@@ -360,4 +362,5 @@ func (p *Pool) dropLocked(c *Claim) {
 		p.busy--
 	}
 	p.rank.changed(c.member)
+	p.requestGoneLocked(c)
 }

@@ -44,27 +44,6 @@ type WorkerHandover struct {
 	Worker Worker `json:"-"`
 }
 
-// AwaitLaunches returns when no worker is being launched, or when ctx has ended.
-func (p *Pool) AwaitLaunches(ctx context.Context) {
-	for {
-		p.mu.Lock()
-		launching, changed := p.launchingLocked(), p.changed
-		p.mu.Unlock()
-		if !launching {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (p *Pool) launchingLocked() bool {
-	return slices.ContainsFunc(p.members, func(m *member) bool { return m.worker == nil })
-}
-
 // Pause lets nothing be launched until resume is called, and gives up what is
 // being launched. Requests and the ends of workers go their way. No Roll may run.
 func (p *Pool) Pause() (resume func()) {
@@ -163,39 +142,4 @@ func (p *Pool) keepInherited(ctx context.Context, m *member) {
 		p.Stop() // as in keep
 	}
 	p.gone(m, m.worker)
-}
-
-// Outlive waits for the requests to end that run now and still do after age, or for
-// ctx to end.
-func (p *Pool) Outlive(ctx context.Context, age time.Duration) {
-	old := p.claims(nil)
-	for wait := age; len(old) > 0; wait = lookAgain {
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-		old = p.claims(old)
-	}
-}
-
-// lookAgain is how often Outlive looks: the end of a request wakes nobody.
-const lookAgain = 5 * time.Millisecond
-
-// claims returns the requests that run, those among them that are in only if that
-// is not nil.
-func (p *Pool) claims(only map[*Claim]bool) map[*Claim]bool {
-	running := map[*Claim]bool{}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, m := range p.members {
-		for _, c := range m.claims {
-			if only == nil || only[c] {
-				running[c] = true
-			}
-		}
-	}
-	return running
 }

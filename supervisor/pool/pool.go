@@ -108,6 +108,8 @@ type Pool struct {
 	mean    time.Duration // that the last requests took, roughly, in workers with one thread; 0: none did
 	changed chan struct{} // closed and replaced on every change
 	totals  totals
+	idle    chan struct{}   // closed when no request runs or waits; nil unless somebody awaits that
+	awaited []*awaitedGroup // requests whose end somebody awaits; nil nearly always
 }
 
 // release is one generation of a site: all workers launched the same way.
@@ -253,51 +255,6 @@ func (p *Pool) applyLocked(s Settings) {
 	}
 	p.dispatchLocked()
 	p.changedLocked()
-}
-
-// AwaitTarget returns when the pool has just the workers it should have, or with the
-// error that keeps it from getting there.
-func (p *Pool) AwaitTarget(ctx context.Context) error {
-	for {
-		p.mu.Lock()
-		err, settled := p.trouble.broken, p.settledLocked()
-		stopped, changed := p.stopped, p.changed
-		p.mu.Unlock()
-		switch {
-		case stopped:
-			return ErrStopped
-		case settled:
-			return nil
-		case err != nil:
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// settledLocked takes a worker that is being replaced, and its successor, for one.
-func (p *Pool) settledLocked() bool {
-	ready, starting, serving := 0, 0, 0
-	for _, m := range p.members {
-		switch {
-		case m.spent != "" && m.state == Ready:
-			serving++
-		case m.spent != "":
-		case m.release != p.current:
-			return false
-		case m.state == Ready:
-			ready++
-		case m.state == Starting:
-			starting++
-		default:
-			return false
-		}
-	}
-	return ready+starting == p.desired && starting <= serving
 }
 
 // changedLocked wakes Run and everybody who waits for a change.

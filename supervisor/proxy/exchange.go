@@ -32,8 +32,8 @@ type exchange struct {
 
 // serve answers a request of a known site.
 func (e *exchange) serve() {
-	e.site.Stats.active.Add(1)
-	defer e.site.Stats.active.Add(-1)
+	e.site.Stats.begin()
+	defer e.site.Stats.end()
 	defer e.done()
 	place, ok := e.enter()
 	if !ok {

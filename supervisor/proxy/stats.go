@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"sync"
@@ -21,8 +22,9 @@ type Stats struct {
 	mu sync.Mutex
 	// mu protects all below
 	total, errors int64
-	began         time.Time // of the first request
-	ring          []sample  // the last requests; grows to its size with them
+	began         time.Time     // of the first request
+	idle          chan struct{} // closed when no request is active any more; nil unless somebody awaits that
+	ring          []sample      // the last requests; grows to its size with them
 	next          int
 }
 
@@ -62,6 +64,42 @@ func (s *Stats) record(took time.Duration, status int) {
 // Active is how many requests are not answered to their end, but for those that
 // never left the Loop.
 func (s *Stats) Active() int { return int(s.active.Load()) }
+
+// AwaitIdle returns when no request is Active, or when ctx has ended.
+func (s *Stats) AwaitIdle(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		if s.Active() == 0 {
+			s.mu.Unlock()
+			return
+		}
+		if s.idle == nil {
+			s.idle = make(chan struct{})
+		}
+		idle := s.idle
+		s.mu.Unlock()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// begin counts a request as active until end is called.
+func (s *Stats) begin() { s.active.Add(1) }
+
+func (s *Stats) end() {
+	if s.active.Add(-1) > 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle != nil {
+		close(s.idle)
+		s.idle = nil
+	}
+}
 
 // Restore goes on from what was counted before an upgrade.
 func (s *Stats) Restore(total, errors int64) {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,4 +63,34 @@ func TestProxy_CountsRequests(t *testing.T) {
 	if got := stats.Counts(); got.Total != 3 || got.Errors != 2 || got.P99 <= 0 {
 		t.Errorf("got %+v", got)
 	}
+}
+
+func TestStats_AwaitIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Stats
+		s.AwaitIdle(t.Context()) // no request is active
+		s.begin()
+		s.begin()
+		idle := make(chan struct{})
+		go func() {
+			defer close(idle)
+			s.AwaitIdle(t.Context())
+		}()
+		synctest.Wait()
+		s.end()
+		synctest.Wait()
+		select {
+		case <-idle:
+			t.Fatal("returned while a request was active")
+		default:
+		}
+		s.end()
+		<-idle
+		s.begin()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if s.AwaitIdle(ctx); ctx.Err() == nil {
+			t.Error("returned before its context had ended")
+		}
+	})
 }

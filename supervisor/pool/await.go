@@ -1,0 +1,153 @@
+package pool
+
+import (
+	"context"
+	"slices"
+)
+
+// AwaitTarget returns when the pool has just the workers it should have, or with the
+// error that keeps it from getting there.
+func (p *Pool) AwaitTarget(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		err, settled := p.trouble.broken, p.settledLocked()
+		stopped, changed := p.stopped, p.changed
+		p.mu.Unlock()
+		switch {
+		case stopped:
+			return ErrStopped
+		case settled:
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// settledLocked takes a worker that is being replaced, and its successor, for one.
+func (p *Pool) settledLocked() bool {
+	ready, starting, serving := 0, 0, 0
+	for _, m := range p.members {
+		switch {
+		case m.spent != "" && m.state == Ready:
+			serving++
+		case m.spent != "":
+		case m.release != p.current:
+			return false
+		case m.state == Ready:
+			ready++
+		case m.state == Starting:
+			starting++
+		default:
+			return false
+		}
+	}
+	return ready+starting == p.desired && starting <= serving
+}
+
+// AwaitLaunches returns when no worker is being launched, or when ctx has ended.
+func (p *Pool) AwaitLaunches(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		launching, changed := p.launchingLocked(), p.changed
+		p.mu.Unlock()
+		if !launching {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Pool) launchingLocked() bool {
+	return slices.ContainsFunc(p.members, func(m *member) bool { return m.worker == nil })
+}
+
+// AwaitIdle returns when no request runs or waits in the queue, or when ctx has ended.
+func (p *Pool) AwaitIdle(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		if p.idleLocked() {
+			p.mu.Unlock()
+			return
+		}
+		if p.idle == nil {
+			p.idle = make(chan struct{})
+		}
+		idle := p.idle
+		p.mu.Unlock()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Pool) idleLocked() bool { return p.busy == 0 && p.queue.len() == 0 }
+
+// AwaitRunning returns when the requests that run now have ended, or when ctx has ended.
+// Those that begin later do not matter.
+func (p *Pool) AwaitRunning(ctx context.Context) {
+	p.mu.Lock()
+	g := p.awaitLocked()
+	p.mu.Unlock()
+	select {
+	case <-g.done:
+		return
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.awaited = slices.DeleteFunc(p.awaited, func(o *awaitedGroup) bool { return o == g })
+}
+
+// awaitedGroup is the requests that one call of AwaitRunning waits for.
+type awaitedGroup struct {
+	left map[*Claim]bool // those that have not ended
+	done chan struct{}   // closed when none is left
+}
+
+// awaitLocked returns the requests that run now as a group.
+func (p *Pool) awaitLocked() *awaitedGroup {
+	g := &awaitedGroup{left: map[*Claim]bool{}, done: make(chan struct{})}
+	for _, m := range p.members {
+		for _, c := range m.claims {
+			g.left[c] = true
+		}
+	}
+	if len(g.left) == 0 {
+		close(g.done)
+		return g
+	}
+	p.awaited = append(p.awaited, g)
+	return g
+}
+
+// requestGoneLocked wakes those who wait for the end of requests, when c, or nil for one
+// that has waited in the queue, is no longer there.
+func (p *Pool) requestGoneLocked(c *Claim) {
+	if p.idle != nil && p.idleLocked() {
+		close(p.idle)
+		p.idle = nil
+	}
+	if len(p.awaited) == 0 { // nearly always
+		return
+	}
+	p.awaited = slices.DeleteFunc(p.awaited, func(g *awaitedGroup) bool {
+		delete(g.left, c)
+		if len(g.left) > 0 {
+			return false
+		}
+		close(g.done)
+		return true
+	})
+}
