@@ -179,6 +179,6 @@ type Site struct {
 
 // Range is how many worker processes a site may have. Min == Max is a fixed count.
 type Range struct {
-	Min int `toml:"min" min:"0" default:"(required)"`
-	Max int `toml:"max" min:"1" default:"(required)"`
+	Min int `toml:"min" min:"0" default:"(required)" live:"yes" affects:"pool"`
+	Max int `toml:"max" min:"1" default:"(required)" live:"yes" affects:"pool"`
 }

@@ -21,8 +21,11 @@ import (
 //	nonzero   "yes" for a duration or size that must not be 0
 //	live      whether a change applies without new workers, or, for a key of the whole
 //	          file, without a new start: "yes", "no", or the kinds of site where it does
-//	affects   what the value concerns: see the words in docs/config.md. "code" is what a
-//	          site's code can see while it is loaded.
+//	affects   what the value concerns: of a site, its part of the front "door", its "pool",
+//	          what each "worker" is launched with, what its "code" can see while it is
+//	          loaded, its services and cron entries ("task"), and what makes it "reload";
+//	          of the whole file, the door, the "dashboard", the included "sites", the
+//	          "state" directory, the "logs" and the "control" socket
 //	defaults  "no" for a key of sites that cannot stand in [defaults]
 //	kind      "wsgi" for a key that only Python sites have
 //	as        what messages and the handover call the field, if not by its key; "-" for a
@@ -150,19 +153,24 @@ func names(keys []key, want func(key) bool) []string {
 	return names
 }
 
-// defaultsTable returns a table that has every default of keys that a tag gives.
+// defaultsTable returns a table with the defaults of keys.
 func defaultsTable(keys []key) *tomlfile.Table {
-	var text strings.Builder
-	for _, k := range keys {
-		if k.initial != "" && k.initial[0] != '(' && k.inDefaults() {
-			fmt.Fprintf(&text, "%s = %s\n", k.name, k.initialTOML())
-		}
-	}
-	file, err := tomlfile.Parse("defaults", []byte(text.String()))
+	file, err := tomlfile.Parse("defaults", []byte(defaultsText(keys)))
 	if err != nil {
 		panic("config: the default of a key is not TOML: " + err.Error())
 	}
 	return file.Root()
+}
+
+// defaultsText returns the defaults of keys as a TOML file.
+func defaultsText(keys []key) string {
+	var text strings.Builder
+	for _, k := range keys {
+		if !strings.HasPrefix(k.initial, "(") && k.inDefaults() {
+			fmt.Fprintf(&text, "%s = %s\n", k.name, k.initialTOML())
+		}
+	}
+	return text.String()
 }
 
 // initialTOML is the default as sites.toml would have it.

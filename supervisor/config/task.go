@@ -16,14 +16,14 @@ import (
 // Service is a process that always runs beside the workers of a site.
 type Service struct {
 	Name    string
-	Command Command `toml:"command" type:"string, or list" default:"(required)"`
+	Command Command `toml:"command" type:"string, or list" default:"(required)" live:"yes" affects:"task"`
 }
 
 // Cron is a command that a site runs on a schedule.
 type Cron struct {
 	Name     string
-	Schedule cron.Schedule `toml:"schedule" type:"five fields, or a word such as @daily" default:"(required)"`
-	Command  Command       `toml:"command" type:"string, or list" default:"(required)"`
+	Schedule cron.Schedule `toml:"schedule" type:"five fields, or a word such as @daily" default:"(required)" live:"yes" affects:"task"`
+	Command  Command       `toml:"command" type:"string, or list" default:"(required)" live:"yes" affects:"task"`
 }
 
 // Command is a program and its arguments.
