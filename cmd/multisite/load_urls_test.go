@@ -127,9 +127,9 @@ func TestReload_Warmup(t *testing.T) {
 	for _, command := range []string{"reload", "restart"} {
 		r.write(t, "code/edited_urls.py", strings.Replace(warmupURLs, `return HttpResponse("one")`, `return HttpResponse(no_such_name)`, 1))
 		r.wantFailure([]string{command, "warm"},
-			"site warm: warm-up of /, which the old workers answer: NameError: name 'no_such_name' is not defined", `edited_urls.py", line 7, in index`)
+			"site warm: warm-up request / failed, which the old workers answer: NameError: name 'no_such_name' is not defined", `edited_urls.py", line 7, in index`)
 		r.write(t, "code/edited_urls.py", strings.Replace(warmupURLs, `HttpResponse("one")`, `HttpResponse(status=503)`, 1))
-		r.wantFailure([]string{command, "warm"}, "site warm: warm-up of /, which the old workers answer: answered 503 Service Unavailable")
+		r.wantFailure([]string{command, "warm"}, "site warm: warm-up request / failed, which the old workers answer: answered 503 Service Unavailable")
 	}
 	if a := r.askSite("warm", "/"); a.body != "two" || r.site("warm").Generation != 2 {
 		t.Errorf("generation %d answers %q", r.site("warm").Generation, a.body)

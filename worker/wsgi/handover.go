@@ -8,22 +8,23 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// Handover is what one image of this program leaves to the next of a Runtime.
+// Handover is what one image of this program leaves to the next about a Runtime.
+// Another version of this program reads the JSON keys.
 type Handover struct {
-	Note   string          `json:"note,omitempty"` // how workers share memory
+	Note   string          `json:"note,omitempty"` // see PreloadNote
 	Warmed []WarmupResult  `json:"warmed,omitempty"`
-	Zygote *ZygoteHandover `json:"zygote,omitempty"`
+	Zygote *ZygoteHandover `json:"zygote,omitempty"` // nil: the site has no zygote
 }
 
-// ZygoteHandover is a site's zygote as it is left to the next image.
+// ZygoteHandover is what one image leaves to the next about a site zygote.
 type ZygoteHandover struct {
 	Process process.Handover `json:"process"`
 	Control int              `json:"control"` // descriptor of our end of its control socket
-	Info    event            `json:"info"`
+	Info    startReport      `json:"info"`
 }
 
-// WorkerHandover is a worker as it is left to the next image. Connections to it are
-// not: it waits for new ones when they close.
+// WorkerHandover is what one image leaves to the next about a worker. Connections to
+// the worker are not handed over: it waits for new ones when they close.
 type WorkerHandover struct {
 	Process process.Handover `json:"process"`
 	Socket  string           `json:"socket"`
@@ -36,8 +37,8 @@ func Install(codeDir string) error {
 	return err
 }
 
-// DropUnfinished ends what loads code for zygotes and is not done: it can not be
-// left to the next image. Nothing may be launched meanwhile.
+// DropUnfinished ends the project zygotes and a site zygote that is still loading,
+// which cannot be handed over. Nothing may be launched meanwhile.
 func (r *Runtime) DropUnfinished() {
 	r.mu.Lock()
 	projects, loading := []*Project{r.joined, r.project}, r.loading
@@ -45,23 +46,23 @@ func (r *Runtime) DropUnfinished() {
 	r.mu.Unlock()
 	for _, p := range projects {
 		if p != nil {
-			p.leave()
+			p.end()
 		}
 	}
 	if loading != nil {
 		loading.Kill()
 	}
-	r.making.Wait()
+	r.background.Wait()
 }
 
-// HandOver packs the site's zygote, which is not asked for anything until the
-// exec, or its failure.
+// HandOver packs the site zygote. Its mutex stays locked until the exec, so that
+// nothing is asked of it, or until the exec has failed.
 func (r *Runtime) HandOver(b *process.Baggage) (h Handover, err error) {
 	if r.opts.Preload != PreloadOff {
 		h.Note = r.PreloadNote()
 	}
 	h.Warmed = r.WarmupResults()
-	m := r.made()
+	m := r.readyTemplate()
 	if m == nil || m.zygote == nil || !m.zygote.alive() {
 		return h, nil
 	}
@@ -77,8 +78,8 @@ func (r *Runtime) HandOver(b *process.Baggage) (h Handover, err error) {
 	return h, err
 }
 
-// Inherit takes over what the image before this one has left. After an error the
-// zygote is ended, and the next launch makes another one.
+// Inherit takes over what the previous image has packed. After an error the zygote
+// has been killed, and the next launch makes another one.
 func (r *Runtime) Inherit(b *process.Baggage, h Handover) error {
 	r.setNote(h.Note)
 	r.mu.Lock()
@@ -96,11 +97,11 @@ func (r *Runtime) Inherit(b *process.Baggage, h Handover) error {
 		p.Kill()
 		return fmt.Errorf("the zygote: %w", err)
 	}
-	m := &mould{ready: make(chan struct{}), zygote: &zygote{Process: p, control: control}, info: h.Zygote.Info}
+	m := &template{ready: make(chan struct{}), zygote: &zygote{Process: p, control: control}, info: h.Zygote.Info}
 	close(m.ready)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mould = m
+	r.template = m
 	return nil
 }
 
@@ -129,8 +130,8 @@ func (w *Worker) HandOver(b *process.Baggage) (s WorkerHandover, err error) {
 	return s, err
 }
 
-// InheritWorker takes over a worker that the image before this one has left. One
-// that can not be asked any more is ended, and is an error.
+// InheritWorker takes over a worker that the previous image has packed. A worker
+// whose socket is gone is killed, and is an error.
 func (r *Runtime) InheritWorker(b *process.Baggage, id string, s WorkerHandover) (*Worker, error) {
 	p, err := b.Inherit(s.Process, func(line string) { r.opts.Output(id, line) })
 	if err != nil {
@@ -140,5 +141,5 @@ func (r *Runtime) InheritWorker(b *process.Baggage, id string, s WorkerHandover)
 		p.Kill()
 		return nil, err
 	}
-	return &Worker{Process: p, socket: s.Socket, client: r.client(s.Socket), info: event{Static: s.Static}}, nil
+	return &Worker{Process: p, socket: s.Socket, client: r.client(s.Socket), info: startReport{Static: s.Static}}, nil
 }

@@ -14,26 +14,26 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// stackTime is how long a process that is not ready in time has to say where it hangs.
+// stackTime is how long a process that is not ready in time has for writing its stack.
 const stackTime = 3 * time.Second
 
-// loading is a zygote that is being made.
+// loading is a site zygote that has not reported yet.
 type loading struct {
 	*process.Process
-	asked sync.Once
+	asked sync.Once // for its stack; several launches may wait for one zygote
 }
 
-// where returns where it hangs. All that wait for it ask it once together.
-func (l *loading) where() string {
+// hangsAt makes the process write its stack, once, and returns where it hangs.
+func (l *loading) hangsAt() string {
 	l.asked.Do(func() { askForStack(l.Process) })
 	return hangsAt(l.Tail())
 }
 
-// overdue tells whether a launch had all the time that it may have.
-func overdue(ctx context.Context) bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
+// timedOut reports whether a launch has used all the time that it may take.
+func timedOut(ctx context.Context) bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
 
-// askForStack has the stacks of a process written to its output, the main thread's
-// last (faulthandler, see lifecycle.py).
+// askForStack makes a process write the stacks of its threads to its output, that
+// of the main thread last (faulthandler, see lifecycle.py).
 func askForStack(p *process.Process) {
 	p.Ask(syscall.SIGUSR1, func(line string) bool {
 		return line == "  ..." || strings.HasSuffix(line, " in _run_module_as_main")
@@ -42,11 +42,12 @@ func askForStack(p *process.Process) {
 
 var frame = regexp.MustCompile(`^  File "(.+)", line ([0-9]+) in (.+)$`)
 
-// notOurs are marks of files that are not the project's own.
-var notOurs = []string{"<frozen ", "/multisite_wsgi/", "/site-packages/", "/dist-packages/", "/lib/python3"}
+// notProject are parts of paths that mark files outside of the project's own code.
+var notProject = []string{"<frozen ", "/multisite_wsgi/", "/site-packages/", "/dist-packages/", "/lib/python3"}
 
-// hangsAt is where the main thread is by its stack, the last in the output: the
-// latest line of the project's own code, or of any where it has none there.
+// hangsAt returns where the main thread is, from its stack, which is the last one
+// in the output: the latest frame in the project's own code, or the outermost
+// frame where there is none.
 func hangsAt(output []string) string {
 	var at, any string
 	for _, line := range slices.Backward(output) {
@@ -58,7 +59,7 @@ func hangsAt(output []string) string {
 			continue
 		}
 		any = fmt.Sprintf(", hangs at %s:%s (%s)", f[1], f[2], f[3])
-		if !slices.ContainsFunc(notOurs, func(mark string) bool { return strings.Contains(f[1], mark) }) {
+		if !slices.ContainsFunc(notProject, func(mark string) bool { return strings.Contains(f[1], mark) }) {
 			at = any
 		}
 	}

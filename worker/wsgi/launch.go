@@ -14,21 +14,22 @@ import (
 	"github.com/multisite/multisite/worker/unixsock"
 )
 
-// event is what a worker says once on its status pipe.
-type event struct {
-	Event     string   `json:"event"` // "ready", "failed" or, of a zygote, "unsafe"
+// startReport is what a worker or a site zygote reports once on its report pipe. A
+// worker that was forked from a site zygote has the report of that.
+type startReport struct {
+	Event     string   `json:"event"` // "ready", "failed" or, from a site zygote, "unsafe"
 	Python    string   `json:"python"`
 	Django    string   `json:"django"`
 	Static    []Static `json:"static"`
-	Error     string   `json:"error"`
-	Traceback string   `json:"traceback"`
+	Error     string   `json:"error"`     // of "failed"
+	Traceback string   `json:"traceback"` // of "failed"
 
-	Reasons []string       `json:"reasons"` // of "unsafe"
-	Warmup  []WarmupResult `json:"warmup"`  // of a zygote
-	Tricks  []string       `json:"tricks"`  // that a zygote applied
+	Hazards []string       `json:"reasons"` // of "unsafe"
+	Warmup  []WarmupResult `json:"warmup"`  // from a site zygote
+	Tricks  []string       `json:"tricks"`  // applied by a site zygote
 
-	SafeWhenLoaded bool `json:"safe_when_loaded"` // of "unsafe": before the warm-up nothing was found
-	EndedByFork    int  `json:"ended_by_fork"`    // of a zygote: threads of C libraries that a fork ends
+	SafeWhenLoaded bool `json:"safe_when_loaded"` // of "unsafe": there was no hazard before the warm-up
+	EndedByFork    int  `json:"ended_by_fork"`    // from a site zygote: how many threads of C libraries a fork ends
 }
 
 // Static is a URL prefix and the directories in which a Django site has its
@@ -38,11 +39,11 @@ type Static struct {
 	Dirs []string `json:"dirs"`
 }
 
-// Launch starts a worker and returns it when it answers: forked from the site's
-// zygote, or in a fresh interpreter. A site whose code does not load is a
-// *process.LaunchError with its traceback.
+// Launch starts a worker and returns it when it answers: forked from the site
+// zygote, or in an interpreter of its own. If the site's code does not load, the
+// error is a *process.LaunchError with the traceback.
 func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
-	if _, err := installCode(r.opts.CodeDir); err != nil { // it may have been removed
+	if _, err := installCode(r.opts.CodeDir); err != nil { // it may have been removed meanwhile
 		return nil, err
 	}
 	path := r.socketPath(id)
@@ -53,7 +54,7 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	defer listener.Close()
 	w, err := r.launch(ctx, id, path, listener)
 	if err != nil {
-		_ = os.Remove(path) // nobody listens any more
+		_ = os.Remove(path) // nothing listens there any more
 		return nil, err
 	}
 	return w, nil
@@ -61,41 +62,41 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 
 func (r *Runtime) launch(ctx context.Context, id, path string, listener *os.File) (*Worker, error) {
 	if r.opts.Preload == PreloadOff {
-		p, status, err := r.spawn(id, listener)
+		p, report, err := r.spawn(id, listener)
 		if err != nil {
 			return nil, err
 		}
-		return r.await(ctx, p, status, path)
+		return r.await(ctx, p, report, path)
 	}
 	w, err := r.launchForked(ctx, id, path, listener)
-	if errors.Is(err, errZygoteGone) { // it went to rest, or was killed, in this moment
+	if errors.Is(err, errZygoteGone) { // it was unloaded or killed at this moment
 		w, err = r.launchForked(ctx, id, path, listener)
 	}
 	return w, err
 }
 
 func (r *Runtime) launchForked(ctx context.Context, id, path string, listener *os.File) (*Worker, error) {
-	m, err := r.getMould(ctx, id)
+	m, err := r.getTemplate(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	var w *Worker
-	p, status, err := r.born(m, id, listener)
+	p, report, err := r.startFromTemplate(m, id, listener)
 	if err == nil {
-		w, err = r.await(ctx, p, status, path)
+		w, err = r.await(ctx, p, report, path)
 	}
-	r.count(ctx, m, err)
+	r.countFailures(ctx, m, err)
 	if err == nil && m.zygote != nil {
 		w.info = m.info
 	}
 	return w, err
 }
 
-// await returns the worker when it answers, and ends it when it does not.
-func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File, path string) (*Worker, error) {
-	defer status.Close()
+// await returns the worker when it answers, and kills it if it does not.
+func (r *Runtime) await(ctx context.Context, p *process.Process, report *os.File, path string) (*Worker, error) {
+	defer report.Close()
 	stop := context.AfterFunc(ctx, func() {
-		if overdue(ctx) {
+		if timedOut(ctx) {
 			askForStack(p)
 		}
 		p.Kill()
@@ -104,7 +105,7 @@ func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File
 	w := &Worker{Process: p, socket: path, client: r.client(path)}
 	err := process.Prepare(p, r.opts.Prepare)
 	if err == nil {
-		w.info, err = waitReady(p, status)
+		w.info, err = readReport(p, report)
 	}
 	if err == nil {
 		err = w.client.Probe(ctx)
@@ -122,55 +123,56 @@ func (r *Runtime) await(ctx context.Context, p *process.Process, status *os.File
 	return nil, err
 }
 
-// spawn starts the interpreter and hands it its configuration.
-func (r *Runtime) spawn(id string, listener *os.File) (p *process.Process, status *os.File, err error) {
-	statusR, statusW, err := process.Pipe(r.opts.Account)
+// spawn starts an interpreter and sends it its configuration. report is our end of
+// its report pipe.
+func (r *Runtime) spawn(id string, listener *os.File) (p *process.Process, report *os.File, err error) {
+	report, childReport, err := process.Pipe(r.opts.Account)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer statusW.Close()
+	defer childReport.Close()
 	config, theirs, err := socketPair()
 	if err != nil {
-		statusR.Close()
+		report.Close()
 		return nil, nil, err
 	}
 	defer config.Close()
 	defer theirs.Close()
 	output, err := process.NewOutput(r.opts.Account, func(line string) { r.opts.Output(id, line) })
 	if err == nil {
-		p, err = process.Start(r.command(output, statusW, listener, theirs))
+		p, err = process.Start(r.command(output, childReport, listener, theirs))
 	}
 	if err != nil {
-		statusR.Close()
+		report.Close()
 		return nil, nil, err
 	}
-	theirs.Close()                                                       // or its end would not end the writing
-	_ = config.SetWriteDeadline(time.Now().Add(r.opts.StartupTimeout())) // a socket has deadlines
+	theirs.Close()                                                       // else the write would not fail when the worker exits
+	_ = config.SetWriteDeadline(time.Now().Add(r.opts.StartupTimeout())) // cannot fail on a socket
 	if err := json.NewEncoder(config).Encode(r.config(id)); err != nil {
-		r.opts.Log.Debug("worker ended before it read its configuration", "worker", id, "error", err)
+		r.opts.Log.Debug("worker exited before it read its configuration", "worker", id, "error", err)
 	}
-	return p, statusR, nil
+	return p, report, nil
 }
 
-// waitReady reads the one event of a starting worker. Its end counts even when
-// something that it started has kept its end of the pipe.
-func waitReady(p *process.Process, status *os.File) (event, error) {
-	var e event
-	defer onEnd(p, status.SetReadDeadline)()
-	line, err := bufio.NewReader(io.LimitReader(status, maxMessage)).ReadBytes('\n')
+// readReport reads the start report of p. It returns when p has exited, even if
+// another process keeps p's end of the pipe open.
+func readReport(p *process.Process, report *os.File) (startReport, error) {
+	var e startReport
+	defer limitReadsOnExit(p, report.SetReadDeadline)()
+	line, err := bufio.NewReader(io.LimitReader(report, maxMessage)).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &e)
 	}
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
 		<-p.Done()
-		return e, process.NewLaunchError(fmt.Sprintf("the worker ended before it was ready: %v", p.Exit()), p)
+		return e, process.NewLaunchError(fmt.Sprintf("the worker exited before it was ready: %v", p.Exit()), p)
 	case err != nil:
-		return e, fmt.Errorf("read the worker's first word: %w", err)
+		return e, fmt.Errorf("read the worker's start report: %w", err)
 	case e.Event == "unsafe":
-		return e, &unsafeError{e.Reasons}
+		return e, &hazardError{e.Hazards}
 	case e.Event != "ready":
-		leaveItself(p)
+		awaitExit(p)
 		return e, &process.LaunchError{Problem: e.Error, Detail: e.Traceback, Process: p}
 	}
 	return e, nil

@@ -41,13 +41,14 @@ func TestLaunch_Forked(t *testing.T) {
 	if s.PreloadNote() != "on" || s.ZygotePID() == 0 {
 		t.Errorf("preload %q, zygote %d, want on", s.PreloadNote(), s.ZygotePID())
 	}
-	// The project zygote has left: its work is done.
+	// The project zygote has exited.
 	if got := processesOf(t, s.dir); len(got) != 4 {
 		t.Errorf("%d processes, want a zygote and three workers:\n%s", len(got), strings.Join(got, "\n"))
 	}
 }
 
-// What a forked worker has of the supervisor's is what a plain one has.
+// TestLaunch_Surroundings: a forked worker has the same environment and descriptors as
+// a worker with an interpreter of its own.
 func TestLaunch_Surroundings(t *testing.T) {
 	t.Parallel()
 	const app = `
@@ -98,8 +99,8 @@ func TestLaunch_FailedImport(t *testing.T) {
 	}
 }
 
-// A site that hangs while it is loaded is ended after startup_timeout, and what it
-// said until then is told.
+// TestLaunch_StartupTimeout: a site that hangs while it is loaded is killed after
+// startup_timeout, and the error contains its output.
 func TestLaunch_StartupTimeout(t *testing.T) {
 	t.Parallel()
 	const app = `
@@ -117,9 +118,9 @@ time.sleep(1000)
 	wantNoProcess(t, s.dir)
 }
 
-// TestLaunch_OverdueSaysWhere it hangs, whoever waits for whom: a worker that loads
-// the site itself, and one that waits for the zygote to. The line of the project is
-// told, not that of what it calls, and no stack is written twice.
+// TestLaunch_OverdueSaysWhere: the error says where the start hangs, both of a worker
+// that loads the site itself and of one that waits for the zygote. It names the line
+// of the project, not that of a library it calls, and no stack is written twice.
 func TestLaunch_OverdueSaysWhere(t *testing.T) {
 	t.Parallel()
 	const app = "import os, subprocess\n\ndef wait():\n" +
@@ -156,7 +157,7 @@ func TestLaunch_OverdueSaysWhere(t *testing.T) {
 	}
 }
 
-// lateContext ends as one does whose time is over.
+// lateContext is a cancelled context that pretends to have passed its deadline.
 type lateContext struct{ context.Context }
 
 func (c lateContext) Err() error {
@@ -217,7 +218,7 @@ time.sleep(1000)
 	}
 }
 
-// A site with one worker has a zygote of its own no longer than it takes to fork.
+// TestLaunch_OneWorker: a site with one worker has no site zygote.
 func TestLaunch_OneWorker(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, helloApp, func(o *Options) { o.Processes = 1 })
@@ -246,7 +247,7 @@ func TestLaunch_TimeToReady(t *testing.T) {
 	t.Logf("fork, ready, ended: %v each", time.Since(start)/n)
 }
 
-// The exit of a worker is its own: code or signal.
+// TestLaunch_ExitIsSeen: the exit code or signal of a worker is known, forked or not.
 func TestLaunch_ExitIsSeen(t *testing.T) {
 	t.Parallel()
 	const app = `

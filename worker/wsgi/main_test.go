@@ -14,8 +14,9 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// TestMain makes this program a subreaper, as a supervisor is, and plays one when
-// a test started it as one. No test may leave a child, dead or alive.
+// TestMain makes this program a subreaper, as a supervisor is, and runs it as a
+// supervisor when a test has started it as one. No test may leave a child process,
+// running or zombie.
 func TestMain(m *testing.M) {
 	if err := process.BecomeSubreaper(); err != nil {
 		panic(err)
@@ -38,8 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// anyChild tells whether this process has a child, be it one that has ended and
-// that nobody waited for.
+// anyChild reports whether this process has a child, running or zombie.
 func anyChild() bool {
 	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return !errors.Is(err, unix.ECHILD)

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Manage replaces this process by Django's manage.py machinery, with the site's
-// interpreter, path, settings, environment and user, and what the caller has set for
-// it. It returns only with an error.
-// Everybody can read the command line, so it holds nothing of the environment.
+// Manage replaces this process by Django's management command with these arguments,
+// run with the site's interpreter, path, settings, environment and user, and with
+// the caller's variables that callersEnv allows. It returns only with an error.
+// The command line contains nothing of the environment, since everybody can read it.
 func Manage(o Options, args []string) error {
 	code, err := installCode(o.CodeDir)
 	if err != nil {
@@ -25,9 +25,9 @@ func Manage(o Options, args []string) error {
 	if err != nil {
 		return err
 	}
-	env := callersEnv(o) // before we become another user
+	env := callersEnv(o) // before this process becomes another user
 	if !o.isCallers() {
-		if err := leaveTerminal(); err != nil {
+		if err := detachTerminal(); err != nil {
 			return err
 		}
 	}
@@ -44,10 +44,10 @@ func Manage(o Options, args []string) error {
 	return fmt.Errorf("run %s: %w", o.Python, unix.Exec(o.Python, argv, env))
 }
 
-// callersEnv is what the caller has in his environment, under what sites.toml says.
-// Which settings, which interpreter, which path and which locale is for sites.toml
-// alone to say. Code of another user gets none of the caller's secrets: of him it has
-// what his terminal is, and what Django reads (DJANGO_SUPERUSER_PASSWORD).
+// callersEnv returns the caller's environment, overridden by that of sites.toml.
+// Settings, interpreter, path and locale always come from sites.toml (onlySites).
+// Code that runs as another user gets none of the caller's secrets, but only the
+// variables about the terminal and those of Django (DJANGO_SUPERUSER_PASSWORD).
 func callersEnv(o Options) []string {
 	env := map[string]string{}
 	add := func(list []string, want func(name string) bool) {
@@ -58,7 +58,7 @@ func callersEnv(o Options) []string {
 		}
 	}
 	add(os.Environ(), func(name string) bool {
-		return !sitesAlone(name) && (o.isCallers() || strings.HasPrefix(name, "DJANGO_") || slices.Contains(terminal, name))
+		return !onlySites(name) && (o.isCallers() || strings.HasPrefix(name, "DJANGO_") || slices.Contains(terminal, name))
 	})
 	add(o.Env, func(string) bool { return true })
 	var list []string
@@ -68,30 +68,30 @@ func callersEnv(o Options) []string {
 	return list
 }
 
-// isCallers tells whether the site's processes are the caller's own. It is asked before
-// we become another user.
+// isCallers reports whether the site's processes belong to the caller. It must be
+// called before this process becomes another user.
 func (o Options) isCallers() bool { return o.Account == nil || o.Account.UID == os.Geteuid() }
 
-// leaveTerminal makes the caller's terminal no longer the one that controls this process.
-// Code of another user, which would type there what the caller's shell runs next, can
-// not (TIOCSTI, ioctl_tty(2)). It still reads and writes there, and Ctrl-C still ends it.
-func leaveTerminal() error {
+// detachTerminal gives up the controlling terminal. Otherwise code of another user
+// could insert input into it that the caller's shell would run next (TIOCSTI,
+// ioctl_tty(2)). It can still read and write there, and Ctrl-C still ends it.
+func detachTerminal() error {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return nil // there is none
 	}
 	defer tty.Close()
 	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, unix.SIGHUP) // which the leader of a session gets for it
+	signal.Notify(hangup, unix.SIGHUP) // the kernel sends it to a session leader that gives the terminal up
 	defer signal.Stop(hangup)
 	if err := unix.IoctlSetInt(int(tty.Fd()), unix.TIOCNOTTY, 0); err != nil {
-		return fmt.Errorf("leave the terminal: %w", err)
+		return fmt.Errorf("give up the controlling terminal: %w", err)
 	}
 	return nil
 }
 
-// sitesAlone tells whether a variable is never the caller's.
-func sitesAlone(name string) bool {
+// onlySites reports whether a variable is never taken from the caller.
+func onlySites(name string) bool {
 	switch name {
 	case "DJANGO_SETTINGS_MODULE", "LANG", "LANGUAGE", "MULTISITE_LOCK", "VIRTUAL_ENV":
 		return true
@@ -99,5 +99,5 @@ func sitesAlone(name string) bool {
 	return strings.HasPrefix(name, "PYTHON") || strings.HasPrefix(name, "LC_")
 }
 
-// terminal is what an interactive program needs to know of its terminal.
+// terminal are the variables that an interactive program reads about its terminal.
 var terminal = []string{"TERM", "COLORTERM", "NO_COLOR", "EDITOR", "PAGER"}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// supervise plays the supervisor of the site in a directory: it launches two
-// workers, says so, and does nothing more.
+// supervise acts as the supervisor of the site in a directory: it launches two
+// workers, prints that, and waits to be killed.
 func supervise(python, dir string) {
 	o := siteOptions(python, dir)
 	o.Output = func(_, line string) { fmt.Println(line) }
@@ -26,7 +26,8 @@ func supervise(python, dir string) {
 	select {}
 }
 
-// All that a supervisor started dies with it, whatever it was doing.
+// TestOrphans_DieWithTheSupervisor: all processes that a supervisor has started die
+// with it, in every phase of a start.
 func TestOrphans_DieWithTheSupervisor(t *testing.T) {
 	for _, test := range []struct {
 		name, app, when string
@@ -63,8 +64,8 @@ func TestOrphans_DieWithTheSupervisor(t *testing.T) {
 	}
 }
 
-// reapAll takes the status of every child that has ended. The processes of the
-// supervisor came to us, a subreaper too. No other test may run.
+// reapAll waits for every child. The processes of the killed supervisor have become
+// ours, since this program is a subreaper too. No other test may run meanwhile.
 func reapAll(t *testing.T) {
 	eventually(t, "no child to be left", func() bool {
 		_, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)

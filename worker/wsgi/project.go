@@ -15,35 +15,33 @@ import (
 )
 
 const (
-	learnTime  = 8 * time.Second // for all sites of a project together
-	maxRetries = 8               // modules that fail when they are imported for all sites
+	learnTime  = 8 * time.Second // for learning about all sites of a project together
+	maxRetries = 8               // how many modules may fail when they are imported for all sites
 )
 
-// errProjectGone says that a project zygote has left: its work is done.
-var errProjectGone = errors.New("the project zygote has left")
+// errProjectGone means that a project zygote cannot be asked any more.
+var errProjectGone = errors.New("the project zygote has exited")
 
-// Project is the sites that load the same code with the same interpreter. Its
-// zygote loads once what all of them import and what reads nobody's settings,
-// then forks each site's own zygote, or a worker where a zygote does not pay.
-// When every site has what it needs the project zygote leaves: its own pages
-// would be of no use to anyone.
+// Project is a group of sites that load the same code with the same interpreter.
+// Its zygote imports once what all of them import and what depends on no site's
+// settings. It then forks a zygote for each site, or a worker for a site that gets
+// no zygote. When every site has what it needs the project zygote exits.
 type Project struct {
-	members   []*Runtime
+	members   []*Runtime // the sites; never changes
 	log       *slog.Logger
-	learnTime time.Duration
+	learnTime time.Duration // changed by tests only
 
-	leftOut map[string]bool // sites that can not be forked from the zygote; set when started is closed
+	once    sync.Once     // starts the zygote, or makes sure that it never starts
+	started chan struct{} // closed when the next three fields are set; they do not change afterwards
 
-	once    sync.Once
-	started chan struct{} // closed when zygote or err is set
-	zygote  *zygote
-	err     error
+	leftOut map[string]bool // sites that cannot be forked from the zygote
+	zygote  *zygote         // nil: see err
+	err     error           // why there is no zygote
 
-	mu sync.Mutex
-	// mu protects all below
-	pending map[*Runtime]int // how many more forks a site will ask for
-	process *process.Process // of the zygote, from its start on
-	left    bool             // nobody needs it any more
+	mu       sync.Mutex       // protects all below
+	expected map[*Runtime]int // how many more forks each site will ask for; a site that needs none is not in it
+	process  *process.Process // of the zygote, set before it is prepared; nil: not started yet
+	ended    bool             // no site needs the zygote any more; one that starts now is killed
 }
 
 // NewProject joins runtimes whose ProjectKey is the same. Nothing starts before
@@ -61,16 +59,17 @@ func NewProject(runtimes []*Runtime, log *slog.Logger) *Project {
 func newProject(runtimes []*Runtime, log *slog.Logger) *Project {
 	p := &Project{
 		members: runtimes, log: log, learnTime: learnTime,
-		started: make(chan struct{}), leftOut: map[string]bool{}, pending: map[*Runtime]int{},
+		started: make(chan struct{}), leftOut: map[string]bool{}, expected: map[*Runtime]int{},
 	}
 	for _, r := range runtimes {
-		p.pending[r] = 1 // a zygote of its own, or its one worker
+		p.expected[r] = 1 // its site zygote, or its only worker
 	}
 	return p
 }
 
-// ProjectKey is equal for sites that can share a project zygote: the same
-// interpreter, user and limit, and the same environment as far as Python itself reads it.
+// ProjectKey returns a string that is equal for sites that can share a project
+// zygote: they have the same interpreter, user and limit of tasks, and the same
+// environment as far as the interpreter itself reads it.
 func (o Options) ProjectKey() string {
 	key := []string{o.Python + "\x00" + o.Account.Key() + "\x00" + strconv.Itoa(o.tasks())}
 	for _, v := range o.Env {
@@ -82,6 +81,8 @@ func (o Options) ProjectKey() string {
 	return strings.Join(key, "\x00")
 }
 
+// interpreterReads reports whether Python or the C library reads a variable at the
+// start of the interpreter.
 func interpreterReads(name string) bool {
 	switch name {
 	case "LANG", "TZ", "PATH", "HOME":
@@ -90,18 +91,18 @@ func interpreterReads(name string) bool {
 	return strings.HasPrefix(name, "PYTHON") || strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "LC_")
 }
 
-// get returns the project zygote, which the first call starts. It waits for it no
-// longer than until gone is closed.
-func (p *Project) get(gone <-chan struct{}) (*zygote, error) {
+// get returns the project zygote, which the first call starts. It returns errClosed
+// when closed is closed before the zygote is ready.
+func (p *Project) get(closed <-chan struct{}) (*zygote, error) {
 	p.once.Do(func() {
-		go func() { // leave waits for it
+		go func() { // end waits for it
 			defer close(p.started)
 			p.zygote, p.err = p.start()
 		}()
 	})
 	select {
 	case <-p.started:
-	case <-gone:
+	case <-closed:
 		return nil, errClosed
 	}
 	if p.err != nil {
@@ -113,11 +114,11 @@ func (p *Project) get(gone <-chan struct{}) (*zygote, error) {
 	return p.zygote, nil
 }
 
-// start starts the project zygote and lets it load what the sites share. A module
-// that can not be imported before a site's settings are there leaves a process
-// that may be half loaded: it is thrown away and a new one goes without.
+// start starts the project zygote and makes it import what the sites share. If a
+// module cannot be imported without a site's settings, it may be half loaded in
+// this process, so the process is killed and another one goes without that module.
 func (p *Project) start() (*zygote, error) {
-	without := []string{} // JSON: a list, not null
+	without := []string{} // not nil: JSON needs a list
 	for range maxRetries {
 		z, err := p.spawn()
 		if err != nil {
@@ -136,7 +137,7 @@ func (p *Project) start() (*zygote, error) {
 	return nil, fmt.Errorf("%d modules could not be loaded for all sites: %s", maxRetries, strings.Join(without, ", "))
 }
 
-// spawn starts a bare interpreter that will be the project zygote.
+// spawn starts the interpreter that becomes the project zygote.
 func (p *Project) spawn() (*zygote, error) {
 	r := p.members[0]
 	ours, theirs, err := socketPair()
@@ -166,14 +167,14 @@ func (p *Project) spawn() (*zygote, error) {
 	}
 	p.mu.Lock()
 	p.process = proc
-	if p.left {
+	if p.ended {
 		proc.Kill()
 	}
 	p.mu.Unlock()
 	return &zygote{Process: proc, control: ours}, nil
 }
 
-// environment is what all sites agree on.
+// environment returns the variables that are the same for all sites.
 func (p *Project) environment() []string {
 	env := slices.Clone(p.members[0].opts.Env)
 	for _, r := range p.members[1:] {
@@ -182,18 +183,19 @@ func (p *Project) environment() []string {
 	return env
 }
 
-type prepared struct {
-	Ready        bool     `json:"ready"`
-	Modules      int      `json:"modules"`
-	LeftOut      []string `json:"left_out"`
-	Unkept       []string `json:"unkept"`
-	Seconds      float64  `json:"seconds"`
-	FailedImport string   `json:"failed_import"`
-	Error        string   `json:"error"`
+// prepareAnswer is the answer to the command "prepare".
+type prepareAnswer struct {
+	Ready        bool     `json:"ready"`         // the shared modules are imported
+	Modules      int      `json:"modules"`       // how many they are
+	LeftOut      []string `json:"left_out"`      // "site: why" of each site that cannot share
+	Unkept       []string `json:"unkept"`        // "site: why" of each learning result that could not be saved
+	Seconds      float64  `json:"seconds"`       // how long it took
+	FailedImport string   `json:"failed_import"` // module whose import failed; "": none
+	Error        string   `json:"error"`         // why the import or all of it failed
 }
 
-// prepare lets the zygote load what the sites share. failed is the module that
-// could not be imported.
+// prepare makes the zygote import what the sites share. failed is the module that
+// could not be imported; "": all were.
 func (p *Project) prepare(z *zygote, without []string) (failed string, err error) {
 	var configs []zygoteConfig
 	for _, r := range p.members {
@@ -205,13 +207,13 @@ func (p *Project) prepare(z *zygote, without []string) (failed string, err error
 		Without  []string       `json:"without"`
 		Deadline float64        `json:"deadline_seconds"`
 	}{"prepare", configs, without, p.learnTime.Seconds()}
-	var answer prepared
+	var answer prepareAnswer
 	if err := z.ask(2*p.learnTime, command, &answer); err != nil {
 		return "", err
 	}
 	switch {
 	case answer.FailedImport != "":
-		p.log.Debug("module not shared", "module", answer.FailedImport, "error", answer.Error)
+		p.log.Debug("module cannot be shared", "module", answer.FailedImport, "error", answer.Error)
 		return answer.FailedImport, nil
 	case !answer.Ready:
 		return "", errors.New(answer.Error)
@@ -219,54 +221,54 @@ func (p *Project) prepare(z *zygote, without []string) (failed string, err error
 	for _, text := range answer.LeftOut {
 		site, reason, _ := strings.Cut(text, ": ")
 		p.leftOut[site] = true
-		p.log.Warn("site takes no part in the shared code", "site", site, "reason", reason)
+		p.log.Warn("site does not share code with the other sites", "site", site, "reason", reason)
 	}
 	for _, text := range answer.Unkept {
 		site, reason, _ := strings.Cut(text, ": ")
-		p.log.Warn("what was learned of a site is not kept", "site", site, "reason", reason)
+		p.log.Warn("what was learned about a site could not be saved and has to be learned again", "site", site, "reason", reason)
 	}
 	p.log.Info("project zygote ready", "pid", z.PID(), "modules", answer.Modules, "sites", len(p.members), "seconds", answer.Seconds)
 	return "", nil
 }
 
-// need takes note that a site will ask for n more forks.
-func (p *Project) need(r *Runtime, n int) {
+// expectForks notes that a site will ask for n more forks.
+func (p *Project) expectForks(r *Runtime, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pending[r] += n
+	p.expected[r] += n
 }
 
-// release takes note that a site needs n forks less. After the last one the
-// project zygote leaves.
-func (p *Project) release(r *Runtime, n int) {
+// forksDone notes that a site needs n forks less. When no site needs any more, the
+// project zygote is ended.
+func (p *Project) forksDone(r *Runtime, n int) {
 	p.mu.Lock()
-	if p.pending[r] -= n; p.pending[r] <= 0 {
-		delete(p.pending, r)
+	if p.expected[r] -= n; p.expected[r] <= 0 {
+		delete(p.expected, r)
 	}
-	left := len(p.pending)
+	sites := len(p.expected)
 	p.mu.Unlock()
-	if left == 0 {
-		p.leave()
+	if sites == 0 {
+		p.end()
 	}
 }
 
-// forget takes note that a site will ask for nothing more.
+// forget notes that a site will ask for no more forks.
 func (p *Project) forget(r *Runtime) {
 	p.mu.Lock()
-	n := p.pending[r]
+	n := p.expected[r]
 	p.mu.Unlock()
-	p.release(r, n)
+	p.forksDone(r, n)
 }
 
-// leave ends the project zygote, also one that is still loading.
-func (p *Project) leave() {
+// end ends the project zygote, even one that is still loading, and waits for that.
+func (p *Project) end() {
 	p.mu.Lock()
-	p.left = true
+	p.ended = true
 	if p.process != nil {
 		p.process.Kill()
 	}
 	p.mu.Unlock()
-	p.once.Do(func() { // no site ever asked
+	p.once.Do(func() { // no site has asked for the zygote
 		p.err = errProjectGone
 		close(p.started)
 	})

@@ -40,8 +40,8 @@ func newProjectOf(t *testing.T, change func(*Options), sources ...string) (*Proj
 	return p, sites
 }
 
-// settle launches a worker of each site at once and returns the errors.
-func settle(sites []*testSite) []error {
+// launchAll launches a worker of each site at once and returns the errors.
+func launchAll(sites []*testSite) []error {
 	errs := make([]error, len(sites))
 	var wg sync.WaitGroup
 	for i, s := range sites {
@@ -56,7 +56,7 @@ func settle(sites []*testSite) []error {
 	return errs
 }
 
-// wantProjectZygoteGone waits until the project zygote has left.
+// wantProjectZygoteGone waits until the project zygote has exited.
 func wantProjectZygoteGone(t *testing.T, p *Project) {
 	t.Helper()
 	p.mu.Lock()
@@ -77,22 +77,22 @@ const jsonApp = "import json, decimal\n" + helloApp
 func TestProject_SitesShare(t *testing.T) {
 	t.Parallel()
 	p, sites := newProjectOf(t, nil, jsonApp, jsonApp, jsonApp)
-	for i, err := range settle(sites) {
+	for i, err := range launchAll(sites) {
 		if err != nil || sites[i].PreloadNote() != "on" {
 			t.Errorf("site %d: %v, preload %q", i, err, sites[i].PreloadNote())
 		}
 	}
 	wantProjectZygoteGone(t, p)
 	if !strings.Contains(sites[0].log.String(), `msg="project zygote ready"`) {
-		t.Errorf("nobody was told:\n%s", sites[0].log)
+		t.Errorf("no such line in the log:\n%s", sites[0].log)
 	}
 }
 
-// One site's mistake is its own.
+// TestProject_OneFails: a site that fails does not affect the others.
 func TestProject_OneFails(t *testing.T) {
 	t.Parallel()
 	p, sites := newProjectOf(t, nil, jsonApp, "import json, no_such_thing\n", jsonApp)
-	errs := settle(sites)
+	errs := launchAll(sites)
 	var launch *process.LaunchError
 	if !errors.As(errs[1], &launch) || !strings.HasPrefix(launch.Problem, "ModuleNotFoundError") {
 		t.Errorf("the broken site: %v", errs[1])
@@ -108,9 +108,8 @@ func TestProject_OneFails(t *testing.T) {
 	}
 }
 
-// A site that hangs while it is loaded keeps the others no longer than the time
-// that a project has to learn what its sites share: they are there while it still
-// hangs, also where that time is over before anything is learned.
+// TestProject_OneHangs: a site that hangs while it is loaded delays the others by no
+// more than the learning time of the project, even if nothing was learned in it.
 func TestProject_OneHangs(t *testing.T) {
 	t.Parallel()
 	for _, learnTime := range []time.Duration{time.Second, time.Millisecond} {
@@ -124,7 +123,7 @@ func TestProject_OneHangs(t *testing.T) {
 				_, err := sites[1].tryLaunch(ctx, 1)
 				hangs <- err
 			}()
-			if err := errors.Join(settle([]*testSite{sites[0], sites[2]})...); err != nil {
+			if err := errors.Join(launchAll([]*testSite{sites[0], sites[2]})...); err != nil {
 				t.Errorf("the others: %v", err)
 			}
 			late := errors.New("late")
@@ -137,11 +136,12 @@ func TestProject_OneHangs(t *testing.T) {
 	}
 }
 
-// A site with a thread is loaded by each of its workers, from the project zygote.
-func TestProject_OneIsUnsafe(t *testing.T) {
+// TestProject_OneIsNotForkSafe: a site with a thread is loaded by each of its workers,
+// which are forked from the project zygote.
+func TestProject_OneIsNotForkSafe(t *testing.T) {
 	t.Parallel()
 	p, sites := newProjectOf(t, nil, jsonApp, threadApp, jsonApp)
-	for i, err := range settle(sites) {
+	for i, err := range launchAll(sites) {
 		if err != nil {
 			t.Errorf("site %d: %v", i, err)
 		}
@@ -161,7 +161,7 @@ func TestProject_OneIsUnsafe(t *testing.T) {
 func TestProject_OneWorkerSites(t *testing.T) {
 	t.Parallel()
 	p, sites := newProjectOf(t, func(o *Options) { o.Processes = 1 }, jsonApp, jsonApp)
-	if err := errors.Join(settle(sites)...); err != nil {
+	if err := errors.Join(launchAll(sites)...); err != nil {
 		t.Fatal(err)
 	}
 	wantProjectZygoteGone(t, p)
@@ -172,11 +172,12 @@ func TestProject_OneWorkerSites(t *testing.T) {
 	}
 }
 
-// A member that is closed before it ever launched does not keep the project zygote.
+// TestProject_CloseOfOneThatNeverStarted: a site that is closed before its first launch
+// does not keep the project zygote alive.
 func TestProject_CloseOfOneThatNeverStarted(t *testing.T) {
 	t.Parallel()
 	p, sites := newProjectOf(t, nil, jsonApp, jsonApp)
-	if err := settle(sites[:1])[0]; err != nil {
+	if err := launchAll(sites[:1])[0]; err != nil {
 		t.Fatal(err)
 	}
 	sites[1].Close()
@@ -189,7 +190,7 @@ func TestProject_CloseWhileLearning(t *testing.T) {
 	p, sites := newProjectOf(t, nil, hang, hang)
 	p.learnTime = time.Hour // whoever waits for that waits for ever
 	launched := make(chan error, 1)
-	go func() { launched <- errors.Join(settle(sites)...) }()
+	go func() { launched <- errors.Join(launchAll(sites)...) }()
 	eventually(t, "a site to load", func() bool { return exists(sites[0].dir+"/loading") || exists(sites[1].dir+"/loading") })
 	sites[0].Close()
 	sites[1].Close()
@@ -223,9 +224,10 @@ func TestProjectKey(t *testing.T) {
 	}
 }
 
-// What a site prints while it is loaded is in its own log, once for each of its
-// processes that loads it, and never in that of the site whose zygote learns for all.
-// That what was learned can not be kept is told by its site's name, not in a log.
+// TestProject_LearningWritesIntoNoLog: what a site prints while it is loaded is in its
+// own log, once for each process that loads it, and never in the log of the site that
+// started the project zygote. A learning result that cannot be saved is logged with
+// the name of its site.
 func TestProject_LearningWritesIntoNoLog(t *testing.T) {
 	t.Parallel()
 	const loud = jsonApp + "import os, sys\nprint('secret of', os.getcwd())\nprint('more of', os.getcwd(), file=sys.stderr)\nos.system('echo even more of $PWD')\n"
@@ -233,7 +235,7 @@ func TestProject_LearningWritesIntoNoLog(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(sites[2].learned, "c.json"), 0o700); err != nil { // a file can not take its place
 		t.Fatal(err)
 	}
-	for i, err := range settle(sites) {
+	for i, err := range launchAll(sites) {
 		if err != nil {
 			t.Errorf("site %d: %v", i, err)
 		}
@@ -254,7 +256,7 @@ func TestProject_LearningWritesIntoNoLog(t *testing.T) {
 			t.Errorf("site %d:\n%s", i, s.out)
 		}
 	}
-	if want := `msg="what was learned of a site is not kept" site=c reason="`; !strings.Contains(sites[0].log.String(), want) {
-		t.Errorf("nobody was told what is not kept:\n%s", sites[0].log)
+	if want := `msg="what was learned about a site could not be saved and has to be learned again" site=c reason="`; !strings.Contains(sites[0].log.String(), want) {
+		t.Errorf("the log does not say what could not be saved:\n%s", sites[0].log)
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestPython runs the tests of the Python package, with the project's interpreter
-// and, given MULTISITE_LONG, with every other one of this machine.
+// TestPython runs the tests of the Python package with the project's interpreter and,
+// if MULTISITE_LONG is set, with one interpreter of each other version on this machine.
+// To run one module: cd worker/wsgi/python_test && python3 -m unittest test_shared
 func TestPython(t *testing.T) {
 	t.Parallel()
 	python := venvPython(t)
@@ -33,8 +34,8 @@ func runPythonTests(t *testing.T, python string) {
 	})
 }
 
-// otherPythons returns one interpreter of each other version that there is, on
-// PATH or beside the one that the project uses.
+// otherPythons returns one interpreter of each other version that is on PATH or beside
+// the project's interpreter.
 func otherPythons(t *testing.T, known string) []string {
 	t.Helper()
 	seen := map[string]bool{pythonVersion(known): true, "": true}
@@ -68,7 +69,7 @@ func candidates(t *testing.T, known, name string) []string {
 	return append(paths, beside...)
 }
 
-// pythonVersion is "3.12"; "" for a program that is no interpreter.
+// pythonVersion returns a version like "3.12"; "": the program is no interpreter.
 func pythonVersion(python string) string {
 	out, err := exec.Command(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").Output()
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // patience is how long a test waits for another process before it fails.
 const patience = 30 * time.Second
 
-// helloApp is a site that tells which process answers.
+// helloApp is a site that answers with its process id.
 const helloApp = `
 import os
 def application(environ, start_response):
@@ -27,7 +27,7 @@ def application(environ, start_response):
     return [b"%d" % os.getpid()]
 `
 
-// testSite is a Runtime for an application of the test's own.
+// testSite is a Runtime for an application that the test writes.
 type testSite struct {
 	*Runtime
 	t   testing.TB
@@ -36,8 +36,8 @@ type testSite struct {
 	out *screen // what its processes wrote
 }
 
-// newSite makes a runtime for the module app, made of source. When the test ends
-// it is closed, and nothing of it may be left.
+// newSite makes a runtime for the module app with that source. When the test ends it
+// is closed, and no process or file of it may remain.
 func newSite(t testing.TB, source string, change ...func(*Options)) *testSite {
 	t.Helper()
 	dir := newSiteDir(t)
@@ -58,8 +58,7 @@ func newSite(t testing.TB, source string, change ...func(*Options)) *testSite {
 	return s
 }
 
-// newSiteDir returns a directory that no process may have to do with when the
-// test has ended.
+// newSiteDir returns a directory. No process may use it when the test has ended.
 func newSiteDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -152,7 +151,7 @@ func wantServing(t testing.TB, w *Worker) {
 	}
 }
 
-// wantNoProcess checks that no process has to do with a directory.
+// wantNoProcess checks that no process uses the code in a directory.
 func wantNoProcess(t testing.TB, dir string) {
 	t.Helper()
 	if left := processesOf(t, dir); len(left) > 0 {
@@ -160,7 +159,7 @@ func wantNoProcess(t testing.TB, dir string) {
 	}
 }
 
-// processesOf returns the processes of the code in a directory.
+// processesOf returns the processes that run the code in a directory.
 func processesOf(t testing.TB, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -177,7 +176,7 @@ func processesOf(t testing.TB, dir string) []string {
 	return found
 }
 
-// eventually waits until f is true of another process.
+// eventually waits until f, which observes another process, is true.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	deadline := time.After(patience)
@@ -225,7 +224,7 @@ func newGet(t testing.TB) *http.Request {
 	return req
 }
 
-// glob tells how many entries of the site's directory match a pattern.
+// glob returns how many entries of the site's directory match a pattern.
 func (s *testSite) glob(pattern string) int {
 	s.t.Helper()
 	found, err := filepath.Glob(filepath.Join(s.dir, pattern))

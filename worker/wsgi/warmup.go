@@ -6,24 +6,24 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// WarmupResult is what became of a warm-up request.
+// WarmupResult is the result of one warm-up request.
 type WarmupResult struct {
 	Path      string `json:"path"`
-	Failed    bool   `json:"failed,omitempty"`    // it raised, or the answer was 5xx
-	Problem   string `json:"problem,omitempty"`   // why it failed, or has warmed nothing; "": it has
-	Traceback string `json:"traceback,omitempty"` // where it raised
+	Failed    bool   `json:"failed,omitempty"`    // the application raised an exception or answered 5xx
+	Problem   string `json:"problem,omitempty"`   // why the request failed or ran no view; "": it succeeded
+	Traceback string `json:"traceback,omitempty"` // of the exception; "": there was none
 }
 
-// WarmupResults returns what became of the last warm-up; nil: there was none.
+// WarmupResults returns the results of the last warm-up; nil: there was none.
 func (r *Runtime) WarmupResults() []WarmupResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.warmed
 }
 
-// MustAnswer lets no zygote be made that fails at a warm-up path which old, that
-// serves now, has answered. It holds until one was made. A path that has failed
-// before is no reason: old may be nil.
+// MustAnswer makes it an error when a zygote fails at a warm-up path that old, the
+// generation that serves now, has answered. It applies until a zygote has been
+// made. A path that failed before does not count. old may be nil.
 func (r *Runtime) MustAnswer(old *Runtime) {
 	if old == nil {
 		return
@@ -39,20 +39,21 @@ func (r *Runtime) MustAnswer(old *Runtime) {
 	r.mustAnswer = paths
 }
 
-// heed takes note of a warm-up. It is an error when what must be answered was not.
-func (r *Runtime) heed(warmed []WarmupResult) error {
+// keepWarmup logs and keeps the results of a warm-up. It returns an error if a path
+// failed that must be answered.
+func (r *Runtime) keepWarmup(warmed []WarmupResult) error {
 	for _, w := range warmed {
 		if w.Problem != "" {
-			r.opts.Log.Warn("warm-up", "path", w.Path, "problem", w.Problem)
+			r.opts.Log.Warn("warm-up request", "path", w.Path, "problem", w.Problem)
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, w := range warmed {
 		if w.Failed && slices.Contains(r.mustAnswer, w.Path) {
-			return &process.LaunchError{Problem: "warm-up of " + w.Path + ", which the old workers answer: " + w.Problem, Detail: w.Traceback}
+			return &process.LaunchError{Problem: "warm-up request " + w.Path + " failed, which the old workers answer: " + w.Problem, Detail: w.Traceback}
 		}
 	}
-	r.warmed, r.mustAnswer = warmed, nil // from now on this generation is what serves
+	r.warmed, r.mustAnswer = warmed, nil // from now on this generation serves
 	return nil
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// Worker is a Python process that serves the site on its own socket.
+// Worker is a Python process that serves the site on its own socket. No field
+// changes after Launch or InheritWorker has returned it.
 type Worker struct {
 	*process.Process
-	client *fastcgi.Client
-	socket string
-	info   event
+	client *fastcgi.Client // owned by the Worker; Close closes it
+	socket string          // path of the socket; Close removes it
+	info   startReport     // of the worker, or of the site zygote that it was forked from
 }
 
 // client returns a FastCGI client for a worker's socket.
@@ -47,7 +48,7 @@ func (w *Worker) SendFollower(h *wire.Head, watcher wire.Watcher) wire.Sent {
 // Probe returns when the worker answers; see fastcgi.Client.Probe.
 func (w *Worker) Probe(ctx context.Context) error { return w.client.Probe(ctx) }
 
-// Socket is the path of the worker's socket.
+// Socket returns the path of the worker's socket.
 func (w *Worker) Socket() string { return w.socket }
 
 // Static returns where the site's Django has its static files.
@@ -55,9 +56,9 @@ func (w *Worker) Static() []Static { return w.info.Static }
 
 // DumpStack makes the worker write the stack of each of its threads to its log
 // (Python's faulthandler).
-func (w *Worker) DumpStack() { _ = w.Signal(syscall.SIGUSR1) } // it may have ended
+func (w *Worker) DumpStack() { _ = w.Signal(syscall.SIGUSR1) } // it may have exited
 
-// Close frees what the worker held in this process. It must have ended.
+// Close frees what the worker held in this process. The worker must have exited.
 func (w *Worker) Close() {
 	w.client.Close()
 	_ = os.Remove(w.socket) // its directory may be gone already

@@ -1,10 +1,3 @@
-// Package wsgi is the Python runtime: it starts WSGI workers and speaks FastCGI
-// to them. The worker itself is pure Python (PEP 3333), embedded in the binary
-// and written to disk once; it needs nothing installed beside the application.
-//
-// A worker is given everything it needs as descriptors: its listening socket,
-// its configuration, and a pipe on which it says once that it is ready, or why
-// it is not. Its environment is the site's and nothing of the supervisor's.
 package wsgi
 
 import (
@@ -22,7 +15,7 @@ import (
 
 var errClosed = errors.New("the site is being closed")
 
-// Options describe one generation of a site.
+// Options describe one generation of a site. A Runtime never changes them.
 type Options struct {
 	Site       string
 	Python     string   // interpreter to execute
@@ -32,31 +25,32 @@ type Options struct {
 	Home       string   // working directory
 	Mount      string   // "/" or "/sub"
 	Env        []string // the whole environment
-	Threads    int
-	StackSize  int64 // of threads, in bytes; 0: the system's
-	Processes  int
+	Threads    int      // of each worker
+	StackSize  int64    // of a thread, in bytes; 0: the system's default
+	Processes  int      // how many workers the site will have at first
 
-	Account *account.Account // who its processes run as; nil: as this one
-	Umask   *int             // nil: this process's
-	Tasks   func() int       // that their user may have, see process.Limits; nil: no bound
-	Locale  string           // set for all of the process, as setlocale(3) does; "": as Python does
+	Account *account.Account // user of the site's processes; nil: the user of this process
+	Umask   *int             // nil: the umask of this process
+	Tasks   func() int       // limit of processes and threads of that user, see process.Limits; nil: none
+	Locale  string           // set for the whole process, as setlocale(3) does; "": as Python does
 
 	Preload      Preload
-	Warmup       []string // paths that a zygote requests before it is forked
+	Warmup       []string // paths that a site zygote requests before its first fork
 	WarmupStrict bool     // a warm-up request that raises keeps the site from starting
-	Host         string   // of warm-up requests
-	Tricks       []string // what a zygote does so that its pages stay shared
+	Host         string   // Host header of warm-up requests
+	Tricks       []string // what zygotes do to keep memory shared, see memory.py
 
-	StartupTimeout func() time.Duration // that of now, asked for each start
+	StartupTimeout func() time.Duration // called for each start, since it may change
 
 	Prepare   func(*process.Process) error // called with each new worker before it serves; may be nil
-	At        func(path string) string     // where a path of these options is, asked for each start; nil: there
-	SocketDir string                       // where workers' sockets are made
-	CodeDir   string                       // where the embedded Python code is written
-	Output    func(worker, line string)    // what workers write to stdout and stderr
+	At        func(path string) string     // where a path of these options is now, called for each start; nil: unchanged
+	SocketDir string                       // directory of the workers' sockets; the Runtime makes and removes it
+	CodeDir   string                       // where the embedded Python code is written; shared by all sites
+	Output    func(worker, line string)    // called with each line that a worker or zygote writes to stdout or stderr
 	Log       *slog.Logger
 }
 
+// tasks returns the limit of now; 0: none.
 func (o Options) tasks() int {
 	if o.Tasks == nil {
 		return 0
@@ -66,29 +60,41 @@ func (o Options) tasks() int {
 
 // Runtime starts the workers of one generation of a site.
 type Runtime struct {
-	opts    Options
-	code    string // directory of the package multisite_wsgi
-	learned string // directory of what is known about sites
-	making  sync.WaitGroup
+	opts       Options
+	code       string         // directory of the package multisite_wsgi; never changes
+	learned    string         // directory of learning results; never changes
+	background sync.WaitGroup // goroutines that make or end zygotes; Close waits for them
 
-	closed chan struct{} // closed by Close
+	closed chan struct{} // closed by Close, with mu held
 
-	mu sync.Mutex
-	// mu protects all below
-	joined  *Project // that the first mould will be made with
-	project *Project // that the last mould was made with
-	mould   *mould
-	loading *loading       // the zygote that is being made; nil: none is
-	cold    string         // why zygotes do without the warm-up; "": they do not
-	note    string         // how workers share memory, for status
-	misses  int            // forked workers in a row that did not become ready
-	broken  int            // zygotes that were given up for that
-	warmed  []WarmupResult // what became of the last warm-up
+	mu sync.Mutex // protects all below
 
-	mustAnswer []string // see MustAnswer; nil once there was a warm-up
+	// joined is the project of all sites, set by NewProject. It is used for the
+	// first template only and is nil afterwards.
+	joined *Project
+	// project is the one that the last template was made with.
+	project *Project
+	// template is what the next worker is made from; nil until the first launch,
+	// and after the zygote was unloaded.
+	template *template
+	// loading is the site zygote that has not reported yet; nil: none.
+	loading *loading
+	// noWarmup is the hazard for which zygotes are made without the warm-up; "":
+	// they are made with it. Once set it stays.
+	noWarmup string
+	// note is what PreloadNote returns.
+	note string
+	// failures counts the forked workers in a row that did not become ready.
+	failures int
+	// failedZygotes counts the zygotes that were given up because of that.
+	failedZygotes int
+	// warmed are the results of the last warm-up; nil: there was none.
+	warmed []WarmupResult
+	// mustAnswer are the paths set by MustAnswer; nil after the first warm-up.
+	mustAnswer []string
 }
 
-// New returns a Runtime. It starts nothing.
+// New returns a Runtime. It starts no process.
 func New(o Options) (*Runtime, error) {
 	if o.At == nil {
 		o.At = func(path string) string { return path }
@@ -110,14 +116,14 @@ func New(o Options) (*Runtime, error) {
 	return &Runtime{opts: o, code: code, learned: learned, closed: make(chan struct{})}, nil
 }
 
-// Close ends the zygote and removes the directory of the sockets. No worker is
-// launched after it; those that run are not touched.
+// Close ends the zygote and removes the directory of the sockets. No worker can be
+// launched afterwards; running workers are not touched.
 func (r *Runtime) Close() {
 	r.mu.Lock()
 	if !r.isClosed() {
 		close(r.closed)
 	}
-	m := r.mould
+	m := r.template
 	projects := []*Project{r.joined, r.project}
 	r.mu.Unlock()
 	for _, p := range projects {
@@ -125,9 +131,9 @@ func (r *Runtime) Close() {
 			p.forget(r)
 		}
 	}
-	r.making.Wait()
+	r.background.Wait()
 	if m != nil && m.zygote != nil {
-		m.zygote.end()
+		m.zygote.exit()
 	}
 	_ = os.RemoveAll(r.opts.SocketDir) // a worker that drains needs its connections, not the name
 }
@@ -141,12 +147,12 @@ func (r *Runtime) isClosed() bool {
 	}
 }
 
-// socketPath is the socket of the worker with an id like "subdomain1/1".
+// socketPath returns the socket of the worker with an id like "subdomain1/1".
 func (r *Runtime) socketPath(id string) string {
 	return filepath.Join(r.opts.SocketDir, filepath.Base(id)+".sock")
 }
 
-// config is what a worker reads from its configuration pipe.
+// config is what a worker reads from its configuration socket.
 type config struct {
 	Site       string   `json:"site"`
 	Worker     string   `json:"worker"`
@@ -173,8 +179,8 @@ func (r *Runtime) config(id string) config {
 	}
 }
 
-// command is how a worker's interpreter is started. files become its descriptors
-// 3, 4 and 5.
+// command returns how a worker's interpreter is started. files become its
+// descriptors 3, 4 and 5.
 func (r *Runtime) command(output *process.Output, files ...*os.File) process.Command {
 	return process.Command{
 		Path:   r.opts.At(r.opts.Python),

@@ -1,67 +1,45 @@
 package wsgi
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/multisite/multisite/worker/account"
 	"github.com/multisite/multisite/worker/process"
 )
 
-// answerTime is how long a zygote may take for a fork, if startup_timeout is not
-// less. One that takes longer is stuck in a lock that its fork left behind, or
-// worse: it is killed.
-const answerTime = 20 * time.Second
+const (
+	answerTime = 20 * time.Second // limit of a fork, if startup_timeout is not less; see zygote.ask
+	exitTime   = 3 * time.Second  // limit of the application's exit handlers in a zygote
+	exitGrace  = time.Second      // see limitReadsOnExit and awaitExit
+)
 
-// errZygoteGone says that a zygote can not be asked any more.
-var errZygoteGone = errors.New("the zygote is gone")
-
-// maxMessage bounds what a zygote may answer.
-const maxMessage = 16 << 20
+// errZygoteGone means that a zygote cannot be asked any more.
+var errZygoteGone = errors.New("the zygote has exited")
 
 // zygote is a process that has loaded code and forks on command. It only ever
-// waits for a command on its control socket, and ends when that closes.
+// waits for a command on its control socket, and exits when that closes.
 type zygote struct {
 	*process.Process
-	mu sync.Mutex
-	// mu is held for one command and its answer
+
+	mu sync.Mutex // held for one command and its answer
+
+	// control is our end of the control socket. Between two commands nothing is
+	// buffered in it. kill closes it.
 	control *net.UnixConn
 }
 
-// socketPair returns both ends of a control socket: ours, and the one that a
-// zygote inherits.
-func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a control socket: %w", err)
-	}
-	theirs = os.NewFile(uintptr(fds[1]), "control")
-	f := os.NewFile(uintptr(fds[0]), "control")
-	defer f.Close()
-	c, err := net.FileConn(f)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return c.(*net.UnixConn), theirs, nil
-}
-
-// ask sends a command, with descriptors, and reads the answer. After an error the
-// zygote can not be used any more: command and answer may be out of step.
+// ask sends a command with descriptors and reads the answer within limit. After an
+// error the zygote has been killed, since command and answer may be out of step:
+// it may be stuck in a lock that was held at its own fork.
 func (z *zygote) ask(limit time.Duration, command, answer any, files ...*os.File) error {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	_ = z.control.SetDeadline(time.Now().Add(limit)) // a socket has deadlines
-	defer onEnd(z.Process, z.control.SetReadDeadline)()
+	_ = z.control.SetDeadline(time.Now().Add(limit)) // cannot fail on a socket
+	defer limitReadsOnExit(z.Process, z.control.SetReadDeadline)()
 	err := send(z.control, command, files)
 	if err == nil {
 		err = receive(z.control, answer)
@@ -73,26 +51,24 @@ func (z *zygote) ask(limit time.Duration, command, answer any, files ...*os.File
 	return nil
 }
 
-// lastWords is how long what a process has written may take after its end.
-const lastWords = time.Second
-
-// onEnd limits reading when p ends: its end of the pipe or socket may be kept open
-// by something that it started. stop must be called when nobody reads any more.
-func onEnd(p *process.Process, limit func(time.Time) error) (stop func()) {
+// limitReadsOnExit sets a read deadline once p exits, so that a process that p has
+// started, and that keeps its end of the pipe or socket open, cannot hold up the
+// reader. The caller must call stop when it has finished reading.
+func limitReadsOnExit(p *process.Process, setDeadline func(time.Time) error) (stop func()) {
 	stopped := make(chan struct{})
 	go func() {
 		select {
 		case <-p.Done():
-			_ = limit(time.Now().Add(lastWords)) // a pipe has deadlines
+			_ = setDeadline(time.Now().Add(exitGrace)) // cannot fail on a pipe or socket
 		case <-stopped:
 		}
 	}()
 	return func() { close(stopped) }
 }
 
-// leaveItself gives a process that has said its last word the time to leave.
-func leaveItself(p *process.Process) {
-	timer := time.NewTimer(lastWords)
+// awaitExit waits for a process that has reported its failure and is about to exit.
+func awaitExit(p *process.Process) {
+	timer := time.NewTimer(exitGrace)
 	defer timer.Stop()
 	select {
 	case <-p.Done():
@@ -100,7 +76,7 @@ func leaveItself(p *process.Process) {
 	}
 }
 
-// alive tells whether the zygote can still be asked.
+// alive reports whether the zygote can still be asked.
 func (z *zygote) alive() bool {
 	select {
 	case <-z.Done():
@@ -110,21 +86,18 @@ func (z *zygote) alive() bool {
 	}
 }
 
-// exitTime is how long a zygote may take for the exit handlers of the application.
-const exitTime = 3 * time.Second
-
-// end lets the zygote leave as a process does, exit handlers and all, and waits
-// until it has. Its workers must have ended: a handler may remove what they use.
-func (z *zygote) end() {
+// exit makes the zygote run its exit handlers and exit, and waits until it has. Its
+// workers must have exited before: a handler may remove what they use.
+func (z *zygote) exit() {
 	z.mu.Lock()
 	_ = z.control.SetDeadline(time.Now().Add(exitTime))
-	_ = send(z.control, map[string]string{"cmd": "exit"}, nil) // it may have ended
+	_ = send(z.control, map[string]string{"cmd": "exit"}, nil) // it may have exited already
 	z.mu.Unlock()
-	z.leave()
+	z.awaitExit()
 }
 
-// leave waits until a zygote that is about to leave has.
-func (z *zygote) leave() {
+// awaitExit waits for a zygote that is about to exit, and kills it after exitTime.
+func (z *zygote) awaitExit() {
 	timer := time.NewTimer(exitTime)
 	defer timer.Stop()
 	select {
@@ -134,126 +107,20 @@ func (z *zygote) leave() {
 	z.kill()
 }
 
-// kill ends the zygote at once and waits until it has.
+// kill ends the zygote at once and waits until it has exited.
 func (z *zygote) kill() {
 	z.Kill()
 	<-z.Done()
 	z.control.Close()
 }
 
-// send writes a message: its length in four bytes, then JSON. Descriptors travel
-// with the first byte (SCM_RIGHTS, unix(7)).
-func send(c *net.UnixConn, v any, files []*os.File) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b = append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
-	var rights []byte
-	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			fds[i] = int(f.Fd())
-		}
-		rights = unix.UnixRights(fds...)
-	}
-	n, _, err := c.WriteMsgUnix(b, rights, nil)
-	if err != nil {
-		return err
-	}
-	_, err = c.Write(b[n:])
-	return err
-}
+// hazardError reports that a zygote with loaded code is not fork-safe.
+type hazardError struct{ reasons []string }
 
-func receive(c *net.UnixConn, v any) error {
-	var head [4]byte
-	if _, err := io.ReadFull(c, head[:]); err != nil {
-		if errors.Is(err, io.EOF) {
-			return errors.New("it has ended")
-		}
-		return err
-	}
-	n := binary.BigEndian.Uint32(head[:])
-	if n > maxMessage {
-		return fmt.Errorf("an answer of %d bytes", n)
-	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(c, b); err != nil {
-		return err
-	}
-	return json.Unmarshal(b, v)
-}
+func (e *hazardError) Error() string { return "not fork-safe: " + e.text() }
 
-// forked is the answer to every command that forks.
-type forked struct {
-	PID    int      `json:"pid"`
-	Unsafe []string `json:"unsafe"` // why it is not safe to fork now
-	Error  string   `json:"error"`
-}
-
-// birth is a process that a zygote forks, and the ends of pipes that it gets.
-type birth struct {
-	as     *account.Account // who it must turn out to be
-	output *process.Output
-	status *os.File // our end
-	theirs *os.File // the child's end of status
-}
-
-func newBirth(as *account.Account, line func(string)) (*birth, error) {
-	r, w, err := process.Pipe(as)
-	if err != nil {
-		return nil, err
-	}
-	output, err := process.NewOutput(as, line)
-	if err != nil {
-		r.Close()
-		w.Close()
-		return nil, err
-	}
-	return &birth{as: as, output: output, status: r, theirs: w}, nil
-}
-
-// fork asks z for a child, for at most limit, and takes charge of it. first is the descriptor that
-// the child gets before its status pipe and its output.
-func (b *birth) fork(z *zygote, limit time.Duration, command any, first *os.File) (*process.Process, error) {
-	var answer forked
-	name := nameOf(b.theirs)
-	err := z.ask(min(limit, answerTime), command, &answer, first, b.theirs, b.output.File())
-	b.theirs.Close()
-	switch {
-	case err == nil && answer.PID > 0:
-		p, err := process.Adopt(answer.PID, b.as, b.output)
-		if err != nil {
-			if b.as == nil && answer.PID > 1 { // else it may be a lie
-				_ = unix.Kill(-answer.PID, unix.SIGKILL) // nobody could end it later
-			}
-			b.drop()
-			return nil, err
-		}
-		p.Forked(z.Process)
-		return p, nil
-	case err != nil:
-		endStrays(name)
-	case len(answer.Unsafe) > 0:
-		err = &unsafeError{answer.Unsafe}
-	default:
-		err = fmt.Errorf("zygote %d: %s", z.PID(), answer.Error)
-	}
-	b.drop()
-	return nil, err
-}
-
-func (b *birth) drop() {
-	b.status.Close()
-	b.output.Close()
-}
-
-// unsafeError says why code that is loaded must not be forked.
-type unsafeError struct{ reasons []string }
-
-func (e *unsafeError) Error() string { return "not safe to fork: " + e.text() }
-
-func (e *unsafeError) text() string {
+// text returns the first hazard and the number of the others.
+func (e *hazardError) text() string {
 	if len(e.reasons) == 1 {
 		return e.reasons[0]
 	}

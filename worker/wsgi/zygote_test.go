@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestZygote_KilledIsMadeAnew(t *testing.T) {
+func TestZygote_KilledIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, helloApp)
 	first := s.launch(1)
@@ -21,13 +21,13 @@ func TestZygote_KilledIsMadeAnew(t *testing.T) {
 	if pid := s.ZygotePID(); pid == old || pid == 0 || s.PreloadNote() != "on" {
 		t.Errorf("zygote %d, was %d; preload %q", pid, old, s.PreloadNote())
 	}
-	if want := fmt.Sprintf(`level=WARN msg="zygote has ended" pid=%d exit="signal killed (9)"`, old); !strings.Contains(s.log.String(), want) {
-		t.Errorf("nobody was told:\n%s", s.log)
+	if want := fmt.Sprintf(`level=WARN msg="zygote exited unexpectedly" pid=%d exit="signal killed (9)"`, old); !strings.Contains(s.log.String(), want) {
+		t.Errorf("no such line in the log:\n%s", s.log)
 	}
 }
 
-// stuckApp forks workers that never become ready while a file says so; fork is
-// called twice for each, and the first child is only a step.
+// stuckApp forks workers that never become ready while a file exists. Each worker
+// takes two forks, and only the second child is the worker.
 const stuckApp = `
 import os, time
 depth = [0]
@@ -38,26 +38,26 @@ def in_child():
 os.register_at_fork(after_in_child=in_child)
 ` + helloApp
 
-func TestZygote_ThreeMissesRebuildIt(t *testing.T) {
+func TestZygote_ThreeFailuresReplaceIt(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, strings.Replace(stuckApp, "HOW", "os._exit(3)", 1))
 	wantServing(t, s.launch(1))
 	zygote := s.ZygotePID()
 	s.write("stuck", "")
-	for n := range missesAllowed {
+	for n := range failuresAllowed {
 		_, err := s.tryLaunch(t.Context(), 2)
-		if err == nil || !strings.Contains(err.Error(), "the worker ended before it was ready: exit status 3") {
+		if err == nil || !strings.Contains(err.Error(), "the worker exited before it was ready: exit status 3") {
 			t.Fatalf("launch %d: got %v", n, err)
 		}
-		if gone := s.ZygotePID() != zygote; gone != (n == missesAllowed-1) {
-			t.Errorf("after %d misses the zygote is %d, was %d", n+1, s.ZygotePID(), zygote)
+		if gone := s.ZygotePID() != zygote; gone != (n == failuresAllowed-1) {
+			t.Errorf("after %d failures the zygote is %d, was %d", n+1, s.ZygotePID(), zygote)
 		}
 	}
 	if !strings.Contains(s.log.String(), `level=WARN msg="zygote given up"`) {
-		t.Errorf("nobody was told:\n%s", s.log)
+		t.Errorf("no such line in the log:\n%s", s.log)
 	}
-	// Of the second zygote only the first worker comes.
-	for n := range missesAllowed {
+	// The first worker of the second zygote becomes ready, the next ones do not.
+	for n := range failuresAllowed {
 		if _, err := s.tryLaunch(t.Context(), 2); err == nil {
 			t.Fatalf("launch %d from the second zygote succeeded", n)
 		}
@@ -68,7 +68,8 @@ func TestZygote_ThreeMissesRebuildIt(t *testing.T) {
 	}
 }
 
-// A worker that hangs before it is ready is ended with its launch.
+// TestZygote_WorkerHangs: a worker that hangs before it is ready is killed when its
+// launch times out.
 func TestZygote_WorkerHangs(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, strings.Replace(stuckApp, "HOW", "time.sleep(1000)", 1))
@@ -85,7 +86,8 @@ func TestZygote_WorkerHangs(t *testing.T) {
 	}
 }
 
-// A zygote that hangs as it forks is given up when the worker's time is.
+// TestZygote_ForkHangs: a zygote that hangs in a fork is killed when the worker's
+// startup_timeout is over.
 func TestZygote_ForkHangs(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, `
@@ -108,14 +110,15 @@ os.register_at_fork(before=before)
 	}
 }
 
-// A launch that is no longer wanted says nothing about the zygote.
-func TestZygote_CancelledIsNoMiss(t *testing.T) {
+// TestZygote_CancelledLaunchIsNoFailure: a cancelled launch does not count against the
+// zygote.
+func TestZygote_CancelledLaunchIsNoFailure(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, strings.Replace(stuckApp, "HOW", "time.sleep(1000)", 1))
 	wantServing(t, s.launch(1))
 	zygote := s.ZygotePID()
 	s.write("stuck", "")
-	for range missesAllowed + 1 {
+	for range failuresAllowed + 1 {
 		ctx, cancel := context.WithCancel(t.Context())
 		launched := make(chan error, 1)
 		go func() {
@@ -133,7 +136,7 @@ func TestZygote_CancelledIsNoMiss(t *testing.T) {
 	}
 }
 
-func TestZygote_RestAndWake(t *testing.T) {
+func TestZygote_UnloadAndWake(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, helloApp)
 	end(s.launch(1))
@@ -145,7 +148,7 @@ func TestZygote_RestAndWake(t *testing.T) {
 	end(w)
 	s.Unload()
 	if s.ZygotePID() != 0 || s.PreloadNote() != "on" {
-		t.Errorf("zygote %d, preload %q, want it at rest, and on", s.ZygotePID(), s.PreloadNote())
+		t.Errorf("zygote %d, preload %q, want no zygote, and on", s.ZygotePID(), s.PreloadNote())
 	}
 	wantNoProcess(t, s.dir)
 	start = time.Now()
@@ -156,27 +159,28 @@ func TestZygote_RestAndWake(t *testing.T) {
 	}
 }
 
-// A request may come in the very moment in which the zygote goes to rest.
-func TestZygote_RestWhileWaking(t *testing.T) {
+// TestZygote_UnloadWhileWaking: a launch may come at the moment at which the zygote is
+// unloaded.
+func TestZygote_UnloadWhileWaking(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, helloApp)
 	end(s.launch(1))
 	for range 20 {
-		rested := make(chan struct{})
+		unloaded := make(chan struct{})
 		go func() {
-			defer close(rested)
+			defer close(unloaded)
 			s.Unload()
 		}()
 		w := s.launch(1)
 		wantServing(t, w)
 		end(w)
-		<-rested
+		<-unloaded
 	}
 }
 
-// New code is loaded, not what was compiled of the old: also when it is as long
-// and as old, to the second, as that.
-func TestZygote_NewCodeIsNewCode(t *testing.T) {
+// TestZygote_LoadsNewCode: edited code is loaded, not the old bytecode, even if its size
+// and its time in seconds are the same.
+func TestZygote_LoadsNewCode(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "import page\napplication = page.application\n")
 	page := func(text string) string {

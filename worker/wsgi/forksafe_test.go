@@ -16,7 +16,7 @@ import threading
 threading.Thread(target=threading.Event().wait, name="exporter", daemon=True).start()
 ` + helloApp
 
-func TestUnsafe_WorkersLoadTheSite(t *testing.T) {
+func TestForkSafe_WorkersLoadTheSite(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, threadApp)
 	for n := range 3 {
@@ -26,22 +26,22 @@ func TestUnsafe_WorkersLoadTheSite(t *testing.T) {
 		t.Errorf("preload %q, want %q", got, want)
 	}
 	if !strings.Contains(s.log.String(), "level=WARN msg=\"workers load the code themselves") {
-		t.Errorf("nobody was told:\n%s", s.log)
+		t.Errorf("the log does not say why:\n%s", s.log)
 	}
-	eventually(t, "the zygotes to leave", func() bool { return len(processesOf(t, s.dir)) == 3 })
-	wantServing(t, s.launch(4)) // the project zygote has left
+	eventually(t, "the zygotes to exit", func() bool { return len(processesOf(t, s.dir)) == 3 })
+	wantServing(t, s.launch(4)) // the project zygote has exited
 }
 
-func TestUnsafe_PreloadTrueRefuses(t *testing.T) {
+func TestForkSafe_PreloadTrueRefuses(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, threadApp, preload(PreloadOn))
 	_, err := s.tryLaunch(t.Context(), 1)
 	var launch *process.LaunchError
-	want := `preload = true, but thread "exporter" started in app.py:3`
+	want := `preload = true, but workers cannot be forked: thread "exporter" started in app.py:3`
 	if !errors.As(err, &launch) || launch.Problem != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	eventually(t, "the zygotes to leave", func() bool { return len(processesOf(t, s.dir)) == 0 })
+	eventually(t, "the zygotes to exit", func() bool { return len(processesOf(t, s.dir)) == 0 })
 	s.write("app.py", helloApp)
 	wantServing(t, s.launch(1))
 	if s.PreloadNote() != "on" {
@@ -49,7 +49,7 @@ func TestUnsafe_PreloadTrueRefuses(t *testing.T) {
 	}
 }
 
-// lateApp becomes unsafe when it is told to, long after it was loaded.
+// lateApp starts a thread at SIGUSR2, long after it was loaded.
 const lateApp = `
 import signal, threading
 def start_thread(*_):
@@ -57,7 +57,7 @@ def start_thread(*_):
 signal.signal(signal.SIGUSR2, start_thread)
 ` + helloApp
 
-func TestUnsafe_Later(t *testing.T) {
+func TestForkSafe_Later(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, lateApp)
 	first := s.launch(1)
@@ -76,7 +76,7 @@ func TestUnsafe_Later(t *testing.T) {
 	wantServing(t, first) // it was forked in time
 }
 
-func TestUnsafe_LaterWithPreloadTrue(t *testing.T) {
+func TestForkSafe_LaterWithPreloadTrue(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, lateApp, preload(PreloadOn))
 	first := s.launch(1)
@@ -85,7 +85,7 @@ func TestUnsafe_LaterWithPreloadTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the thread to start", func() bool { return threads(t, zygote) == 2 })
-	if _, err := s.tryLaunch(t.Context(), 2); err == nil || err.Error() != `preload = true, but thread "late"` {
+	if _, err := s.tryLaunch(t.Context(), 2); err == nil || err.Error() != `preload = true, but workers cannot be forked: thread "late"` {
 		t.Errorf("got %v, want it refused for the thread", err)
 	}
 	wantServing(t, first)
@@ -95,8 +95,9 @@ func TestUnsafe_LaterWithPreloadTrue(t *testing.T) {
 	}
 }
 
-// What the zygote registered for its end happens once, when it ends.
-func TestUnsafe_ExitWorkIsTheZygotes(t *testing.T) {
+// TestForkSafe_ExitWorkIsTheZygotes: exit handlers that were registered in the zygote
+// run once, when the zygote exits.
+func TestForkSafe_ExitWorkIsTheZygotes(t *testing.T) {
 	t.Parallel()
 	for name, app := range map[string]string{"safe": helloApp, "unsafe": threadApp} {
 		t.Run(name, func(t *testing.T) {
@@ -121,9 +122,9 @@ kept = tempfile.TemporaryDirectory(prefix="kept-")
 	}
 }
 
-// A child that the site forks when it is imported ends with its zygote, and does
-// not stay as a zombie.
-func TestUnsafe_ChildOfTheSite(t *testing.T) {
+// TestForkSafe_ChildOfTheSite: a child that the site forks when it is imported ends
+// with its zygote and does not stay as a zombie.
+func TestForkSafe_ChildOfTheSite(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, `
 import os, signal
@@ -136,7 +137,7 @@ if os.fork() == 0:
 	}
 }
 
-// warmupApp starts a thread when it is first asked, as Sentry does with traces.
+// warmupApp starts a thread at its first request, as Sentry does for traces.
 const warmupApp = `
 import os, threading
 begun = []
@@ -148,9 +149,9 @@ def application(environ, start_response):
     return [b"%d" % os.getpid()]
 `
 
-// What only the warm-up makes unsafe is shared without it, also by a zygote that is made
-// later.
-func TestUnsafe_WarmupAlone(t *testing.T) {
+// TestForkSafe_WarmupAlone: a site that is not fork-safe only after its warm-up is
+// shared without it, also by a zygote that is made later.
+func TestForkSafe_WarmupAlone(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []Preload{PreloadAuto, PreloadOn} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -172,7 +173,7 @@ func TestUnsafe_WarmupAlone(t *testing.T) {
 			if got, again := s.PreloadNote(), s.ZygotePID(); got != want || again == 0 || again == first {
 				t.Errorf("preload %q, zygote %d after %d, want another one, %q", got, again, first, want)
 			}
-			if n := strings.Count(s.log.String(), "the zygote is made again, without the warm-up"); n != 1 {
+			if n := strings.Count(s.log.String(), "the zygote is made again without the warm-up"); n != 1 {
 				t.Errorf("it was made again %d times, want once:\n%s", n, s.log)
 			}
 		})

@@ -59,7 +59,8 @@ func wantWholeCode(t *testing.T, home string) {
 	}
 }
 
-// What is installed is not touched again: workers of another supervisor run it.
+// TestInstallCode_Once: installed code is not touched again, since workers of another
+// supervisor may run it.
 func TestInstallCode_Once(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -20,8 +20,8 @@ var python embed.FS
 const packageDir = "python/multisite_wsgi"
 
 // installCode writes the embedded package below dir, in a directory named after
-// its contents, and returns the package's directory. What is there already is
-// right: it came by rename. Other users' workers may read it.
+// its contents, and returns the package's directory. A directory that exists is
+// complete, since it got its name by rename. Workers of other users may read it.
 func installCode(dir string) (string, error) {
 	hash, err := codeHash()
 	if err != nil {
@@ -59,14 +59,14 @@ func writeCode(dir, home string) error {
 	}
 	if err := os.Rename(tmp, home); err != nil {
 		if _, statErr := os.Stat(home); statErr == nil {
-			return nil // another one was faster
+			return nil // another process was faster
 		}
 		return err
 	}
 	return nil
 }
 
-// openToAll lets everybody read what is below dir, whatever our umask is.
+// openToAll makes all below dir readable by everybody, whatever our umask is.
 func openToAll(dir string) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		switch {
@@ -79,8 +79,8 @@ func openToAll(dir string) error {
 	})
 }
 
-// makeOpenDir makes a directory that everybody may enter and read; one that is
-// there stays as it is.
+// makeOpenDir makes a directory that everybody may enter and read. A directory that
+// exists stays as it is.
 func makeOpenDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
@@ -91,8 +91,8 @@ func makeOpenDir(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
-// makeLearned makes the directory in which zygotes keep what they learn about
-// sites. Each user has one: what stands there decides what is imported.
+// makeLearned makes the directory in which zygotes keep the results of learning.
+// Each user has a directory of its own, since its files decide what is imported.
 func makeLearned(dir string, a *account.Account) (string, error) {
 	learned := filepath.Join(dir, "learned")
 	if err := makeOpenDir(learned); err != nil || a == nil {
@@ -105,15 +105,7 @@ func makeLearned(dir string, a *account.Account) (string, error) {
 	return own, os.Lchown(own, a.UID, a.GID)
 }
 
-// octal writes a umask as people do.
-func octal(umask *int) string {
-	if umask == nil {
-		return ""
-	}
-	return fmt.Sprintf("%03o", *umask)
-}
-
-// codeHash is hashCode, computed once: a supervisor asks for every site.
+// codeHash is hashCode, computed once: a supervisor needs it for every site.
 var codeHash = sync.OnceValues(hashCode)
 
 func hashCode() (string, error) {

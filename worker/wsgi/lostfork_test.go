@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A zygote that is killed in the middle of a fork leaves nothing, whatever it
-// has come to. Here it is killed by a hook in either child, who then goes on.
-func TestStray_IsEnded(t *testing.T) {
+// TestLostFork_IsKilled: a zygote that is killed in the middle of a double fork leaves
+// no process. Here a hook in one of the two children kills it; the child goes on.
+func TestLostFork_IsKilled(t *testing.T) {
 	t.Parallel()
 	for name, kill := range map[string]string{
 		"the first child":  "depth[0] == 1: os.kill(os.getppid(), signal.SIGKILL)",
@@ -32,7 +32,7 @@ os.register_at_fork(after_in_child=in_child)
 `+helloApp)
 			wantServing(t, s.launch(1))
 			s.write("kill", "")
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the second may be born before it kills
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the second child may have been reported before it kills the zygote
 			defer cancel()
 			start := time.Now()
 			if _, err := s.tryLaunch(ctx, 2); err == nil {
@@ -45,7 +45,7 @@ os.register_at_fork(after_in_child=in_child)
 	}
 }
 
-func TestStray_ChildrenWith(t *testing.T) {
+func TestLostFork_ChildrenWith(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -62,10 +62,10 @@ func TestStray_ChildrenWith(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Wait()
-	if got := childrenWith(nameOf(r)); len(got) != 1 || got[0] != p.Pid {
+	if got := childrenWith(kernelName(r)); len(got) != 1 || got[0] != p.Pid {
 		t.Errorf("got %d, want %d", got, p.Pid)
 	}
-	endStrays(nameOf(r))
+	killLostFork(kernelName(r))
 	if err := unix.Kill(p.Pid, 0); err != unix.ESRCH {
 		t.Errorf("process %d: %v, want it gone", p.Pid, err)
 	}

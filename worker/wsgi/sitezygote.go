@@ -1,0 +1,164 @@
+package wsgi
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// zygoteConfig is what a zygote is told about a site: CONFIG of the control socket.
+type zygoteConfig struct {
+	config
+	Env           map[string]string `json:"env"`
+	Umask         string            `json:"umask"` // octal; "": unchanged
+	Warmup        []string          `json:"warmup"`
+	WarmupStrict  bool              `json:"warmup_strict"`
+	Host          string            `json:"hosts"`
+	Tricks        []string          `json:"tricks"`
+	Learned       string            `json:"learned"` // file of the learning result
+	Learn         bool              `json:"learn"`   // whether learning is of use: other sites can share
+	SupervisorPID int               `json:"supervisor_pid"`
+}
+
+func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
+	warmup := r.opts.Warmup
+	if r.whyNoWarmup() != "" {
+		warmup = nil
+	}
+	env := make(map[string]string, len(r.opts.Env))
+	for _, v := range r.opts.Env {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	return zygoteConfig{
+		config:        r.config(id),
+		Env:           env,
+		Umask:         octal(r.opts.Umask),
+		Warmup:        warmup,
+		WarmupStrict:  r.opts.WarmupStrict,
+		Host:          r.opts.Host,
+		Tricks:        r.opts.Tricks,
+		Learned:       filepath.Join(r.learned, r.opts.Site+".json"),
+		Learn:         learn,
+		SupervisorPID: os.Getpid(),
+	}
+}
+
+// octal writes a umask as sites.toml does.
+func octal(umask *int) string {
+	if umask == nil {
+		return ""
+	}
+	return fmt.Sprintf("%03o", *umask)
+}
+
+// makeZygote makes the site zygote of m. If only the warm-up made it not fork-safe,
+// it is made again without the warm-up.
+func (r *Runtime) makeZygote(m *template, parent *zygote) error {
+	err := r.forkZygote(m, parent)
+	var hazard *hazardError
+	if !errors.As(err, &hazard) || !m.info.SafeWhenLoaded {
+		return err
+	}
+	r.mu.Lock()
+	r.noWarmup = hazard.text()
+	r.mu.Unlock()
+	r.opts.Log.Warn("the zygote is made again without the warm-up, after which it was not fork-safe", "reason", hazard.text())
+	return r.forkZygote(m, parent)
+}
+
+// whyNoWarmup returns why the site's zygotes are made without the warm-up; "": they
+// are made with it.
+func (r *Runtime) whyNoWarmup() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.noWarmup
+}
+
+// forkZygote forks the site zygote and waits until it has loaded the site. It sets
+// m.info, and m.zygote if the zygote is ready.
+func (r *Runtime) forkZygote(m *template, parent *zygote) error {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	pipes, err := newChildPipes(r.opts.Account, func(line string) { r.opts.Output(r.opts.Site+"/zygote", line) })
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	command := siteCommand{"site", r.zygoteConfig(r.opts.Site+"/zygote", false)}
+	p, err := pipes.fork(parent, r.opts.StartupTimeout(), command, theirs)
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	defer pipes.report.Close()
+	z := &zygote{Process: p, control: ours}
+	m.info, err = r.awaitZygote(p, pipes.report)
+	var hazard *hazardError
+	switch {
+	case errors.As(err, &hazard):
+		r.background.Go(z.awaitExit) // it runs its exit handlers and exits by itself
+		return err
+	case err != nil:
+		z.kill()
+		return err
+	}
+	m.zygote = z
+	r.opts.Log.Info("site zygote ready", "pid", p.PID(), "tricks", strings.Join(m.info.Tricks, " "))
+	return nil
+}
+
+// awaitZygote waits until a zygote has loaded the site, for startup_timeout and
+// as long as the runtime is open. It keeps the results of the warm-up.
+func (r *Runtime) awaitZygote(p *process.Process, report *os.File) (startReport, error) {
+	l := &loading{Process: p}
+	r.setLoading(l)
+	defer r.setLoading(nil)
+	info, err := r.readZygoteReport(l, report)
+	var hazard *hazardError
+	if r.whyNoWarmup() == "" && (err == nil || errors.As(err, &hazard)) {
+		err = cmp.Or(r.keepWarmup(info.Warmup), err)
+	}
+	return info, err
+}
+
+func (r *Runtime) readZygoteReport(l *loading, report *os.File) (startReport, error) {
+	type result struct {
+		startReport
+		err error
+	}
+	done := make(chan result, 1)
+	r.background.Go(func() {
+		e, err := readReport(l.Process, report)
+		done <- result{e, err}
+	})
+	limit := r.opts.StartupTimeout()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	problem := errClosed.Error()
+	select {
+	case d := <-done:
+		return d.startReport, d.err
+	case <-timer.C:
+		problem = fmt.Sprintf("not ready within %v (startup_timeout)%s", limit, l.hangsAt())
+	case <-r.closed:
+	}
+	l.Kill()
+	<-l.Done()
+	return startReport{}, process.NewLaunchError(problem, l.Process)
+}
+
+func (r *Runtime) setLoading(l *loading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loading = l
+}

@@ -1,0 +1,179 @@
+package wsgi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/multisite/multisite/worker/process"
+)
+
+// template is what the workers of a generation are made from: its site zygote,
+// else the project zygote, else an interpreter of its own. getTemplate makes it;
+// after ready is closed no field changes, except that the zygote may exit.
+type template struct {
+	single bool          // made for a site of one worker; set before all others
+	ready  chan struct{} // closed when all fields below are set
+
+	zygote  *zygote     // site zygote; nil: the workers load the site themselves
+	project *Project    // its zygote forks the workers when zygote is nil; nil: none does
+	info    startReport // of the site zygote, valid for its workers too
+	err     error       // why the site cannot start
+}
+
+// getTemplate returns the template, which the first call makes. One that failed,
+// or whose zygote has exited, is made again by the next call.
+func (r *Runtime) getTemplate(ctx context.Context, id string) (*template, error) {
+	var exited *zygote
+	r.mu.Lock()
+	if r.isClosed() {
+		r.mu.Unlock()
+		return nil, errClosed
+	}
+	if r.template == nil || r.template.unusable() || r.template.tooSmallFor(id) {
+		if r.template != nil {
+			exited = r.template.zygote
+		}
+		m := &template{ready: make(chan struct{}), single: r.opts.Processes == 1 && isFirstWorker(id)}
+		r.template = m
+		project := r.chooseProjectLocked()
+		r.background.Go(func() { r.makeTemplate(m, project) })
+	}
+	m := r.template
+	r.mu.Unlock()
+	if exited != nil {
+		r.opts.Log.Warn("zygote exited unexpectedly", "pid", exited.PID(), "exit", exited.Exit().String())
+	}
+	select {
+	case <-m.ready:
+		return m, m.err
+	case <-ctx.Done():
+		return nil, r.timeoutError(ctx)
+	}
+}
+
+// timeoutError returns why a launch that waited for the template was given up, and
+// where the zygote hangs that it waited for.
+func (r *Runtime) timeoutError(ctx context.Context) error {
+	why := context.Cause(ctx)
+	r.mu.Lock()
+	l := r.loading
+	r.mu.Unlock()
+	if l == nil || !timedOut(ctx) {
+		return why
+	}
+	where := l.hangsAt()
+	return &process.LaunchError{Problem: why.Error() + where, Detail: strings.Join(l.Tail(), "\n"), Err: why}
+}
+
+// chooseProjectLocked returns the project for a new template: for the first one
+// the project of all sites, for a later one a project of this site alone. It is
+// called with mu held.
+func (r *Runtime) chooseProjectLocked() *Project {
+	project := r.joined
+	r.joined = nil
+	if project == nil {
+		project = newProject([]*Runtime{r}, r.opts.Log)
+	}
+	r.project = project
+	return project
+}
+
+// unusable reports whether the template has to be made again.
+func (m *template) unusable() bool {
+	select {
+	case <-m.ready:
+		return m.err != nil || m.zygote != nil && !m.zygote.alive()
+	default:
+		return false
+	}
+}
+
+// isFirstWorker reports whether an id is that of a site's first worker.
+func isFirstWorker(id string) bool { return strings.HasSuffix(id, "/1") }
+
+// tooSmallFor reports whether a template for one worker is asked for another one:
+// the site was scaled, and from the second worker on a zygote saves memory.
+func (m *template) tooSmallFor(id string) bool {
+	select {
+	case <-m.ready:
+		return m.single && m.err == nil && !isFirstWorker(id)
+	default:
+		return false
+	}
+}
+
+// makeTemplate sets the fields of m. Where the site gets no zygote, the reason is
+// logged once and shown by status.
+func (r *Runtime) makeTemplate(m *template, project *Project) {
+	defer close(m.ready)
+	if m.single && len(project.members) == 1 {
+		r.setNote("one worker")
+		project.forksDone(r, 1)
+		return
+	}
+	project, z, err := r.getProjectZygote(project)
+	if err != nil {
+		project.forksDone(r, 1)
+		if m.err = errClosed; !r.isClosed() {
+			m.err = r.fallBack(fmt.Sprintf("the project zygote did not start: %v", err))
+		}
+		return
+	}
+	if m.single {
+		m.project = project
+		r.setNote("on (project)")
+		return // the fork of its one worker from the project zygote is still to come
+	}
+	m.err = r.makeZygote(m, z)
+	var hazard *hazardError
+	switch {
+	case m.err == nil:
+		r.setNote(r.sharingNote(m))
+	case errors.As(m.err, &hazard):
+		if m.err = r.fallBack(hazard.text()); m.err == nil {
+			m.project = project
+			project.expectForks(r, r.opts.Processes)
+		}
+	}
+	project.forksDone(r, 1)
+}
+
+// getProjectZygote returns the zygote of project, or of a project of this site
+// alone if the site could not join the others.
+func (r *Runtime) getProjectZygote(project *Project) (*Project, *zygote, error) {
+	z, err := project.get(r.closed)
+	if err == nil && project.leftOut[r.opts.Site] {
+		project.forksDone(r, 1)
+		r.mu.Lock()
+		project = r.chooseProjectLocked()
+		r.mu.Unlock()
+		z, err = project.get(r.closed)
+	}
+	return project, z, err
+}
+
+// fallBack makes each worker load the code itself; with preload = true it returns
+// an error instead.
+func (r *Runtime) fallBack(why string) error {
+	if r.opts.Preload == PreloadOn {
+		return &process.LaunchError{Problem: "preload = true, but workers cannot be forked: " + why}
+	}
+	r.setNote("off (" + why + ")")
+	r.opts.Log.Warn("workers load the code themselves, which takes more memory and a slower start", "reason", why)
+	return nil
+}
+
+// sharingNote returns what status shows about workers that are forked from the
+// site zygote.
+func (r *Runtime) sharingNote(m *template) string {
+	note := "on"
+	if why := r.whyNoWarmup(); why != "" {
+		note += ", without warm-up (" + why + ")"
+	}
+	if n := m.info.EndedByFork; n > 0 {
+		note += fmt.Sprintf(" (a fork ends %d threads of C libraries)", n)
+	}
+	return note
+}
