@@ -332,28 +332,6 @@ func TestLoad_Include(t *testing.T) {
 	}
 }
 
-func TestLoad_IncludeProblems(t *testing.T) {
-	t.Parallel()
-	dir := project(t)
-	write(t, dir+"/a.toml", "listen = ':1'\ninclude = 'a.toml'\n[defaults]\n[site.x]\nserver_name = 'x'\nsettings = 'a.b'\n", 0o644)
-	write(t, dir+"/bad.toml", "[site.y]\n[site.y]\n", 0o644)
-	path := filepath.Join(dir, "sites.toml")
-	write(t, path, "include = ['a.toml', 'bad.toml', 'none.toml', 's*s.toml', '[', 'src']\n[site.x]\nserver_name = 'X'\nsettings = 'a.b'\n", 0o644)
-	_, err := Load(path)
-	wantReport(t, dir, err,
-		`a.toml:1: listen: an included file may only hold [site.NAME]`,
-		`a.toml:2: include: an included file may only hold [site.NAME]`,
-		`a.toml:3: defaults: an included file may only hold [site.NAME]`,
-		`a.toml:4: site.x: there is a site of this name at DIR/sites.toml:2`,
-		`a.toml:5: site.x.server_name: "x" is a name of site x already (DIR/sites.toml:3)`,
-		`bad.toml:2: key 'site.y' has already been defined`,
-		`sites.toml:1: include: "[" is not a valid pattern`,
-		`sites.toml:1: include: a file cannot include itself`,
-		`sites.toml:1: include: no such file: DIR/none.toml`,
-		`sites.toml:1: include: not a file: DIR/src`,
-	)
-}
-
 func TestLoad_NoFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -59,8 +59,9 @@ func TestKeys_EachIsRead(t *testing.T) {
 	add(topKeys)
 	text.WriteString("[site.x]\n")
 	add(siteKeys)
-	_, err := Parse(filepath.Join(t.TempDir(), "sites.toml"), []byte(text.String()))
-	for _, line := range report("", err) {
+	dir := t.TempDir()
+	_, err := Parse(filepath.Join(dir, "sites.toml"), []byte(text.String()))
+	for _, line := range report(dir, err) {
 		if strings.Contains(line, "unknown key") {
 			t.Error(line)
 		}

@@ -52,51 +52,6 @@ env = { PATH = '`+dir+`/venv/bin' }
 	}
 }
 
-func TestLoad_TaskProblems(t *testing.T) {
-	t.Parallel()
-	dir := project(t)
-	write(t, dir+"/sites.toml", plainSite+`
-[site.x.service."a/b"]
-command = "python3"
-[site.x.service]
-b = "python3"
-c = {}
-d = { command = "" }
-e = { command = [] }
-f = { command = 7 }
-g = { command = ["python3", 7] }
-h = { command = "python3 -c 'print(1)' | tee out" }
-i = { command = 'python3 "half' }
-j = { command = "no-such-program --now" }
-k = { command = "./bin/data" }
-l = { command = "python3", comand = "" }
-[site.x.cron]
-m = { schedule = "@daily" }
-n = { command = "python3" }
-o = { schedule = "61 * * * *", command = "python3" }
-p = { schedule = 5, command = "python3" }
-`, 0o644)
-	_, err := Load(dir + "/sites.toml")
-	wantReport(t, dir, err,
-		`sites.toml:6: site.x.service."a/b": not a name [use letters, digits, "-" and "_"]`,
-		`sites.toml:9: site.x.service.b: must be a table, not a string`,
-		`sites.toml:10: site.x.service.c.command: missing [write a list such as ["celery", "-A", "project", "worker"], or a string]`,
-		`sites.toml:11: site.x.service.d.command: must name a program`,
-		`sites.toml:12: site.x.service.e.command: must name a program`,
-		`sites.toml:13: site.x.service.f.command: must be a string or a list of strings, not a whole number`,
-		`sites.toml:14: site.x.service.g.command: must be a list of strings; one is a whole number`,
-		`sites.toml:15: site.x.service.h.command: no shell reads this: | has no meaning [put it in single quotes, or write ["sh", "-c", "..."]]`,
-		`sites.toml:16: site.x.service.i.command: a quote is not closed`,
-		`sites.toml:17: site.x.service.j.command: there is no program "no-such-program" in DIR/venv/bin or in PATH`,
-		`sites.toml:18: site.x.service.k.command: not a program: DIR/bin/data [chmod +x DIR/bin/data]`,
-		`sites.toml:19: unknown key "site.x.service.l.comand" [did you mean "command"?]`,
-		`sites.toml:21: site.x.cron.m.command: missing [write a list such as ["celery", "-A", "project", "worker"], or a string]`,
-		`sites.toml:22: site.x.cron.n.schedule: missing [write one such as "*/5 * * * *" or "@daily"]`,
-		`sites.toml:23: site.x.cron.o.schedule: minute "61" is not within 0-59`,
-		`sites.toml:24: site.x.cron.p.schedule: must be a string, not a whole number`,
-	)
-}
-
 func TestSplitCommand(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -133,28 +88,6 @@ func TestLoad_ReloadOn(t *testing.T) {
 			t.Errorf("site %s: got %+v, want %+v", c.Sites[i].Name, got, want)
 		}
 	}
-}
-
-func TestLoad_ReloadOnProblems(t *testing.T) {
-	t.Parallel()
-	dir := project(t)
-	_, err := Parse(dir+"/sites.toml", []byte(plainSite+`reload_on = [
-  "cod",
-  "touch:",
-  "touch:nowhere/reload",
-]
-[site.y]
-server_name = "y"
-settings = "a.b"
-python_home = "venv"
-reload_on = true
-`))
-	wantReport(t, dir, err,
-		`sites.toml:6: site.x.reload_on: "cod" is nothing to watch [write "code" or "touch:PATH"]`,
-		`sites.toml:7: site.x.reload_on: there is no file after touch: [write one such as "touch:reload.txt"]`,
-		`sites.toml:8: site.x.reload_on: no such directory: DIR/nowhere`,
-		`sites.toml:14: site.y.reload_on: must be a string or a list of strings, not true or false`,
-	)
 }
 
 // FuzzSplitCommand: words put in single quotes come back as they were.

@@ -121,10 +121,3 @@ settings = "builtin:subdomain1"
 		`sites.toml:19: site.builtin.user: a builtin site keeps its database in state_dir, where only multisite itself may write [give it a settings file, whose database can be the user's]`,
 	)
 }
-
-func TestTasksLimit_NeedsAUser(t *testing.T) {
-	t.Parallel()
-	dir := project(t)
-	_, err := Parse(filepath.Join(dir, "sites.toml"), []byte(blog+"tasks_limit = 100\n"))
-	wantReport(t, dir, err, "sites.toml:4: site.blog.tasks_limit: needs user: the kernel counts the processes of a user [give the site a user of its own]")
-}
