@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
@@ -14,7 +15,7 @@ import (
 
 // makeGenerations makes the sites that come and the generations that are to replace
 // others. Nothing of them is left after an error.
-func (s *Supervisor) makeGenerations(changes []change, look *codeLook) (err error) {
+func (s *Supervisor) makeGenerations(changes []change, look *code.Look) (err error) {
 	var generations []*generation
 	for i := range changes {
 		ch := &changes[i]

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 )
 
@@ -70,11 +71,11 @@ func (m *manySites) writeTOML(t *testing.T, first string) {
 }
 
 // parts returns the parts of all sites' code, and how many places they are of.
-func (m *manySites) parts() (all map[*codePart]bool, places int) {
-	all, at := map[*codePart]bool{}, map[place]bool{}
+func (m *manySites) parts() (all map[*code.Part]bool, places int) {
+	all, at := map[*code.Part]bool{}, map[code.Place]bool{}
 	for _, t := range m.all() {
 		for _, p := range t.code() {
-			all[p], at[p.place] = true, true
+			all[p], at[p.Place] = true, true
 		}
 	}
 	return all, len(at)
@@ -134,14 +135,19 @@ func TestGrowth_ASleepingSiteCostsLittle(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(time.Minute); runtime.NumGoroutine() > goroutines && time.Now().Before(deadline); {
-				runtime.Gosched() // those that start a site end
+			fewer := func() (running int) {
+				for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() { // those that start or await a site end
+					if running = runtime.NumGoroutine(); running <= goroutines || time.Now().After(deadline) {
+						return running
+					}
+				}
 			}
+			fewer()
 			runtime.GC()
 			runtime.GC() // what the first one has finalised
 			var mem runtime.MemStats
 			runtime.ReadMemStats(&mem)
-			c = cost{int(mem.HeapAlloc + mem.StackInuse), runtime.NumGoroutine(), len(fds)}
+			c = cost{int(mem.HeapAlloc + mem.StackInuse), fewer(), len(fds)}
 		})
 		return c
 	}

@@ -1,16 +1,14 @@
 package supervisor
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"syscall"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
@@ -57,10 +55,10 @@ type siteState struct {
 	Name        string                     `json:"name"`
 	Generations int                        `json:"generations"`
 	Sockets     string                     `json:"sockets"`
-	Sources     sources                    `json:"sources,omitempty"`
+	Sources     code.Paths                 `json:"sources,omitempty"`
 	Retired     []string                   `json:"retired,omitempty"` // directories of sockets
 	Built       map[string]json.RawMessage `json:"built"`             // settings that the workers run with
-	Code        []codeState                `json:"code"`
+	Code        []code.Sum                 `json:"code"`
 	Total       int64                      `json:"total"`
 	Errors      int64                      `json:"errors"`
 	LastExit    string                     `json:"last_exit,omitempty"`
@@ -97,13 +95,6 @@ func (w workerState) process() process.Handover {
 type taskState struct {
 	task.Handover
 	Running *process.Handover `json:"running,omitempty"`
-}
-
-// codeState is a part of a site's code.
-type codeState struct {
-	Kind placeKind `json:"kind"`
-	Path string    `json:"path"`
-	Sum  string    `json:"sum"`
 }
 
 // pack packs all of the supervisor. Nothing may be started or reaped meanwhile.
@@ -166,12 +157,12 @@ func (s *Supervisor) packClients(b *process.Baggage, st *state) error {
 func (t *site) pack(b *process.Baggage) (st siteState, err error) {
 	t.mu.Lock()
 	current, counts := t.current, t.stats.Counts()
-	st = siteState{Name: t.name, Generations: t.generations, Sockets: current.sockets, Sources: current.sources, Static: t.static, Total: counts.Total, Errors: counts.Errors, Failed: t.failed.Load()}
+	st = siteState{Name: t.name, Generations: t.generations, Sockets: current.sockets, Sources: current.paths, Static: t.static, Total: counts.Total, Errors: counts.Errors, Failed: t.failed.Load()}
 	for _, g := range t.retired {
 		st.Retired = append(st.Retired, g.sockets)
 	}
 	t.mu.Unlock()
-	st.Built, st.Code = current.built(), current.code.sums()
+	st.Built, st.Code = current.built(), current.code.Sums()
 	st.LastExit = t.lastExit(t.pool.Status())
 	if current.python != nil {
 		left, err := current.python.HandOver(b)
@@ -251,34 +242,4 @@ func otherThan(was, now map[string]json.RawMessage) string {
 		}
 	}
 	return ""
-}
-
-func (t codeTree) sums() (sums []codeState) {
-	for _, p := range t {
-		sums = append(sums, codeState{p.kind, p.path, p.sum()})
-	}
-	return sums
-}
-
-func treeOf(sums []codeState) (t codeTree) {
-	for _, s := range sums {
-		t = append(t, &codePart{place: place{s.Kind, s.Path}, summed: s.Sum})
-	}
-	return t
-}
-
-// sum is short, and another one when any of the files is.
-func (p *codePart) sum() string {
-	p.summing.Do(func() {
-		if p.summed != "" { // it was left to us
-			return
-		}
-		h := sha256.New()
-		for _, path := range slices.Sorted(maps.Keys(p.files)) {
-			m := p.files[path]
-			_, _ = io.WriteString(h, fmt.Sprintf("%q %d %d %d %d\n", path, m.modified, m.changed, m.size, m.inode)) // it never fails
-		}
-		p.summed = hex.EncodeToString(h.Sum(nil)[:16])
-	})
-	return p.summed
 }

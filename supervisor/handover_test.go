@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/multisite/multisite/supervisor/config"
@@ -42,27 +40,5 @@ func TestOtherThan(t *testing.T) {
 	delete(older, "threads")
 	if got := otherThan(older, base.LaunchValues()); got != "" {
 		t.Errorf("a key that the older version did not know: %q", got)
-	}
-}
-
-// TestTreeOf: code that was summed by another process is told from what has changed.
-func TestTreeOf(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "urls.py")
-	if err := os.WriteFile(file, []byte("a = 1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := &config.Site{Kind: config.WSGI, Python: "/usr/bin/python3", Home: dir}
-	look := func() codeTree { return (&codeLook{found: map[place]*codePart{}}).tree(c) }
-	left := treeOf(look().sums())
-	if !look().equal(left) || !left.equal(look()) {
-		t.Error("the same code is not equal to its sum")
-	}
-	if err := os.WriteFile(file, []byte("a = 1000\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if look().equal(left) {
-		t.Error("code that has changed is equal to the sum of before")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/proxy"
@@ -99,7 +100,7 @@ func (s *Supervisor) inheritSite(c *config.Site, st siteState) (*site, error) {
 	t.generations, t.static, t.lastEnded = st.Generations, st.Static, st.LastExit
 	t.failed.Store(st.Failed)
 	t.stats.Restore(st.Total, st.Errors)
-	g, err := t.makeGeneration(c, treeOf(st.Code), st.Sockets, st.Sources)
+	g, err := t.makeGeneration(c, code.FromSums(st.Code), st.Sockets, st.Sources)
 	if err != nil {
 		return nil, err
 	}

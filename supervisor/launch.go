@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/worker/goapp"
@@ -98,10 +99,10 @@ func (l *launcher) Threads() int { return l.threads }
 type generation struct {
 	launcher
 	cfg     *config.Site
-	code    codeTree // as it was before the first worker was launched
-	untried bool     // its site sleeps, and shall not be woken to try it
+	code    code.Tree // as it was before the first worker was launched
+	untried bool      // its site sleeps, and shall not be woken to try it
 	sockets string
-	sources sources
+	paths   code.Paths
 	python  *wsgi.Runtime  // nil for a Go site
 	program *goapp.Runtime // of a Go site
 
@@ -112,20 +113,20 @@ type generation struct {
 
 // newGeneration returns the next generation of the site, with the code of the look
 // and the settings of now. It starts nothing.
-func (t *site) newGeneration(c *config.Site, look *codeLook) (*generation, error) {
+func (t *site) newGeneration(c *config.Site, look *code.Look) (*generation, error) {
 	t.mu.Lock()
 	t.generations++
 	sockets := filepath.Join(t.super.stateDir, "run", fmt.Sprintf("%s.%d", t.name, t.generations))
 	t.mu.Unlock()
-	g, err := t.makeGeneration(c, look.tree(c), sockets, sourcesOf(c))
+	g, err := t.makeGeneration(c, look.Tree(placesOf(c)), sockets, pathsOf(c))
 	if err != nil {
 		_ = os.RemoveAll(sockets) // what stays is wiped by the next start
 	}
 	return g, err
 }
 
-func (t *site) makeGeneration(c *config.Site, code codeTree, sockets string, at sources) (*generation, error) {
-	g := &generation{launcher: launcher{places: t.super.launches}, cfg: c, code: code, sockets: sockets, sources: at}
+func (t *site) makeGeneration(c *config.Site, code code.Tree, sockets string, at code.Paths) (*generation, error) {
+	g := &generation{launcher: launcher{places: t.super.launches}, cfg: c, code: code, sockets: sockets, paths: at}
 	if err := t.keepDirs(g); err != nil {
 		return nil, err
 	}
@@ -231,7 +232,7 @@ func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Sit
 		StartupTimeout: func() time.Duration { return now().StartupTimeout },
 
 		Prepare:   func(p *process.Process) error { return t.limit(now(), p) },
-		At:        g.sources.at,
+		At:        g.paths.At,
 		SocketDir: g.sockets,
 		CodeDir:   codeDir(t.super.stateDir),
 		Output:    t.output,
@@ -245,7 +246,7 @@ func (t *site) goOptions(c *config.Site, g *generation, now func() *config.Site)
 		Path:           c.App,
 		Env:            t.marked(environment(c)),
 		Dir:            c.Home,
-		At:             g.sources.at,
+		At:             g.paths.At,
 		SocketDir:      g.sockets,
 		Account:        c.Account,
 		Umask:          c.Umask,
@@ -257,7 +258,7 @@ func (t *site) goOptions(c *config.Site, g *generation, now func() *config.Site)
 	}
 	if c.Kind == config.Apps {
 		o.Path = t.super.program
-		o.Args = func() []string { return workerArgs(c, g.sources.at(c.Settings), t.super.stateDir) }
+		o.Args = func() []string { return workerArgs(c, g.paths.At(c.Settings), t.super.stateDir) }
 	}
 	return o
 }

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 )
 
@@ -31,7 +32,7 @@ func (s *Supervisor) makeSites() error {
 	return nil
 }
 
-func (s *Supervisor) makeSite(c *config.Site, look *codeLook) (t *site, inherited bool, err error) {
+func (s *Supervisor) makeSite(c *config.Site, look *code.Look) (t *site, inherited bool, err error) {
 	if s.inherited != nil {
 		if st, left := s.inherited.sites[c.Name]; left {
 			t, err = s.inheritSite(c, st)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/status"
@@ -71,7 +72,7 @@ func (s *Supervisor) reload(ctx context.Context, which func() []string, why stri
 
 // prepare finds what to do, and makes what it takes. After an error nothing of that
 // is left, and nothing has changed.
-func (s *Supervisor) prepare(names []string, why string, look *codeLook) (*config.Config, []change, error) {
+func (s *Supervisor) prepare(names []string, why string, look *code.Look) (*config.Config, []change, error) {
 	cfg, err := s.read()
 	if err != nil {
 		return nil, nil, err
@@ -141,7 +142,7 @@ func nothing(names []string) string {
 
 // compare finds what to do to each site. names limit it to some, whose workers are
 // replaced in any case if there is a reason why.
-func (s *Supervisor) compare(cfg *config.Config, names []string, why string, look *codeLook) ([]change, error) {
+func (s *Supervisor) compare(cfg *config.Config, names []string, why string, look *code.Look) ([]change, error) {
 	var changes []change
 	named := len(names) > 0
 	wanted := func(name string) bool { return !named || slices.Contains(names, name) }
@@ -183,7 +184,7 @@ func (s *Supervisor) compare(cfg *config.Config, names []string, why string, loo
 
 // compareSite compares what sites.toml says of a site with what it said, for the keys
 // that apply live, and with what its workers were launched with, for the others.
-func compareSite(t *site, c *config.Site, look *codeLook) change {
+func compareSite(t *site, c *config.Site, look *code.Look) change {
 	ch := change{site: t, cfg: c}
 	t.mu.Lock()
 	said, runs := t.cfg, t.current
@@ -196,7 +197,7 @@ func compareSite(t *site, c *config.Site, look *codeLook) change {
 	switch {
 	case key != "":
 		ch.roll = key + " changed"
-	case !look.tree(c).equal(runs.code):
+	case !look.Tree(placesOf(c)).Equal(runs.code):
 		ch.roll = "code changed"
 	}
 	return ch

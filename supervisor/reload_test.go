@@ -50,7 +50,7 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 				old.Kind = config.Apps
 			}
 			s := sitesWithoutWorkers(t, old)
-			s.sites[0].current = &generation{cfg: old, code: s.lookAtCode().tree(old)}
+			s.sites[0].current = &generation{cfg: old, code: s.lookAtCode().Tree(placesOf(old))}
 			now := *old
 			tt.change(&now)
 			got := compareSite(s.sites[0], &now, s.lookAtCode())
@@ -63,53 +63,6 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 	}
 }
 
-// TestCodeTree_NoticesCodeAndNothingElse is what decides whether a reload starts workers.
-func TestCodeTree_NoticesCodeAndNothingElse(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name   string
-		change func(t *testing.T, dir string)
-		want   bool
-	}{
-		{"nothing", func(*testing.T, string) {}, false},
-		{"a module", func(t *testing.T, dir string) { write(t, dir, "app/views.py", "longer than before") }, true},
-		{"a module of the same length and time", func(t *testing.T, dir string) {
-			rewriteAsBefore(t, filepath.Join(dir, "app/views.py"), "new", false)
-		}, true},
-		{"another file of the same length and time in its place", func(t *testing.T, dir string) {
-			rewriteAsBefore(t, filepath.Join(dir, "app/views.py"), "new", true)
-		}, true},
-		{"its time alone", func(t *testing.T, dir string) { touch(t, filepath.Join(dir, "app/views.py")) }, true},
-		{"a new template", func(t *testing.T, dir string) { write(t, dir, "app/templates/new.html", "") }, true},
-		{"a module that is gone", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "app/views.py")) }, true},
-		{"a database", func(t *testing.T, dir string) { write(t, dir, "db.sqlite3", "rows") }, false},
-		{"compiled code", func(t *testing.T, dir string) { write(t, dir, "app/__pycache__/views.py", "x") }, false},
-		{"another environment", func(t *testing.T, dir string) {
-			write(t, dir, "env/pyvenv.cfg", "")
-			write(t, dir, "env/lib/x.py", "")
-		}, false},
-		{"another release", func(t *testing.T, dir string) {
-			os.Remove(filepath.Join(dir, "current"))
-			symlink(t, "releases/2", filepath.Join(dir, "current"))
-		}, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
-			write(t, dir, "app/views.py", "old")
-			write(t, dir, "releases/1/x.py", "x")
-			write(t, dir, "releases/2/x.py", "x")
-			symlink(t, "releases/1", filepath.Join(dir, "current"))
-			site := &config.Site{Kind: config.WSGI, PythonPath: []string{filepath.Join(dir, "current")}, Home: dir}
-			s := &Supervisor{}
-			before := s.lookAtCode().tree(site)
-			tt.change(t, dir)
-			if changed := !before.equal(s.lookAtCode().tree(site)); changed != tt.want {
-				t.Errorf("changed: %v, want %v", changed, tt.want)
-			}
-		})
-	}
-}
-
 func write(t *testing.T, dir, name, text string) {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -117,43 +70,6 @@ func write(t *testing.T, dir, name, text string) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func touch(t *testing.T, path string) {
-	t.Helper()
-	if err := os.Chtimes(path, time.Time{}, time.Unix(1, 0)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// rewriteAsBefore writes another text into a file, or puts another file in its place,
-// and lets it have its old time.
-func rewriteAsBefore(t *testing.T, path, text string, replace bool) {
-	t.Helper()
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	into := path
-	if replace {
-		into += ".new"
-	}
-	if err := os.WriteFile(into, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chtimes(into, info.ModTime(), info.ModTime()); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(into, path); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func symlink(t *testing.T, to, at string) {
-	t.Helper()
-	if err := os.Symlink(to, at); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
@@ -50,7 +51,7 @@ type site struct {
 }
 
 // newSite returns a site of which nothing runs yet.
-func (s *Supervisor) newSite(cfg *config.Site, look *codeLook) (*site, error) {
+func (s *Supervisor) newSite(cfg *config.Site, look *code.Look) (*site, error) {
 	t := s.bareSite(cfg)
 	var err error
 	if t.current, err = t.newGeneration(cfg, look); err != nil {
@@ -104,13 +105,6 @@ func (t *site) configOf(g *generation) *config.Site {
 		return t.cfg
 	}
 	return g.cfg
-}
-
-// sources are those of the generation that serves.
-func (t *site) sources() sources {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current.sources
 }
 
 // tasksLimit is that of now.

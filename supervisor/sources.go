@@ -1,53 +1,57 @@
 package supervisor
 
 import (
-	"os"
 	"path/filepath"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 )
 
-// sources are where the directories of a generation's code really were when it was
-// made, by their names in sites.toml. Where a link among them leads to later (current ->
-// releases/7) is the next generation's: all workers of one run the same code.
-type sources map[string]string
+// placesOf returns where a site has its code.
+func placesOf(c *config.Site) []code.Place {
+	var places []code.Place
+	for _, path := range []string{c.WSGI, c.App, c.Settings} {
+		if filepath.IsAbs(path) {
+			places = append(places, code.Place{Kind: code.File, Path: path})
+		}
+	}
+	if c.Kind != config.WSGI {
+		return places
+	}
+	places = append(places, code.Place{Kind: code.Interpreter, Path: c.Python})
+	for _, dir := range c.PythonPath {
+		places = append(places, code.Place{Kind: code.Directory, Path: dir})
+	}
+	if c.Home != "" {
+		places = append(places, code.Place{Kind: code.Directory, Path: c.Home})
+	}
+	return places
+}
 
-func sourcesOf(c *config.Site) sources {
+// pathsOf returns where the directories of a site's code really are now.
+func pathsOf(c *config.Site) code.Paths {
 	dirs := append([]string{c.Home}, c.PythonPath...)
 	for _, file := range []string{c.WSGI, c.App, c.Settings, c.Python} {
-		dirs = append(dirs, filepath.Dir(file)) // its own name stays: a venv is found by that of its interpreter
+		dirs = append(dirs, filepath.Dir(file)) // links to files are not followed: Python finds a venv by the name of its interpreter
 	}
-	s := sources{}
-	for _, dir := range dirs {
-		if real, err := filepath.EvalSymlinks(dir); err == nil && real != dir && filepath.IsAbs(dir) {
-			s[dir] = real
-		}
-	}
-	return s
+	return code.ResolvePaths(dirs)
 }
 
-// at returns where a path of sites.toml led to. When that is gone it is what it leads to now:
-// the new code, rather than none.
-func (s sources) at(path string) string {
-	real, known := s[path]
-	if !known {
-		if real, known = s[filepath.Dir(path)]; known {
-			real = filepath.Join(real, filepath.Base(path))
-		}
+// lookAtCode returns a look that shares what has not changed with the running sites.
+func (s *Supervisor) lookAtCode() *code.Look {
+	var trees []code.Tree
+	for _, t := range s.all() {
+		trees = append(trees, t.code())
 	}
-	if !known {
-		return path
-	}
-	if _, err := os.Stat(real); err != nil {
-		return path
-	}
-	return real
+	return code.NewLook(trees...)
 }
 
-func (s sources) all(paths []string) []string {
-	var at []string
-	for _, path := range paths {
-		at = append(at, s.at(path))
+// code returns the code that the site's workers run.
+func (t *site) code() code.Tree {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current == nil {
+		return nil
 	}
-	return at
+	return t.current.code
 }

@@ -3,47 +3,45 @@ package supervisor
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 )
 
-// TestSources: where a link leads to later is nothing to a generation, while what it
-// led to is there.
-func TestSources(t *testing.T) {
+func TestPlacesOf(t *testing.T) {
+	t.Parallel()
+	c := config.Site{Kind: config.WSGI, WSGI: "/a/app.wsgi", Settings: "shop.settings", Python: "/v/bin/python", PythonPath: []string{"/lib"}, Home: "/home"}
+	want := []code.Place{{Kind: code.File, Path: "/a/app.wsgi"}, {Kind: code.Interpreter, Path: "/v/bin/python"}, {Kind: code.Directory, Path: "/lib"}, {Kind: code.Directory, Path: "/home"}}
+	if got := placesOf(&c); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	c = config.Site{Kind: config.Apps, Settings: "/a/site.toml", Home: "/home"}
+	if got, want := placesOf(&c), []code.Place{{Kind: code.File, Path: "/a/site.toml"}}; !slices.Equal(got, want) {
+		t.Errorf("a Go site: got %v, want %v", got, want)
+	}
+}
+
+// TestPathsOf: directories are resolved, the last element of a file's path is not.
+func TestPathsOf(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
 	in := func(path string) string { return filepath.Join(base, path) }
-	for _, release := range []string{"1", "2"} {
-		write(t, base, "releases/"+release+"/lib/x.py", "x")
-		write(t, base, "releases/"+release+"/venv/bin/python", "")
-	}
-	symlink(t, "releases/1", in("current"))
-	symlink(t, "/usr/bin/env", in("releases/1/app.wsgi"))
-	s := sourcesOf(&config.Site{
-		Kind: config.WSGI, Home: in("current"), PythonPath: []string{in("current/lib")},
-		WSGI: in("current/app.wsgi"), Python: in("current/venv/bin/python"),
-	})
-	if err := os.Remove(in("current")); err != nil {
-		t.Fatal(err)
-	}
-	symlink(t, "releases/2", in("current"))
-	for path, want := range map[string]string{
-		in("current"):                 in("releases/1"),
-		in("current/lib"):             in("releases/1/lib"),
-		in("current/app.wsgi"):        in("releases/1/app.wsgi"), // its own name counts, it may be a link
-		in("current/venv/bin/python"): in("releases/1/venv/bin/python"),
-		in("elsewhere"):               in("elsewhere"),
-		"module:application":          "module:application",
-	} {
-		if got := s.at(path); got != want {
-			t.Errorf("%s is at %s, want %s", path, got, want)
+	write(t, base, "releases/1/venv/bin/python", "")
+	for link, target := range map[string]string{"current": "releases/1", "releases/1/app.wsgi": "/usr/bin/env"} {
+		if err := os.Symlink(target, in(link)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := os.RemoveAll(in("releases/1")); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.at(in("current/lib")); got != in("current/lib") {
-		t.Errorf("its release is removed: at %s", got)
+	paths := pathsOf(&config.Site{Kind: config.WSGI, Home: in("current"), WSGI: in("current/app.wsgi"), Python: in("current/venv/bin/python")})
+	for path, want := range map[string]string{
+		in("current"):                 in("releases/1"),
+		in("current/app.wsgi"):        in("releases/1/app.wsgi"),
+		in("current/venv/bin/python"): in("releases/1/venv/bin/python"),
+	} {
+		if got := paths.At(path); got != want {
+			t.Errorf("%s is at %s, want %s", path, got, want)
+		}
 	}
 }

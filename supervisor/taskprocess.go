@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/status"
@@ -50,12 +51,17 @@ func (t *site) startTask(c *config.Site, command config.Command, id string) (tas
 	if err != nil {
 		return nil, err
 	}
-	at := t.sources()
+	current, _ := t.launchedFrom()
+	at := current.paths
+	var pythonPath []string
+	if current.python != nil {
+		pythonPath = current.python.PythonPath()
+	}
 	p, err := process.Start(process.Command{
-		Path:   at.at(command.Path),
+		Path:   at.At(command.Path),
 		Args:   command.Args,
-		Env:    t.marked(taskEnvironment(c, at)),
-		Dir:    at.at(c.Home),
+		Env:    t.marked(taskEnvironment(c, at, pythonPath)),
+		Dir:    at.At(c.Home),
 		Output: output,
 
 		Account: c.Account,
@@ -71,7 +77,7 @@ func (t *site) startTask(c *config.Site, command config.Command, id string) (tas
 
 // taskEnvironment is that of the site's workers, and what a worker of a Python
 // site is told otherwise: its interpreter, its path and its settings.
-func taskEnvironment(c *config.Site, at sources) []string {
+func taskEnvironment(c *config.Site, at code.Paths, pythonPath []string) []string {
 	env := environment(c)
 	if c.Kind != config.WSGI {
 		return env
@@ -84,8 +90,8 @@ func taskEnvironment(c *config.Site, at sources) []string {
 		}
 		env[i] = name + "=" + strings.Join(append(dirs, strings.TrimPrefix(env[i], name+"=")), ":")
 	}
-	first("PATH", filepath.Dir(at.at(c.Python)))
-	first("PYTHONPATH", at.all(append(slices.Clone(c.PythonPath), c.Home))...)
+	first("PATH", filepath.Dir(at.At(c.Python)))
+	first("PYTHONPATH", append(pythonPath, at.At(c.Home))...)
 	if c.Settings != "" {
 		env = append(env, "DJANGO_SETTINGS_MODULE="+c.Settings)
 	}

@@ -2,13 +2,10 @@ package supervisor
 
 import (
 	"context"
-	"io/fs"
-	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/watch"
 )
@@ -29,8 +26,8 @@ type watching struct {
 
 // seen is what a site's files were when they were last looked at.
 type seen struct {
-	code    codeTree // that was tried; nil: none yet
-	touched marks
+	code    code.Tree // that was tried; nil: none yet
+	touched code.Marks
 }
 
 func (s *Supervisor) newWatching(all bool) (*watching, error) {
@@ -64,17 +61,17 @@ func (k *watching) refresh() {
 	for _, t := range k.super.all() {
 		was, found := known[t.name]
 		if !found {
-			was = seen{touched: look.files(t.config().ReloadOn.Touch)}
+			was = seen{touched: look.Files(t.config().ReloadOn.Touch)}
 		}
 		k.seen[t.name] = was
 	}
 }
 
-func (k *watching) subjects(look *codeLook) map[string]watch.Subject {
+func (k *watching) subjects(look *code.Look) map[string]watch.Subject {
 	subjects := map[string]watch.Subject{}
 	for _, t := range k.super.all() {
 		if c := t.config(); k.watches(c) {
-			subjects[t.name] = look.subject(c, c.ReloadOn.Code || k.all)
+			subjects[t.name] = k.subject(c, look)
 		}
 	}
 	return subjects
@@ -108,54 +105,29 @@ func (k *watching) reload(ctx context.Context, sites []string) {
 	})
 }
 
-func (k *watching) hasChanged(t *site, look *codeLook) bool {
+func (k *watching) hasChanged(t *site, look *code.Look) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	c, last := t.config(), k.seen[t.name]
-	now := seen{touched: look.files(c.ReloadOn.Touch)}
-	changed := false
-	for path, mark := range now.touched { // one that is gone was not touched
-		changed = changed || last.touched[path] != mark
-	}
+	now := seen{touched: look.Files(c.ReloadOn.Touch)}
+	changed := now.touched.TouchedSince(last.touched)
 	if c.ReloadOn.Code || k.all {
-		now.code = look.tree(c)
-		changed = changed || !now.code.equal(last.code) && !now.code.equal(t.code())
+		now.code = look.Tree(placesOf(c))
+		changed = changed || !now.code.Equal(last.code) && !now.code.Equal(t.code())
 	}
 	k.seen[t.name] = now
 	return changed
 }
 
-// subject is the directories in which a site's reasons to reload lie.
-func (l *codeLook) subject(c *config.Site, code bool) watch.Subject {
-	var reasons []*codePart
+// subject returns where the files lie that are a reason to reload a site.
+func (k *watching) subject(c *config.Site, look *code.Look) watch.Subject {
+	var places []code.Place
 	for _, path := range c.ReloadOn.Touch {
-		reasons = append(reasons, l.part(place{aFile, path}))
+		places = append(places, code.Place{Kind: code.File, Path: path})
 	}
-	if code {
-		reasons = append(reasons, l.tree(c)...)
+	if c.ReloadOn.Code || k.all {
+		places = append(places, placesOf(c)...)
 	}
-	files, dirs := map[string]bool{}, map[string]bool{}
-	for _, p := range reasons {
-		addLinks(files, p.path)
-		for _, dir := range p.dirs {
-			dirs[dir] = true
-		}
-	}
-	for path := range files {
-		dirs[filepath.Dir(path)] = true
-	}
-	return watch.Subject{Dirs: slices.Sorted(maps.Keys(dirs)), Matters: func(path string) bool {
-		return files[path] || slices.ContainsFunc(reasons, func(p *codePart) bool { return p.matters(path) })
-	}}
-}
-
-// addLinks adds a path and the symbolic links on the way to it: releases are
-// switched by one.
-func addLinks(files map[string]bool, path string) {
-	files[path] = true
-	for p := path; p != filepath.Dir(p); p = filepath.Dir(p) {
-		if info, err := os.Lstat(p); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			files[p] = true
-		}
-	}
+	dirs, matters := look.Watch(places)
+	return watch.Subject{Dirs: dirs, Matters: matters}
 }

@@ -166,15 +166,19 @@ type config struct {
 	Locale     string   `json:"locale"`
 }
 
+// PythonPath returns where the directories of Options.PythonPath are now.
+func (r *Runtime) PythonPath() (dirs []string) {
+	for _, dir := range r.opts.PythonPath {
+		dirs = append(dirs, r.opts.At(dir))
+	}
+	return dirs
+}
+
 func (r *Runtime) config(id string) config {
 	o := r.opts
-	var path []string
-	for _, dir := range o.PythonPath {
-		path = append(path, o.At(dir))
-	}
 	return config{
 		StackSize: o.StackSize,
-		Site:      o.Site, Worker: id, Settings: o.Settings, WSGI: o.At(o.Entry), PythonPath: path,
+		Site:      o.Site, Worker: id, Settings: o.Settings, WSGI: o.At(o.Entry), PythonPath: r.PythonPath(),
 		Home: o.At(o.Home), Mount: o.Mount, Threads: o.Threads, Locale: o.Locale,
 	}
 }
