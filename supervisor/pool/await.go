@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// AwaitTarget returns when the pool has just the workers it should have, or with the
-// error that keeps it from getting there.
+// AwaitTarget returns when the pool has exactly the workers that it should have, or with
+// the error that keeps it from getting there.
 func (p *Pool) AwaitTarget(ctx context.Context) error {
 	for {
 		p.mu.Lock()
-		err, settled := p.trouble.broken, p.settledLocked()
+		err, onTarget := p.backoff.lastError, p.onTargetLocked()
 		stopped, changed := p.stopped, p.changed
 		p.mu.Unlock()
 		switch {
 		case stopped:
 			return ErrStopped
-		case settled:
+		case onTarget:
 			return nil
 		case err != nil:
 			return err
@@ -29,15 +29,16 @@ func (p *Pool) AwaitTarget(ctx context.Context) error {
 	}
 }
 
-// settledLocked takes a worker that is being replaced, and its successor, for one.
-func (p *Pool) settledLocked() bool {
+// onTargetLocked reports whether the pool has what it should have. A worker that is due
+// and its successor count as one.
+func (p *Pool) onTargetLocked() bool {
 	ready, starting, serving := 0, 0, 0
 	for _, m := range p.members {
 		switch {
-		case m.spent != "" && m.state == Ready:
+		case m.due != "" && m.state == Ready:
 			serving++
-		case m.spent != "":
-		case m.release != p.current:
+		case m.due != "":
+		case m.generation != p.current:
 			return false
 		case m.state == Ready:
 			ready++
@@ -92,6 +93,7 @@ func (p *Pool) AwaitIdle(ctx context.Context) {
 	}
 }
 
+// idleLocked reports whether no request runs or waits.
 func (p *Pool) idleLocked() bool { return p.busy == 0 && p.queue.len() == 0 }
 
 // AwaitRunning returns when the requests that run now have ended, or when ctx has ended.
@@ -116,7 +118,7 @@ type awaitedGroup struct {
 	done chan struct{}   // closed when none is left
 }
 
-// awaitLocked returns the requests that run now as a group.
+// awaitLocked returns the requests that run now, as a group that requestGoneLocked watches.
 func (p *Pool) awaitLocked() *awaitedGroup {
 	g := &awaitedGroup{left: map[*Claim]bool{}, done: make(chan struct{})}
 	for _, m := range p.members {
@@ -132,8 +134,8 @@ func (p *Pool) awaitLocked() *awaitedGroup {
 	return g
 }
 
-// requestGoneLocked wakes those who wait for the end of requests, when c, or nil for one
-// that has waited in the queue, is no longer there.
+// requestGoneLocked wakes those that await the end of requests. It is called when c has
+// left its worker, or with nil when claims have left the queue.
 func (p *Pool) requestGoneLocked(c *Claim) {
 	if p.idle != nil && p.idleLocked() {
 		close(p.idle)

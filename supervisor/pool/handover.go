@@ -7,24 +7,25 @@ import (
 	"time"
 )
 
-// Handover is what one image of this program leaves to the next of a Pool.
+// Handover is what one image of this program leaves to the next of a Pool. Its JSON is
+// read by other versions of this program.
 type Handover struct {
 	Generation int              `json:"generation"`
-	Reason     Reason           `json:"reason,omitempty"` // why workers of older generations end
+	Reason     Reason           `json:"reason,omitempty"` // why workers of older generations exit
 	Desired    int              `json:"desired"`
 	Served     int64            `json:"served,omitempty"`
 	Refused    int64            `json:"refused,omitempty"`
 	Restarts   int              `json:"restarts,omitempty"`
-	Failures   int              `json:"failures,omitempty"` // to start a worker, in a row
-	Failed     time.Time        `json:"failed"`             // when the last one did
+	Failures   int              `json:"failures,omitempty"` // as backoff counts them
+	Failed     time.Time        `json:"failed"`             // when the last one was
 	Retry      time.Time        `json:"retry"`
-	LastError  string           `json:"broken,omitempty"`
-	Cut        []string         `json:"-"` // requests that are: "GET /path"
+	LastError  string           `json:"broken,omitempty"` // why the last launch failed
+	Cut        []string         `json:"-"`                // requests that are lost: "GET /path"
 	Workers    []WorkerHandover `json:"workers"`
 }
 
-// WorkerHandover is one worker. Whoever makes the next image's Pool sets Worker to
-// the same process; one without is not taken over.
+// WorkerHandover is one worker; member says what its fields mean. The next image sets
+// Worker to the same process before it makes its Pool, which drops workers without one.
 type WorkerHandover struct {
 	ID         string    `json:"id"`
 	Slot       int       `json:"slot"`
@@ -44,14 +45,14 @@ type WorkerHandover struct {
 	Worker Worker `json:"-"`
 }
 
-// Pause lets nothing be launched until resume is called, and gives up what is
-// being launched. Requests and the ends of workers go their way. No Roll may run.
+// Pause cancels launches and lets nothing be launched until resume is called. Requests
+// go on and workers may exit. No Roll may run.
 func (p *Pool) Pause() (resume func()) {
 	p.mu.Lock()
 	p.paused = true
 	for _, m := range p.members {
 		if m.state == Starting {
-			p.leaveLocked(m, ReasonRestart)
+			p.retireLocked(m, ReasonRestart)
 		}
 	}
 	p.mu.Unlock()
@@ -65,24 +66,24 @@ func (p *Pool) Pause() (resume func()) {
 }
 
 // HandOver returns what the next image needs to go on. The pool must be paused.
-// A worker that still has a request, whose client is gone by then, is to end.
+// A worker that still has a request drains in the next image: its client is gone by then.
 func (p *Pool) HandOver() Handover {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := Handover{
-		Generation: p.current.generation, Reason: p.current.reason, Desired: p.desired,
+		Generation: p.current.number, Reason: p.current.reason, Desired: p.desired,
 		Served: p.totals.served, Refused: p.totals.refused, Restarts: p.totals.restarts,
-		Failures: p.trouble.failures, Failed: p.trouble.last, Retry: p.trouble.retry,
+		Failures: p.backoff.failures, Failed: p.backoff.last, Retry: p.backoff.retry,
 	}
-	if p.trouble.broken != nil {
-		h.LastError = p.trouble.broken.Error()
+	if p.backoff.lastError != nil {
+		h.LastError = p.backoff.lastError.Error()
 	}
 	for _, m := range p.members {
-		if m.worker == nil || m.hasEnded() {
+		if m.worker == nil || m.hasExited() {
 			continue
 		}
 		w := WorkerHandover{
-			ID: m.id, Slot: m.slot, Generation: m.release.generation, Threads: m.threads, State: m.state, Reason: m.reason, Exceeded: m.over, Due: m.spent,
+			ID: m.id, Slot: m.slot, Generation: m.generation.number, Threads: m.threads, State: m.state, Reason: m.reason, Exceeded: m.exceeded, Due: m.due,
 			Started: m.started, Ready: m.ready, Used: m.used, Idle: m.idle, Chance: m.chance, Requests: m.requests, Worker: m.worker,
 		}
 		if w.State == Ready && len(m.claims) > 0 {
@@ -96,30 +97,28 @@ func (p *Pool) HandOver() Handover {
 	return h
 }
 
-// inherit makes a new pool that of the image before.
+// inherit makes a new pool go on where that of the image before stopped.
 func (p *Pool) inherit(h *Handover) {
-	p.current.generation, p.current.reason = h.Generation, h.Reason
-	p.desired = min(max(h.Desired, p.set.Min), p.set.Max)
+	p.current.number, p.current.reason = h.Generation, h.Reason
+	p.desired = min(max(h.Desired, p.settings.Min), p.settings.Max)
 	p.totals = totals{served: h.Served, refused: h.Refused, restarts: h.Restarts}
-	p.trouble = trouble{failures: h.Failures, last: h.Failed, retry: h.Retry}
+	p.backoff = backoff{failures: h.Failures, last: h.Failed, retry: h.Retry}
 	if h.LastError != "" {
-		p.trouble.broken = errors.New(h.LastError)
+		p.backoff.lastError = errors.New(h.LastError)
 	}
-	releases := map[int]*release{h.Generation: p.current}
+	generations := map[int]*generation{h.Generation: p.current}
 	for _, w := range h.Workers {
 		if w.Worker == nil {
 			continue
 		}
-		if releases[w.Generation] == nil {
-			releases[w.Generation] = &release{generation: w.Generation}
+		if generations[w.Generation] == nil {
+			generations[w.Generation] = &generation{number: w.Generation}
 		}
-		m := &member{
-			id: w.ID, slot: w.Slot, release: releases[w.Generation], threads: w.Threads, state: Ready, worker: w.Worker, over: w.Exceeded, spent: w.Due,
-			started: w.Started, ready: w.Ready, used: w.Used, idle: w.Idle, chance: w.Chance, requests: w.Requests,
-			answered: w.Requests > 0, leave: make(chan struct{}), empty: make(chan struct{}), ended: make(chan struct{}),
-		}
+		m := newMember(w.ID, w.Slot, generations[w.Generation], w.Started, w.Chance)
+		m.threads, m.state, m.worker, m.exceeded, m.due = w.Threads, Ready, w.Worker, w.Exceeded, w.Due
+		m.ready, m.used, m.idle, m.requests, m.answered = w.Ready, w.Used, w.Idle, w.Requests, w.Requests > 0
 		if w.State != Ready {
-			m.leaveLocked(w.State, w.Reason)
+			m.retireLocked(w.State, w.Reason)
 		}
 		p.joinLocked(m)
 		if m.state == Ready {
@@ -128,18 +127,9 @@ func (p *Pool) inherit(h *Handover) {
 	}
 }
 
-// inherited are the workers that there are before Run.
+// inherited returns the workers that the pool has before Run starts any.
 func (p *Pool) inherited() []*member {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.members)
-}
-
-// keepInherited owns one worker that the image before has launched.
-func (p *Pool) keepInherited(ctx context.Context, m *member) {
-	p.attend(ctx, m, m.worker)
-	if ctx.Err() != nil {
-		p.Stop() // as in keep
-	}
-	p.gone(m, m.worker)
 }

@@ -9,12 +9,12 @@ import (
 // State is what a worker is doing.
 type State int
 
-// The states of a worker. A ready one with requests is shown as busy.
+// The states of a worker. A ready one that has requests is shown as busy.
 const (
 	Starting State = iota
 	Ready
-	Draining // finishes what it has, gets nothing new
-	Stuck    // has a request that overran its time; ends
+	Draining // it finishes its requests and gets no new ones
+	Stuck    // a request overran its time, or it does not answer; it is to exit
 )
 
 // String returns the name that status shows.
@@ -22,10 +22,10 @@ func (s State) String() string {
 	return [...]string{"starting", "ready", "draining", "stuck"}[s]
 }
 
-// Reason is why a worker ended.
+// Reason is why a worker exited.
 type Reason string
 
-// The reasons for which a worker ends. There is no other.
+// The reasons for which a worker exits.
 const (
 	ReasonScale           Reason = "scale"
 	ReasonReload          Reason = "reload"
@@ -34,98 +34,119 @@ const (
 	ReasonRestartInterval Reason = "restart_interval"
 	ReasonInactivity      Reason = "inactivity"
 	ReasonMemoryLimit     Reason = "memory_limit"
-	ReasonOOM             Reason = "oom" // the system had or gave it no more memory
+	ReasonOOM             Reason = "oom" // the system killed it for lack of memory, or refused it more
 	ReasonRequestTimeout  Reason = "request_timeout"
 	ReasonStartupTimeout  Reason = "startup_timeout"
 	ReasonCPUTimeLimit    Reason = "cpu_time_limit"
-	ReasonUnreachable     Reason = "unreachable" // it neither ended nor answered any more
-	ReasonCrash           Reason = "crash"       // by itself, or by a signal of somebody else
+	ReasonUnreachable     Reason = "unreachable" // it neither exited nor answered any more
+	ReasonCrash           Reason = "crash"       // it exited by itself, or by a signal that somebody else sent
 	ReasonStop            Reason = "supervisor stop"
 )
 
-// member is one place in the pool: a worker from before its launch to its end.
+// member is one worker's place in the pool, from before its launch until after its exit.
 type member struct {
-	id      string
-	slot    int
-	release *release
-	threads int // requests that it takes at once; 0: as the settings say
-	started time.Time
-	chance  float64       // from 0 to 1: its share of what spreads the ends of workers
-	leave   chan struct{} // closed when it shall end
-	empty   chan struct{} // closed when it shall end and has no request left
-	ended   chan struct{} // closed, under the mutex, when its end is recorded
+	// Set when the member is made.
+	id         string // "subdomain1/1"
+	slot       int    // the number in id, unique among the members of its generation
+	generation *generation
+	threads    int       // requests that it takes at once; 0: Settings.Threads
+	started    time.Time // when its launch began
+	chance     float64   // from 0 to 1: spreads the ends of workers that started together
 
-	// the pool's mutex protects all below
+	// Closed once, by the holder of Pool.mu.
+	retired chan struct{} // the worker is to exit: state is Draining or Stuck
+	drained chan struct{} // it is to exit and has no request left that is worth waiting for
+	exited  chan struct{} // its exit is recorded
+
+	// Pool.mu protects all below.
 	state    State
-	reason   Reason        // valid once leave is closed
-	worker   Worker        // nil while starting
-	unlined  chan struct{} // closed when no request is behind another, once somebody waits for that
-	ran      int           // requests that it was at when it ended
-	doubts   int           // broken requests of which it is not known yet whether it ended of them
+	reason   Reason    // why it is to exit; valid once retired is closed
+	worker   Worker    // nil while the launch runs
+	ready    time.Time // when the launch had succeeded
+	exceeded Reason    // a limit that the supervisor saw it exceed; "": none
+	due      Reason    // why it is being recycled: a successor starts, then it drains; "": it is not
+
+	claims   []*Claim      // its requests in the order in which they came; of one thread, all but the first are followers
+	requests int64         // how many have ended on it
+	used     time.Time     // when the last one ended
+	idle     time.Time     // since when it has been idle, if no request has ended on it
+	began    time.Time     // when its present request began, if it has one thread
 	answered bool          // it has answered a request as it should
-	ready    time.Time
-	over     Reason          // a limit that it was seen to exceed; "": none
-	spent    Reason          // why a successor is started; "": it stays
-	used     time.Time       // end of its last request
-	idle     time.Time       // since when it has nothing to do, if it had no request yet
-	began    time.Time       // when it began the request that it has, where it has but one thread
-	claims   []*Claim        // in the order in which they came
-	requests int64           // finished
-	place    int             // in the rank, from 1; 0: it is not there
-	turn     *list.Element   // in the pool's order of beginning
-	broken   []brokenRequest // the last requests that it did not answer as it should
+	place    int           // its index in the rank plus 1; 0: it is not there
+	recent   *list.Element // its place in Pool.recent
+
+	probes   int             // failed requests after which it is being probed; it takes none meanwhile
+	failed   []failedRequest // the last requests that it did not answer as it should
+	recalled chan struct{}   // is closed when it has no followers; nil unless awaitRecall waits for that
+	ran      int             // how many requests it was running when it exited
 }
 
-// brokenRequest is a request that a worker did not answer as it should.
-type brokenRequest struct {
+// failedRequest is a request that a worker did not answer as it should.
+type failedRequest struct {
 	what string
 	at   time.Time
 }
 
-// live tells whether it counts as one of the workers that should be.
+func newMember(id string, slot int, g *generation, started time.Time, chance float64) *member {
+	return &member{
+		id:         id,
+		slot:       slot,
+		generation: g,
+		threads:    g.threads,
+		started:    started,
+		chance:     chance,
+		retired:    make(chan struct{}),
+		drained:    make(chan struct{}),
+		exited:     make(chan struct{}),
+	}
+}
+
+// live reports whether the worker counts towards the desired number.
 func (m *member) live() bool { return m.state == Starting || m.state == Ready }
 
-// full tells whether it has as many requests as threads.
+// full reports whether the worker has as many requests as threads.
 func (m *member) full(s *Settings) bool { return len(m.claims) >= cmp.Or(m.threads, s.Threads) }
 
-// open tells whether it takes requests.
+// open reports whether the worker takes requests.
 func (m *member) open() bool {
-	if m.state != Ready || m.doubts > 0 {
+	if m.state != Ready || m.probes > 0 {
 		return false
 	}
 	select {
-	case <-m.worker.Done(): // dead, but its keeper has not been told yet
+	case <-m.worker.Done(): // it has exited, which its goroutine has not recorded yet
 		return false
 	default:
 		return true
 	}
 }
 
-// leaveLocked makes the member end: at once when it has no request, else when
-// the last one is answered.
-func (m *member) leaveLocked(state State, reason Reason) {
+// retireLocked tells the worker to exit: at once if it has no request, otherwise when
+// its requests have ended.
+func (m *member) retireLocked(state State, reason Reason) {
 	if !m.live() {
 		return
 	}
 	m.state, m.reason = state, reason
-	close(m.leave)
-	m.emptyLocked()
+	close(m.retired)
+	m.checkDrainedLocked()
 }
 
-func (m *member) emptyLocked() {
+// checkDrainedLocked closes drained if only requests of stuck claims are left. It is
+// called when the worker is to exit, and after each of its requests from then on.
+func (m *member) checkDrainedLocked() {
 	for _, c := range m.claims {
-		if !c.abandoned {
+		if !c.stuck {
 			return
 		}
 	}
 	select {
-	case <-m.empty:
+	case <-m.drained:
 	default:
-		close(m.empty)
+		close(m.drained)
 	}
 }
 
-// idleSince is since when it has had nothing to do.
+// idleSince returns since when the worker has had nothing to do.
 func (m *member) idleSince() time.Time {
 	if m.used.IsZero() {
 		return m.idle
@@ -133,10 +154,10 @@ func (m *member) idleSince() time.Time {
 	return m.used
 }
 
-// hasEnded tells whether its end is recorded.
-func (m *member) hasEnded() bool {
+// hasExited reports whether the exit of the worker is recorded.
+func (m *member) hasExited() bool {
 	select {
-	case <-m.ended:
+	case <-m.exited:
 		return true
 	default:
 		return false

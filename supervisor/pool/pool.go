@@ -1,13 +1,37 @@
 // Package pool keeps the workers of one site: how many there are, which of them
-// takes a request, who waits for one, and what replaces one that ended.
+// takes a request, which requests wait for one, and what replaces a worker that exited.
+// It starts no process itself and knows no protocol: a Launcher and its Workers do.
 //
-// One mutex guards a pool. A request is given to a worker, put into the queue or
-// refused in one critical section, so none falls between. One loop, Run, compares
-// what is with what should be and starts or drains workers; one goroutine per
-// worker owns it from launch to its end. A worker never gets more requests at
-// once than it has threads, and none once it drains.
+// # The critical section
 //
-// The pool starts no process itself and knows no protocol: a Launcher does.
+// One mutex guards a pool. A request gets a worker, gets a place in the queue or is
+// refused in one critical section, so it cannot fall between these. Methods whose name
+// ends in Locked are called with that mutex held. Nothing blocks while it is held: a
+// launch, Options.Observe and every method of a Worker that takes time run without it.
+//
+// One goroutine, Run, compares what is with what should be and starts or drains workers.
+// One goroutine per worker supervises it from its launch to its end. Whatever changes
+// wakes Run and everybody who waits for a change; nothing polls.
+//
+// # The states of a worker
+//
+//	Starting → Ready      the launch has succeeded
+//	Starting → (removed)  the launch has failed; see backoff for when the next one is
+//	Starting → Draining   the worker is not needed any more: the launch is cancelled
+//	Ready → Draining      it is replaced or not needed any more: it finishes its requests
+//	Ready → Stuck         a request overran its time, or the worker does not answer
+//	Draining → Stuck      likewise, while it finished its requests
+//
+// A worker has at most as many requests as threads, and as many followers as line.go
+// allows. It gets none once it is Draining or Stuck, nor while a failed request makes it
+// suspect (fail.go). It exits in any state; it keeps its place until Observe has returned.
+//
+// # The states of a Claim
+//
+//	waiting    it has a place in the queue
+//	resolved   it has a worker, or an error why it gets none
+//	follower   it has a worker, which runs another request first (line.go)
+//	ended      it was released, or failed; a failed one may be retried as a new Claim
 package pool
 
 import (
@@ -15,6 +39,7 @@ import (
 	"container/heap"
 	"container/list"
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -22,12 +47,12 @@ import (
 // Worker is a worker process, as a pool needs it.
 type Worker interface {
 	PID() int
-	Done() <-chan struct{}    // closed when it has ended
-	OOM() bool                // tells, when it has, whether for want of memory
-	Crashed() bool            // tells, when it has, whether of itself and not since it was to stop
-	DumpStack()               // asks for its stack in the log
-	Stop(grace time.Duration) // ends it, with force after grace; returns when it has ended
-	Kill()                    // ends it at once
+	Done() <-chan struct{}    // is closed when the process has exited
+	OOM() bool                // reports, after Done, whether it exited for lack of memory
+	Crashed() bool            // reports, after Done, whether it exited by itself rather than because it was told to
+	DumpStack()               // asks the process to log its stack
+	Stop(grace time.Duration) // asks it to exit, kills it after grace, and returns when it has exited
+	Kill()                    // kills it and does not wait
 
 	// Probe returns nil when the worker has answered that it takes requests.
 	Probe(ctx context.Context) error
@@ -35,32 +60,34 @@ type Worker interface {
 
 // Launcher starts workers of one generation of a site.
 type Launcher interface {
-	// Launch starts a worker and returns it when it answers requests. When ctx
-	// is cancelled it leaves nothing behind. One that took too long is an
-	// ErrStartupTimeout. An error that is an Ended tells of a process.
+	// Launch starts a worker and returns it when it answers requests. When ctx is
+	// cancelled it leaves no process behind. Its error is an ErrStartupTimeout if the
+	// launch took too long, and an ExitError if a process may have been started.
 	Launch(ctx context.Context, id string) (Worker, error)
-	// Threads is how many requests each of its workers takes at once, for good; 0:
-	// as many as Settings say.
+	// Threads returns how many requests each of its workers takes at once, which never
+	// changes; 0 stands for Settings.Threads.
 	Threads() int
 }
 
-// ExitError is the error of a launch that may have come as far as a process.
+// ExitError is the error of a launch that may have started a process.
 type ExitError interface {
 	error
-	Exited() (exited, oom bool) // whether there was one, and whether it ended for want of memory
+	// Exited reports whether there was a process, which has exited, and whether it
+	// exited for lack of memory.
+	Exited() (exited, oom bool)
 }
 
 // Settings are the numbers that may change while a pool runs.
 type Settings struct {
-	Min, Max          int // workers; equal: a fixed count
-	Threads           int // requests that a worker takes at once, if its Launcher does not know
-	Backlog           int // requests that may wait
-	QueueTimeout      time.Duration
-	GracefulTimeout   time.Duration // for requests in flight when a worker drains
+	Min, Max          int           // number of workers; equal for a fixed number
+	Threads           int           // requests that a worker takes at once, unless its Launcher says it
+	Backlog           int           // requests that may wait
+	QueueTimeout      time.Duration // how long a request may wait
+	GracefulTimeout   time.Duration // how long requests may take to end on a worker that drains
 	ShutdownTimeout   time.Duration // from SIGTERM to SIGKILL
-	InactivityTimeout time.Duration // after which a worker above Min ends; 0: never
-	MaximumRequests   int           // after which a worker is replaced; 0: never
-	RestartInterval   time.Duration // after which a worker is replaced; 0: never
+	InactivityTimeout time.Duration // idle time after which a worker above Min exits; 0: never
+	MaximumRequests   int           // after so many requests a worker is replaced; 0: never
+	RestartInterval   time.Duration // after so long a worker is replaced; 0: never
 }
 
 // Options are what a Pool is made of.
@@ -68,61 +95,68 @@ type Options struct {
 	Site     string
 	Settings Settings
 	Launcher Launcher
-	Observe  func(Event) // told of every start and end; may be nil
+	Observe  func(Event) // is called at each start and exit of a worker; may be nil
 
-	// Crowded tells whether every processor has work, and there are fewer of them than
-	// so many workers; nil: never.
+	// Crowded reports whether every processor has work and there are fewer processors
+	// than so many workers. A nil Crowded never does.
 	Crowded func(workers int, now time.Time) bool
 
-	Inherited *Handover // that the image before this one has left; may be nil
+	Inherited *Handover // left by the image before this one; may be nil
 }
 
 // Pool is the workers of one site.
 type Pool struct {
+	// Set by New.
 	site    string
 	observe func(Event)
-	wake    chan struct{} // tells Run to look again
-	rolling chan struct{} // holds one value while a Roll runs: one at a time
-	keepers sync.WaitGroup
+	crowded func(workers int, now time.Time) bool // may be nil
+	wake    chan struct{}                         // makes Run reconcile once more; holds at most one value
+	rolling chan struct{}                         // holds a value while a Roll runs, so that only one does
 
-	crowded func(workers int, now time.Time) bool
+	goroutines sync.WaitGroup // all that this pool has started; Run waits for them
 
-	mu sync.Mutex
-	// mu protects all below
-	set     Settings
-	desired int // within Min and Max
-	stopped bool
-	why     Reason    // for which workers end when it is stopped
-	paused  bool      // nothing is launched
-	members []*member // launched or to be launched, not yet gone
-	queue   queue
-	current *release // what new workers are launched from
-	next    *release // under trial by Roll; nil otherwise
-	trouble trouble
-	deadly  deadly
-	rank    rank
-	begun   list.List     // members, in the order in which they began their last request
-	busy    int           // workers that have a request
-	tally   tally         // of the members, as of the last change
-	behind  int           // requests that wait behind others in workers' sockets
-	mean    time.Duration // that the last requests took, roughly, in workers with one thread; 0: none did
-	changed chan struct{} // closed and replaced on every change
-	totals  totals
-	idle    chan struct{}   // closed when no request runs or waits; nil unless somebody awaits that
-	awaited []*awaitedGroup // requests whose end somebody awaits; nil nearly always
+	mu sync.Mutex // protects all below, and what Claim and member say it protects
+
+	// What should be.
+	settings   Settings
+	desired    int // workers of the current generation: between Settings.Min and Max, 0 once stopped
+	stopped    bool
+	stopReason Reason      // why workers exit once the pool is stopped
+	paused     bool        // nothing is launched
+	current    *generation // new workers are launched from it
+	next       *generation // is under trial by Roll; nil: none is
+
+	// What is. Each member is in members and recent until it is removed; it is in rank
+	// while it takes requests.
+	members   []*member // in the order of their slots
+	rank      rank
+	recent    list.List     // members, in the order in which they last began a request
+	tally     tally         // counts of members as of the last change
+	busy      int           // members that have a request
+	followers int           // requests that are followers, over all members
+	mean      time.Duration // moving average of request times on workers with one thread; 0: no request yet
+	queue     queue         // claims that wait
+	backoff   backoff       // when the next worker may be launched
+	deadly    deadly        // requests that workers died of
+	totals    totals
+
+	// Who waits for what.
+	changed chan struct{}   // is closed and replaced at every change
+	idle    chan struct{}   // is closed when no request runs or waits; nil unless somebody awaits that
+	awaited []*awaitedGroup // see AwaitRunning
 }
 
-// release is one generation of a site: all workers launched the same way.
-type release struct {
-	generation int
-	launcher   Launcher
-	threads    int    // see Launcher
-	reason     Reason // why workers of the release before it end
-	failed     error  // why its trial failed
+// generation is what the workers of a site that are launched alike have in common.
+type generation struct {
+	number   int
+	launcher Launcher // nil if the image before has launched the workers, and a later generation is current
+	threads  int      // as Launcher.Threads said
+	reason   Reason   // why workers of the generation before exit
+	failed   error    // why its trial failed; Pool.mu protects it
 }
 
-func newRelease(generation int, l Launcher, reason Reason) *release {
-	return &release{generation: generation, launcher: l, threads: l.Threads(), reason: reason}
+func newGeneration(number int, l Launcher, reason Reason) *generation {
+	return &generation{number: number, launcher: l, threads: l.Threads(), reason: reason}
 }
 
 // New returns a Pool. Nothing starts before Run.
@@ -133,33 +167,32 @@ func New(o Options) *Pool {
 	p := &Pool{
 		site:    o.Site,
 		observe: o.Observe,
-
 		crowded: o.Crowded,
-
 		wake:    make(chan struct{}, 1),
 		rolling: make(chan struct{}, 1),
-		set:     o.Settings,
-		desired: o.Settings.Min,
-		why:     ReasonStop,
-		current: newRelease(1, o.Launcher, ""),
-		changed: make(chan struct{}),
-		deadly:  newDeadly(),
+
+		settings:   o.Settings,
+		desired:    o.Settings.Min,
+		stopReason: ReasonStop,
+		current:    newGeneration(1, o.Launcher, ""),
+		deadly:     newDeadly(),
+		changed:    make(chan struct{}),
 	}
-	p.rank.set = &p.set
+	p.rank.settings = &p.settings
 	if o.Inherited != nil {
 		p.inherit(o.Inherited)
 	}
 	return p
 }
 
-// Run starts workers and keeps their number until Stop was called and the last
-// has ended. When ctx is cancelled the workers are killed.
+// Run starts workers and keeps up their number. It returns when Stop was called and the
+// last worker has exited. When ctx is cancelled the workers are killed.
 func (p *Pool) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	cancelled := ctx.Done()
 	for _, m := range p.inherited() {
-		p.keepers.Go(func() { p.keepInherited(ctx, m) })
+		p.goroutines.Go(func() { p.superviseInherited(ctx, m) })
 	}
 	for {
 		starts, wait, finished := p.reconcile(time.Now())
@@ -167,7 +200,7 @@ func (p *Pool) Run(ctx context.Context) {
 			break
 		}
 		for _, m := range starts {
-			p.keepers.Go(func() { p.keep(ctx, m) })
+			p.goroutines.Go(func() { p.supervise(ctx, m) })
 		}
 		timer.Reset(wait)
 		select {
@@ -178,17 +211,17 @@ func (p *Pool) Run(ctx context.Context) {
 			p.Stop()
 		}
 	}
-	p.keepers.Wait()
+	p.goroutines.Wait()
 }
 
-// SetStopReason says why workers will end once Stop is called; else it is the supervisor's stop.
+// SetStopReason sets why workers exit once Stop is called, in place of ReasonStop.
 func (p *Pool) SetStopReason(reason Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.why = reason
+	p.stopReason = reason
 }
 
-// Stop refuses new requests and drains every worker. Run returns when they have ended.
+// Stop refuses new requests and drains every worker. Run returns when they have exited.
 func (p *Pool) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -200,44 +233,9 @@ func (p *Pool) Stop() {
 	p.next = nil
 	p.refuseWaitingLocked(ErrStopped)
 	for _, m := range p.members {
-		m.leaveLocked(Draining, p.why)
+		m.retireLocked(Draining, p.stopReason)
 	}
 	p.changedLocked()
-}
-
-// Scale sets a fixed number of workers and returns when it is reached. Where it can not
-// be, the site has what it had.
-func (p *Pool) Scale(ctx context.Context, n int) error {
-	p.mu.Lock()
-	before, desired := p.set, p.desired
-	s := p.set
-	s.Min, s.Max = n, n
-	p.applyLocked(s)
-	p.mu.Unlock()
-	err := p.AwaitTarget(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.set.Min != n || p.set.Max != n:
-		return cmp.Or(err, ErrScaledAgain)
-	case err != nil && !p.stopped && p.readyLocked() < n:
-		s = p.set
-		s.Min, s.Max = before.Min, before.Max
-		p.desired, p.trouble = desired, trouble{} // what failed is not wanted any more
-		p.applyLocked(s)
-		p.drainSurplusLocked() // now, so that what fails from here on is nobody's failure
-	}
-	return err
-}
-
-// readyLocked is how many workers are what they should be.
-func (p *Pool) readyLocked() (n int) {
-	for _, m := range p.members {
-		if m.state == Ready && !p.outdatedLocked(m) {
-			n++
-		}
-	}
-	return n
 }
 
 // Apply changes the settings. No worker restarts.
@@ -248,8 +246,8 @@ func (p *Pool) Apply(s Settings) {
 }
 
 func (p *Pool) applyLocked(s Settings) {
-	p.set = s
-	heap.Init(&p.rank)
+	p.settings = s
+	heap.Init(&p.rank) // whether a worker is full depends on Threads
 	if !p.stopped {
 		p.desired = min(max(p.desired, s.Min), s.Max)
 	}
@@ -257,18 +255,56 @@ func (p *Pool) applyLocked(s Settings) {
 	p.changedLocked()
 }
 
+// ErrScaledAgain is why Scale did not reach its number: another one was set meanwhile.
+var ErrScaledAgain = errors.New("it was scaled to another number meanwhile")
+
+// Scale sets a fixed number of workers and returns when it is reached. After an error
+// the pool keeps the settings and the workers that it had.
+func (p *Pool) Scale(ctx context.Context, n int) error {
+	p.mu.Lock()
+	before, desired := p.settings, p.desired
+	s := p.settings
+	s.Min, s.Max = n, n
+	p.applyLocked(s)
+	p.mu.Unlock()
+	err := p.AwaitTarget(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.settings.Min != n || p.settings.Max != n:
+		return cmp.Or(err, ErrScaledAgain)
+	case err != nil && !p.stopped && p.readyLocked() < n:
+		s = p.settings
+		s.Min, s.Max = before.Min, before.Max
+		p.desired, p.backoff = desired, backoff{} // the workers that failed are no longer needed
+		p.applyLocked(s)
+		p.drainSurplusLocked() // drain now, so that a launch that fails from here on does not count
+	}
+	return err
+}
+
+// readyLocked returns how many workers are ready and not about to be replaced.
+func (p *Pool) readyLocked() (n int) {
+	for _, m := range p.members {
+		if m.state == Ready && !p.outgoingLocked(m) {
+			n++
+		}
+	}
+	return n
+}
+
 // changedLocked wakes Run and everybody who waits for a change.
 func (p *Pool) changedLocked() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 	p.tallyLocked()
-	p.lookLocked()
+	p.wakeLocked()
 }
 
-// lookLocked wakes Run alone.
-func (p *Pool) lookLocked() {
+// wakeLocked wakes only Run.
+func (p *Pool) wakeLocked() {
 	select {
 	case p.wake <- struct{}{}:
-	default: // Run will look anyway
+	default: // Run has not yet taken the last wake-up: it will reconcile anyway
 	}
 }

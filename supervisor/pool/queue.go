@@ -2,32 +2,34 @@ package pool
 
 import "container/list"
 
-// queue is the requests that wait, first come first served.
+// queue holds the claims that wait, first come first served. Claims that were requeued
+// go to its front. The pool's mutex protects it.
 type queue struct {
-	list  list.List
-	picky int // of them, those that shun a worker
+	list     list.List
+	avoiding int // how many of the claims avoid some worker
 }
 
 func (q *queue) len() int { return q.list.Len() }
 
-// passable tells whether all who wait shun the worker that is free.
-func (q *queue) passable() bool { return q.list.Len() == q.picky }
+// passable reports whether all claims that wait avoid some worker, so that another claim
+// may take a free worker before them.
+func (q *queue) passable() bool { return q.list.Len() == q.avoiding }
 
 func (q *queue) push(c *Claim) {
-	if len(c.shuns) > 0 {
-		q.picky++
+	if len(c.avoids) > 0 {
+		q.avoiding++
 	}
-	if c.again {
+	if c.requeued {
 		c.waiting = q.list.PushFront(c)
 		return
 	}
 	c.waiting = q.list.PushBack(c)
 }
 
-// first returns the claim whose turn is next; nil: none waits.
+// first returns the claim whose turn is next; nil if none waits.
 func (q *queue) first() *Claim { return claimAt(q.list.Front()) }
 
-// after returns the claim that comes after c; nil: none does.
+// after returns the claim that comes after c; nil if there is none.
 func (q *queue) after(c *Claim) *Claim { return claimAt(c.waiting.Next()) }
 
 func claimAt(e *list.Element) *Claim {
@@ -38,8 +40,8 @@ func claimAt(e *list.Element) *Claim {
 }
 
 func (q *queue) remove(c *Claim) {
-	if len(c.shuns) > 0 {
-		q.picky--
+	if len(c.avoids) > 0 {
+		q.avoiding--
 	}
 	q.list.Remove(c.waiting)
 	c.waiting = nil

@@ -6,8 +6,8 @@ import "testing"
 // reload ever gets to the top, from where it would leave.
 func TestRank_ForgetsWhoHasEnded(t *testing.T) {
 	t.Parallel()
-	p := &Pool{set: Settings{Threads: 1}}
-	p.rank.set = &p.set
+	p := &Pool{settings: Settings{Threads: 1}}
+	p.rank.settings = &p.settings
 	var old []*member
 	for slot := range 5 {
 		m := &member{slot: slot + 1, state: Ready}

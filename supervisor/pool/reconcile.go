@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// surge is how many workers of a new generation start at once while the old
-	// ones still serve: a reload must not double a site's memory.
+	// surge is how many workers of a new generation start at once while old ones still
+	// serve, so that a reload does not double the memory of a site.
 	surge = 2
 	// mostStarting is how many workers of a site start at once.
 	mostStarting = 16
-	// forever is how long Run sleeps when only an event can change anything.
+	// forever is how long Run sleeps if only an event can change anything.
 	forever = time.Hour
 )
 
-// reconcile compares the workers with what should be. It returns those to
-// launch now, when to look again at the latest, and whether all has ended.
+// reconcile compares the workers with what should be. It returns the members to launch
+// now, after which time to reconcile again at the latest, and whether Run is finished.
 func (p *Pool) reconcile(now time.Time) (starts []*member, wait time.Duration, finished bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -46,8 +46,11 @@ func (p *Pool) reconcile(now time.Time) (starts []*member, wait time.Duration, f
 	return starts, wait, false
 }
 
-// tally counts the members that are to stay.
-type tally struct{ live, starting int }
+// tally counts members.
+type tally struct {
+	live     int // as liveLocked returns
+	starting int // all whose launch runs
+}
 
 func (p *Pool) tallyLocked() {
 	p.tally = tally{live: p.liveLocked()}
@@ -58,15 +61,15 @@ func (p *Pool) tallyLocked() {
 	}
 }
 
-// missingLocked returns how many workers to launch now. After a failure it waits
-// out the backoff, and tries one alone while no other worker answers.
+// missingLocked returns how many workers to launch now, or how long to wait first. After
+// a failure only one is launched at a time while no worker is ready.
 func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
-	var live, starting, outdated int
+	var live, starting, outgoing int
 	for _, m := range p.members {
 		switch {
 		case !m.live():
-		case p.outdatedLocked(m):
-			outdated++
+		case p.outgoingLocked(m):
+			outgoing++
 		default:
 			live++
 			if m.state == Starting {
@@ -78,13 +81,13 @@ func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
 	if n <= 0 {
 		return 0, 0
 	}
-	if wait := p.trouble.wait(now); wait > 0 {
+	if wait := p.backoff.wait(now); wait > 0 {
 		return 0, wait
 	}
 	switch {
-	case p.trouble.failures > 0 && live == starting:
+	case p.backoff.failures > 0 && live == starting:
 		n = min(n, 1-starting)
-	case outdated > 0:
+	case outgoing > 0:
 		n = min(n, surge-starting)
 	default:
 		n = min(n, mostStarting-starting)
@@ -92,37 +95,36 @@ func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
 	return max(n, 0), 0
 }
 
-// drainSurplusLocked drains what is too much: outdated workers that have a
-// successor or do not answer yet, and after a scale down the last ones, idle ones
-// first.
+// drainSurplusLocked drains outgoing workers that have a successor or are not ready yet,
+// and after a scale down the workers with the highest slots, idle ones first.
 func (p *Pool) drainSurplusLocked() {
 	var ready, live int
-	var outdated []*member
+	var outgoing []*member
 	for _, m := range p.members {
 		switch {
-		case !m.live() || m.release == p.next:
-		case !p.outdatedLocked(m):
+		case !m.live() || m.generation == p.next:
+		case !p.outgoingLocked(m):
 			live++
 			if m.state == Ready {
 				ready++
 			}
 		case m.state == Starting:
-			p.leaveLocked(m, p.current.reason)
+			p.retireLocked(m, p.current.reason)
 		default:
-			outdated = append(outdated, m)
+			outgoing = append(outgoing, m)
 		}
 	}
-	for len(outdated) > max(0, p.desired-ready) {
-		p.leaveLocked(outdated[0], p.whyOutdatedLocked(outdated[0]))
-		outdated = outdated[1:]
+	for len(outgoing) > max(0, p.desired-ready) {
+		p.retireLocked(outgoing[0], p.whyOutgoingLocked(outgoing[0]))
+		outgoing = outgoing[1:]
 	}
 	for ; live > p.desired; live-- {
-		p.leaveLocked(p.surplusLocked(), ReasonScale)
+		p.retireLocked(p.surplusLocked(), ReasonScale)
 	}
 }
 
-// surplusLocked chooses the worker to end: a starting one, else the idle one with
-// the highest number, else the busy one with the highest number.
+// surplusLocked chooses the worker to drain: one that starts, else an idle one, else a
+// busy one; of several the one with the highest slot.
 func (p *Pool) surplusLocked() *member {
 	rank := func(m *member) int {
 		switch {
@@ -135,7 +137,7 @@ func (p *Pool) surplusLocked() *member {
 	}
 	var worst *member
 	for _, m := range p.members {
-		if !m.live() || p.outdatedLocked(m) {
+		if !m.live() || p.outgoingLocked(m) {
 			continue
 		}
 		if worst == nil || rank(m) > rank(worst) || rank(m) == rank(worst) && m.slot > worst.slot {
@@ -145,18 +147,18 @@ func (p *Pool) surplusLocked() *member {
 	return worst
 }
 
-// shrinkIdleLocked ends workers above Min that had nothing to do for
-// InactivityTimeout, and returns when to look again: the end of a request wakes nobody.
+// shrinkIdleLocked drains workers above Min that have been idle for InactivityTimeout. It
+// returns after which time to look again: the end of a request does not wake Run.
 func (p *Pool) shrinkIdleLocked(now time.Time) time.Duration {
-	if p.set.InactivityTimeout == 0 {
+	if p.settings.InactivityTimeout == 0 {
 		return forever
 	}
 	wait := forever
 	for _, m := range slices.Backward(p.members) {
-		if p.desired <= p.set.Min || m.state != Ready || m.release != p.current {
+		if p.desired <= p.settings.Min || m.state != Ready || m.generation != p.current {
 			continue
 		}
-		rest := p.set.InactivityTimeout
+		rest := p.settings.InactivityTimeout
 		if len(m.claims) == 0 {
 			rest -= now.Sub(m.idleSince())
 		}
@@ -165,68 +167,58 @@ func (p *Pool) shrinkIdleLocked(now time.Time) time.Duration {
 			continue
 		}
 		p.desired--
-		if p.liveLocked() > p.desired { // else the ones that fail to start are given up
-			p.leaveLocked(m, ReasonInactivity)
+		if p.liveLocked() > p.desired { // otherwise it is enough not to launch one that is missing
+			p.retireLocked(m, ReasonInactivity)
 		}
 	}
 	return wait
 }
 
-// growLocked asks for one more worker when more requests wait than those that
-// are starting will take.
+// growLocked asks for one more worker if more requests wait than the workers that are
+// being launched will take.
 func (p *Pool) growLocked() {
 	coming := p.tally.starting + max(0, p.desired-p.tally.live)
-	if p.desired < p.set.Max && p.queue.len() > coming*cmp.Or(p.current.threads, p.set.Threads) {
+	if p.desired < p.settings.Max && p.queue.len() > coming*cmp.Or(p.current.threads, p.settings.Threads) {
 		p.desired++
 		p.changedLocked()
 	}
 }
 
-func (p *Pool) liveLocked() int {
-	n := 0
+// liveLocked returns how many workers count towards the desired number.
+func (p *Pool) liveLocked() (n int) {
 	for _, m := range p.members {
-		if m.live() && !p.outdatedLocked(m) {
+		if m.live() && !p.outgoingLocked(m) {
 			n++
 		}
 	}
 	return n
 }
 
-func (p *Pool) leaveLocked(m *member, reason Reason) {
-	m.leaveLocked(Draining, reason)
+func (p *Pool) retireLocked(m *member, reason Reason) {
+	m.retireLocked(Draining, reason)
 	p.changedLocked()
 }
 
-func (p *Pool) hasLocked(r *release) bool {
-	return slices.ContainsFunc(p.members, func(m *member) bool { return m.release == r && m.live() })
+func (p *Pool) hasLocked(g *generation) bool {
+	return slices.ContainsFunc(p.members, func(m *member) bool { return m.generation == g && m.live() })
 }
 
-// addLocked makes a member with the lowest number that none of its generation has.
-func (p *Pool) addLocked(r *release, now time.Time) *member {
+// addLocked adds a member with the lowest slot that is free in its generation.
+func (p *Pool) addLocked(g *generation, now time.Time) *member {
 	slot := 1
-	for _, m := range p.members { // which are in the order of their numbers
-		if m.release == r && m.slot == slot {
+	for _, m := range p.members { // in the order of their slots
+		if m.generation == g && m.slot == slot {
 			slot++
 		}
 	}
-	m := &member{
-		id:      fmt.Sprintf("%s/%d", p.site, slot),
-		slot:    slot,
-		release: r,
-		threads: r.threads,
-		started: now,
-		chance:  rand.Float64(),
-		leave:   make(chan struct{}),
-		empty:   make(chan struct{}),
-		ended:   make(chan struct{}),
-	}
+	m := newMember(fmt.Sprintf("%s/%d", p.site, slot), slot, g, now, rand.Float64())
 	p.joinLocked(m)
 	return m
 }
 
-// joinLocked puts a member into its place among the others.
+// joinLocked adds a member in the order of the slots.
 func (p *Pool) joinLocked(m *member) {
 	i := sort.Search(len(p.members), func(i int) bool { return p.members[i].slot > m.slot })
 	p.members = slices.Insert(p.members, i, m)
-	m.turn = p.begun.PushFront(m)
+	m.recent = p.recent.PushFront(m)
 }

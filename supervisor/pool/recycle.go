@@ -5,38 +5,38 @@ import (
 	"time"
 )
 
-// spread is the part of maximum_requests and of restart_interval that is added by
-// chance, up to a tenth: workers that started together do not end together.
+// spread: up to a tenth of maximum_requests and of restart_interval is added by chance,
+// so that workers that started together are not replaced together.
 const spread = 10
 
-// Recycle replaces a worker that has exceeded a limit measured from outside: one
-// of a site at a time, and not before its successor is ready. False: it is to end
-// already.
+// Recycle replaces a worker that has exceeded a limit which the caller measures. One
+// worker of a site is replaced at a time, and drains when its successor is ready.
+// Recycle returns false if the worker is to be replaced or to exit already.
 func (p *Pool) Recycle(w Worker, reason Reason) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.members {
-		if m.worker == w && m.state == Ready && m.over == "" {
-			m.over = reason
-			p.lookLocked()
+		if m.worker == w && m.state == Ready && m.exceeded == "" {
+			m.exceeded = reason
+			p.wakeLocked()
 			return true
 		}
 	}
 	return false
 }
 
-// recycleLocked chooses the next worker to replace: of those that have reached a
-// limit the oldest. It returns when one will have, if none has. While one is
-// being replaced, and until it has ended, no other is.
+// recycleLocked marks the oldest worker that has reached a limit as due. If none has, it
+// returns after which time one will have. No worker becomes due while another one is
+// being replaced and has not exited.
 func (p *Pool) recycleLocked(now time.Time) time.Duration {
-	if p.stopped || p.next != nil || slices.ContainsFunc(p.members, p.outdatedLocked) {
+	if p.stopped || p.next != nil || slices.ContainsFunc(p.members, p.outgoingLocked) {
 		return forever
 	}
 	wait := forever
 	var oldest *member
 	var why Reason
 	for _, m := range p.members {
-		reason, rest := m.dueLocked(&p.set, now)
+		reason, rest := m.dueLocked(&p.settings, now)
 		switch {
 		case reason == "":
 			wait = min(wait, rest)
@@ -45,13 +45,12 @@ func (p *Pool) recycleLocked(now time.Time) time.Duration {
 		}
 	}
 	if oldest != nil {
-		oldest.spent = why
+		oldest.due = why
 	}
 	return wait
 }
 
-// dueLocked tells why the worker is to be replaced, or when it is to be looked
-// at again.
+// dueLocked returns why the worker is to be replaced, or after which time to look again.
 func (m *member) dueLocked(s *Settings, now time.Time) (Reason, time.Duration) {
 	if m.state != Ready {
 		return "", forever
@@ -63,8 +62,8 @@ func (m *member) dueLocked(s *Settings, now time.Time) (Reason, time.Duration) {
 	}
 	idle := m.idleLocked(s, now)
 	switch {
-	case m.over != "":
-		return m.over, 0
+	case m.exceeded != "":
+		return m.exceeded, 0
 	case idle <= 0:
 		return ReasonInactivity, 0
 	case s.MaximumRequests > 0 && m.requests >= m.mostRequests(s):
@@ -75,10 +74,10 @@ func (m *member) dueLocked(s *Settings, now time.Time) (Reason, time.Duration) {
 	return "", min(rest, idle)
 }
 
-// idleLocked is how long the worker may still be idle before a fresh one takes its
-// place: what its requests wrote to is memory that it shares with nobody, and a
-// fork gives it back. One that has served nothing since it came is fresh. The end
-// of a request wakes nobody, so it is never longer than InactivityTimeout.
+// idleLocked returns how long the worker may still be idle before a fresh one replaces
+// it. Memory that its requests wrote to is not shared any more, and a new fork gives it
+// back. A worker that has served nothing is fresh. The end of a request does not wake
+// Run, so the result is at most InactivityTimeout.
 func (m *member) idleLocked(s *Settings, now time.Time) time.Duration {
 	switch {
 	case s.InactivityTimeout == 0:
@@ -89,18 +88,19 @@ func (m *member) idleLocked(s *Settings, now time.Time) time.Duration {
 	return s.InactivityTimeout - now.Sub(m.idleSince())
 }
 
-// mostRequests is maximum_requests for this worker.
+// mostRequests returns maximum_requests for this worker.
 func (m *member) mostRequests(s *Settings) int64 {
 	return int64(s.MaximumRequests) + int64(m.chance*float64(s.MaximumRequests/spread+1))
 }
 
-// outdatedLocked tells whether a worker serves only until its successor is ready.
-func (p *Pool) outdatedLocked(m *member) bool { return m.release != p.current || m.spent != "" }
+// outgoingLocked reports whether the worker serves only until its successor is ready: it
+// is due, or outdated, which means of an older generation.
+func (p *Pool) outgoingLocked(m *member) bool { return m.generation != p.current || m.due != "" }
 
-// whyOutdatedLocked is the reason for which an outdated worker ends.
-func (p *Pool) whyOutdatedLocked(m *member) Reason {
-	if m.spent != "" {
-		return m.spent
+// whyOutgoingLocked returns why an outgoing worker is replaced.
+func (p *Pool) whyOutgoingLocked(m *member) Reason {
+	if m.due != "" {
+		return m.due
 	}
 	return p.current.reason
 }

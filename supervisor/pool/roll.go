@@ -5,74 +5,75 @@ import (
 	"fmt"
 )
 
-// Roll replaces every worker by one from the launcher, without a moment in which
-// fewer answer. First one new worker is tried: if it does not become ready, Roll
-// returns why, and nothing has changed. Then new ones are added and old ones
-// drained in turn. Roll returns when the last old one has ended.
+// Roll replaces every worker by one from the launcher, and at no moment fewer workers
+// answer than before. One new worker is the trial of the new generation: if it does not
+// become ready, Roll returns why, and nothing has changed. If it does, the generation is
+// proven: new workers are added and old ones drained in turn. Roll returns when the last
+// old one has exited.
 func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
 	return p.RollNotify(ctx, l, reason, func() {})
 }
 
-// RollNotify is Roll that calls switched when the trial has succeeded: the new workers
-// are the pool's from then on, whatever Roll returns.
-func (p *Pool) RollNotify(ctx context.Context, l Launcher, reason Reason, switched func()) error {
+// RollNotify is Roll, but calls proven when the trial has succeeded: from then on workers
+// are launched from l, whatever RollNotify returns.
+func (p *Pool) RollNotify(ctx context.Context, l Launcher, reason Reason, proven func()) error {
 	select {
 	case p.rolling <- struct{}{}:
 		defer func() { <-p.rolling }()
 	case <-ctx.Done():
 		return fmt.Errorf("wait for another roll: %w", context.Cause(ctx))
 	}
-	r := p.begin(l, reason)
-	if err := p.tried(ctx, r); err != nil {
+	g := p.beginTrial(l, reason)
+	if err := p.awaitTrial(ctx, g); err != nil {
 		return err
 	}
-	switched()
+	proven()
 	return p.AwaitTarget(ctx)
 }
 
-// Switch makes l what a site that sleeps will be launched from, without a trial.
-// False: it does not sleep.
+// Switch makes l the launcher of a sleeping site, without a trial. It returns false if
+// the site does not sleep.
 func (p *Pool) Switch(l Launcher, reason Reason) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped || p.desired > 0 || len(p.members) > 0 || p.next != nil {
 		return false
 	}
-	p.switchLocked(newRelease(p.current.generation+1, l, reason))
+	p.switchLocked(newGeneration(p.current.number+1, l, reason))
 	p.changedLocked()
 	return true
 }
 
-// Launcher returns what new workers are launched from.
+// Launcher returns the launcher of new workers.
 func (p *Pool) Launcher() Launcher {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.current.launcher
 }
 
-// begin sets up the trial of a new generation. A site that may have no worker has
-// nothing to try it with.
-func (p *Pool) begin(l Launcher, reason Reason) *release {
+// beginTrial sets up the trial of a new generation. A site that is scaled to 0 cannot
+// try it, and just switches to it.
+func (p *Pool) beginTrial(l Launcher, reason Reason) *generation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := newRelease(p.current.generation+1, l, reason)
+	g := newGeneration(p.current.number+1, l, reason)
 	switch {
 	case p.stopped:
-		return r
-	case p.set.Max == 0:
-		p.switchLocked(r)
+		return g
+	case p.settings.Max == 0:
+		p.switchLocked(g)
 	default:
-		p.next = r
+		p.next = g
 	}
 	p.changedLocked()
-	return r
+	return g
 }
 
-// tried returns when the trial has succeeded or failed.
-func (p *Pool) tried(ctx context.Context, r *release) error {
+// awaitTrial returns when the trial has succeeded or failed.
+func (p *Pool) awaitTrial(ctx context.Context, g *generation) error {
 	for {
 		p.mu.Lock()
-		current, failed, stopped, changed := p.current == r, r.failed, p.stopped, p.changed
+		current, failed, stopped, changed := p.current == g, g.failed, p.stopped, p.changed
 		p.mu.Unlock()
 		switch {
 		case current:
@@ -85,7 +86,7 @@ func (p *Pool) tried(ctx context.Context, r *release) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			if !p.abort(r) {
+			if !p.abortTrial(g) {
 				return nil
 			}
 			return fmt.Errorf("wait for the first new worker: %w", context.Cause(ctx))
@@ -93,17 +94,17 @@ func (p *Pool) tried(ctx context.Context, r *release) error {
 	}
 }
 
-// abort ends a trial. False: it has succeeded in this moment.
-func (p *Pool) abort(r *release) bool {
+// abortTrial ends a trial. It returns false if the trial has just succeeded.
+func (p *Pool) abortTrial(g *generation) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.next != r {
-		return p.current != r
+	if p.next != g {
+		return p.current != g
 	}
 	p.next = nil
 	for _, m := range p.members {
-		if m.release == r {
-			p.leaveLocked(m, r.reason)
+		if m.generation == g {
+			p.retireLocked(m, g.reason)
 		}
 	}
 	p.changedLocked()

@@ -11,11 +11,11 @@ type SiteState string
 // The states of a site.
 const (
 	SiteStarting SiteState = "starting"
-	SiteRunning  SiteState = "running"  // every worker that should be is ready
-	SiteDegraded SiteState = "degraded" // some are
-	SiteSleeping SiteState = "sleeping" // none is, none should be: a request wakes it
+	SiteRunning  SiteState = "running"  // as many workers are ready as should be
+	SiteDegraded SiteState = "degraded" // some, but not as many as should be
+	SiteSleeping SiteState = "sleeping" // none is ready and none should be: a request wakes the site
 	SiteStopped  SiteState = "stopped"
-	SiteFailed   SiteState = "failed" // none is, and the last launch failed
+	SiteFailed   SiteState = "failed" // none is ready, and the last launch failed
 )
 
 // Status is what a pool was doing at one moment.
@@ -25,13 +25,13 @@ type Status struct {
 	Desired    int
 	Min, Max   int
 	Ready      int
-	Threads    int // requests that a worker takes at once
-	Queued     int
-	Active     int
-	Served     int64 // requests finished by workers
+	Threads    int   // requests that a worker takes at once
+	Queued     int   // requests that wait in the queue or are followers
+	Active     int   // requests that workers run
+	Served     int64 // requests that have ended on workers
 	Refused    int64 // requests that got no worker
-	Restarts   int   // workers that ended unplanned
-	LastExit   Event // zero when none has ended
+	Restarts   int   // workers that exited unplanned
+	LastExit   Event // zero if none has exited
 	LastError  error // why the last launch failed; nil when the last one succeeded
 	Workers    []WorkerStatus
 }
@@ -40,37 +40,38 @@ type Status struct {
 type WorkerStatus struct {
 	ID         string
 	Generation int
-	State      string
-	Worker     Worker // nil while starting
+	State      string // as State.String says, or "busy"
+	Worker     Worker // nil while it starts
 	Started    time.Time
 	Requests   int64
 	Active     int
 }
 
-// EventKind tells what happened to a worker.
+// EventKind says what happened to a worker.
 type EventKind string
 
-// What happens to a worker.
+// The kinds of events.
 const (
 	WorkerReady  EventKind = "worker ready"
 	WorkerFailed EventKind = "worker failed to start"
 	WorkerExited EventKind = "worker exited"
 )
 
-// Event is the start or the end of a worker.
+// Event is the start or the exit of a worker.
 type Event struct {
 	Kind       EventKind
 	Time       time.Time
 	ID         string
 	Generation int
-	Worker     Worker // nil when it was never ready
+	Worker     Worker // nil if it was never ready
 	Reason     Reason
 	Age        time.Duration
 	Requests   int64
-	Running    []string // requests that it had, or broke off as it ended: "GET /path"
+	Running    []string // requests that it ran when it exited, or failed shortly before: "GET /path"
 	Err        error    // why it was never ready
 }
 
+// totals are the numbers of Status that only grow, since the first start of the site.
 type totals struct {
 	served, refused int64
 	restarts        int
@@ -82,20 +83,20 @@ func (p *Pool) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := Status{
-		Generation: p.current.generation,
+		Generation: p.current.number,
 		Desired:    p.desired,
-		Min:        p.set.Min,
-		Max:        p.set.Max,
-		Threads:    cmp.Or(p.current.threads, p.set.Threads),
-		Queued:     p.queue.len() + p.behind,
+		Min:        p.settings.Min,
+		Max:        p.settings.Max,
+		Threads:    cmp.Or(p.current.threads, p.settings.Threads),
+		Queued:     p.queue.len() + p.followers,
 		Served:     p.totals.served,
 		Refused:    p.totals.refused,
 		Restarts:   p.totals.restarts,
 		LastExit:   p.totals.lastExit,
-		LastError:  p.trouble.broken,
+		LastError:  p.backoff.lastError,
 	}
 	for _, m := range p.members {
-		if m.state == Ready && m.release == p.current {
+		if m.state == Ready && m.generation == p.current {
 			s.Ready++
 		}
 		s.Active += m.runningLocked()
@@ -113,9 +114,9 @@ func (p *Pool) stateLocked(s Status) SiteState {
 		}
 	}
 	switch {
-	case p.stopped, p.set.Max == 0:
+	case p.stopped, p.settings.Max == 0:
 		return SiteStopped
-	case p.hopelessLocked():
+	case p.failedLocked():
 		return SiteFailed
 	case s.Desired == 0:
 		return SiteSleeping
@@ -133,23 +134,23 @@ func (m *member) statusLocked() WorkerStatus {
 		state = "busy"
 	}
 	return WorkerStatus{
-		ID: m.id, Generation: m.release.generation, State: state, Worker: m.worker,
+		ID: m.id, Generation: m.generation.number, State: state, Worker: m.worker,
 		Started: m.started, Requests: m.requests, Active: m.runningLocked(),
 	}
 }
 
 func (m *member) eventLocked(kind EventKind, now time.Time) Event {
 	e := Event{
-		Kind: kind, Time: now, ID: m.id, Generation: m.release.generation, Worker: m.worker,
+		Kind: kind, Time: now, ID: m.id, Generation: m.generation.number, Worker: m.worker,
 		Reason: m.reason, Age: now.Sub(m.started), Requests: m.requests,
 	}
-	for _, b := range m.broken {
-		if m.state == Stuck || now.Sub(b.at) <= deathLate {
-			e.Running = append(e.Running, b.what)
+	for _, f := range m.failed {
+		if m.state == Stuck || now.Sub(f.at) <= deathLate {
+			e.Running = append(e.Running, f.what)
 		}
 	}
 	for _, c := range m.claims {
-		if !c.behind && !c.refused {
+		if !c.follower && !c.unsent {
 			e.Running = append(e.Running, c.what)
 		}
 	}
