@@ -154,10 +154,11 @@
 //
 // What can not be taken over is replaced, as if it had died. Where sites.toml says
 // other things by then the new image does as a start would: sites come and go, and
-// workers that were launched with other settings are rolled. Go workers lose their
-// control connection, whose multiplexer has a state nobody can be left: they are told
-// to end by SIGTERM alone, and are replaced when a request overruns, as if it were
-// stuck. Code of another version in workers and zygotes is not replaced:
+// workers that were launched with other settings are rolled. The
+// control connection of a Go worker ends with the old image, since the state of its
+// multiplexer cannot be handed over: the new image connects to the worker's control
+// socket again. A worker whose supervisor kept no such socket is told to end by SIGTERM
+// alone, and is replaced when a request overruns, as if it were stuck. Code of another version in workers and zygotes is not replaced:
 // handoverVersion grows when a new supervisor could not drive it.
 //
 // # Memory

@@ -80,8 +80,8 @@ func (st siteState) threads(other int) int {
 
 // workerState is one of the two.
 type workerState struct {
-	WSGI *wsgi.WorkerHandover `json:"wsgi,omitempty"`
-	Go   *goapp.WorkerState   `json:"go,omitempty"`
+	WSGI *wsgi.WorkerHandover  `json:"wsgi,omitempty"`
+	Go   *goapp.WorkerHandover `json:"go,omitempty"`
 }
 
 func (w workerState) process() process.Handover {

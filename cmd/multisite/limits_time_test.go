@@ -153,9 +153,19 @@ func (r *running) refused(path string) time.Duration {
 }
 
 // TestFault_RequestTimeoutOfAGoWorker (E4): a handler that ends with its request's
-// context costs no worker; one that does not costs it as any other.
+// context costs no worker; one that does not costs it as any other. An upgrade changes
+// nothing of that.
 func TestFault_RequestTimeoutOfAGoWorker(t *testing.T) {
 	t.Parallel()
+	for _, upgrades := range []int{0, 2} {
+		t.Run(fmt.Sprintf("after %d upgrades", upgrades), func(t *testing.T) {
+			t.Parallel()
+			goWorkerOverruns(t, upgrades)
+		})
+	}
+}
+
+func goWorkerOverruns(t *testing.T, upgrades int) {
 	r := &running{t: t, dir: newDir(t, `listen = "127.0.0.1:0"
 [site.program]
 server_name = "program.example.com"
@@ -168,6 +178,9 @@ graceful_timeout = "2s"
 	r.start()
 	t.Cleanup(r.finish)
 	const host = "program.example.com"
+	for range upgrades {
+		r.upgrade()
+	}
 	old := r.site("program").Workers[0].PID
 	begin := time.Now()
 	if _, err := r.newVisitor().do(newRequest(t, http.MethodGet, host, "/stream?n=10000", nil)); err == nil {

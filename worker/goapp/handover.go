@@ -6,24 +6,24 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// WorkerState is a worker as one image of this program leaves it to the next. Its
-// control connection ends: go-plugin's multiplexer has a state that can not be
-// left to anybody, and all that a running worker is told is SIGTERM.
-type WorkerState struct {
+// WorkerHandover is a worker as one image of this program leaves it to the next.
+type WorkerHandover struct {
 	Process process.Handover `json:"process"`
 	Socket  string           `json:"socket"`
+	Control string           `json:"control,omitempty"` // path of the control socket; "": the image before this one kept none
 }
 
 // HandOver packs the worker.
-func (w *Worker) HandOver(b *process.Baggage) (s WorkerState, err error) {
-	s.Socket = w.path
+func (w *Worker) HandOver(b *process.Baggage) (s WorkerHandover, err error) {
+	s.Socket, s.Control = w.path, w.controlPath
 	s.Process, err = w.Process.HandOver(b)
 	return s, err
 }
 
-// InheritWorker takes over a worker that the image before this one has left. One
-// that can not be asked any more is ended, and is an error.
-func (r *Runtime) InheritWorker(b *process.Baggage, id string, s WorkerState) (*Worker, error) {
+// InheritWorker takes over a worker that the image before this one has left, and
+// connects to its control socket again. A worker whose socket for requests is gone is
+// killed, and is an error.
+func (r *Runtime) InheritWorker(b *process.Baggage, id string, s WorkerHandover) (*Worker, error) {
 	p, err := b.Inherit(s.Process, func(line string) { r.options.Output(id, line) })
 	if err != nil {
 		return nil, err
@@ -32,7 +32,16 @@ func (r *Runtime) InheritWorker(b *process.Baggage, id string, s WorkerState) (*
 		p.Kill()
 		return nil, err
 	}
-	w := &Worker{Process: p, id: id, path: s.Socket, transport: newTransport(s.Socket)}
+	w := &Worker{Process: p, id: id, path: s.Socket, controlPath: s.Control, transport: newTransport(s.Socket)}
 	w.remember()
+	if s.Control != "" {
+		w.link = relink(s.Control, r.options.Account, func(err error) {
+			select {
+			case <-p.Done(): // that is why
+			default:
+				r.options.Log.Warn("no control connection after an upgrade", "worker", id, "pid", p.PID(), "error", err)
+			}
+		})
+	}
 	return w, nil
 }

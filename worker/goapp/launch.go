@@ -3,18 +3,15 @@ package goapp
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
 	"github.com/multisite/multisite/worker"
-	"github.com/multisite/multisite/worker/account"
-	"github.com/multisite/multisite/worker/unixsock"
-	"golang.org/x/sys/unix"
 )
 
 // start runs the program through go-plugin until it says that it is ready. The
@@ -44,7 +41,7 @@ func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error 
 			return run, nil
 		},
 	})
-	err := w.greet(ctx, client, o.Account)
+	err := w.greet(ctx, client, o)
 	if run != nil {
 		run.close()
 	}
@@ -54,42 +51,21 @@ func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error 
 	return err
 }
 
-func (w *Worker) greet(ctx context.Context, client *plugin.Client, as *account.Account) error {
+// greet waits for the handshake and opens the control connection. The control socket
+// moves out of the account's reach, to be found there after an upgrade.
+func (w *Worker) greet(ctx context.Context, client *plugin.Client, o Options) error {
 	address, err := client.Start() // launch and handshake
 	if err != nil {
 		return err
 	}
-	conn, err := unixsock.Dial(ctx, address.String())
-	if err != nil {
-		return fmt.Errorf("dial control socket: %w", err)
+	w.controlPath = fmt.Sprintf("%s.%d.control", strings.TrimSuffix(w.path, ".sock"), w.PID())
+	if err := os.Rename(address.String(), w.controlPath); err != nil {
+		return fmt.Errorf("move control socket: %w", err)
 	}
-	if err := checkPeer(conn, as); err != nil {
-		conn.Close()
-		return err
-	}
-	if w.control, err = worker.NewControl(conn); err != nil {
-		return err
-	}
-	return w.control.Ready(ctx)
-}
-
-// checkPeer makes sure that an account's own process listens there: the directory
-// is the account's, so it may have put a link to another's socket into it.
-func checkPeer(conn *net.UnixConn, as *account.Account) error {
-	if as == nil {
-		return nil
-	}
-	raw, err := conn.SyscallConn()
+	c, err := connect(ctx, w.controlPath, o.Account)
 	if err != nil {
 		return err
 	}
-	var peer *unix.Ucred
-	var peerErr error
-	if err := raw.Control(func(fd uintptr) { peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
-		return err
-	}
-	if peerErr == nil && int(peer.Uid) != as.UID {
-		peerErr = fmt.Errorf("the control socket is not one of user %s", as.Name)
-	}
-	return peerErr
+	w.link = newLink(c)
+	return c.Ready(ctx)
 }

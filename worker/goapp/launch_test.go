@@ -159,8 +159,8 @@ func TestLaunch_LongSocketDir(t *testing.T) {
 	if status, _ := get(t, w, "/"); status != 200 {
 		t.Errorf("got %d, want 200", status)
 	}
-	want := filepath.Join(o.SocketDir, "blog-1.sock")
-	if left := leftovers(t, o.SocketDir); w.Socket() != want || len(left) != 1 || left[0] != want {
+	want := []string{filepath.Join(o.SocketDir, fmt.Sprintf("blog-1.%d.control", w.PID())), filepath.Join(o.SocketDir, "blog-1.sock")}
+	if left := leftovers(t, o.SocketDir); w.Socket() != want[1] || !slices.Equal(left, want) {
 		t.Errorf("got %q, want %q alone", left, want)
 	}
 }

@@ -2,7 +2,6 @@ package goapp
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"os"
 	"syscall"
@@ -18,12 +17,15 @@ import (
 type Worker struct {
 	*process.Process
 
-	id        string
-	path      string
-	made      os.FileInfo     // the socket file as we made it
-	control   *worker.Control // nil: it was inherited, and knows us by signals alone
-	transport *http.Transport // for requests that are waited for
-	idle      idleConns       // for those that are not
+	// These do not change after Launch or InheritWorker.
+	id          string
+	path        string          // of the socket for requests
+	made        os.FileInfo     // the socket file as we made it
+	controlPath string          // of the control socket; "": only the image that launched the worker had one
+	link        *link           // the control connection; nil: there is none, and never will be
+	transport   *http.Transport // for requests that are waited for
+
+	idle idleConns // for requests that are not waited for
 }
 
 // ID is the name that the worker was launched under.
@@ -34,10 +36,11 @@ func (w *Worker) Socket() string { return w.path }
 
 // Stats asks the worker about itself.
 func (w *Worker) Stats(ctx context.Context) (worker.Stats, error) {
-	if w.control == nil {
-		return worker.Stats{}, errors.New("an inherited worker has no control connection")
+	c, err := w.link.get(ctx)
+	if err != nil {
+		return worker.Stats{}, err
 	}
-	return w.control.Stats(ctx)
+	return c.Stats(ctx)
 }
 
 // Probe returns nil when the worker takes connections.
@@ -49,19 +52,17 @@ func (w *Worker) Probe(ctx context.Context) error {
 	return conn.Close()
 }
 
-// askTime is how long a worker may take to say how its requests are.
-const askTime = time.Second
-
-// Stuck tells whether a request runs in the worker that began at least age ago and
-// that nobody waits for any more. A worker that does not answer is taken for stuck,
-// and so is one that can not be asked: its successor can.
+// Stuck reports whether a request runs in the worker that began at least age ago and
+// that nobody waits for any more. A worker that does not answer is taken for stuck, and
+// so is one without a control connection, which cannot be asked.
 func (w *Worker) Stuck(age time.Duration) bool {
-	if w.control == nil {
-		return true
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
-	n, err := w.control.Stuck(ctx, age)
+	c, err := w.link.get(ctx)
+	if err != nil {
+		return true
+	}
+	n, err := c.Stuck(ctx, age)
 	return n > 0 || err != nil
 }
 
@@ -71,15 +72,13 @@ func (w *Worker) DumpStack() { _ = w.Signal(syscall.SIGUSR1) } // it may have en
 // Stop lets the worker finish the requests it has begun and end, kills it after
 // grace, and returns when it is gone.
 func (w *Worker) Stop(grace time.Duration) {
-	if w.control == nil {
-		w.Process.Stop(grace) // SIGTERM says the same
-		return
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
-		_ = w.control.Drain(ctx) // SIGTERM says the same to a worker that does not answer
+		if c, err := w.link.get(ctx); err == nil {
+			_ = c.Drain(ctx) // SIGTERM says the same to a worker that does not answer
+		}
 	}()
 	w.Process.Stop(grace)
 	cancel()
@@ -93,11 +92,15 @@ func (w *Worker) Close() {
 		w.Kill()
 		<-w.Done()
 	}
+	w.link.wait()
 	w.transport.CloseIdleConnections()
 	w.idle.close()
 	// The name may belong to a newer worker by now, and so may the inode's number.
 	if now, err := os.Lstat(w.path); err == nil && os.SameFile(now, w.made) && now.ModTime().Equal(w.made.ModTime()) {
 		_ = os.Remove(w.path) // a stale socket is removed by the next Listen
+	}
+	if w.controlPath != "" {
+		_ = os.Remove(w.controlPath) // its generation removes what stays
 	}
 }
 
