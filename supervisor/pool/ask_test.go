@@ -11,7 +11,7 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// asked is a claim that nobody waits for, and how often it was told of.
+// asked is a claim that nobody waits for. It counts the calls of notify.
 type asked struct {
 	*pool.Claim
 	times atomic.Int32
@@ -27,7 +27,7 @@ func (r *site) ask(what string) *asked {
 	return a
 }
 
-// take returns what Wait does for one who must not wait.
+// take returns the error of Wait, which must not have waited.
 func (a *asked) take(t *testing.T) error {
 	t.Helper()
 	began := time.Now()
@@ -41,20 +41,20 @@ func (a *asked) take(t *testing.T) error {
 	return err
 }
 
-func (a *asked) wantTold(t *testing.T, times int32) {
+func (a *asked) wantNotified(t *testing.T, times int32) {
 	t.Helper()
 	synctest.Wait()
 	if got := a.times.Load(); got != times || a.Resolved() != (times > 0) {
-		t.Fatalf("told %d times, settled %v, want %d times", got, a.Resolved(), times)
+		t.Fatalf("notified %d times, resolved %v, want %d times", got, a.Resolved(), times)
 	}
 }
 
-func TestPool_AskIsSettledAtOnce(t *testing.T) {
+func TestPool_AskIsResolvedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		a := p.ask("GET /")
 		if !a.Resolved() || a.times.Load() != 0 {
-			t.Fatalf("settled %v, told %d times, want settled without a word", a.Resolved(), a.times.Load())
+			t.Fatalf("resolved %v, notified %d times, want it resolved and not notified", a.Resolved(), a.times.Load())
 		}
 		if err := a.take(t); err != nil || a.ID() != "shop/1" {
 			t.Fatalf("got %v of %s, want shop/1", err, a.ID())
@@ -64,45 +64,46 @@ func TestPool_AskIsSettledAtOnce(t *testing.T) {
 		}
 		a.Release()
 		if st := p.Status(); st.Active != 0 || st.Served != 1 || a.times.Load() != 0 {
-			t.Errorf("got %d active, %d served, told %d times", st.Active, st.Served, a.times.Load())
+			t.Errorf("got %d active, %d served, notified %d times", st.Active, st.Served, a.times.Load())
 		}
 	})
 }
 
-func TestPool_AskIsToldOnceInItsTurn(t *testing.T) {
+func TestPool_AskNotifiesOnceInItsTurn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		held := p.claim("GET /slow")
 		first, waiting, last := p.ask("GET /1"), p.wait(t.Context(), "GET /2"), p.ask("GET /3")
-		first.wantTold(t, 0)
+		first.wantNotified(t, 0)
 		if got := p.Status().Queued; got != 3 {
 			t.Fatalf("got %d queued, want 3", got)
 		}
 		held.Release()
-		first.wantTold(t, 1)
+		first.wantNotified(t, 1)
 		if err := first.take(t); err != nil || len(waiting) > 0 {
 			t.Fatalf("got %v, want the worker before those who came later", err)
 		}
 		first.Release()
 		p.served(waiting).Release()
-		last.wantTold(t, 1)
+		last.wantNotified(t, 1)
 		if err := last.take(t); err != nil {
 			t.Fatal(err)
 		}
 		last.Release()
-		first.wantTold(t, 1)
-		last.wantTold(t, 1)
+		first.wantNotified(t, 1)
+		last.wantNotified(t, 1)
 	})
 }
 
-// TestPool_AskIsToldOfANewWorker tells who asked a site that sleeps, too.
-func TestPool_AskIsToldOfANewWorker(t *testing.T) {
+// TestPool_AskNotifiesOfANewWorker: a claim on a site without a ready worker is resolved
+// when the first one is ready.
+func TestPool_AskNotifiesOfANewWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := start(t, fixed(1), &crew{delay: 4 * time.Second})
 		a := p.ask("GET /")
-		a.wantTold(t, 0)
+		a.wantNotified(t, 0)
 		time.Sleep(4 * time.Second)
-		a.wantTold(t, 1)
+		a.wantNotified(t, 1)
 		if err := a.take(t); err != nil {
 			t.Fatal(err)
 		}
@@ -114,13 +115,13 @@ func TestPool_AskIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.Backlog = 1
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		held, waiting := p.claim("GET /slow"), p.ask("GET /1")
-		if _, err := p.Ask("GET /2", func() { t.Error("told of what was refused") }); !errors.Is(err, pool.ErrBacklog) {
+		if _, err := p.Ask("GET /2", func() { t.Error("notified of a refused claim") }); !errors.Is(err, pool.ErrBacklog) {
 			t.Fatalf("got %v, want %v", err, pool.ErrBacklog)
 		}
 		p.Stop()
-		waiting.wantTold(t, 1)
+		waiting.wantNotified(t, 1)
 		if err := waiting.take(t); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want %v", err, pool.ErrStopped)
 		}
@@ -128,20 +129,20 @@ func TestPool_AskIsRefused(t *testing.T) {
 			t.Errorf("got %v, want %v", err, pool.ErrStopped)
 		}
 		held.Release()
-		waiting.wantTold(t, 1)
+		waiting.wantNotified(t, 1)
 		if got := p.Status().Refused; got != 3 {
 			t.Errorf("got %d refused, want 3", got)
 		}
 	})
 }
 
-// TestPool_QueueTimeoutCountsFromAsk, whenever somebody begins to wait.
+// TestPool_QueueTimeoutCountsFromAsk: it does not matter when the call of Wait begins.
 func TestPool_QueueTimeoutCountsFromAsk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, before := range []time.Duration{0, time.Second, 3 * time.Second, 5 * time.Second} {
 			s := fixed(1)
 			s.QueueTimeout = 3 * time.Second
-			p := settled(t, s, &crew{})
+			p := startReady(t, s, &crew{})
 			held := p.claim("GET /slow")
 			a, began := p.ask("GET /"), time.Now()
 			time.Sleep(before)
@@ -152,16 +153,16 @@ func TestPool_QueueTimeoutCountsFromAsk(t *testing.T) {
 			held.Release()
 			synctest.Wait()
 			if st := p.Status(); a.times.Load() != 0 || st.Queued != 0 || st.Active != 0 || st.Refused != 1 {
-				t.Errorf("told %d times; %d queued, %d active, %d refused", a.times.Load(), st.Queued, st.Active, st.Refused)
+				t.Errorf("notified %d times; %d queued, %d active, %d refused", a.times.Load(), st.Queued, st.Active, st.Refused)
 			}
 		}
 	})
 }
 
-// TestPool_AskedIsGivenUp as the front door does it for a client that left.
-func TestPool_AskedIsGivenUp(t *testing.T) {
+// TestPool_AskIsGivenUp: the front door does this for a client that has left.
+func TestPool_AskIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		held, a, next := p.claim("GET /slow"), p.ask("GET /1"), p.ask("GET /2")
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -169,9 +170,9 @@ func TestPool_AskedIsGivenUp(t *testing.T) {
 			t.Fatalf("got %v, want %v", err, context.Canceled)
 		}
 		held.Release()
-		next.wantTold(t, 1)
+		next.wantNotified(t, 1)
 		if a.times.Load() != 0 {
-			t.Error("told of a worker after all")
+			t.Error("notified of a worker after all")
 		}
 		if err := next.take(t); err != nil {
 			t.Fatal(err)

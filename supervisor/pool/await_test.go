@@ -32,7 +32,7 @@ func isClosed(done <-chan struct{}) bool {
 
 func TestPool_AwaitIdle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		p.AwaitIdle(t.Context()) // nothing runs
 		running := p.claim("GET /running")
 		waiting := p.wait(t.Context(), "GET /waiting")
@@ -84,7 +84,7 @@ func TestPool_AwaitIdle_LastWaits(t *testing.T) {
 
 func TestPool_AwaitRunning(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(3), &crew{})
+		p := startReady(t, fixed(3), &crew{})
 		p.AwaitRunning(t.Context()) // nothing runs
 		first, second := p.claim("GET /1"), p.claim("GET /2")
 		ended := returns(func() { p.AwaitRunning(t.Context()) })
@@ -107,7 +107,7 @@ func TestPool_AwaitingHeedsItsContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				p := settled(t, fixed(1), &crew{})
+				p := startReady(t, fixed(1), &crew{})
 				held := p.claim("GET /endless")
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()

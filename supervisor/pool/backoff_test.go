@@ -13,7 +13,7 @@ import (
 
 var errImport = errors.New("ImportError: no module named shop")
 
-// failing is a launch that fails until the given one.
+// failing lets launches fail up to the given one.
 func failing(until int) func(int) error {
 	return func(nth int) error {
 		if nth < until {
@@ -53,7 +53,7 @@ func TestPool_LaunchFailuresBackOff(t *testing.T) {
 	}
 }
 
-// Workers that fail together failed once, and from then on one is tried alone.
+// Workers that fail together count as one failure; then one is launched at a time.
 func TestPool_FailedSiteIsTriedByOneWorkerAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Second, fail: failing(never)}
@@ -71,8 +71,8 @@ func TestPool_FailedSiteIsTriedByOneWorkerAtATime(t *testing.T) {
 		if c.most != 1 {
 			t.Errorf("got %d tries at once, want 1", c.most)
 		}
-		if got := len(p.told(pool.WorkerFailed)); got != 10 {
-			t.Errorf("got %d failures told, want 10", got)
+		if got := len(p.eventsOf(pool.WorkerFailed)); got != 10 {
+			t.Errorf("got %d events of failures, want 10", got)
 		}
 	})
 }
@@ -97,7 +97,7 @@ func TestPool_FailedSiteRefusesOldAndNewClaims(t *testing.T) {
 			t.Errorf("got %s, last error %v, %d refused, %d queued", got.State, got.LastError, got.Refused, got.Queued)
 		}
 		if err := p.AwaitTarget(t.Context()); !errors.Is(err, errImport) {
-			t.Errorf("settled: got %v, want %v", err, errImport)
+			t.Errorf("await the target: got %v, want %v", err, errImport)
 		}
 	})
 }
@@ -121,7 +121,7 @@ func TestPool_FailedSiteRecovers(t *testing.T) {
 func TestPool_EarlyDeathsBackOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Second}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		var got []time.Duration
 		for range backoffs {
 			time.Sleep(500 * time.Millisecond)
@@ -141,12 +141,12 @@ func TestPool_EarlyDeathsBackOff(t *testing.T) {
 	})
 }
 
-// A request that kills its worker is sent again and again: the others must not wait
-// ever longer for a new one.
-func TestPool_EarlyDeathAfterAnAnswerIsMadeGoodAtOnce(t *testing.T) {
+// Even if a request that kills its worker is sent again and again, other requests do not
+// wait ever longer for a new one.
+func TestPool_EarlyDeathAfterAnAnswerIsReplacedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		for range 20 {
 			p.claim("GET /").Release()
 			poison := p.claim("GET /poison")
@@ -161,15 +161,15 @@ func TestPool_EarlyDeathAfterAnAnswerIsMadeGoodAtOnce(t *testing.T) {
 	})
 }
 
-// awaitReady returns when the end of a worker was noticed and made good.
+// awaitReady returns when the pool has noticed that a worker has exited and has replaced it.
 func awaitReady(p *site) error {
 	synctest.Wait()
 	return p.AwaitTarget(p.t.Context())
 }
 
-func TestPool_LateDeathIsMadeGoodAtOnce(t *testing.T) {
+func TestPool_LateDeathIsReplacedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := &crew{fail: failing(5)} // some trouble at first
+		c := &crew{fail: failing(5)} // some launches fail at first
 		p := start(t, fixed(1), c)
 		time.Sleep(5 * time.Second)
 		for range 5 {
@@ -189,7 +189,7 @@ func TestPool_DeathIsEarlyForOneSecond(t *testing.T) {
 		t.Run(lived.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := &crew{}
-				p := settled(t, fixed(1), c)
+				p := startReady(t, fixed(1), c)
 				time.Sleep(lived)
 				c.last().crash()
 				if err := awaitReady(p); err != nil {
@@ -224,7 +224,7 @@ func TestPool_LateDeathMakesTheNextEarlyOneTheFirst(t *testing.T) {
 func TestPool_DeathsAtOneMomentCountOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(5), c)
+		p := startReady(t, fixed(5), c)
 		time.Sleep(500 * time.Millisecond)
 		for _, w := range p.workers() {
 			w.(*fake).crash()
@@ -241,7 +241,7 @@ func TestPool_DeathsAtOneMomentCountOnce(t *testing.T) {
 	})
 }
 
-// Scaled to nothing while it failed, and allowed workers again, a site is tried.
+// A site that was scaled to 0 while it failed is launched again once it may have workers.
 func TestPool_FailedSiteIsTriedAfterItWasScaledToNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := start(t, fixed(1), &crew{fail: failing(3)})

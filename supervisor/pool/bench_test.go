@@ -24,7 +24,7 @@ func BenchmarkPool_ClaimRelease(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			s := fixed(bb.workers)
 			s.Threads = bb.threads
-			p := settled(b, s, &crew{})
+			p := startReady(b, s, &crew{})
 			b.ReportAllocs()
 			if bb.clients == 0 {
 				for b.Loop() {

@@ -44,7 +44,7 @@ type Claim struct {
 	stuck    bool          // its request overran its time
 	unsent   bool          // nothing of its request reached the worker, which failed
 
-	// What a Retry is told.
+	// What Retry passes on.
 	failedSent bool // the request reached a worker, this one or one before, and failed there
 	deaths     int  // how many workers died while they ran the request
 }

@@ -15,7 +15,7 @@ func TestPool_ClaimTakesTheLeastBusyThenTheLastUsed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(3)
 		s.Threads = 2
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		got := func(want string) *pool.Claim {
 			t.Helper()
 			time.Sleep(time.Second)
@@ -45,7 +45,7 @@ func TestPool_ClaimTakesTheLeastBusyThenTheLastUsed(t *testing.T) {
 
 func TestPool_ClaimPrefersAWarmWorkerToANewOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		time.Sleep(time.Second)
 		first, second := p.claim("GET /"), p.claim("GET /")
 		first.Release()
@@ -63,7 +63,7 @@ func TestPool_ClaimPrefersAWarmWorkerToANewOne(t *testing.T) {
 
 func TestPool_QueueServesInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		held := p.claim("GET /0")
 		var waiting []<-chan outcome
 		for i := range 5 {
@@ -90,7 +90,7 @@ func TestPool_BacklogIsExact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.Backlog = 3
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		held := p.claim("GET /")
 		first := p.wait(t.Context(), "GET /1")
 		p.wait(t.Context(), "GET /2")
@@ -114,7 +114,7 @@ func TestPool_QueueTimeoutIsExact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.QueueTimeout = 3 * time.Second
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		held := p.claim("GET /slow")
 		o := <-p.wait(t.Context(), "GET /")
 		if !errors.Is(o.err, pool.ErrQueueTimeout) || o.after != 3*time.Second {
@@ -130,7 +130,7 @@ func TestPool_QueueTimeoutIsExact(t *testing.T) {
 
 func TestPool_ClientGoneLeavesTheQueue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		held := p.claim("GET /slow")
 		gone := errors.New("client gone")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -145,13 +145,13 @@ func TestPool_ClientGoneLeavesTheQueue(t *testing.T) {
 	})
 }
 
-// A request that is given a worker in the moment its time is over has it or
-// has not; the worker is never lost between.
-func TestPool_HandOverAtTheLastMomentLosesNoWorker(t *testing.T) {
+// A request that gets a worker at the moment its time is over either has the worker or
+// does not; the worker is never lost.
+func TestPool_WorkerGivenAtTheLastMomentIsNotLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.QueueTimeout = time.Second
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		var got, missed int
 		for range 500 {
 			held := p.claim("GET /slow")
@@ -180,7 +180,7 @@ func TestPool_WorkerTakesNoMoreThanItsThreads(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(2)
 		s.Threads = 3
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		took := map[string]int{}
 		for range 6 {
 			took[p.claim("GET /").ID()]++
@@ -213,20 +213,20 @@ func TestPool_ClaimWaitsWhileTheFirstWorkerStarts(t *testing.T) {
 	})
 }
 
-// A request whose worker died goes before those that came after it, and is not
-// refused for their number.
-func TestPool_AgainIsNext(t *testing.T) {
+// A request whose worker died precedes those that came after it, and is not refused
+// because the queue is full.
+func TestPool_RetryIsNext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.Backlog = 1
-		p := settled(t, s, &crew{})
-		broken := p.claim("GET /again")
-		broken.Fail(true)
+		p := startReady(t, s, &crew{})
+		failed := p.claim("GET /again")
+		failed.Fail(true)
 		held := p.claim("GET /held")
 		waiting := p.wait(t.Context(), "GET /waiting")
 		again := make(chan *pool.Claim)
 		go func() {
-			c, err := broken.Retry(t.Context())
+			c, err := failed.Retry(t.Context())
 			if err != nil {
 				t.Error(err)
 			}

@@ -16,18 +16,18 @@ func TestPool_DrainWaitsForInflight(t *testing.T) {
 		c := &crew{}
 		s := fixed(1)
 		s.Threads = 2
-		p := settled(t, s, c)
+		p := startReady(t, s, c)
 		first, second := p.claim("GET /1"), p.claim("GET /2")
 		p.Stop()
 		time.Sleep(4 * time.Second)
 		first.Release()
 		time.Sleep(3 * time.Second)
-		if stops, _, _ := c.last().told(); stops != 0 {
+		if stops, _, _ := c.last().stopped(); stops != 0 {
 			t.Fatal("the worker was stopped while it had a request")
 		}
 		second.Release()
 		<-p.ended
-		stops, at, grace := c.last().told()
+		stops, at, grace := c.last().stopped()
 		if stops != 1 || at.Sub(p.began) != 7*time.Second || grace != 5*time.Second {
 			t.Errorf("got %d stops, at %v with grace %v, want 1 at 7s with 5s", stops, at.Sub(p.began), grace)
 		}
@@ -40,14 +40,14 @@ func TestPool_DrainWaitsForInflight(t *testing.T) {
 func TestPool_GracefulTimeoutEndsTheWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		p.claim("GET /endless")
 		p.Stop()
 		<-p.ended
-		if _, at, _ := c.last().told(); at.Sub(p.began) != 15*time.Second {
+		if _, at, _ := c.last().stopped(); at.Sub(p.began) != 15*time.Second {
 			t.Errorf("stopped at %v, want 15s", at.Sub(p.began))
 		}
-		if e := p.told(pool.WorkerExited); len(e) != 1 || !slices.Equal(e[0].Running, []string{"GET /endless"}) {
+		if e := p.eventsOf(pool.WorkerExited); len(e) != 1 || !slices.Equal(e[0].Running, []string{"GET /endless"}) {
 			t.Errorf("got %+v, want one end while GET /endless was running", e)
 		}
 	})
@@ -55,7 +55,7 @@ func TestPool_GracefulTimeoutEndsTheWait(t *testing.T) {
 
 func TestPool_StopRefusesOldAndNewClaims(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		held := p.claim("GET /")
 		p.claim("GET /").Release()
 		busy := p.claim("GET /")
@@ -76,10 +76,10 @@ func TestPool_StopRefusesOldAndNewClaims(t *testing.T) {
 	})
 }
 
-// Stop and a claim right after it, before Run has looked.
+// The claim comes right after Stop, before Run reconciles.
 func TestPool_NoClaimIsTakenAfterStop(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		p.Stop()
 		if c, err := p.Claim(t.Context(), "GET /"); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, %v, want ErrStopped", c, err)
@@ -101,14 +101,14 @@ func TestPool_StopWhileStarting(t *testing.T) {
 			t.Errorf("got %v, want ErrStopped", o.err)
 		}
 		if len(p.events) > 0 {
-			t.Errorf("got %+v, want no event of a launch that was called off", p.events)
+			t.Errorf("got %+v, want no event of a launch that was cancelled", p.events)
 		}
 	})
 }
 
 func TestPool_RunReturnsAfterTheLastEvent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		p.onEvent(func(pool.Event) { time.Sleep(time.Second) })
 		p.Stop()
 		<-p.ended
@@ -118,21 +118,20 @@ func TestPool_RunReturnsAfterTheLastEvent(t *testing.T) {
 	})
 }
 
-func TestPool_StopEndsAWorkerThatStartedAllTheSame(t *testing.T) {
+func TestPool_StopEndsAWorkerThatBecomesReady(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Minute, deaf: true}
 		p := start(t, fixed(1), c)
 		synctest.Wait()
 		p.Stop()
 		<-p.ended
-		if stops, at, _ := c.last().told(); stops != 1 || at.Sub(p.began) != time.Minute {
+		if stops, at, _ := c.last().stopped(); stops != 1 || at.Sub(p.began) != time.Minute {
 			t.Errorf("got %d stops at %v, want 1 at 1m", stops, at.Sub(p.began))
 		}
 	})
 }
 
-// When the context ends, all workers are killed: idle, busy, draining, and those
-// that are being stopped.
+// When the context of Run is cancelled, all workers are killed in whatever state they are.
 func TestPool_CancelKillsAllWorkers(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -149,7 +148,7 @@ func TestPool_CancelKillsAllWorkers(t *testing.T) {
 				c := &crew{linger: time.Hour}
 				s := fixed(1)
 				s.GracefulTimeout, s.ShutdownTimeout = time.Hour, time.Hour
-				p := settled(t, s, c)
+				p := startReady(t, s, c)
 				tt.before(p)
 				synctest.Wait()
 				p.cancel()
@@ -180,7 +179,7 @@ func TestPool_CancelWhileStartingIsNoFailure(t *testing.T) {
 	})
 }
 
-func TestPool_SettledHeedsItsContext(t *testing.T) {
+func TestPool_AwaitTargetHeedsItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := start(t, fixed(1), &crew{delay: time.Hour})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -191,20 +190,19 @@ func TestPool_SettledHeedsItsContext(t *testing.T) {
 	})
 }
 
-// A worker that is to end anyway can die before it is asked to, or of something
-// else when it is.
+// A worker that drains can crash before it is told to stop, or when it is told.
 func TestPool_DrainingWorkerThatCrashes(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		die  func(w *fake, request *pool.Claim)
 	}{
 		{"while it has a request", func(w *fake, _ *pool.Claim) { w.crash() }},
-		{"when it is asked to end", func(w *fake, request *pool.Claim) { w.broken = true; request.Release() }},
+		{"when it is asked to end", func(w *fake, request *pool.Claim) { w.crashes = true; request.Release() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := &crew{}
-				p := settled(t, fixed(1), c)
+				p := startReady(t, fixed(1), c)
 				request := p.claim("GET /")
 				old := c.last()
 				rolled := make(chan error, 1)
@@ -214,7 +212,7 @@ func TestPool_DrainingWorkerThatCrashes(t *testing.T) {
 				if err := <-rolled; err != nil {
 					t.Fatal(err)
 				}
-				e := p.told(pool.WorkerExited)
+				e := p.eventsOf(pool.WorkerExited)
 				if len(e) != 1 || e[0].Worker != pool.Worker(old) || e[0].Reason != pool.ReasonCrash {
 					t.Errorf("got %+v, want a crash", e)
 				}
@@ -226,7 +224,7 @@ func TestPool_DrainingWorkerThatCrashes(t *testing.T) {
 	}
 }
 
-// halfway is the error of a launch that had started a process.
+// halfway is the error of a launch that has started a process.
 type halfway struct {
 	error
 	oom bool
@@ -234,7 +232,7 @@ type halfway struct {
 
 func (h halfway) Exited() (exited, oom bool) { return true, h.oom }
 
-// halfCrew starts a process at once, which never gets ready.
+// halfCrew launches processes that never get ready.
 type halfCrew struct{ oom bool }
 
 func (halfCrew) Threads() int { return 0 }
@@ -244,8 +242,8 @@ func (c halfCrew) Launch(ctx context.Context, _ string) (pool.Worker, error) {
 	return nil, halfway{context.Cause(ctx), c.oom}
 }
 
-// A process that is given up before it is ready has an end as any other.
-func TestPool_GivenUpWhileStarting(t *testing.T) {
+// The exit of a process that is retired before it is ready is recorded like any other.
+func TestPool_RetiredWhileStarting(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		start int
@@ -256,7 +254,7 @@ func TestPool_GivenUpWhileStarting(t *testing.T) {
 		{"stop", 1, false, func(p *site) { p.Stop() }, pool.ReasonStop},
 		{"force", 1, false, func(p *site) { p.cancel() }, pool.ReasonStop},
 		{"scale", 1, false, func(p *site) { p.Apply(fixed(0)) }, pool.ReasonScale},
-		{"a roll that is given up", 0, false, func(p *site) {
+		{"a roll that is cancelled", 0, false, func(p *site) {
 			ctx, cancel := context.WithTimeout(p.t.Context(), time.Second)
 			defer cancel()
 			p.Apply(between(0, 1))
@@ -271,7 +269,7 @@ func TestPool_GivenUpWhileStarting(t *testing.T) {
 				synctest.Wait()
 				tt.end(p)
 				synctest.Wait()
-				e := p.told(pool.WorkerExited)
+				e := p.eventsOf(pool.WorkerExited)
 				if len(e) != 1 || len(p.events) != 1 || e[0].Reason != tt.want || e[0].Worker != nil || e[0].Err == nil {
 					t.Fatalf("got %+v, want one end for %s", p.events, tt.want)
 				}
@@ -283,11 +281,11 @@ func TestPool_GivenUpWhileStarting(t *testing.T) {
 	}
 }
 
-func TestPool_DiesOfMemoryWhileStarting(t *testing.T) {
+func TestPool_ExitsForLackOfMemoryWhileStarting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := start(t, fixed(1), &crew{fail: func(int) error { return halfway{errImport, true} }})
 		synctest.Wait()
-		if e := p.told(pool.WorkerFailed); len(e) != 1 || e[0].Reason != pool.ReasonOOM {
+		if e := p.eventsOf(pool.WorkerFailed); len(e) != 1 || e[0].Reason != pool.ReasonOOM {
 			t.Errorf("got %+v, want one failure for oom", e)
 		}
 	})

@@ -10,18 +10,18 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// again asks once more for a claim that was broken, and must not wait.
-func (r *site) again(c *pool.Claim) *pool.Claim {
+// retry retries a failed claim, which must succeed.
+func (r *site) retry(c *pool.Claim) *pool.Claim {
 	r.t.Helper()
 	next, err := c.Retry(r.t.Context())
 	if err != nil {
-		r.t.Fatalf("again: %v", err)
+		r.t.Fatalf("retry: %v", err)
 	}
 	return next
 }
 
-// waitAgain is wait for a claim that was broken.
-func (r *site) waitAgain(c *pool.Claim) <-chan outcome {
+// waitRetry is wait for the retry of a failed claim.
+func (r *site) waitRetry(c *pool.Claim) <-chan outcome {
 	out := make(chan outcome, 1)
 	began := time.Now()
 	go func() {
@@ -32,30 +32,30 @@ func (r *site) waitAgain(c *pool.Claim) <-chan outcome {
 	return out
 }
 
-// die ends the worker of a claim, which breaks of that.
+// die makes the worker of a claim exit, so that the claim fails.
 func (r *site) die(c *pool.Claim) {
 	c.Worker().(*fake).crash()
 	c.Fail(true)
 	synctest.Wait()
 }
 
-func TestPool_AgainIsNotForTheSameWorker(t *testing.T) {
+func TestPool_RetryAvoidsTheWorkerThatFailed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
-		broken := p.claim("GET /")
-		broken.Fail(false) // it lives, and was used last
-		next := p.again(broken)
-		if next.ID() == broken.ID() {
-			t.Fatal("got the worker that it broke on, and another one was free")
+		p := startReady(t, fixed(2), &crew{})
+		failed := p.claim("GET /")
+		failed.Fail(false) // it lives, and was used last
+		next := p.retry(failed)
+		if next.ID() == failed.ID() {
+			t.Fatal("got the worker on which it failed, although another one was free")
 		}
-		waiting, other := p.waitAgain(broken), p.claim("GET /other") // which passes it
-		if len(waiting) > 0 || other.ID() != broken.ID() {
-			t.Fatalf("%d settled, and %s for another request", len(waiting), other.ID())
+		waiting, other := p.waitRetry(failed), p.claim("GET /other") // which overtakes it
+		if len(waiting) > 0 || other.ID() != failed.ID() {
+			t.Fatalf("%d resolved, and %s for another request", len(waiting), other.ID())
 		}
 		other.Release()
 		synctest.Wait()
 		if len(waiting) > 0 {
-			t.Fatal("got the worker that it broke on, and another one was busy")
+			t.Fatal("got the worker on which it failed, although the site has another one")
 		}
 		next.Release()
 		if got := p.served(waiting); got.ID() != next.ID() {
@@ -64,34 +64,34 @@ func TestPool_AgainIsNotForTheSameWorker(t *testing.T) {
 	})
 }
 
-func TestPool_AgainIsForTheOnlyWorker(t *testing.T) {
+func TestPool_RetryTakesTheOnlyWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
-		broken := p.claim("GET /")
-		broken.Fail(true)
-		p.again(broken).Release()
+		p := startReady(t, fixed(1), &crew{})
+		failed := p.claim("GET /")
+		failed.Fail(true)
+		p.retry(failed).Release()
 	})
 }
 
-// A worker that refused a request gets no other one, until it is known what it does.
-func TestPool_WorkerInDoubtIsNotClaimed(t *testing.T) {
+// A worker on which a request failed gets no other one until it answers a probe.
+func TestPool_SuspectWorkerIsNotClaimed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
-		broken := p.claim("POST /1")
-		w := broken.Worker().(*fake)
+		p := startReady(t, fixed(2), &crew{})
+		failed := p.claim("POST /1")
+		w := failed.Worker().(*fake)
 		w.setMute(true)
-		broken.Fail(false)
+		failed.Fail(false)
 		if got := p.elapsed(); got != time.Second {
 			t.Errorf("the request was held up for %v, want 1s", got)
 		}
 		held := p.claim("POST /2")
-		if held.ID() == broken.ID() {
-			t.Fatal("the worker that has just refused one gets the next")
+		if held.ID() == failed.ID() {
+			t.Fatal("the worker on which one has just failed gets the next")
 		}
 		waiting := p.wait(t.Context(), "POST /3")
 		time.Sleep(5 * time.Second)
 		if len(waiting) > 0 {
-			t.Fatal("it gets one though it does not answer")
+			t.Fatal("the worker gets one although it does not answer")
 		}
 		w.setMute(false)
 		if got := p.served(waiting); got.Worker() != pool.Worker(w) {
@@ -106,25 +106,25 @@ func TestPool_WorkerInDoubtIsNotClaimed(t *testing.T) {
 func TestPool_UnreachableWorkerIsReplaced(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(1), c)
-		broken := p.claim("GET /")
+		p := startReady(t, fixed(1), c)
+		failed := p.claim("GET /")
 		c.last().setMute(true)
-		broken.Fail(false)
+		failed.Fail(false)
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if e := p.told(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonUnreachable || len(e[0].Running) > 0 {
+		if e := p.eventsOf(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonUnreachable || len(e[0].Running) > 0 {
 			t.Fatalf("got %+v, want one end: unreachable", e)
 		}
 		p.claim("GET /").Release()
 	})
 }
 
-func TestPool_DeadlyRequestIsRememberedAndRiskedOnce(t *testing.T) {
+func TestPool_DeadlyRequestIsRememberedAndTriedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(3), &crew{})
+		p := startReady(t, fixed(3), &crew{})
 		first := p.claim("GET /poison")
 		p.die(first)
-		second := p.again(first)
+		second := p.retry(first)
 		p.die(second)
 		if _, err := second.Retry(t.Context()); !errors.Is(err, pool.ErrDeadly) {
 			t.Fatalf("after two workers: got %v, want %v", err, pool.ErrDeadly)
@@ -139,32 +139,32 @@ func TestPool_DeadlyRequestIsRememberedAndRiskedOnce(t *testing.T) {
 		}
 		other := p.claim("GET /other")
 		p.die(other)
-		p.again(other).Release()
+		p.retry(other).Release()
 		time.Sleep(31 * time.Second)
 		late := p.claim("GET /poison")
 		p.die(late)
-		p.again(late).Release()
+		p.retry(late).Release()
 	})
 }
 
-// Two of a name that each broke on one worker, which others may have ended, are no
-// reason to repeat a third one less.
+// Requests of one name that each fail on one worker do not make the name deadly: another
+// request may have killed that worker.
 func TestPool_RequestsOfOneNameAreCountedApart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		for range 5 {
 			c := p.claim("GET /")
 			p.die(c)
-			p.again(c).Release()
+			p.retry(c).Release()
 			time.Sleep(time.Second)
 		}
 	})
 }
 
-// What never reached a worker did not end it.
-func TestPool_RefusedRequestIsNotDeadly(t *testing.T) {
+// A request that never reached the worker did not kill it.
+func TestPool_UnsentRequestIsNotDeadly(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		time.Sleep(time.Minute)
 		c := p.claim("POST /")
 		for range 5 {
@@ -172,22 +172,22 @@ func TestPool_RefusedRequestIsNotDeadly(t *testing.T) {
 			c.Fail(false)
 			synctest.Wait()
 			time.Sleep(time.Second)
-			c = p.again(c)
+			c = p.retry(c)
 		}
-		for _, e := range p.told(pool.WorkerExited) {
+		for _, e := range p.eventsOf(pool.WorkerExited) {
 			if len(e.Running) > 0 || e.Requests > 0 {
-				t.Errorf("told of %v, %d requests", e.Running, e.Requests)
+				t.Errorf("got %v running, %d requests", e.Running, e.Requests)
 			}
 		}
 	})
 }
 
-// A worker that had no memory for a request needs no second one as a witness.
-func TestPool_RequestThatTakesTooMuchMemoryIsNotRepeated(t *testing.T) {
+// One worker that lacked memory for a request is enough: the next one would lack it too.
+func TestPool_RequestThatTakesTooMuchMemoryIsNotRetried(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(2)
 		s.Threads = 2
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		p.claim("GET /a")
 		p.claim("GET /b")
 		big, beside := p.claim("GET /big"), p.claim("GET /beside")
@@ -201,12 +201,12 @@ func TestPool_RequestThatTakesTooMuchMemoryIsNotRepeated(t *testing.T) {
 	})
 }
 
-// Of several requests nobody knows which it was.
+// If a worker ran several requests, it is not known which one it died of.
 func TestPool_RequestsBesideADeadlyOneAreNotRemembered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.Threads = 2
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		for range 4 {
 			poison, beside := p.claim("GET /poison"), p.claim("GET /")
 			poison.Worker().(*fake).crash()
@@ -214,16 +214,16 @@ func TestPool_RequestsBesideADeadlyOneAreNotRemembered(t *testing.T) {
 			beside.Fail(true)
 			synctest.Wait()
 			time.Sleep(time.Second)
-			p.again(beside).Release()
+			p.retry(beside).Release()
 		}
 	})
 }
 
-// A crash of a worker that serves is no failure to start: the site has another one at
-// once. Where all that they do is to crash, it has them ten times a second.
-func TestPool_CrashesAreMadeGoodAtOnceAndThenAtARate(t *testing.T) {
+// A crash of a worker that serves is no failure to start: it is replaced at once. If the
+// workers do nothing but crash, they are replaced ten times a second.
+func TestPool_CrashedWorkersAreReplacedAtOnceAndThenAtARate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		var at []time.Duration
 		for range 20 {
 			o := <-p.wait(t.Context(), "POST /poison")

@@ -9,10 +9,10 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// crew is a Launcher of fake workers, and remembers all of them.
+// crew is a Launcher of fake workers, all of which it remembers.
 type crew struct {
 	delay  time.Duration       // how long a launch takes
-	linger time.Duration       // how long a worker takes to end once it is told to
+	linger time.Duration       // how long a worker takes to exit once it is told to
 	deaf   bool                // launches do not heed their context
 	fail   func(nth int) error // nil: every launch succeeds
 
@@ -101,25 +101,25 @@ func (c *crew) last() *fake {
 	return c.workers[len(c.workers)-1]
 }
 
-// fake is a worker that ends when it is told to.
+// fake is a worker that exits when it is told to.
 type fake struct {
-	id     string
-	pid    int
-	linger time.Duration
-	done   chan struct{}
-	ending sync.Once
-	onStop func() // called by Stop first; may be nil
-	oom    bool   // what it ends of, if by itself
-	broken bool   // it dies of a signal of its own
+	id      string
+	pid     int
+	linger  time.Duration
+	done    chan struct{}
+	ending  sync.Once
+	onStop  func() // called by Stop first; may be nil
+	oom     bool   // it exits for lack of memory
+	crashes bool   // it crashes, although it was told to exit
 
-	mu      sync.Mutex // protects all below
-	dumps   int
-	stops   int
-	kills   int
-	stopped time.Time
-	grace   time.Duration
-	gone    time.Time
-	mute    bool // it answers no probe
+	mu     sync.Mutex // protects all below
+	dumps  int
+	stops  int
+	kills  int
+	stopAt time.Time
+	grace  time.Duration
+	gone   time.Time
+	mute   bool // it does not answer probes
 }
 
 func (w *fake) PID() int              { return w.pid }
@@ -144,7 +144,7 @@ func (w *fake) setMute(mute bool) {
 func (w *fake) Crashed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.broken || w.stops == 0 && w.kills == 0
+	return w.crashes || w.stops == 0 && w.kills == 0
 }
 
 func (w *fake) DumpStack() {
@@ -159,7 +159,7 @@ func (w *fake) Stop(grace time.Duration) {
 	}
 	w.mu.Lock()
 	w.stops++
-	w.stopped, w.grace = time.Now(), grace
+	w.stopAt, w.grace = time.Now(), grace
 	w.mu.Unlock()
 	timer := time.NewTimer(min(w.linger, grace))
 	defer timer.Stop()
@@ -177,7 +177,7 @@ func (w *fake) Kill() {
 	time.AfterFunc(time.Second, w.crash) // the kernel takes its time
 }
 
-// crash ends the worker.
+// crash makes the worker exit.
 func (w *fake) crash() {
 	w.ending.Do(func() {
 		w.mu.Lock()
@@ -187,7 +187,7 @@ func (w *fake) crash() {
 	})
 }
 
-// endedAt returns when the worker ended.
+// endedAt returns when the worker exited.
 func (w *fake) endedAt() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -203,9 +203,9 @@ func (w *fake) ended() bool {
 	}
 }
 
-// told returns how often the worker was asked to stop, and the last time.
-func (w *fake) told() (stops int, at time.Time, grace time.Duration) {
+// stopped returns how often Stop was called, and when and with what grace the last time.
+func (w *fake) stopped() (stops int, at time.Time, grace time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.stops, w.stopped, w.grace
+	return w.stops, w.stopAt, w.grace
 }

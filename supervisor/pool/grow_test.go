@@ -12,7 +12,7 @@ import (
 func TestPool_RequestWakesASleepingSite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: 2 * time.Second}
-		p := settled(t, between(0, 3), c)
+		p := startReady(t, between(0, 3), c)
 		if got := p.Status(); got.State != pool.SiteSleeping || c.launched() != 0 {
 			t.Fatalf("got %s after %d launches, want sleeping", got.State, c.launched())
 		}
@@ -44,7 +44,7 @@ func TestPool_GrowsAsManyAsWait(t *testing.T) {
 				s := between(0, 4)
 				s.Threads = tt.threads
 				c := &crew{delay: time.Second}
-				p := settled(t, s, c)
+				p := startReady(t, s, c)
 				for range tt.waiting {
 					p.wait(t.Context(), "GET /")
 				}
@@ -61,11 +61,11 @@ func TestPool_GrowsAsManyAsWait(t *testing.T) {
 	}
 }
 
-// A worker that died is coming back: it counts as one that will take a request.
+// A worker that is to be replaced after a backoff counts as one that will take a request.
 func TestPool_BackoffIsNoReasonToGrow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, between(1, 5), c)
+		p := startReady(t, between(1, 5), c)
 		c.last().crash()
 		synctest.Wait()
 		o := <-p.wait(t.Context(), "GET /")
@@ -78,7 +78,7 @@ func TestPool_BackoffIsNoReasonToGrow(t *testing.T) {
 func TestPool_GrowsNoMoreThanFixedCount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		p.claim("GET /")
 		p.wait(t.Context(), "GET /")
 		if c.launched() != 1 {
@@ -87,12 +87,12 @@ func TestPool_GrowsNoMoreThanFixedCount(t *testing.T) {
 	})
 }
 
-// The worker is busy when Run looks, and nothing tells Run that it became idle.
-func TestPool_InactiveWorkerEndsInTime(t *testing.T) {
+// The worker is busy when Run reconciles, and nothing wakes Run when it becomes idle.
+func TestPool_InactiveWorkerIsDrainedInTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := between(0, 3)
 		s.InactivityTimeout = time.Minute
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		for range 3 { // asleep, and woken again
 			held := p.served(p.wait(t.Context(), "GET /"))
 			time.Sleep(20 * time.Second)
@@ -114,13 +114,13 @@ func TestPool_InactiveWorkerEndsInTime(t *testing.T) {
 	})
 }
 
-// TestPool_InactivityKeepsTheBusy and of the idle as many as there must be, but
-// fresh: what has served holds memory that a new worker shares.
+// TestPool_InactivityKeepsTheBusy: of the idle workers Min stay, but fresh ones replace
+// them, since a worker that has served holds memory that a new one would share.
 func TestPool_InactivityKeepsTheBusy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := between(2, 5)
 		s.InactivityTimeout = time.Minute
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		first := p.workers()
 		var held []*pool.Claim
 		for range 5 {
@@ -151,7 +151,7 @@ func TestPool_InactivityKeepsTheBusy(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if last := p.workers(); !maps.Equal(last, fresh) {
-			t.Errorf("got %v, want %v: nothing was asked since", p.ids(), fresh)
+			t.Errorf("got %v, want %v: no request came since", p.ids(), fresh)
 		}
 	})
 }
@@ -160,7 +160,7 @@ func TestPool_FixedCountIgnoresInactivity(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(3)
 		s.InactivityTimeout = time.Minute
-		p := settled(t, s, &crew{})
+		p := startReady(t, s, &crew{})
 		before := p.workers()
 		time.Sleep(24 * time.Hour)
 		if !maps.Equal(before, p.workers()) {
@@ -169,12 +169,12 @@ func TestPool_FixedCountIgnoresInactivity(t *testing.T) {
 	})
 }
 
-// While others fail to start, the one that serves is not what inactivity ends.
-func TestPool_InactivityGivesUpWhatDoesNotStart(t *testing.T) {
+// While other workers fail to start, inactivity does not drain the one that serves.
+func TestPool_InactivityFirstGivesUpWhatDoesNotStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := between(1, 3)
 		s.InactivityTimeout = time.Minute
-		p := settled(t, s, &crew{fail: func(nth int) error {
+		p := startReady(t, s, &crew{fail: func(nth int) error {
 			if nth > 1 {
 				return errImport
 			}

@@ -10,8 +10,8 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// handedOver lets a pool be followed by another one, as in the next image of the
-// program: what is not a worker travels as text.
+// handedOver lets another pool take over from old, as in the next image of the program:
+// all but the workers themselves travels as JSON.
 func handedOver(t *testing.T, old *site, o pool.Options) *site {
 	t.Helper()
 	left := old.HandOver()
@@ -34,7 +34,7 @@ func TestPool_IsHandedOver(t *testing.T) {
 		c := &crew{}
 		s := fixed(3)
 		s.MaximumRequests = 10
-		old := settled(t, s, c)
+		old := startReady(t, s, c)
 		for range 5 {
 			old.claim("GET /").Release()
 		}
@@ -54,11 +54,11 @@ func TestPool_IsHandedOver(t *testing.T) {
 		if st.State != pool.SiteRunning || st.Ready != 3 || st.Served != 5 || st.Workers[0].Requests+st.Workers[1].Requests+st.Workers[2].Requests != 5 {
 			t.Errorf("got %+v, want 3 ready, 5 requests served", st)
 		}
-		for range 8 { // the one that is used last reaches maximum_requests with those of before
+		for range 8 { // the one used last reaches maximum_requests, counting those before the handover
 			next.claim("GET /").Release()
 		}
 		synctest.Wait()
-		if e := next.told(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonMaximumRequests || e[0].Requests < 10 {
+		if e := next.eventsOf(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonMaximumRequests || e[0].Requests < 10 {
 			t.Errorf("got %+v, want one end by maximum_requests", e)
 		}
 		if err := next.Roll(t.Context(), c, pool.ReasonRestart); err != nil || next.Status().Generation != 2 {
@@ -67,12 +67,12 @@ func TestPool_IsHandedOver(t *testing.T) {
 	})
 }
 
-// TestPool_HandsOverWhatEnds: of three workers one has a request that nobody waits
-// for any more, one dies, and one drains already.
-func TestPool_HandsOverWhatEnds(t *testing.T) {
+// TestPool_HandsOverWhatDrains: of three workers one has a request that nobody waits for
+// any more, one crashes, and one drains already.
+func TestPool_HandsOverWhatDrains(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{linger: 3 * time.Second}
-		old := settled(t, fixed(3), c)
+		old := startReady(t, fixed(3), c)
 		old.claim("GET /endless")
 		old.Apply(fixed(2))
 		synctest.Wait() // the last of the idle ones drains
@@ -87,7 +87,7 @@ func TestPool_HandsOverWhatEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		reasons := map[pool.Reason]int{}
-		for _, e := range next.told(pool.WorkerExited) {
+		for _, e := range next.eventsOf(pool.WorkerExited) {
 			reasons[e.Reason]++
 		}
 		if len(reasons) != 3 || reasons[pool.ReasonScale] != 1 || reasons[pool.ReasonCrash] != 1 || reasons[pool.ReasonRestart] != 1 {
@@ -99,7 +99,7 @@ func TestPool_HandsOverWhatEnds(t *testing.T) {
 	})
 }
 
-func TestPool_PauseGivesUpLaunches(t *testing.T) {
+func TestPool_PauseCancelsLaunches(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Second}
 		p := start(t, fixed(2), c)
@@ -116,10 +116,10 @@ func TestPool_PauseGivesUpLaunches(t *testing.T) {
 	})
 }
 
-func TestPool_HandsOverTrouble(t *testing.T) {
+func TestPool_HandsOverItsBackoff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		broken := errors.New("no module named shop")
-		c := &crew{fail: func(int) error { return broken }}
+		missing := errors.New("no module named shop")
+		c := &crew{fail: func(int) error { return missing }}
 		old := start(t, fixed(1), c)
 		time.Sleep(20 * time.Second)
 		old.Pause()

@@ -10,7 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// quick returns a pool of workers with one thread, whose requests took so long.
+// quick returns a pool of workers with one thread, whose requests so far took the given time.
 func quick(t *testing.T, workers int, took time.Duration) *site {
 	t.Helper()
 	s := fixed(workers)
@@ -18,10 +18,10 @@ func quick(t *testing.T, workers int, took time.Duration) *site {
 	return worked(t, s, 200, took)
 }
 
-// worked returns a pool of workers with one thread that have had so many requests.
+// worked returns a pool of workers with one thread after so many requests.
 func worked(t *testing.T, s pool.Settings, requests int, took time.Duration) *site {
 	t.Helper()
-	p := settled(t, s, &crew{threads: 1})
+	p := startReady(t, s, &crew{threads: 1})
 	for range requests {
 		c := p.claim("GET /before")
 		time.Sleep(took)
@@ -30,28 +30,28 @@ func worked(t *testing.T, s pool.Settings, requests int, took time.Duration) *si
 	return p
 }
 
-// wantBehind tells whether the claim has a worker, and another request before it.
-func (a *asked) wantBehind(t *testing.T, want bool) {
+// wantFollower checks that the claim has a worker, and whether it is a follower there.
+func (a *asked) wantFollower(t *testing.T, want bool) {
 	t.Helper()
 	if !a.Resolved() || a.IsFollower() != want {
-		t.Fatalf("settled %v, behind %v; want a worker, behind another request: %v", a.Resolved(), a.IsFollower(), want)
+		t.Fatalf("resolved %v, follower %v; want a worker, as a follower: %v", a.Resolved(), a.IsFollower(), want)
 	}
 }
 
-func TestPool_AheadOfAFastWorker(t *testing.T) {
+func TestPool_FollowersOfAFastWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := quick(t, 1, 300*time.Microsecond)
 		first := p.ask("GET /1")
-		first.wantBehind(t, false)
+		first.wantFollower(t, false)
 		second, third := p.ask("GET /2"), p.ask("GET /3")
-		second.wantBehind(t, true)
-		third.wantBehind(t, true)
+		second.wantFollower(t, true)
+		third.wantFollower(t, true)
 		if st := p.Status(); st.Active != 1 || st.Queued != 2 || st.Workers[0].Active != 1 {
 			t.Errorf("got %d active, %d queued", st.Active, st.Queued)
 		}
 		first.Release()
-		second.wantBehind(t, false)
-		third.wantBehind(t, true)
+		second.wantFollower(t, false)
+		third.wantFollower(t, true)
 		second.Release()
 		third.Release()
 		if st := p.Status(); st.Active != 0 || st.Queued != 0 || st.Served != 203 || third.times.Load() != 0 {
@@ -60,8 +60,9 @@ func TestPool_AheadOfAFastWorker(t *testing.T) {
 	})
 }
 
-// TestPool_NotAhead of what would make it wait for long, and not for who waits anyway.
-func TestPool_NotAhead(t *testing.T) {
+// TestPool_NoFollower: a request follows none that would make it wait for long, and only
+// if its caller does not wait and no other request waits.
+func TestPool_NoFollower(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		took time.Duration
@@ -74,18 +75,18 @@ func TestPool_NotAhead(t *testing.T) {
 		}},
 		{"of two milliseconds' work", 600 * time.Microsecond, func(p *site) *asked {
 			for range 3 {
-				p.ask("GET /2").wantBehind(p.t.(*testing.T), true)
+				p.ask("GET /2").wantFollower(p.t.(*testing.T), true)
 			}
 			return p.ask("GET /3")
 		}},
-		{"without word", 100 * time.Microsecond, func(p *site) *asked {
+		{"whose caller waits", 100 * time.Microsecond, func(p *site) *asked {
 			c, err := p.Ask("POST /", nil)
 			if err != nil {
 				p.t.Fatal(err)
 			}
 			return &asked{Claim: c}
 		}},
-		{"before who waits", 100 * time.Microsecond, func(p *site) *asked {
+		{"before one that waits", 100 * time.Microsecond, func(p *site) *asked {
 			if _, err := p.Ask("POST /", nil); err != nil {
 				p.t.Fatal(err)
 			}
@@ -106,13 +107,13 @@ func TestPool_NotAhead(t *testing.T) {
 	}
 }
 
-// TestPool_AheadOfAFew: however fast a worker is, it has 16 requests before another at most.
-func TestPool_AheadOfAFew(t *testing.T) {
+// TestPool_FollowersAreFew: even a fast worker has at most 16 requests before a follower.
+func TestPool_FollowersAreFew(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := worked(t, fixed(1), 200, time.Microsecond)
 		first := p.ask("GET /first")
 		for range 16 {
-			p.ask("GET /behind").wantBehind(t, true)
+			p.ask("GET /behind").wantFollower(t, true)
 		}
 		if last := p.ask("GET /last"); last.Resolved() {
 			t.Error("got a worker that has 17 requests")
@@ -122,15 +123,15 @@ func TestPool_AheadOfAFew(t *testing.T) {
 	})
 }
 
-// TestPool_AheadAfterTheFirst: one request tells how fast the others are.
-func TestPool_AheadAfterTheFirst(t *testing.T) {
-	for took, ahead := range map[time.Duration]bool{100 * time.Microsecond: true, 2 * time.Millisecond: false} {
+// TestPool_FollowerAfterTheFirstRequest: one request is enough to estimate the others.
+func TestPool_FollowerAfterTheFirstRequest(t *testing.T) {
+	for took, follows := range map[time.Duration]bool{100 * time.Microsecond: true, 2 * time.Millisecond: false} {
 		t.Run(took.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p := worked(t, fixed(1), 1, took)
 				first, second := p.ask("GET /1"), p.ask("GET /2")
-				if second.Resolved() != ahead {
-					t.Errorf("goes ahead: %v, want %v", second.Resolved(), ahead)
+				if second.Resolved() != follows {
+					t.Errorf("got a worker: %v, want %v", second.Resolved(), follows)
 				}
 				first.Release()
 				second.Release()
@@ -139,15 +140,15 @@ func TestPool_AheadAfterTheFirst(t *testing.T) {
 	}
 }
 
-// TestPool_AheadOnlyWhereNoneIsFree: a worker that has nothing to do comes first.
-func TestPool_AheadOnlyWhereNoneIsFree(t *testing.T) {
+// TestPool_FollowerOnlyIfNoWorkerIsFree: an idle worker is preferred.
+func TestPool_FollowerOnlyIfNoWorkerIsFree(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := quick(t, 2, 100*time.Microsecond)
 		first, second := p.ask("GET /1"), p.ask("GET /2")
-		second.wantBehind(t, false)
+		second.wantFollower(t, false)
 		third, fourth := p.ask("GET /3"), p.ask("GET /4")
-		third.wantBehind(t, true)
-		fourth.wantBehind(t, true)
+		third.wantFollower(t, true)
+		fourth.wantFollower(t, true)
 		if first.ID() == second.ID() || third.ID() == fourth.ID() {
 			t.Errorf("got %s, %s, %s, %s; want each worker twice", first.ID(), second.ID(), third.ID(), fourth.ID())
 		}
@@ -157,27 +158,28 @@ func TestPool_AheadOnlyWhereNoneIsFree(t *testing.T) {
 	})
 }
 
-// TestPool_ReturnAsksAgain, before all who wait, and for a worker that is free.
-func TestPool_ReturnAsksAgain(t *testing.T) {
+// TestPool_RequeueAsksAgain: the claim precedes all that wait, and then waits for a worker
+// that is free.
+func TestPool_RequeueAsksAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := quick(t, 2, 100*time.Microsecond)
 		first, other := p.ask("GET /1"), p.ask("GET /other")
 		second := p.ask("GET /2")
-		second.wantBehind(t, true)
+		second.wantFollower(t, true)
 		time.Sleep(3 * time.Millisecond)
 		waiting := p.ask("GET /waiting")
-		waiting.wantTold(t, 0)
+		waiting.wantNotified(t, 0)
 		if err := second.Requeue(); err != nil || second.Resolved() || second.IsFollower() {
-			t.Fatalf("got %v, settled %v, behind %v; want a place in the queue", err, second.Resolved(), second.IsFollower())
+			t.Fatalf("got %v, resolved %v, follower %v; want a place in the queue", err, second.Resolved(), second.IsFollower())
 		}
 		if st := p.Status(); st.Active != 2 || st.Queued != 2 {
 			t.Errorf("got %d active, %d queued, want 2 and 2", st.Active, st.Queued)
 		}
 		other.Release()
-		second.wantTold(t, 1)
-		waiting.wantTold(t, 1)
-		second.wantBehind(t, false)
-		waiting.wantBehind(t, true)
+		second.wantNotified(t, 1)
+		waiting.wantNotified(t, 1)
+		second.wantFollower(t, false)
+		waiting.wantFollower(t, true)
 		if second.ID() != other.ID() || waiting.ID() != other.ID() {
 			t.Errorf("got %s and %s, want %s, which became free", second.ID(), waiting.ID(), other.ID())
 		}
@@ -187,21 +189,21 @@ func TestPool_ReturnAsksAgain(t *testing.T) {
 	})
 }
 
-func TestPool_ReturnOfALeavingWorker(t *testing.T) {
+func TestPool_RequeueOnADrainingWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := quick(t, 1, 100*time.Microsecond)
 		first, second := p.ask("GET /1"), p.ask("GET /2")
-		second.wantBehind(t, true)
+		second.wantFollower(t, true)
 		p.Stop()
 		if err := second.Requeue(); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want %v", err, pool.ErrStopped)
 		}
-		first.Release() // the worker ends now, or the test does not
+		first.Release() // now the worker can exit, which the end of the test waits for
 	})
 }
 
-// TestPool_AheadCountsAsWaiting in listen_backlog.
-func TestPool_AheadCountsAsWaiting(t *testing.T) {
+// TestPool_FollowersCountAsWaiting: listen_backlog bounds both together.
+func TestPool_FollowersCountAsWaiting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := quick(t, 1, 50*time.Microsecond)
 		all := []*asked{p.ask("GET /")}
@@ -217,53 +219,54 @@ func TestPool_AheadCountsAsWaiting(t *testing.T) {
 	})
 }
 
-// TestPool_TheEndTellsWhatRan, not what waited behind it, nor what was answered before.
-func TestPool_TheEndTellsWhatRan(t *testing.T) {
+// TestPool_ExitNamesWhatRan: neither its followers nor what was answered before.
+func TestPool_ExitNamesWhatRan(t *testing.T) {
 	for _, answered := range []bool{false, true} {
-		t.Run(fmt.Sprint(answered), func(t *testing.T) { endTells(t, answered) })
+		t.Run(fmt.Sprint(answered), func(t *testing.T) { exitNames(t, answered) })
 	}
 }
 
-func endTells(t *testing.T, answered bool) {
+func exitNames(t *testing.T, answered bool) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{threads: 1}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		before := p.claim("GET /before")
 		time.Sleep(100 * time.Microsecond)
 		before.Release()
 		first, second := p.ask("GET /1"), p.ask("GET /2")
-		second.wantBehind(t, true)
+		second.wantFollower(t, true)
 		c.last().crash()
-		synctest.Wait() // its end is seen before its last answer
-		broken, other, want := first, second, "GET /1"
+		synctest.Wait() // its exit is seen before its last answer
+		failed, other, want := first, second, "GET /1"
 		if answered {
-			broken, other, want = second, first, "GET /2"
+			failed, other, want = second, first, "GET /2"
 			first.Release()
 		} else if err := second.Requeue(); err != nil {
 			t.Error(err)
 		}
-		broken.Fail(true)
+		failed.Fail(true)
 		synctest.Wait()
 		if got := p.Status().LastExit.Running; len(got) != 1 || got[0] != want {
 			t.Errorf("got %q, want %s", got, want)
 		}
 		if !answered {
-			other.wantBehind(t, false) // its successor has started
+			other.wantFollower(t, false) // its successor has started
 			other.Release()
 		}
 	})
 }
 
-// TestPool_PacksWhereProcessorsAreCrowded: no further worker is woken to take turns.
-func TestPool_PacksWhereProcessorsAreCrowded(t *testing.T) {
+// TestPool_PrefersALineIfProcessorsAreCrowded: no further worker is woken, which would
+// only take turns with the others.
+func TestPool_PrefersALineIfProcessorsAreCrowded(t *testing.T) {
 	for _, crowded := range []bool{true, false} {
 		t.Run(fmt.Sprint(crowded), func(t *testing.T) {
-			packs(t, crowded)
+			prefersLine(t, crowded)
 		})
 	}
 }
 
-func packs(t *testing.T, crowded bool) {
+func prefersLine(t *testing.T, crowded bool) {
 	bubble(t, func(t *testing.T) {
 		workers := 0
 		p := run(t, pool.Options{Settings: fixed(3), Launcher: &crew{threads: 1}, Crowded: func(n int, _ time.Time) bool {
@@ -277,14 +280,14 @@ func packs(t *testing.T, crowded bool) {
 		time.Sleep(100 * time.Microsecond)
 		before.Release()
 		first, second := p.ask("GET /1"), p.ask("GET /2")
-		second.wantBehind(t, false)
+		second.wantFollower(t, false)
 		third := p.ask("GET /3")
-		third.wantBehind(t, crowded)
+		third.wantFollower(t, crowded)
 		if workers != 2 {
 			t.Errorf("asked for %d workers, want the 2 that have a request", workers)
 		}
 		if crowded {
-			p.claim("POST /").Release() // it can not wait there, and needs the third worker
+			p.claim("POST /").Release() // it cannot be a follower, and takes the third worker
 		}
 		for _, a := range []*asked{first, second, third} {
 			a.Release()

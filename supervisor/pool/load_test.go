@@ -18,11 +18,11 @@ const (
 	loadTimeout = 150 * time.Millisecond
 )
 
-// watched is a worker that knows who holds it.
+// watched is a worker that counts its claims.
 type watched struct {
 	*fake
-	held      atomic.Int32 // claims that nobody abandoned
-	abandoned atomic.Bool
+	held  atomic.Int32 // claims, but for those that were marked stuck
+	stuck atomic.Bool
 }
 
 // watchers launches watched workers.
@@ -66,8 +66,8 @@ func (l *load) client(seed uint64) {
 	}
 }
 
-// request claims a worker, which must be alive and not overbooked, or gets an
-// error that is exactly true.
+// request claims a worker, which must live and have no more requests than threads, or
+// gets the error that applies.
 func (l *load) request(rnd *rand.Rand) {
 	began := time.Now()
 	c, err := l.site.Claim(context.Background(), "GET /")
@@ -81,11 +81,11 @@ func (l *load) request(rnd *rand.Rand) {
 		return
 	}
 	w := c.Worker().(*watched)
-	if n := w.held.Add(1); n > loadThreads && !w.abandoned.Load() {
+	if n := w.held.Add(1); n > loadThreads && !w.stuck.Load() {
 		l.site.t.Errorf("%s has %d requests", c.ID(), n)
 	}
 	if w.ended() && w.endedAt().Before(time.Now()) {
-		l.site.t.Errorf("got %s, which has ended before", c.ID())
+		l.site.t.Errorf("got %s, which has exited before", c.ID())
 	}
 	time.Sleep(time.Duration(rnd.IntN(60)) * time.Millisecond)
 	l.finish(c, w, rnd)
@@ -98,7 +98,7 @@ func (l *load) finish(c *pool.Claim, w *watched, rnd *rand.Rand) {
 		w.held.Add(-1)
 		c.Fail(true)
 	case rnd.IntN(100) == 0:
-		w.abandoned.Store(true)
+		w.stuck.Store(true)
 		w.held.Add(-1)
 		c.MarkStuck(pool.ReasonRequestTimeout)
 		c.Release()
@@ -108,7 +108,7 @@ func (l *load) finish(c *pool.Claim, w *watched, rnd *rand.Rand) {
 	}
 }
 
-// disturb does one thing to the pool that must not be noticed.
+// disturb does one thing to the pool that requests must not notice.
 func (l *load) disturb(rnd *rand.Rand, launcher *watchers) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -129,20 +129,21 @@ func (l *load) disturb(rnd *rand.Rand, launcher *watchers) {
 		}
 	case 4:
 		roll, stop := context.WithTimeout(ctx, time.Duration(rnd.IntN(12))*time.Millisecond)
-		_ = l.site.Roll(roll, launcher, pool.ReasonReload) // cut short anywhere
+		_ = l.site.Roll(roll, launcher, pool.ReasonReload) // cancelled at any point
 		stop()
 	case 5:
 		time.Sleep(time.Duration(rnd.IntN(5000)) * time.Millisecond)
 	}
 }
 
-// 16 clients through 300 changes. At the end of a bubble every goroutine has ended.
-func TestPool_LoadThroughScaleRollCrashAndAbandon(t *testing.T) {
+// 16 clients send requests through 300 changes. At the end of the bubble every goroutine
+// has returned.
+func TestPool_LoadThroughScaleRollCrashAndStuck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		launcher := &watchers{crew: crew{delay: 3 * time.Millisecond, linger: 2 * time.Millisecond}, t: t}
 		s := fixed(4)
 		s.Threads, s.QueueTimeout, s.GracefulTimeout = loadThreads, loadTimeout, time.Hour
-		l := &load{site: settled(t, s, launcher), done: make(chan struct{})}
+		l := &load{site: startReady(t, s, launcher), done: make(chan struct{})}
 		for i := range uint64(16) {
 			l.clients.Go(func() { l.client(i) })
 		}
@@ -153,12 +154,12 @@ func TestPool_LoadThroughScaleRollCrashAndAbandon(t *testing.T) {
 		}
 		close(l.done)
 		l.clients.Wait()
-		l.atRest(t)
+		l.checkIdle(t)
 	})
 }
 
-// atRest checks that nothing is left of the load.
-func (l *load) atRest(t *testing.T) {
+// checkIdle checks that nothing is left of the load.
+func (l *load) checkIdle(t *testing.T) {
 	t.Helper()
 	if err := l.site.AwaitTarget(t.Context()); err != nil {
 		t.Fatal(err)

@@ -11,14 +11,14 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// bubble runs a test in fake time.
+// bubble runs a test with a fake clock.
 func bubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, test)
 }
 
-// fixed are settings for a fixed number of workers of one thread.
+// fixed returns settings for a fixed number of workers with one thread.
 func fixed(n int) pool.Settings { return between(n, n) }
 
 func between(least, most int) pool.Settings {
@@ -28,7 +28,7 @@ func between(least, most int) pool.Settings {
 	}
 }
 
-// site is a running pool, and what it told about itself.
+// site is a running pool and the events that it has reported.
 type site struct {
 	*pool.Pool
 	t      testing.TB
@@ -64,12 +64,12 @@ func run(t testing.TB, o pool.Options) *site {
 	return r
 }
 
-// settled is start for a pool whose workers all start.
-func settled(t testing.TB, s pool.Settings, l pool.Launcher) *site {
+// startReady is start, but returns when all workers are ready.
+func startReady(t testing.TB, s pool.Settings, l pool.Launcher) *site {
 	t.Helper()
 	r := start(t, s, l)
 	if err := r.AwaitTarget(t.Context()); err != nil {
-		t.Fatalf("settle: %v", err)
+		t.Fatalf("await the target: %v", err)
 	}
 	return r
 }
@@ -84,15 +84,15 @@ func (r *site) observe(e pool.Event) {
 	}
 }
 
-// onEvent has f called after every event from now on.
+// onEvent makes observe call f after every event from now on.
 func (r *site) onEvent(f func(pool.Event)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.watch = f
 }
 
-// told returns the events of one kind.
-func (r *site) told(kind pool.EventKind) []pool.Event {
+// eventsOf returns the events of one kind.
+func (r *site) eventsOf(kind pool.EventKind) []pool.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(r.events), func(e pool.Event) bool { return e.Kind != kind })
@@ -118,7 +118,7 @@ type outcome struct {
 	after time.Duration
 }
 
-// wait claims in the background and returns when the claim is in the queue or done.
+// wait claims in the background and returns when the claim is in the queue or resolved.
 func (r *site) wait(ctx context.Context, what string) <-chan outcome {
 	out := make(chan outcome, 1)
 	began := time.Now()
@@ -130,7 +130,7 @@ func (r *site) wait(ctx context.Context, what string) <-chan outcome {
 	return out
 }
 
-// served waits for a worker for a waiting request.
+// served returns the claim when a request that waits has got its worker.
 func (r *site) served(out <-chan outcome) *pool.Claim {
 	r.t.Helper()
 	o := <-out
@@ -160,5 +160,5 @@ func (r *site) ids() []string {
 	return all
 }
 
-// elapsed is how long the pool has been running.
+// elapsed returns for how long the pool has been running.
 func (r *site) elapsed() time.Duration { return time.Since(r.began) }

@@ -2,9 +2,9 @@ package pool
 
 import "testing"
 
-// TestRank_ForgetsWhoHasEnded: where few requests come, none of the old workers of a
-// reload ever gets to the top, from where it would leave.
-func TestRank_ForgetsWhoHasEnded(t *testing.T) {
+// TestRank_RemovesWorkersBelowTheTop: if few requests come, old workers may never get to
+// the top after a reload, where best would remove them.
+func TestRank_RemovesWorkersBelowTheTop(t *testing.T) {
 	t.Parallel()
 	p := &Pool{settings: Settings{Threads: 1}}
 	p.rank.settings = &p.settings

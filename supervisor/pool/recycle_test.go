@@ -17,7 +17,7 @@ func limited(n, requests int) pool.Settings {
 	return s
 }
 
-// serve has every worker answer so many requests.
+// serve lets every worker answer so many requests.
 func (r *site) serve(rounds int) {
 	r.t.Helper()
 	var claims []*pool.Claim
@@ -34,13 +34,13 @@ func (r *site) serve(rounds int) {
 
 func (r *site) wantEnds(reason pool.Reason, n int) []pool.Event {
 	r.t.Helper()
-	ends := r.told(pool.WorkerExited)
+	ends := r.eventsOf(pool.WorkerExited)
 	if len(ends) != n {
 		r.t.Fatalf("at %v: got %d ends, want %d", r.elapsed(), len(ends), n)
 	}
 	for _, e := range ends {
 		if e.Reason != reason {
-			r.t.Errorf("%s ended because of %q, want %s", e.ID, e.Reason, reason)
+			r.t.Errorf("%s exited because of %q, want %s", e.ID, e.Reason, reason)
 		}
 	}
 	return ends
@@ -49,7 +49,7 @@ func (r *site) wantEnds(reason pool.Reason, n int) []pool.Event {
 func TestPool_MaximumRequestsReplacesAWorkerWithoutAGap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: 2 * time.Second}
-		p := settled(t, limited(1, 50), c)
+		p := startReady(t, limited(1, 50), c)
 		first := c.last()
 		p.serve(50 - 1)
 		synctest.Wait()
@@ -80,7 +80,7 @@ func TestPool_MaximumRequestsReplacesAWorkerWithoutAGap(t *testing.T) {
 func TestPool_SiblingsAreNotReplacedTogether(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: 2 * time.Second, linger: time.Second}
-		p := settled(t, limited(3, 10), c)
+		p := startReady(t, limited(3, 10), c)
 		p.onEvent(func(e pool.Event) {
 			if serving, starting := count(p); serving < 3 || starting > 1 || len(p.Status().Workers) > 4 {
 				t.Errorf("at %v (%s %s): %d serve, %d start of %d", p.elapsed(), e.ID, e.Kind, serving, starting, len(p.Status().Workers))
@@ -89,7 +89,7 @@ func TestPool_SiblingsAreNotReplacedTogether(t *testing.T) {
 		p.serve(11)
 		synctest.Wait()
 		if err := p.AwaitTarget(t.Context()); err != nil || p.elapsed() != 2*time.Second {
-			t.Errorf("the site is not settled meanwhile: %v, %v", err, p.elapsed())
+			t.Errorf("the pool is not on target meanwhile: %v, %v", err, p.elapsed())
 		}
 		time.Sleep(time.Minute)
 		p.onEvent(nil)
@@ -108,7 +108,7 @@ func TestPool_LimitsAreSpreadByATenth(t *testing.T) {
 		s := fixed(8)
 		s.RestartInterval = 100 * time.Minute
 		c := &crew{}
-		p := settled(t, s, c)
+		p := startReady(t, s, c)
 		time.Sleep(100*time.Minute - 1)
 		p.wantEnds(pool.ReasonRestartInterval, 0)
 		time.Sleep(10*time.Minute + 1)
@@ -130,14 +130,14 @@ func TestPool_SuccessorThatDoesNotStartChangesNothing(t *testing.T) {
 			}
 			return nil
 		}}
-		p := settled(t, limited(2, 10), c)
+		p := startReady(t, limited(2, 10), c)
 		p.serve(11)
 		synctest.Wait()
 		if got := p.Status(); got.State != pool.SiteRunning || got.Ready != 2 || !errors.Is(got.LastError, errImport) {
 			t.Errorf("got %s, %d ready, last error %v", got.State, got.Ready, got.LastError)
 		}
 		p.wantEnds(pool.ReasonMaximumRequests, 0)
-		p.serve(3) // nobody has to wait
+		p.serve(3) // no request has to wait
 		time.Sleep(time.Minute)
 		p.wantEnds(pool.ReasonMaximumRequests, 2)
 		if got := p.Status(); got.LastError != nil || got.Ready != 2 {
@@ -146,11 +146,11 @@ func TestPool_SuccessorThatDoesNotStartChangesNothing(t *testing.T) {
 	})
 }
 
-func TestPool_RecycleReplacesTheOneThatIsMeant(t *testing.T) {
+func TestPool_RecycleReplacesTheGivenWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(3), &crew{delay: time.Second})
+		p := startReady(t, fixed(3), &crew{delay: time.Second})
 		before := p.workers()
-		for range 3 { // measured over and over
+		for range 3 { // each measurement finds it once more
 			p.Recycle(before["shop/2"], pool.ReasonMemoryLimit)
 		}
 		p.Recycle(&fake{}, pool.ReasonMemoryLimit) // of another site
@@ -168,7 +168,7 @@ func TestPool_RecycleReplacesTheOneThatIsMeant(t *testing.T) {
 
 func TestPool_TheOldestIsReplacedFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(3), &crew{delay: time.Second, linger: time.Second})
+		p := startReady(t, fixed(3), &crew{delay: time.Second, linger: time.Second})
 		for _, id := range []string{"shop/1", "shop/2"} { // whose successors are shop/4 and shop/1
 			p.Recycle(p.workers()[id], pool.ReasonMemoryLimit)
 			time.Sleep(time.Minute)
@@ -177,7 +177,7 @@ func TestPool_TheOldestIsReplacedFirst(t *testing.T) {
 		p.serve(1)
 		time.Sleep(time.Minute)
 		var order []string
-		for _, e := range p.told(pool.WorkerExited) {
+		for _, e := range p.eventsOf(pool.WorkerExited) {
 			order = append(order, e.ID)
 		}
 		if want := []string{"shop/1", "shop/2", "shop/3", "shop/4", "shop/1"}; !slices.Equal(order, want) {
@@ -186,11 +186,11 @@ func TestPool_TheOldestIsReplacedFirst(t *testing.T) {
 	})
 }
 
-// Nothing that happens meanwhile leaves a worker too many or too few.
+// Whatever happens meanwhile, the pool ends up with the right number of workers.
 func TestPool_WhileAWorkerIsReplaced(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		do   func(*testing.T, *site, *fake) // while shop/1 waits for its successor
+		do   func(*testing.T, *site, *fake) // while the successor of shop/1 starts
 		want int
 		end  pool.Reason // of shop/1
 	}{
@@ -215,7 +215,7 @@ func TestPool_WhileAWorkerIsReplaced(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := &crew{delay: time.Second}
-				p := settled(t, fixed(2), c)
+				p := startReady(t, fixed(2), c)
 				w := p.workers()["shop/1"].(*fake)
 				p.Recycle(w, pool.ReasonMemoryLimit)
 				synctest.Wait()
@@ -228,7 +228,7 @@ func TestPool_WhileAWorkerIsReplaced(t *testing.T) {
 				if got := p.Status(); got.Ready != tt.want || len(got.Workers) != tt.want {
 					t.Errorf("got %d ready of %d, want %d", got.Ready, len(got.Workers), tt.want)
 				}
-				for _, e := range p.told(pool.WorkerExited) {
+				for _, e := range p.eventsOf(pool.WorkerExited) {
 					if e.Worker == pool.Worker(w) && e.Reason != tt.end {
 						t.Errorf("it ended because of %q, want %s", e.Reason, tt.end)
 					}
@@ -241,17 +241,17 @@ func TestPool_WhileAWorkerIsReplaced(t *testing.T) {
 	}
 }
 
-// A site that is replaced more often than it falls asleep does fall asleep.
+// A site falls asleep even if its workers are replaced more often than that takes.
 func TestPool_RestartIntervalKeepsNoSiteAwake(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := between(0, 2)
 		s.InactivityTimeout, s.RestartInterval = 10*time.Minute, 3*time.Minute
-		p := settled(t, s, &crew{delay: time.Second})
+		p := startReady(t, s, &crew{delay: time.Second})
 		p.served(p.wait(t.Context(), "GET /")).Release()
 		time.Sleep(9 * time.Minute)
 		synctest.Wait()
-		if got := p.Status(); got.State != pool.SiteRunning || len(p.told(pool.WorkerExited)) != 2 {
-			t.Errorf("after 9m: %s, %d ends", got.State, len(p.told(pool.WorkerExited)))
+		if got := p.Status(); got.State != pool.SiteRunning || len(p.eventsOf(pool.WorkerExited)) != 2 {
+			t.Errorf("after 9m: %s, %d ends", got.State, len(p.eventsOf(pool.WorkerExited)))
 		}
 		time.Sleep(2 * time.Minute)
 		if got := p.Status(); got.State != pool.SiteSleeping || got.LastExit.Reason != pool.ReasonInactivity {
@@ -260,10 +260,10 @@ func TestPool_RestartIntervalKeepsNoSiteAwake(t *testing.T) {
 	})
 }
 
-func TestPool_NamesAnEndForWantOfMemory(t *testing.T) {
+func TestPool_NamesAnExitForLackOfMemory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		time.Sleep(time.Minute)
 		c.last().oom = true
 		p.claim("GET /large")
@@ -275,12 +275,12 @@ func TestPool_NamesAnEndForWantOfMemory(t *testing.T) {
 	})
 }
 
-func TestPool_NamesALaunchThatTakesTooLong(t *testing.T) {
+func TestPool_NamesALaunchThatTookTooLong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{fail: func(int) error { return fmt.Errorf("launch: %w", pool.ErrStartupTimeout) }}
 		p := start(t, fixed(1), c)
 		synctest.Wait()
-		e := p.told(pool.WorkerFailed)
+		e := p.eventsOf(pool.WorkerFailed)
 		if len(e) != 1 || e[0].Reason != pool.ReasonStartupTimeout || p.Status().LastExit.Reason != pool.ReasonStartupTimeout {
 			t.Errorf("got %+v, last end %+v", e, p.Status().LastExit)
 		}

@@ -14,7 +14,7 @@ import (
 func TestPool_FailedTrialLeavesTheOldWorkers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old := &crew{}
-		p := settled(t, fixed(3), old)
+		p := startReady(t, fixed(3), old)
 		before := p.workers()
 		bad := &crew{delay: time.Second, fail: failing(never)}
 		if err := p.Roll(t.Context(), bad, pool.ReasonReload); !errors.Is(err, errImport) {
@@ -38,7 +38,7 @@ func TestPool_FailedTrialLeavesTheOldWorkers(t *testing.T) {
 
 func TestPool_CancelledTrialLeavesTheOldWorkers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(3), &crew{})
+		p := startReady(t, fixed(3), &crew{})
 		before := p.workers()
 		young := &crew{delay: time.Hour}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -50,8 +50,8 @@ func TestPool_CancelledTrialLeavesTheOldWorkers(t *testing.T) {
 		if young.starting != 0 {
 			t.Error("the trial still starts")
 		}
-		if !maps.Equal(before, p.workers()) || len(p.ids()) != 3 || len(p.told(pool.WorkerFailed)) > 0 {
-			t.Errorf("got %v, failures %v", p.ids(), p.told(pool.WorkerFailed))
+		if !maps.Equal(before, p.workers()) || len(p.ids()) != 3 || len(p.eventsOf(pool.WorkerFailed)) > 0 {
+			t.Errorf("got %v, failures %v", p.ids(), p.eventsOf(pool.WorkerFailed))
 		}
 		if err := p.Roll(t.Context(), &crew{}, pool.ReasonReload); err != nil {
 			t.Errorf("the next roll: %v", err)
@@ -103,11 +103,11 @@ func TestPool_FailedTrialOfAFailedSite(t *testing.T) {
 	})
 }
 
-// The trial succeeds, and the next worker does not: the old one that it should
-// have replaced serves on, and Roll says why.
+// The trial succeeds, but the next launch fails: the old worker that it should have
+// replaced serves on, and Roll returns why.
 func TestPool_RollThatFailsHalfwayKeepsServing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		young := &crew{delay: time.Second, fail: func(nth int) error {
 			if nth == 2 {
 				return errImport
@@ -127,7 +127,7 @@ func TestPool_RollThatFailsHalfwayKeepsServing(t *testing.T) {
 	})
 }
 
-// There are as many workers as there should be, but one is of the old code.
+// The number of workers is right, but one of them is of the old generation.
 func TestPool_RollOfADegradedSiteReplacesAll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old := &crew{fail: func(nth int) error {
@@ -136,7 +136,7 @@ func TestPool_RollOfADegradedSiteReplacesAll(t *testing.T) {
 			}
 			return nil
 		}}
-		p := settled(t, fixed(1), old)
+		p := startReady(t, fixed(1), old)
 		p.Apply(fixed(2))
 		time.Sleep(time.Minute)
 		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonReload); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// roll rolls in the background and returns when the trial is under way.
+// roll calls Roll in the background and returns when the trial is under way.
 func roll(ctx context.Context, p *site, l pool.Launcher) <-chan outcome {
 	out := make(chan outcome, 1)
 	began := time.Now()
@@ -24,7 +24,7 @@ func roll(ctx context.Context, p *site, l pool.Launcher) <-chan outcome {
 
 func TestPool_RollsTakeTurns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		second, third := &crew{delay: time.Second}, &crew{delay: time.Second}
 		first := roll(t.Context(), p, second)
 		next := roll(t.Context(), p, third)
@@ -54,7 +54,7 @@ func TestPool_ScaleDuringRoll(t *testing.T) {
 			t.Run(name+" after "+after.String(), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					old, young := &crew{}, &crew{delay: time.Second}
-					p := settled(t, fixed(4), old)
+					p := startReady(t, fixed(4), old)
 					rolled := roll(t.Context(), p, young)
 					time.Sleep(after)
 					if err := p.Scale(t.Context(), n); err != nil {
@@ -80,7 +80,7 @@ func TestPool_StopDuringRoll(t *testing.T) {
 	for name, after := range map[string]time.Duration{"trial": 500 * time.Millisecond, "later": 1500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				p := settled(t, fixed(4), &crew{})
+				p := startReady(t, fixed(4), &crew{})
 				rolled := roll(t.Context(), p, &crew{delay: time.Second})
 				time.Sleep(after)
 				p.Stop()
@@ -91,7 +91,7 @@ func TestPool_StopDuringRoll(t *testing.T) {
 				if p.elapsed() != after {
 					t.Errorf("ended after %v, want %v", p.elapsed(), after)
 				}
-				for _, e := range p.told(pool.WorkerExited) {
+				for _, e := range p.eventsOf(pool.WorkerExited) {
 					if e.Reason != pool.ReasonStop && (name == "trial" || e.Reason != pool.ReasonReload) {
 						t.Errorf("%s of generation %d ended because of %q", e.ID, e.Generation, e.Reason)
 					}
@@ -104,7 +104,7 @@ func TestPool_StopDuringRoll(t *testing.T) {
 func TestPool_RollAfterStopStartsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old, young := &crew{linger: time.Second}, &crew{}
-		p := settled(t, fixed(1), old)
+		p := startReady(t, fixed(1), old)
 		p.Stop()
 		if err := p.Roll(t.Context(), young, pool.ReasonReload); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want ErrStopped", err)
@@ -114,15 +114,15 @@ func TestPool_RollAfterStopStartsNothing(t *testing.T) {
 			t.Errorf("got %d launches", young.launched())
 		}
 		if p.Launcher() != pool.Launcher(old) {
-			t.Error("the old launcher was given up")
+			t.Error("the old launcher was replaced")
 		}
 	})
 }
 
-// A trial that was called off and became ready all the same takes no request.
-func TestPool_CancelledTrialThatStartedAllTheSame(t *testing.T) {
+// The worker of a cancelled trial takes no request, even if it becomes ready.
+func TestPool_CancelledTrialThatBecomesReady(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(1), &crew{})
+		p := startReady(t, fixed(1), &crew{})
 		young := &crew{delay: time.Minute, deaf: true}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -131,7 +131,7 @@ func TestPool_CancelledTrialThatStartedAllTheSame(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		e := p.told(pool.WorkerExited)
+		e := p.eventsOf(pool.WorkerExited)
 		if len(e) != 1 || e[0].Worker != pool.Worker(young.last()) || e[0].Reason != pool.ReasonReload {
 			t.Errorf("got %+v, want the end of the trial for reload", e)
 		}
@@ -141,11 +141,11 @@ func TestPool_CancelledTrialThatStartedAllTheSame(t *testing.T) {
 	})
 }
 
-// The trial's success and the end of the caller's patience fall together: the
-// old ones go on or the new ones do, and none is lost.
-func TestPool_TrialSucceedsInTheMomentItIsCancelled(t *testing.T) {
+// The trial succeeds at the moment its context ends: either the old workers go on or the
+// new ones do, and none is lost.
+func TestPool_TrialSucceedsAtTheMomentItIsCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		for range 100 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			err := p.Roll(ctx, &crew{delay: time.Second}, pool.ReasonReload)

@@ -10,7 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// count returns how many workers serve and how many start.
+// count returns how many workers are ready and how many start.
 func count(p *site) (serving, starting int) {
 	for _, w := range p.Status().Workers {
 		switch w.State {
@@ -26,7 +26,7 @@ func count(p *site) (serving, starting int) {
 func TestPool_RollReplacesAllWithoutAGap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old, young := &crew{linger: time.Second}, &crew{delay: 2 * time.Second}
-		p := settled(t, fixed(5), old)
+		p := startReady(t, fixed(5), old)
 		p.onEvent(func(e pool.Event) {
 			serving, starting := count(p)
 			if serving < 5 || starting > 2 {
@@ -47,7 +47,7 @@ func TestPool_RollReplacesAllWithoutAGap(t *testing.T) {
 			t.Errorf("got generation %d, %d ready, %d refused, %d restarts", got.Generation, got.Ready, got.Refused, got.Restarts)
 		}
 		for _, w := range old.workers {
-			if stops, _, _ := w.told(); stops != 1 || !w.ended() {
+			if stops, _, _ := w.stopped(); stops != 1 || !w.ended() {
 				t.Errorf("%s was stopped %d times", w.id, stops)
 			}
 		}
@@ -60,7 +60,7 @@ func TestPool_RollReplacesAllWithoutAGap(t *testing.T) {
 	})
 }
 
-// requests claims one worker after the other, and none may have to wait.
+// requests claims one worker after the other, and no claim may have to wait.
 func requests(p *site, done <-chan struct{}) {
 	for {
 		c, err := p.Claim(context.Background(), "GET /")
@@ -81,7 +81,7 @@ func requests(p *site, done <-chan struct{}) {
 func TestPool_RollWaitsForInflight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old := &crew{}
-		p := settled(t, fixed(2), old)
+		p := startReady(t, fixed(2), old)
 		long := p.claim("GET /long")
 		time.AfterFunc(12*time.Second, long.Release)
 		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonRestart); err != nil {
@@ -90,7 +90,7 @@ func TestPool_RollWaitsForInflight(t *testing.T) {
 		if p.elapsed() != 12*time.Second {
 			t.Errorf("rolled after %v, want 12s", p.elapsed())
 		}
-		for _, e := range p.told(pool.WorkerExited) {
+		for _, e := range p.eventsOf(pool.WorkerExited) {
 			if e.Reason != pool.ReasonRestart || e.Generation != 1 {
 				t.Errorf("%s of generation %d ended because of %q", e.ID, e.Generation, e.Reason)
 			}
@@ -98,17 +98,17 @@ func TestPool_RollWaitsForInflight(t *testing.T) {
 	})
 }
 
-func TestPool_RollOfASleepingSiteTriesItsCode(t *testing.T) {
+func TestPool_RollOfASleepingSiteHasATrial(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old, young := &crew{}, &crew{delay: time.Second}
-		p := settled(t, between(0, 2), old)
+		p := startReady(t, between(0, 2), old)
 		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
 			t.Fatal(err)
 		}
 		if st := p.Status(); young.launched() != 1 || st.State != pool.SiteSleeping || len(st.Workers) != 0 {
 			t.Fatalf("got %d launches, then %s with %+v", young.launched(), st.State, st.Workers)
 		}
-		if e := p.told(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonReload {
+		if e := p.eventsOf(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonReload {
 			t.Errorf("got %+v, want the end of the one that was tried", e)
 		}
 		p.served(p.wait(t.Context(), "GET /")).Release()
@@ -121,12 +121,12 @@ func TestPool_RollOfASleepingSiteTriesItsCode(t *testing.T) {
 func TestPool_RollOfASleepingSiteKeepsTheOldWhenTheNewFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old := &crew{}
-		p := settled(t, between(0, 2), old)
+		p := startReady(t, between(0, 2), old)
 		if err := p.Roll(t.Context(), &crew{fail: failing(never)}, pool.ReasonReload); !errors.Is(err, errImport) {
 			t.Fatalf("got %v, want %v", err, errImport)
 		}
 		if st := p.Status(); st.State != pool.SiteSleeping || st.Generation != 1 {
-			t.Errorf("got %s in generation %d, want it to sleep on in the first", st.State, st.Generation)
+			t.Errorf("got %s in generation %d, want it still to sleep in generation 1", st.State, st.Generation)
 		}
 		p.served(p.wait(t.Context(), "GET /")).Release()
 		if old.launched() != 1 {
@@ -135,11 +135,11 @@ func TestPool_RollOfASleepingSiteKeepsTheOldWhenTheNewFails(t *testing.T) {
 	})
 }
 
-// Who comes while new code is tried wakes the site, and gets the new.
+// A request that comes during the trial wakes the site and gets the new worker.
 func TestPool_RollOfASleepingSiteThatIsWoken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old, young := &crew{delay: time.Minute}, &crew{delay: time.Second}
-		p := settled(t, between(0, 2), old)
+		p := startReady(t, between(0, 2), old)
 		rolled := make(chan error, 1)
 		go func() { rolled <- p.Roll(t.Context(), young, pool.ReasonReload) }()
 		synctest.Wait()
@@ -154,11 +154,11 @@ func TestPool_RollOfASleepingSiteThatIsWoken(t *testing.T) {
 	})
 }
 
-// A worker of the old code that does not answer yet counts for nothing.
+// An old worker that is not ready yet does not count.
 func TestPool_RollWhileAnOldWorkerStarts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old, young := &crew{}, &crew{delay: time.Second}
-		p := settled(t, fixed(2), old)
+		p := startReady(t, fixed(2), old)
 		time.Sleep(time.Minute)
 		old.delay = time.Hour
 		before := p.workers()
@@ -186,7 +186,7 @@ func TestPool_RollWhileAnOldWorkerStarts(t *testing.T) {
 func TestPool_SwitchOfASleepingSiteStartsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old, young := &crew{}, &crew{}
-		p := settled(t, between(0, 2), old)
+		p := startReady(t, between(0, 2), old)
 		if !p.Switch(young, pool.ReasonReload) || p.Status().Generation != 2 {
 			t.Error("not switched")
 		}

@@ -14,7 +14,7 @@ import (
 func TestPool_StartsAllWorkersSideBySide(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: 2 * time.Second}
-		p := settled(t, fixed(5), c)
+		p := startReady(t, fixed(5), c)
 		if p.elapsed() != 2*time.Second || c.most != 5 {
 			t.Errorf("got %d launches at once, all ready after %v, want 5 after 2s", c.most, p.elapsed())
 		}
@@ -27,11 +27,11 @@ func TestPool_StartsAllWorkersSideBySide(t *testing.T) {
 	})
 }
 
-// However many there are to be, few start at a time, and each claim is as fast.
+// A pool may have many workers, but launches few at a time, and claims do not wait.
 func TestPool_ManyWorkersStartFewAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Second}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		if err := p.Scale(t.Context(), 1000); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func TestPool_ManyWorkersStartFewAtATime(t *testing.T) {
 func TestPool_ScaleUpKeepsTheOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Second}
-		p := settled(t, fixed(3), c)
+		p := startReady(t, fixed(3), c)
 		before := p.workers()
 		if err := p.Scale(t.Context(), 5); err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestPool_ScaleUpKeepsTheOthers(t *testing.T) {
 
 func TestPool_ScaleDownEndsIdleWorkersWithTheHighestNumbers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(5), &crew{})
+		p := startReady(t, fixed(5), &crew{})
 		before := p.workers()
 		var claims []*pool.Claim
 		for range 5 {
@@ -93,7 +93,7 @@ func TestPool_ScaleDownEndsIdleWorkersWithTheHighestNumbers(t *testing.T) {
 				t.Errorf("%s was replaced", id)
 			}
 		}
-		for _, e := range p.told(pool.WorkerExited) {
+		for _, e := range p.eventsOf(pool.WorkerExited) {
 			if e.Reason != pool.ReasonScale {
 				t.Errorf("%s ended because of %q, want scale", e.ID, e.Reason)
 			}
@@ -110,7 +110,7 @@ func TestPool_ScaleDownEndsIdleWorkersWithTheHighestNumbers(t *testing.T) {
 func TestPool_ScaleDownWaitsForBusyWorkers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{linger: time.Second}
-		p := settled(t, fixed(2), c)
+		p := startReady(t, fixed(2), c)
 		one, two := p.claim("GET /1"), p.claim("GET /2")
 		time.AfterFunc(7*time.Second, func() { two.Release() })
 		if err := p.Scale(t.Context(), 1); err != nil {
@@ -129,7 +129,7 @@ func TestPool_ScaleDownWaitsForBusyWorkers(t *testing.T) {
 func TestPool_ScaleDownCancelsStartingWorkersFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(2), c)
+		p := startReady(t, fixed(2), c)
 		before := p.workers()
 		c.delay = time.Hour
 		s := fixed(4)
@@ -144,8 +144,8 @@ func TestPool_ScaleDownCancelsStartingWorkersFirst(t *testing.T) {
 		if !maps.Equal(before, p.workers()) || p.elapsed() != 0 {
 			t.Errorf("got %v after %v, want the first two at once", p.ids(), p.elapsed())
 		}
-		if got := p.told(pool.WorkerFailed); len(got) > 0 {
-			t.Errorf("a cancelled launch was told as a failure: %v", got)
+		if got := p.eventsOf(pool.WorkerFailed); len(got) > 0 {
+			t.Errorf("a cancelled launch was reported as a failure: %v", got)
 		}
 	})
 }
@@ -153,7 +153,7 @@ func TestPool_ScaleDownCancelsStartingWorkersFirst(t *testing.T) {
 func TestPool_ApplyRestartsNoWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(3), c)
+		p := startReady(t, fixed(3), c)
 		before := p.workers()
 		s := fixed(3)
 		s.Threads, s.Backlog, s.QueueTimeout, s.GracefulTimeout = 7, 1, time.Second, time.Second
@@ -176,18 +176,18 @@ func TestPool_ScaleReturnsWhyAWorkerDoesNotStart(t *testing.T) {
 			}
 			return nil
 		}}
-		p := settled(t, fixed(2), c)
+		p := startReady(t, fixed(2), c)
 		if err := p.Scale(t.Context(), 3); !errors.Is(err, full) {
 			t.Fatalf("got %v, want %v", err, full)
 		}
 		if got := p.Status(); got.State != pool.SiteRunning || got.Ready != 2 || got.Desired != 2 || got.LastError != nil {
 			t.Errorf("got %s with %d of %d ready, last error %v, want what it had", got.State, got.Ready, got.Desired, got.LastError)
 		}
-		p.claim("GET /").Release() // the others serve
+		p.claim("GET /").Release() // the other workers serve
 	})
 }
 
-// A range stays one, those that were there stay, and those that came go.
+// After the failure the pool has the range and the workers that it had before.
 func TestPool_ScaleThatFailsHalfwayIsUndone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		full := errors.New("no more processes")
@@ -197,7 +197,7 @@ func TestPool_ScaleThatFailsHalfwayIsUndone(t *testing.T) {
 			}
 			return nil
 		}}
-		p := settled(t, between(2, 5), c)
+		p := startReady(t, between(2, 5), c)
 		before := p.workers()
 		if err := p.Scale(t.Context(), 100); !errors.Is(err, full) {
 			t.Fatalf("got %v, want %v", err, full)
@@ -211,10 +211,10 @@ func TestPool_ScaleThatFailsHalfwayIsUndone(t *testing.T) {
 	})
 }
 
-func TestPool_ScaleIsOvertaken(t *testing.T) {
+func TestPool_ScaleIsSuperseded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Second}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		first := make(chan error)
 		go func() { first <- p.Scale(t.Context(), 9) }()
 		synctest.Wait()
@@ -230,7 +230,7 @@ func TestPool_ScaleIsOvertaken(t *testing.T) {
 func TestPool_ScaleAfterStopStartsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{linger: time.Second}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		p.Stop()
 		if err := p.Scale(t.Context(), 3); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want ErrStopped", err)

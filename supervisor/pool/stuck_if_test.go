@@ -9,13 +9,13 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// overrun is a site with one worker of three threads, of which one has a request that
-// overran its time and was let go.
+// overrun returns a site with one worker of three threads. One of its requests has
+// overrun its time, was marked with MarkStuckIf and released; other still runs.
 func overrun(t *testing.T, stuck func() bool) (*site, *crew, *pool.Claim) {
 	s := fixed(1)
 	s.Threads = 3
 	c := &crew{linger: 2 * time.Second}
-	p := settled(t, s, c)
+	p := startReady(t, s, c)
 	late, other := p.claim("GET /late"), p.claim("GET /other")
 	time.Sleep(3 * time.Second)
 	late.MarkStuckIf(pool.ReasonRequestTimeout, stuck)
@@ -23,7 +23,7 @@ func overrun(t *testing.T, stuck func() bool) (*site, *crew, *pool.Claim) {
 	return p, c, other
 }
 
-func TestPool_OverrunThatIsGivenUpCostsNoWorker(t *testing.T) {
+func TestPool_MarkStuckIf_KeepsAWorkerThatGaveUpTheRequest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var asked time.Time
 		p, c, other := overrun(t, func() bool { asked = time.Now(); return false })
@@ -32,14 +32,14 @@ func TestPool_OverrunThatIsGivenUpCostsNoWorker(t *testing.T) {
 		if asked.Sub(p.began) != 8*time.Second {
 			t.Errorf("asked at %v, want 8s: 3s, and shutdown_timeout", asked.Sub(p.began))
 		}
-		if stops, _, _ := c.last().told(); stops != 0 || c.launched() != 1 || c.last().dumps != 0 {
+		if stops, _, _ := c.last().stopped(); stops != 0 || c.launched() != 1 || c.last().dumps != 0 {
 			t.Errorf("got %d stops, %d launches, %d stacks", stops, c.launched(), c.last().dumps)
 		}
 		other.Release()
 	})
 }
 
-func TestPool_OverrunThatIsNotGivenUp(t *testing.T) {
+func TestPool_MarkStuckIf_ReplacesAWorkerThatDidNot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, c, other := overrun(t, func() bool { return true })
 		old := c.last()
@@ -53,13 +53,13 @@ func TestPool_OverrunThatIsNotGivenUp(t *testing.T) {
 			t.Errorf("got %d launches, %d stacks, want another worker and one", c.launched(), old.dumps)
 		}
 		time.Sleep(4 * time.Second)
-		if stops, _, _ := old.told(); stops != 0 {
+		if stops, _, _ := old.stopped(); stops != 0 {
 			t.Error("stopped while another request was running")
 		}
 		other.Release()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		e := p.told(pool.WorkerExited)
+		e := p.eventsOf(pool.WorkerExited)
 		if len(e) != 1 || e[0].Reason != pool.ReasonRequestTimeout || !slices.Equal(e[0].Running, []string{"GET /late"}) {
 			t.Errorf("got %+v, want one end for request_timeout with GET /late", e)
 		}
@@ -69,8 +69,8 @@ func TestPool_OverrunThatIsNotGivenUp(t *testing.T) {
 	})
 }
 
-// Whoever ends anyway is not asked, and keeps nobody.
-func TestPool_OverrunOfAWorkerThatEnds(t *testing.T) {
+// A worker that exits anyway is not asked, and nothing waits for the answer.
+func TestPool_MarkStuckIf_OfAWorkerThatExits(t *testing.T) {
 	for name, end := range map[string]func(*site, *crew){
 		"stopped": func(p *site, _ *crew) { p.Stop() },
 		"dead":    func(_ *site, c *crew) { c.last().crash() },

@@ -11,12 +11,12 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-func TestPool_AbandonedWorkerIsReplacedAtOnce(t *testing.T) {
+func TestPool_StuckWorkerIsReplacedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.Threads = 3
 		c := &crew{linger: 2 * time.Second}
-		p := settled(t, s, c)
+		p := startReady(t, s, c)
 		stuck, too, other := p.claim("GET /stuck"), p.claim("GET /too"), p.claim("GET /other")
 		w := c.last()
 		time.Sleep(3 * time.Second)
@@ -34,17 +34,17 @@ func TestPool_AbandonedWorkerIsReplacedAtOnce(t *testing.T) {
 			t.Errorf("got %+v, want one of two stuck", st)
 		}
 		time.Sleep(4 * time.Second)
-		if stops, _, _ := w.told(); stops != 0 {
+		if stops, _, _ := w.stopped(); stops != 0 {
 			t.Fatal("stopped while another request was running")
 		}
 		other.Release()
 		synctest.Wait()
-		if _, at, grace := w.told(); at.Sub(p.began) != 7*time.Second || grace != 5*time.Second {
+		if _, at, grace := w.stopped(); at.Sub(p.began) != 7*time.Second || grace != 5*time.Second {
 			t.Errorf("stopped at %v with grace %v, want 7s with 5s", at.Sub(p.began), grace)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		e := p.told(pool.WorkerExited)
+		e := p.eventsOf(pool.WorkerExited)
 		if len(e) != 1 || e[0].Reason != pool.ReasonRequestTimeout || !slices.Equal(slices.Sorted(slices.Values(e[0].Running)), []string{"GET /stuck", "GET /too"}) {
 			t.Errorf("got %+v, want one end for request_timeout with both requests", e)
 		}
@@ -55,40 +55,40 @@ func TestPool_AbandonedWorkerIsReplacedAtOnce(t *testing.T) {
 	})
 }
 
-// A worker that drains for another reason can get stuck too: it is not waited for.
-func TestPool_AbandonEndsADrainingWorker(t *testing.T) {
+// A worker that drains for another reason can be marked stuck too: it is stopped at once.
+func TestPool_MarkStuckStopsADrainingWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.Threads = 2
 		c := &crew{linger: 2 * time.Second}
-		p := settled(t, s, c)
+		p := startReady(t, s, c)
 		w := c.last()
 		stuck, too := p.claim("GET /stuck"), p.claim("GET /too")
 		p.Stop()
 		time.Sleep(time.Second)
 		too.MarkStuck(pool.ReasonRequestTimeout)
 		stuck.MarkStuck(pool.ReasonRequestTimeout)
-		time.Sleep(time.Second) // it is stopped without their release
+		time.Sleep(time.Second) // it is stopped before they are released
 		stuck.Release()
 		too.Release()
 		<-p.ended
-		if _, at, _ := w.told(); at.Sub(p.began) != time.Second || w.dumps != 1 {
+		if _, at, _ := w.stopped(); at.Sub(p.began) != time.Second || w.dumps != 1 {
 			t.Errorf("stopped at %v after %d stacks, want 1s, 1", at.Sub(p.began), w.dumps)
 		}
-		e := p.told(pool.WorkerExited)
+		e := p.eventsOf(pool.WorkerExited)
 		if len(e) != 1 || e[0].Reason != pool.ReasonStop || !slices.Equal(e[0].Running, []string{"GET /stuck", "GET /too"}) {
 			t.Errorf("got %+v", e)
 		}
 	})
 }
 
-// The connection breaks a moment before the end of the worker is known.
-func TestPool_BrokenWorkerGetsNoOtherClaim(t *testing.T) {
+// The connection breaks a moment before the exit of the worker is known.
+func TestPool_FailedWorkerGetsNoOtherClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.Threads = 2
 		c := &crew{}
-		p := settled(t, s, c)
+		p := startReady(t, s, c)
 		time.Sleep(time.Minute)
 		poison, bystander := p.claim("GET /poison"), p.claim("GET /bystander")
 		w := c.last()
@@ -104,7 +104,7 @@ func TestPool_BrokenWorkerGetsNoOtherClaim(t *testing.T) {
 		}
 		bystander.Fail(true)
 		synctest.Wait()
-		e := p.told(pool.WorkerExited)
+		e := p.eventsOf(pool.WorkerExited)
 		if len(e) != 1 || e[0].Reason != pool.ReasonCrash {
 			t.Fatalf("got %+v, want one crash", e)
 		}
@@ -115,32 +115,32 @@ func TestPool_BrokenWorkerGetsNoOtherClaim(t *testing.T) {
 	})
 }
 
-// The end of the worker is known late: the last requests that broke are still told.
-func TestPool_DeathSeenLateIsToldWithItsRequests(t *testing.T) {
+// If the worker exits late, the event still names the last requests that failed.
+func TestPool_ExitSeenLateNamesItsRequests(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := fixed(1)
 		s.Threads = 10
 		c := &crew{}
-		p := settled(t, s, c)
-		var broken sync.WaitGroup
+		p := startReady(t, s, c)
+		var failing sync.WaitGroup
 		for i := range 10 {
 			c := p.claim(fmt.Sprintf("GET /%d", i))
-			broken.Go(func() { c.Fail(true) })
+			failing.Go(func() { c.Fail(true) })
 		}
-		broken.Wait()
+		failing.Wait()
 		time.Sleep(time.Second)
 		c.last().crash()
 		synctest.Wait()
-		if e := p.told(pool.WorkerExited); len(e) != 1 || len(e[0].Running) != 8 {
+		if e := p.eventsOf(pool.WorkerExited); len(e) != 1 || len(e[0].Running) != 8 {
 			t.Errorf("got %+v, want one end with the last eight", e)
 		}
 	})
 }
 
-// A worker is dead, and its keeper has not been told yet.
+// A worker has exited, but its goroutine has not noticed yet.
 func TestPool_DeadWorkerIsNotClaimed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := settled(t, fixed(2), &crew{})
+		p := startReady(t, fixed(2), &crew{})
 		time.Sleep(time.Minute)
 		for range 100 {
 			held := p.claim("GET /")
@@ -157,10 +157,10 @@ func TestPool_DeadWorkerIsNotClaimed(t *testing.T) {
 	})
 }
 
-func TestPool_BrokenConnectionOfALiveWorker(t *testing.T) {
+func TestPool_FailedRequestOfALiveWorker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{}
-		p := settled(t, fixed(1), c)
+		p := startReady(t, fixed(1), c)
 		for i := range 20 {
 			p.claim(fmt.Sprintf("GET /%d", i)).Fail(true)
 		}
@@ -175,13 +175,13 @@ func TestPool_BrokenConnectionOfALiveWorker(t *testing.T) {
 		time.Sleep(time.Minute)
 		c.last().crash()
 		synctest.Wait()
-		if e := p.told(pool.WorkerExited); len(e) != 1 || len(e[0].Running) > 0 {
+		if e := p.eventsOf(pool.WorkerExited); len(e) != 1 || len(e[0].Running) > 0 {
 			t.Errorf("got %+v, want an end with nothing running: that was a minute ago", e)
 		}
 	})
 }
 
-func TestPool_EventsTellTheWholeLife(t *testing.T) {
+func TestPool_EventsOfAWholeLife(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := &crew{delay: time.Second, fail: failing(2)}
 		p := start(t, fixed(1), c)

@@ -9,7 +9,7 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// takes returns how many requests the workers of a pool take at once.
+// takes returns how many requests the workers of the pool take at once.
 func (r *site) takes() (n int) {
 	r.t.Helper()
 	var claims []*pool.Claim
@@ -24,20 +24,20 @@ func (r *site) takes() (n int) {
 			r.t.Fatal(err)
 		}
 		claims = append(claims, asked)
-		if !asked.Resolved() { // it waits; the others' end gives it a worker
+		if !asked.Resolved() { // it waits, and gets a worker when the others are released
 			return n
 		}
 		n++
 	}
 }
 
-// TestPool_ThreadsAreThoseOfTheGeneration: an old worker gets no more than it has
-// threads, while new code is tried, when that fails, and while it is rolled.
+// TestPool_ThreadsAreThoseOfTheGeneration: an old worker never gets more requests than it
+// has threads: during a trial, after a failed one, and during a roll.
 func TestPool_ThreadsAreThoseOfTheGeneration(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old := &crew{threads: 1}
 		s := fixed(2)
-		p := settled(t, s, old)
+		p := startReady(t, s, old)
 		s.Threads = 5
 		p.Apply(s)
 		rolled := make(chan error, 1)
@@ -54,7 +54,7 @@ func TestPool_ThreadsAreThoseOfTheGeneration(t *testing.T) {
 		if n, st := p.takes(), p.Status(); n != 2 || st.Threads != 1 {
 			t.Errorf("after it has failed: %d at once, status says %d for each, want 2 and 1", n, st.Threads)
 		}
-		old.last().crash() // its place is taken by the old code
+		old.last().crash() // the old launcher replaces it
 		synctest.Wait()
 		if err := p.AwaitTarget(t.Context()); err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestPool_ThreadsAreThoseOfTheGeneration(t *testing.T) {
 
 func TestPool_HandsOverThreads(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		old := settled(t, fixed(2), &crew{threads: 1})
+		old := startReady(t, fixed(2), &crew{threads: 1})
 		old.Pause()
 		s := fixed(2)
 		s.Threads = 5

@@ -7,19 +7,19 @@ import (
 	"github.com/multisite/multisite/supervisor/pool"
 )
 
-// What a worker leaves behind, its socket above all, is removed by name: nobody
-// may have taken the name meanwhile.
-func TestPool_NameIsFreeWhenItsEndWasObserved(t *testing.T) {
+// The socket and whatever else an exited worker has left behind is removed by its name,
+// so no other worker may have that name until Observe has returned.
+func TestPool_NameIsFreeWhenItsExitWasObserved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := &crew{}
-		s := settled(t, fixed(1), l)
+		s := startReady(t, fixed(1), l)
 		observed := make(chan struct{})
 		s.onEvent(func(e pool.Event) {
 			if e.Kind == pool.WorkerExited {
 				defer close(observed)
-				time.Sleep(time.Second) // of the bubble: everything else stands still
+				time.Sleep(time.Second) // in the time of the bubble: everything else can go on
 				if n := l.launched(); n != 1 {
-					t.Errorf("%d launches while the end of the first worker is observed", n)
+					t.Errorf("%d launches while the exit of the first worker is observed", n)
 				}
 				s.onEvent(nil)
 			}
