@@ -61,7 +61,7 @@ func dropAll(changes []change) {
 func (s *Supervisor) apply(ctx context.Context, cfg *config.Config, changes []change, nothing string, w io.Writer) error {
 	newGroup := !sameGroup(s.config().ControlGroup, cfg.ControlGroup)
 	if newGroup {
-		if err := control.SetGroup(s.stateDir, cfg.ControlGroup); err != nil {
+		if err := control.SetGroup(s.dirs.state, cfg.ControlGroup); err != nil {
 			dropAll(changes)
 			return err
 		}

@@ -26,8 +26,8 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 	if err := os.Chmod(dir, 0o711); err != nil { // sites of other users read their worker there
 		return []error{err}
 	}
-	s := &Supervisor{stateDir: dir, logDir: filepath.Join(dir, "logs"), launches: newPlaces(runtime.GOMAXPROCS(0))}
-	if s.logs, err = logs.Open(s.logDir, nil); err != nil {
+	s := &Supervisor{dirs: directories{dir, filepath.Join(dir, "logs")}, launches: newPlaces(runtime.GOMAXPROCS(0))}
+	if s.logs, err = logs.Open(s.dirs.logs, nil); err != nil {
 		return []error{err}
 	}
 	defer s.logs.Close()

@@ -101,14 +101,14 @@ type taskState struct {
 func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, err error) {
 	st = state{
 		Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1,
-		StateDir: s.stateDir, LogDir: s.logDir, Failed: s.failed.Load(), Refused: s.refusals.Counts(),
+		StateDir: s.dirs.state, LogDir: s.dirs.logs, Failed: s.failed.Load(), Refused: s.refusals.Counts(),
 	}
 	one := func(fd *int, c syscall.Conn) {
 		if err == nil {
 			*fd, err = b.Pack(c)
 		}
 	}
-	one(&st.Lock, s.lock.file)
+	one(&st.Lock, s.lock.File())
 	for _, l := range s.listeners {
 		st.Listen = append(st.Listen, -1)
 		one(&st.Listen[len(st.Listen)-1], l.(syscall.Conn))

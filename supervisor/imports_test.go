@@ -46,6 +46,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     {"worker/wire"},
 		"supervisor/status":    nil,
+		"supervisor/statedir":  nil,
 		"supervisor/systemd":   nil,
 		"supervisor/task":      {"worker/process"},
 		"supervisor/visible":   nil,

@@ -10,6 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -36,13 +37,13 @@ func Inherit() (*Inheritance, error) {
 	return in, nil
 }
 
-// lock is the one that is held already.
-func (in *Inheritance) lock() (*lock, error) {
-	f, err := in.baggage.Take(in.Lock, "multisite.pid")
+// lock returns the lock that is held already.
+func (in *Inheritance) lock() (*statedir.Lock, error) {
+	f, err := in.baggage.Take(in.Lock, statedir.LockName)
 	if err != nil {
 		return nil, err
 	}
-	return &lock{file: f}, nil
+	return statedir.InheritLock(f), nil
 }
 
 func (in *Inheritance) listeners() (listeners []net.Listener, err error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/worker/goapp"
 	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/wire"
@@ -116,7 +117,7 @@ type generation struct {
 func (t *site) newGeneration(c *config.Site, look *code.Look) (*generation, error) {
 	t.mu.Lock()
 	t.generations++
-	sockets := filepath.Join(t.super.stateDir, "run", fmt.Sprintf("%s.%d", t.name, t.generations))
+	sockets := filepath.Join(t.super.dirs.state, statedir.RunDir, fmt.Sprintf("%s.%d", t.name, t.generations))
 	t.mu.Unlock()
 	g, err := t.makeGeneration(c, look.Tree(placesOf(c)), sockets, pathsOf(c))
 	if err != nil {
@@ -127,7 +128,10 @@ func (t *site) newGeneration(c *config.Site, look *code.Look) (*generation, erro
 
 func (t *site) makeGeneration(c *config.Site, code code.Tree, sockets string, at code.Paths) (*generation, error) {
 	g := &generation{launcher: launcher{places: t.super.launches}, cfg: c, code: code, sockets: sockets, paths: at}
-	if err := t.keepDirs(g); err != nil {
+	if err := t.super.dirs.keep(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(g.sockets, 0o700); err != nil {
 		return nil, err
 	}
 	now := func() *config.Site { return t.configOf(g) }
@@ -139,31 +143,15 @@ func (t *site) makeGeneration(c *config.Site, code code.Tree, sockets string, at
 			return nil, err
 		}
 		g.python, g.threads = r, c.Threads
-		g.launch = func(ctx context.Context, id string) (worker, error) {
-			if err := t.keepDirs(g); err != nil {
-				return nil, err
-			}
-			return asWorker(r.Launch(ctx, id))
-		}
+		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
 		return g, nil
 	}
 	g.program = goapp.New(t.goOptions(c, g, now))
 	g.launch = func(ctx context.Context, id string) (worker, error) {
-		if err := t.keepDirs(g); err != nil {
-			return nil, err
-		}
 		w, err := g.program.Launch(ctx, id)
 		return asWorker(goWorker{w}, err)
 	}
 	return g, nil
-}
-
-// keepDirs makes the directories again that a worker needs, if they were removed.
-func (t *site) keepDirs(g *generation) error {
-	if err := t.super.keepDirs(); err != nil {
-		return err
-	}
-	return os.MkdirAll(g.sockets, 0o700)
 }
 
 // mustAnswer: it is not to start where a warm-up request fails that old answers.
@@ -234,7 +222,7 @@ func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Sit
 		Prepare:   func(p *process.Process) error { return t.limit(now(), p) },
 		At:        g.paths.At,
 		SocketDir: g.sockets,
-		CodeDir:   codeDir(t.super.stateDir),
+		CodeDir:   statedir.CodeDir(t.super.dirs.state),
 		Output:    t.output,
 		Log:       t.log,
 	}
@@ -258,7 +246,7 @@ func (t *site) goOptions(c *config.Site, g *generation, now func() *config.Site)
 	}
 	if c.Kind == config.Apps {
 		o.Path = t.super.program
-		o.Args = func() []string { return workerArgs(c, g.paths.At(c.Settings), t.super.stateDir) }
+		o.Args = func() []string { return workerArgs(c, g.paths.At(c.Settings), t.super.dirs.state) }
 	}
 	return o
 }

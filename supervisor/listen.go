@@ -7,13 +7,14 @@ import (
 
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/gate"
+	"github.com/multisite/multisite/supervisor/statedir"
 )
 
-func (s *Supervisor) takeLock() (*lock, error) {
-	if s.inherited != nil {
-		return s.inherited.lock()
+func takeLock(stateDir string, in *Inheritance) (*statedir.Lock, error) {
+	if in != nil {
+		return in.lock()
 	}
-	return takeLock(s.stateDir)
+	return statedir.TakeLock(stateDir)
 }
 
 // listen takes the addresses of the front door, unless it was given listeners, and
@@ -57,13 +58,13 @@ func (s *Supervisor) listenForPage() (net.Listener, error) {
 func (s *Supervisor) listenToCalls() (*gate.Gate, error) {
 	var l net.Listener
 	var err error
-	if _, gone := os.Lstat(control.SocketPath(s.stateDir)); s.inherited != nil && gone == nil {
+	if _, gone := os.Lstat(control.SocketPath(s.dirs.state)); s.inherited != nil && gone == nil {
 		l, err = s.inherited.listener(s.inherited.Control)
 	} else {
-		l, err = control.Listen(s.stateDir)
+		l, err = control.Listen(s.dirs.state)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return gate.New(l), control.SetGroup(s.stateDir, s.cfg.ControlGroup)
+	return gate.New(l), control.SetGroup(s.dirs.state, s.cfg.ControlGroup)
 }

@@ -42,7 +42,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	}
 	alive, stopAlive := context.WithCancel(context.Background())
 	defer stopAlive()
-	for _, f := range []func(context.Context){s.sampleMemory, s.watchLimits, s.watchdog, s.watchStateDir, reapOrphans} {
+	for _, f := range []func(context.Context){s.sampleMemory, s.watchLimits, s.watchdog, s.keepDirectories, reapOrphans} {
 		serving.Go(func() { f(alive) })
 	}
 	failed := s.serve(&serving)
@@ -149,7 +149,7 @@ func (s *Supervisor) close(ctx context.Context) {
 		if s.elsewhere != nil {
 			s.elsewhere.Close(ctx)
 		}
-		_ = os.Remove(control.SocketPath(s.stateDir)) // the next up would remove it
+		_ = os.Remove(control.SocketPath(s.dirs.state)) // the next up would remove it
 	}
 	if s.watching != nil {
 		s.watching.watcher.Close()
@@ -178,6 +178,6 @@ func (s *Supervisor) close(ctx context.Context) {
 		s.logs.Close()
 	}
 	if s.lock != nil {
-		s.lock.release()
+		s.lock.Release()
 	}
 }

@@ -17,7 +17,7 @@ import (
 // About returns who we are.
 func (s *Supervisor) About() control.About {
 	cfg := s.config()
-	return control.About{PID: os.Getpid(), Config: cfg.Path, Says: cfg.StateDir, StateDir: s.stateDir}
+	return control.About{PID: os.Getpid(), Config: cfg.Path, Says: cfg.StateDir, StateDir: s.dirs.state}
 }
 
 // Status returns what the supervisor and every site are doing.

@@ -18,6 +18,7 @@ import (
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/systemd"
 	"github.com/multisite/multisite/worker/process"
@@ -45,8 +46,7 @@ type Supervisor struct {
 	load     func() (*config.Config, error)
 	program  string
 	version  string
-	stateDir string // where it really is, as logDir
-	logDir   string
+	dirs     directories
 	started  time.Time
 	logs     *logs.Logs
 	refusals *logs.Refusals
@@ -56,7 +56,7 @@ type Supervisor struct {
 	launches places // in which workers start
 
 	processors processors
-	lock       *lock
+	lock       *statedir.Lock
 	mark       string // in the environment of every process of the sites; "": none
 	journal    *journal.Journal
 	stop       chan struct{} // closed by goDown
@@ -128,34 +128,34 @@ func New(o Options) (*Supervisor, error) {
 }
 
 func (s *Supervisor) open(o Options) (err error) {
-	if s.stateDir, err = s.findStateDir(); err != nil {
+	if s.dirs.state, err = findStateDir(s.cfg, s.inherited); err != nil {
 		return err
 	}
-	if s.lock, err = s.takeLock(); err != nil {
+	if s.lock, err = takeLock(s.dirs.state, s.inherited); err != nil {
 		return err
 	}
-	if s.logDir, err = s.findLogDir(); err != nil {
+	if s.dirs.logs, err = findLogDir(s.cfg, s.inherited); err != nil {
 		return err
 	}
-	if s.logs, err = logs.Open(s.logDir, o.Console); err != nil {
+	if s.logs, err = logs.Open(s.dirs.logs, o.Console); err != nil {
 		return err
 	}
 	s.logs.SetRotation(s.cfg.LogMaxSize, s.cfg.LogKeep)
 	s.log = s.logs.Logger("multisite")
 	s.notify = systemd.NewNotifier(s.log)
-	if s.journal, err = journal.Open(filepath.Join(s.stateDir, "journal.db"), journal.Options{Log: s.log}); err != nil {
+	if s.journal, err = journal.Open(filepath.Join(s.dirs.state, statedir.JournalDB), journal.Options{Log: s.log}); err != nil {
 		return err
 	}
-	if s.mark, err = s.lock.mark(); err != nil {
+	if s.mark, err = s.lock.Mark(); err != nil {
 		return err
 	}
 	if s.inherited == nil {
-		s.endLeft()
-		if err := os.RemoveAll(filepath.Join(s.stateDir, "run")); err != nil { // sockets of one that was killed
+		s.endStrays()
+		if err := os.RemoveAll(filepath.Join(s.dirs.state, statedir.RunDir)); err != nil { // sockets of one that was killed
 			return err
 		}
 	}
-	spool := filepath.Join(s.stateDir, "spool")
+	spool := filepath.Join(s.dirs.state, statedir.SpoolDir)
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/wsgi"
 )
@@ -34,18 +34,16 @@ func PrepareTakeover(cfg *config.Config, stateDir, version string) (Takeover, er
 	if stateDir == "" { // it is of a version that does not say
 		stateDir = cfg.StateDir
 	}
-	if err := keepStateDir(stateDir); err != nil {
+	if err := statedir.Keep(stateDir); err != nil {
 		return Takeover{}, err
 	}
 	if slices.ContainsFunc(cfg.Sites, func(c *config.Site) bool { return c.Kind == config.WSGI }) {
-		if err := wsgi.Install(codeDir(stateDir)); err != nil {
+		if err := wsgi.Install(statedir.CodeDir(stateDir)); err != nil {
 			return Takeover{}, err
 		}
 	}
 	return Takeover{Handover: handoverVersion, Version: version, StateDir: cfg.StateDir, Listen: cfg.Listen}, nil
 }
-
-func codeDir(stateDir string) string { return filepath.Join(stateDir, "python") }
 
 // askTime is how long a program may take to say who it is.
 const askTime = 30 * time.Second
@@ -108,7 +106,7 @@ func (s *Supervisor) ask(ctx context.Context, program, name string) (t Takeover,
 		return t, err
 	}
 	p, err := process.Start(process.Command{
-		Path: program, Args: append(append([]string{name}, s.takeover...), "--state-dir", s.stateDir),
+		Path: program, Args: append(append([]string{name}, s.takeover...), "--state-dir", s.dirs.state),
 		Env: os.Environ(), Dir: "/", Output: output,
 	})
 	if err != nil {

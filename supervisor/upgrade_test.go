@@ -18,7 +18,7 @@ import (
 func TestUpgrade_DoesNotWaitForTheJournal(t *testing.T) {
 	t.Parallel()
 	m := startManySites(t, 1)
-	db, err := sql.Open("sqlite3", filepath.Join(m.stateDir, "journal.db"))
+	db, err := sql.Open("sqlite3", filepath.Join(m.dirs.state, "journal.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestUpgrade_DoesNotWaitForTheJournal(t *testing.T) {
 	if err := m.upgradeTo(t.Context(), &successor{file: none}, nil); err == nil || !strings.Contains(err.Error(), "main thread is not served") {
 		t.Errorf("got %v, want that it gets no further than a test can", err)
 	}
-	if log := mustRead(t, filepath.Join(m.logDir, "multisite.log")); !strings.Contains(log, "journal not complete") {
+	if log := mustRead(t, filepath.Join(m.dirs.logs, "multisite.log")); !strings.Contains(log, "journal not complete") {
 		t.Errorf("it waited:\n%s", log)
 	}
 }

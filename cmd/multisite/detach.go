@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/multisite/multisite/supervisor"
+	"github.com/multisite/multisite/supervisor/statedir"
 )
 
 // outcome is what the background process reports to the `up -d` that started it.
@@ -32,10 +32,10 @@ func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 	if err != nil {
 		return err
 	}
-	if err := supervisor.MakeStateDir(cfg.StateDir); err != nil {
+	if err := statedir.Make(cfg.StateDir); err != nil {
 		return err
 	}
-	if err := supervisor.MakeLogDir(cfg.LogDir); err != nil {
+	if err := statedir.MakeLogs(cfg.LogDir); err != nil {
 		return err
 	}
 	out, err := os.OpenFile(filepath.Join(cfg.LogDir, "multisite.out"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)

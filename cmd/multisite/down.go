@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/statedir"
 )
 
 func (c *cli) downCommand() *cobra.Command {
@@ -21,7 +21,7 @@ func (c *cli) downCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				ended, watchErr := supervisor.Watch(st.Supervisor.PID) // before that is another's number
+				ended, watchErr := statedir.Watch(st.Supervisor.PID) // before that is another's number
 				if err := errors.Join(client.Down(cmd.Context()), watchErr); err != nil {
 					return err
 				}

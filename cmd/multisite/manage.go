@@ -12,6 +12,7 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/statedir"
 )
 
 func (c *cli) manageCommand() *cobra.Command {
@@ -81,7 +82,7 @@ func findSite(cfg *config.Config, name string) (*config.Site, error) {
 // manage runs a management command beside the workers that run, with their state
 // directory, or with that of the next start.
 func manage(cmd *cobra.Command, stateDir string, site *config.Site, args []string) error {
-	if err := supervisor.MakeStateDir(stateDir); err != nil {
+	if err := statedir.Make(stateDir); err != nil {
 		return err
 	}
 	switch site.Kind {

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/multisite/multisite/apps/tomlfile"
-	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/statedir"
 )
 
 // usageError is a command line that makes no sense.
@@ -41,7 +41,8 @@ func report(w io.Writer, err error) int {
 		hinted   *hintedError
 		exit     *exitError
 		call     *control.Error
-		running  *supervisor.RunningError
+		running  *statedir.RunningError
+		refused  *statedir.RefusedError
 		problems tomlfile.Problems
 	)
 	switch {
@@ -70,6 +71,9 @@ func report(w io.Writer, err error) int {
 		return 1
 	case errors.As(err, &hinted):
 		say(w, hinted.Error(), hinted.hint, "")
+		return 1
+	case errors.As(err, &refused):
+		say(w, refused.Reason, refused.Hint, "")
 		return 1
 	case errors.As(err, &running):
 		say(w, running.Error(), "multisite status shows it, multisite down ends it", "")

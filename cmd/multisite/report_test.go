@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/multisite/multisite/apps/tomlfile"
-	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/statedir"
 )
 
 func TestReport(t *testing.T) {
@@ -29,7 +29,7 @@ func TestReport(t *testing.T) {
 		{"a failure", errors.New("no"), "multisite: error: no\n", 1},
 		{"wrong usage", &usageError{err: errors.New("no"), hint: "so"}, "multisite: error: no\nmultisite: hint: so\n", 2},
 		{"told already", &exitError{7}, "", 7},
-		{"who runs", &supervisor.RunningError{PID: "9", StateDir: "/s"},
+		{"who runs", &statedir.RunningError{PID: "9", StateDir: "/s"},
 			"multisite: error: multisite already runs for /s (pid 9)\nmultisite: hint: multisite status shows it, multisite down ends it\n", 1},
 		{"an answer", &control.Error{Message: "no", Hint: "so", Detail: "Traceback:\n  x\n"},
 			"multisite: error: no\nTraceback:\n  x\nmultisite: hint: so\n", 1},

@@ -18,6 +18,7 @@ import (
 	"github.com/multisite/multisite/apps"
 	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/supervisor/systemd"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -142,7 +143,7 @@ func (c *cli) refuseSecond(ctx context.Context) error {
 	if err != nil { // none, most likely: the lock has the last word
 		return nil
 	}
-	return &supervisor.RunningError{PID: strconv.Itoa(about.PID), StateDir: about.StateDir}
+	return &statedir.RunningError{PID: strconv.Itoa(about.PID), StateDir: about.StateDir}
 }
 
 // untilSignals returns a context that ends with the first SIGTERM or SIGINT, and

@@ -1,0 +1,80 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/statedir"
+)
+
+// directories are where the state and the logs really are. A link on the way to them
+// (current -> releases/7) may have another target later.
+type directories struct{ state, logs string }
+
+// findStateDir returns the state directory, which it makes if needed, or that of the
+// supervisor before an upgrade.
+func findStateDir(cfg *config.Config, in *Inheritance) (string, error) {
+	if in != nil && in.StateDir != "" {
+		return in.StateDir, statedir.Keep(in.StateDir)
+	}
+	if err := statedir.Make(cfg.StateDir); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(cfg.StateDir)
+}
+
+// findLogDir is findStateDir for the logs.
+func findLogDir(cfg *config.Config, in *Inheritance) (string, error) {
+	if in != nil && in.LogDir != "" {
+		return in.LogDir, statedir.MakeLogs(in.LogDir)
+	}
+	if err := statedir.MakeLogs(cfg.LogDir); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(cfg.LogDir)
+}
+
+// keep makes the directories again that were removed.
+func (d directories) keep() error {
+	err := statedir.Keep(d.state)
+	if err == nil {
+		err = statedir.KeepLogs(d.logs)
+	}
+	var refused *statedir.RefusedError
+	if errors.As(err, &refused) {
+		return &control.Error{Message: refused.Reason, Hint: refused.Hint}
+	}
+	return err
+}
+
+// keepPeriod is how long, at most, a removed directory is missing: bodies have no place
+// on the disk then, and workers cannot start.
+const keepPeriod = 3 * time.Second
+
+// keepDirectories makes directories again that were removed, until ctx ends: those of
+// the state and the logs, and those of the sites' sockets.
+func (s *Supervisor) keepDirectories(ctx context.Context) {
+	ticker := time.NewTicker(keepPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		err := s.dirs.keep()
+		for _, t := range s.all() {
+			if current, _ := t.launchedFrom(); err == nil {
+				err = os.MkdirAll(current.sockets, 0o700)
+			}
+		}
+		if err != nil {
+			s.log.Error("the state directory is gone", "error", err)
+		}
+	}
+}
