@@ -44,19 +44,20 @@ func (o Outcome) String() string {
 	return "await only"
 }
 
-// Watcher tells its owner when there is something to read on a descriptor.
+// Watcher reports to its owner when a descriptor is readable.
 type Watcher interface {
 	Watch(fd int) error
 	Unwatch(fd int)
 }
 
-// Conn is a connection to a worker as a bare descriptor. Who does not wait uses
-// that. For who waits, a copy of it is given to the runtime's poller for as long as
-// the request lasts: a poller that watched it all the time would wake for every
-// answer that another one takes.
+// Conn is a connection to a worker as a bare descriptor, which the fast loop writes to
+// and reads from without waiting. A goroutine that has to wait gets a copy of the
+// descriptor that the Go runtime's poller knows, for as long as the request lasts: a
+// poller that knew the descriptor all the time would wake up for each answer that the
+// loop reads. One goroutine at a time uses a Conn.
 type Conn struct {
-	fd      int // -1: closed
-	watcher Watcher
+	fd      int     // owned by the Conn; -1 once it is closed
+	watcher Watcher // what watches fd; nil: nothing does
 }
 
 // Dial connects to the socket at path.
@@ -73,13 +74,13 @@ func Dial(ctx context.Context, path string) (*Conn, error) {
 	return NewConn(fd), nil
 }
 
-// NewConn returns the connection of a non-blocking descriptor, which becomes its own.
+// NewConn returns the connection of a non-blocking descriptor, and owns it from then on.
 func NewConn(fd int) *Conn { return &Conn{fd: fd} }
 
-// FD is the descriptor.
+// FD returns the descriptor; -1 once the connection is closed.
 func (c *Conn) FD() int { return c.fd }
 
-// Watch lets w tell of the connection, until Wait or Close.
+// Watch has w watch the connection until Wait or Close, unless it is watched already.
 func (c *Conn) Watch(w Watcher) error {
 	if c.watcher != nil {
 		return nil
@@ -98,8 +99,9 @@ func (c *Conn) unwatch() {
 	}
 }
 
-// Send writes a request into the socket's buffer, where it fits, and lets w tell of
-// the answer. sent: something of it went out, for all that it failed.
+// Send writes a request into the socket's buffer, and has w watch for the answer. A
+// request that does not fit into the buffer is an error. sent reports whether any part
+// of the request went out, even if Send failed.
 func (c *Conn) Send(b []byte, w Watcher) (sent bool, err error) {
 	if err := c.Watch(w); err != nil {
 		return false, err
@@ -114,7 +116,8 @@ func (c *Conn) Send(b []byte, w Watcher) (sent bool, err error) {
 	return true, errors.New("the request does not fit the socket's buffer")
 }
 
-// Read reads what there is. again: there is nothing, yet.
+// Read reads what has arrived. again reports that nothing has, yet. At the end of the
+// stream n is 0, again is false, and err is nil.
 func (c *Conn) Read(b []byte) (n int, again bool, err error) {
 	n, err = unix.Read(c.fd, b)
 	if err == unix.EAGAIN || err == unix.EINTR {
@@ -123,7 +126,8 @@ func (c *Conn) Read(b []byte) (n int, again bool, err error) {
 	return max(n, 0), false, err
 }
 
-// Wait returns a copy to wait on. The caller closes it.
+// Wait ends the watching and returns a copy of the connection that can be waited on. The
+// caller closes the copy.
 func (c *Conn) Wait() (*os.File, error) {
 	c.unwatch()
 	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
@@ -133,7 +137,8 @@ func (c *Conn) Wait() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "worker"), nil
 }
 
-// Close closes the connection, but no copy.
+// Close ends the watching and closes the connection, but no copy of it. It may be called
+// more than once.
 func (c *Conn) Close() {
 	if c.fd < 0 {
 		return

@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dup returns a copy of a connection's or a listener's descriptor: non-blocking as
-// that is, close-on-exec, and known to no poller.
+// Dup returns a copy of the descriptor of a connection or a listener. The copy is
+// non-blocking, since that is a property of what both refer to; it is closed at exec, and
+// the Go runtime's poller does not know it.
 func Dup(c syscall.Conn) (int, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -8,14 +8,15 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// HopHeaders concern one connection (RFC 9110, section 7.6.1) and are not passed on.
+// HopHeaders are the headers that concern a single connection (RFC 9110, section 7.6.1).
+// They are not passed on.
 var HopHeaders = []string{
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
 	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// ServerHeaders ask the server in front to send a file instead of the answer. The path in
-// them is not for visitors.
+// ServerHeaders ask the front door to send a file instead of the answer. Visitors must
+// not see the path in them.
 var ServerHeaders = []string{"X-Accel-Redirect", "X-Sendfile"}
 
 // AppendField appends a header line.
@@ -26,8 +27,8 @@ func AppendField(b []byte, name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// EachField calls f for every header line, up to the end or the first empty line,
-// with the name in canonical form. Lines end with LF or CRLF.
+// EachField calls f for every header line, with the name in canonical form, up to the
+// first empty line or the end. Lines end with LF or CRLF.
 func EachField(lines string, f func(name, value string)) error {
 	for line := range strings.Lines(lines) {
 		if whole, ok := strings.CutSuffix(line, "\n"); ok {

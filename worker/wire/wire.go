@@ -1,6 +1,6 @@
-// Package wire is what the front door's loop and the runtimes pass to each other
-// when nobody waits: the head of a request, a whole answer, and a connection to a
-// worker as a bare descriptor.
+// Package wire has what the front door's fast loop and the runtimes pass to each other:
+// the head of a request, a complete answer, and a connection to a worker as a bare
+// descriptor. A Conn never waits for its peer; Sent says of its methods which do.
 package wire
 
 import (
@@ -12,25 +12,26 @@ import (
 // Head is a request without its body.
 type Head struct {
 	Method, URI, Path, Query, Proto string
-	Host                            string // as the client named it; "": it did not
+	Host                            string // the Host header; "": the client sent none
 	Scheme                          string
-	RemoteAddr, RemotePort          string
-	Local                           string      // where the client connected to: stands in for no Host
-	Length                          int64       // of the body; -1: CONTENT_LENGTH is not told
-	Fields                          [][2]string // the header, without Host, Content-Length and repetitions
+	RemoteAddr, RemotePort          string      // the visitor's
+	Local                           string      // the address that the client connected to: used where Host is ""
+	Length                          int64       // of the body; -1: unknown, CONTENT_LENGTH is not set
+	Fields                          [][2]string // the header without Host and Content-Length, each name once
 }
 
-// Answer is a whole answer. Its Body is valid until the buffer that it was read
-// into is used again.
+// Answer is a complete answer. Its Body is part of the buffer that it was read into, and
+// valid until that is used again.
 type Answer struct {
 	Status int
-	Reason string      // that the worker gave; "": the standard's
+	Reason string      // the worker's reason phrase; "": the standard one
 	Fields [][2]string // the header, names in canonical form
 	Body   []byte
 }
 
-// Plain tells whether an answer can go to a client as it is: nothing in it concerns
-// the connection or the server, and its length is what it says. head: the request was HEAD.
+// Plain reports whether the answer can be sent to the client as it is: no header concerns
+// the connection or the front door, and its length is what it says. head says that the
+// request was a HEAD request.
 func (a *Answer) Plain(head bool) bool {
 	length := -1
 	for _, f := range a.Fields {
@@ -51,7 +52,7 @@ func (a *Answer) Plain(head bool) bool {
 	return length < 0 || length == len(a.Body)
 }
 
-// Bodiless tells whether an answer of this status never has a body (RFC 9110,
+// Bodiless reports whether an answer with this status never has a body (RFC 9110,
 // section 6.4.1).
 func Bodiless(status int) bool {
 	return status == http.StatusNoContent || status == http.StatusNotModified
