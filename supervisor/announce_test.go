@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/proxy"
+	front "github.com/multisite/multisite/supervisor/site"
 )
 
 // stuck is a site that holds up the front door's thread.
 type stuck struct {
-	proxy.Backend
+	front.Backend
 	began, goOn chan struct{}
 }
 
-func (s *stuck) Enqueue(string, func()) (proxy.Ticket, error) {
+func (s *stuck) Enqueue(string, func()) (front.Ticket, error) {
 	close(s.began)
 	<-s.goOn
 	return nil, io.EOF
@@ -32,7 +33,7 @@ func TestWatchdog_AsksTheLoop(t *testing.T) {
 	}
 	defer l.Close()
 	p, site := proxy.New(proxy.Options{}), &stuck{began: make(chan struct{}), goOn: make(chan struct{})}
-	p.SetTable(proxy.NewTable([]proxy.Route{{Default: true, Site: &proxy.Site{Fast: site, Stats: &proxy.Stats{}, Log: slog.New(slog.DiscardHandler)}}}))
+	p.SetTable(front.NewTable([]front.Route{{Default: true, Site: &front.Site{Fast: site, Stats: &front.Stats{}, Log: slog.New(slog.DiscardHandler)}}}))
 	s := &Supervisor{}
 	if s.door, err = p.NewServer(); err != nil {
 		t.Fatal(err)

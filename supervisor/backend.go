@@ -8,18 +8,19 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/pool"
-	"github.com/multisite/multisite/supervisor/proxy"
+	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
 // Claim takes one of the site's workers for a request of the front door.
-func (t *site) Claim(ctx context.Context, what string) (proxy.Claim, error) {
-	return claimed(t.pool.Claim(ctx, what))
+func (t *site) Claim(ctx context.Context, what string) (front.Claim, error) {
+	return frontClaim(t.pool.Claim(ctx, what))
 }
 
-func claimed(c *pool.Claim, err error) (proxy.Claim, error) {
+// frontClaim turns what the pool returned into what the front door expects.
+func frontClaim(c *pool.Claim, err error) (front.Claim, error) {
 	if errors.Is(err, pool.ErrDeadly) {
-		return nil, proxy.ErrDeadly
+		return nil, front.ErrDeadly
 	}
 	if err != nil {
 		return nil, err
@@ -27,12 +28,13 @@ func claimed(c *pool.Claim, err error) (proxy.Claim, error) {
 	return newClaim(c), nil
 }
 
-// claim is a pool's claim as the front door needs it.
+// claim is a pool's claim as the front door needs it. The goroutine that has the request
+// uses it.
 type claim struct {
 	*pool.Claim
-	worker worker
-	isGo   bool
-	since  time.Time // when it got its worker
+	worker worker    // the claim's; nil until a ticket is resolved
+	isGo   bool      // worker is a Go worker
+	since  time.Time // when the claim got its worker
 }
 
 // newClaim returns the claim of a worker.
@@ -42,13 +44,14 @@ func newClaim(c *pool.Claim) claim {
 	return claim{c, w, isGo, time.Now()}
 }
 
+// Worker returns the name of the claim's worker.
 func (c claim) Worker() string { return c.ID() }
 
 // Fail gives back a worker that did not answer as it should.
 func (c claim) Fail(err error) { c.Claim.Fail(!errors.Is(err, wire.ErrNotSent)) }
 
-// Retry asks for another worker.
-func (c claim) Retry(ctx context.Context) (proxy.Claim, error) { return claimed(c.Claim.Retry(ctx)) }
+// Retry claims another worker.
+func (c claim) Retry(ctx context.Context) (front.Claim, error) { return frontClaim(c.Claim.Retry(ctx)) }
 
 // Abandon replaces a worker whose request overran its time. A Go worker is first given
 // shutdown_timeout: the end of its connection cancels the request's context in it,
@@ -63,15 +66,15 @@ func (c claim) Abandon() {
 	c.Claim.MarkStuckIf(pool.ReasonRequestTimeout, func() bool { return w.Stuck(age) })
 }
 
-// RoundTrip sends a request.
+// RoundTrip sends a request and returns the answer.
 func (c claim) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.tell(r)
+	c.setForwarded(r)
 	return c.worker.RoundTrip(r)
 }
 
-// tell sets the X-Forwarded headers, from which a Go worker learns of the visitor,
-// to what the front door itself believes.
-func (c claim) tell(r *http.Request) {
+// setForwarded sets the X-Forwarded headers, from which a Go worker learns of the
+// client, to what the front door itself believes.
+func (c claim) setForwarded(r *http.Request) {
 	if !c.isGo {
 		return
 	}
@@ -82,24 +85,26 @@ func (c claim) tell(r *http.Request) {
 	r.Header.Set("X-Forwarded-Host", r.Host)
 }
 
-// Enqueue is Claim for the front door's loop.
-func (t *site) Enqueue(what string, told func()) (proxy.Ticket, error) {
-	c, err := t.pool.Ask(what, told)
+// Enqueue is Claim for the fast loop, which does not wait.
+func (t *site) Enqueue(what string, notify func()) (front.Ticket, error) {
+	c, err := t.pool.Ask(what, notify)
 	if err != nil {
 		return nil, err
 	}
 	return &direct{claim: claim{Claim: c}, site: t}, nil
 }
 
-// direct is a claim for a request that is sent without waiting.
+// direct is a ticket, and the claim that it becomes, for a request that is sent without
+// waiting. The fast loop uses it, and then the goroutine to which the loop detached the
+// request.
 type direct struct {
 	claim
-	site *site
-	sent wire.Sent // nil: not yet, or not any more
+	wire.Sent // what Send returned; nil: nothing was sent, or RoundTrip has taken it
+	site      *site
 }
 
 // Wait returns when there is a worker.
-func (d *direct) Wait(ctx context.Context) (proxy.Direct, error) {
+func (d *direct) Wait(ctx context.Context) (front.Direct, error) {
 	if _, err := d.Claim.Wait(ctx); err != nil {
 		return nil, err
 	}
@@ -113,58 +118,47 @@ func (d *direct) Send(h *wire.Head, w wire.Watcher) (o wire.Outcome, fd int) {
 	if d.IsFollower() {
 		send = d.worker.SendFollower
 	}
-	d.sent = send(h, w)
-	if o = d.sent.Outcome(); o != wire.Written {
+	d.Sent = send(h, w)
+	if o = d.Outcome(); o != wire.Written {
 		return o, -1
 	}
-	return o, d.sent.FD()
+	return o, d.FD()
 }
 
-// Receive reads what has arrived of the answer.
-func (d *direct) Receive(buf []byte) (*wire.Answer, error) { return d.sent.Receive(buf) }
-
-// HasBuffered tells whether the answer to the next request may be here.
-func (d *direct) HasBuffered() bool { return d.sent.HasBuffered() }
-
-// Recall undoes Send.
-func (d *direct) Recall() bool { return d.sent.Recall() }
-
-// Requeue gives the worker back. What was to be sent there is not.
+// Requeue gives the worker back, and queues the request again.
 func (d *direct) Requeue() error {
-	d.sent = nil
+	d.Sent = nil
 	return d.claim.Requeue()
 }
 
-// CloseLine lets no other request be sent behind this one.
-func (d *direct) CloseLine() { d.sent.CloseLine() }
-
 // RoundTrip waits for the answer to what was sent, or sends it.
 func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
-	sent := d.sent
+	sent := d.Sent
 	if sent == nil {
 		return d.claim.RoundTrip(r)
 	}
-	d.sent = nil
-	d.tell(r) // it may have to be sent yet
+	d.Sent = nil
+	d.setForwarded(r) // Await may have to send it
 	return sent.Await(r)
 }
 
-// Fail gives up a request that nobody waits for any more. The worker is free when
-// it has left that, not before.
+// Fail gives up a request whose answer nobody waits for. The worker is free when it has
+// finished the request, not before.
 func (d *direct) Fail(err error) {
-	if d.sent == nil {
+	if d.Sent == nil {
 		d.claim.Fail(err)
 		return
 	}
-	go d.leave() // ends with the request, its time, or the worker
+	go d.awaitWorker() // returns when the worker has finished, at request_timeout, or when the worker exits
 }
 
-func (d *direct) leave() {
+// awaitWorker gives the worker back when it has finished a request that was given up.
+func (d *direct) awaitWorker() {
 	var deadline time.Time
 	if limit := d.site.config().RequestTimeout; limit > 0 {
 		deadline = d.since.Add(limit)
 	}
-	switch err := d.sent.Close(deadline); {
+	switch err := d.Close(deadline); {
 	case err == nil:
 		d.Release()
 	case errors.Is(err, context.DeadlineExceeded):

@@ -11,7 +11,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/pool"
-	"github.com/multisite/multisite/supervisor/proxy"
+	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -144,7 +144,7 @@ func TestDirect_ReturnedIsSentByItsNewWorker(t *testing.T) {
 	<-ended
 }
 
-func take(t *testing.T, s *site) proxy.Direct {
+func take(t *testing.T, s *site) front.Direct {
 	t.Helper()
 	a, err := s.Enqueue("GET /first", func() {})
 	if err != nil {

@@ -49,7 +49,7 @@
 //
 //  1. The loop waits for the whole head, refuses what could be read in two ways, and
 //     so knows where the request ends (proxy/framing.go). net/http reads the header.
-//     proxy.Table finds the site: exact name, longest wildcard, longest mount; where
+//     site.Table finds the site: exact name, longest wildcard, longest mount; where
 //     there is none: 421. What a client may not say is dropped.
 //  2. The body is read to its end, into memory or a file without a name. Only now
 //     is a worker needed.

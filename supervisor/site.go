@@ -16,6 +16,7 @@ import (
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
+	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/worker/wsgi"
 )
@@ -26,8 +27,8 @@ type site struct {
 	name   string
 	super  *Supervisor
 	pool   *pool.Pool
-	stats  *proxy.Stats
-	guests *proxy.Clients
+	stats  *front.Stats
+	guests *front.Clients
 	log    *slog.Logger
 	access *logs.AccessLog
 	tasks  *tasks
@@ -66,7 +67,7 @@ func (s *Supervisor) newSite(cfg *config.Site, look *code.Look) (*site, error) {
 // bareSite returns a site that has nothing to run.
 func (s *Supervisor) bareSite(cfg *config.Site) *site {
 	return &site{
-		name: cfg.Name, super: s, stats: &proxy.Stats{}, guests: &proxy.Clients{}, log: s.logs.Logger(cfg.Name), access: s.logs.Access(cfg.Name),
+		name: cfg.Name, super: s, stats: &front.Stats{}, guests: &front.Clients{}, log: s.logs.Logger(cfg.Name), access: s.logs.Access(cfg.Name),
 		ended: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}
 }
@@ -132,9 +133,9 @@ func settingsOf(c *config.Site) pool.Settings {
 }
 
 // route is the site as the front door sees it now.
-func (t *site) route() proxy.Route {
+func (t *site) route() front.Route {
 	c := t.config()
-	return proxy.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &proxy.Site{
+	return front.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &front.Site{
 		Name:           c.Name,
 		Backend:        t,
 		Fast:           t,
@@ -145,7 +146,7 @@ func (t *site) route() proxy.Route {
 		Static:         t.staticRoutes(),
 		Stats:          t.stats,
 		Log:            t.log,
-		Access:         func(e proxy.Entry) { t.access.Add(e.AppendCombined) },
+		Access:         func(e front.Entry) { t.access.Add(e.AppendCombined) },
 	}}
 }
 
@@ -165,23 +166,23 @@ func hostsOf(c *config.Site) []string {
 
 // staticRoutes are the directories that sites.toml names, then those that a
 // Django site told of itself; a file that is not in the latter is asked of Django.
-func (t *site) staticRoutes() []proxy.Static {
+func (t *site) staticRoutes() []front.Static {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var as func(func()) error
 	if t.cfg.Account != nil {
 		as = t.cfg.Account.Do
 	}
-	var routes []proxy.Static
+	var routes []front.Static
 	for _, prefix := range slices.Backward(slices.Sorted(maps.Keys(t.cfg.Static))) { // the longer of two first
-		routes = append(routes, proxy.Static{Prefix: t.cfg.Mount + prefix, Dirs: []string{t.cfg.Static[prefix]}, Only: true, As: as})
+		routes = append(routes, front.Static{Prefix: t.cfg.Mount + prefix, Dirs: []string{t.cfg.Static[prefix]}, Only: true, As: as})
 	}
 	if t.cfg.NoStatic {
 		return nil
 	}
 	for _, s := range t.static {
 		if _, named := t.cfg.Static[strings.TrimPrefix(s.URL, t.cfg.Mount)]; !named && len(s.Dirs) > 0 {
-			routes = append(routes, proxy.Static{Prefix: s.URL, Dirs: s.Dirs, As: as})
+			routes = append(routes, front.Static{Prefix: s.URL, Dirs: s.Dirs, As: as})
 		}
 	}
 	return routes

@@ -14,6 +14,7 @@ import (
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
+	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
@@ -36,7 +37,7 @@ func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 		access := s.logs.Access(c.Name)
 		t.Cleanup(access.Close)
 		s.sites = append(s.sites, &site{
-			name: c.Name, cfg: c, super: s, stats: &proxy.Stats{}, log: slog.New(slog.DiscardHandler), access: access,
+			name: c.Name, cfg: c, super: s, stats: &front.Stats{}, log: slog.New(slog.DiscardHandler), access: access,
 			pool: pool.New(pool.Options{Site: c.Name, Launcher: &generation{}}),
 		})
 	}
@@ -80,13 +81,13 @@ func TestStaticRoutes_WhatSitesTOMLNamesComesFirst(t *testing.T) {
 		{URL: "/sub/other/", Dirs: []string{"/django/other"}},
 		{URL: "/sub/none/"},
 	})
-	want := []proxy.Static{
+	want := []front.Static{
 		{Prefix: "/sub/static/", Dirs: []string{"/srv/static"}, Only: true},
 		{Prefix: "/sub/media/big/", Dirs: []string{"/srv/big"}, Only: true},
 		{Prefix: "/sub/media/", Dirs: []string{"/srv/media"}, Only: true},
 		{Prefix: "/sub/other/", Dirs: []string{"/django/other"}},
 	}
-	equal := func(a, b proxy.Static) bool {
+	equal := func(a, b front.Static) bool {
 		return a.Prefix == b.Prefix && a.Only == b.Only && slices.Equal(a.Dirs, b.Dirs)
 	}
 	if got := s.sites[0].staticRoutes(); !slices.EqualFunc(got, want, equal) {

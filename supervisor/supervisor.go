@@ -18,6 +18,7 @@ import (
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/proxy"
+	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/systemd"
@@ -165,7 +166,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	}
 	s.proxy = proxy.New(proxy.Options{
 		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log,
-		Refused: func(r proxy.Refusal) { s.refusals.Count(r.Status, r.AppendCombined) },
+		Refused: func(r front.Refusal) { s.refusals.Count(r.Status, r.AppendCombined) },
 	})
 	if err := s.makeSites(); err != nil {
 		return err
@@ -232,7 +233,7 @@ func (s *Supervisor) Addrs() []string {
 func (s *Supervisor) publish() {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	var routes, old []proxy.Route
+	var routes, old []front.Route
 	for _, site := range s.all() {
 		if site.failed.Load() != nil { // sites.toml may have given its name to another one
 			old = append(old, site.route())
@@ -240,5 +241,5 @@ func (s *Supervisor) publish() {
 			routes = append(routes, site.route())
 		}
 	}
-	s.proxy.SetTable(proxy.NewTable(append(routes, old...)))
+	s.proxy.SetTable(front.NewTable(append(routes, old...)))
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -175,7 +176,7 @@ func aheadUnderLoad(t *testing.T, hire hires) {
 		return c.does(w, uri)
 	})
 	crew.ahead = clients // while there is a queue nobody goes ahead
-	f := startFront(t, crew, Options{}, func(s *Site) { s.Access = nil })
+	f := startFront(t, crew, Options{}, func(s *site.Site) { s.Access = nil })
 	var all sync.WaitGroup
 	for i := range clients {
 		p := f.dial("")
@@ -201,8 +202,8 @@ func aheadUnderLoad(t *testing.T, hire hires) {
 
 // lined is a request in a line, which its worker has not begun.
 type lined struct {
-	Direct
-	Ticket
+	site.Direct
+	site.Ticket
 	taken, alone, again bool
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -19,7 +20,7 @@ type wholeBody interface{ Complete() bool }
 
 // answer passes the worker's answer on to the client.
 // cancel tells a worker that listens to it that the rest is not wanted.
-func (e *exchange) answer(claim Claim, resp *http.Response, cancel func()) {
+func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) {
 	h := e.w.Header()
 	for name, values := range resp.Header {
 		h[name] = values
@@ -47,7 +48,7 @@ func (e *exchange) withhold(h http.Header) {
 			continue
 		}
 		delete(h, name)
-		e.site.Stats.withheld.Do(func() {
+		e.site.Stats.OnceWithheld(func() {
 			e.site.Log.Warn("header dropped: the front door does not send files for an application",
 				"header", name, "path", paths[0], "request", e.what(), "worker", e.worker)
 		})
@@ -68,7 +69,7 @@ func (e *exchange) writeWhole(resp *http.Response) {
 
 // writeSpooled writes an answer while it comes. A goroutine takes it from the
 // worker as fast as it comes, whatever the client does.
-func (e *exchange) writeSpooled(claim Claim, resp *http.Response, cancel func()) {
+func (e *exchange) writeSpooled(claim site.Claim, resp *http.Response, cancel func()) {
 	s := newSpool(e.proxy.dir, e.proxy.memory)
 	defer s.close()
 	pumped := make(chan struct{})
@@ -133,7 +134,7 @@ func (e *exchange) copySpool(s *spool) error {
 }
 
 // pump moves the answer from the worker to the spool, then frees the worker.
-func (e *exchange) pump(claim Claim, body io.ReadCloser, s *spool) {
+func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool) {
 	buf := e.proxy.buffers.Get().(*[copyBuffer]byte)
 	_, err := io.CopyBuffer(s, body, buf[:])
 	e.proxy.buffers.Put(buf)

@@ -9,17 +9,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // instant is a Backend whose worker has always answered already.
 type instant struct{ resp http.Response }
 
-func (b *instant) Claim(context.Context, string) (Claim, error) { return b, nil }
-func (b *instant) Retry(context.Context) (Claim, error)         { return b, nil }
-func (b *instant) Worker() string                               { return "site/1" }
-func (b *instant) Release()                                     {}
-func (b *instant) Fail(error)                                   {}
-func (b *instant) Abandon()                                     {}
+func (b *instant) Claim(context.Context, string) (site.Claim, error) { return b, nil }
+func (b *instant) Retry(context.Context) (site.Claim, error)         { return b, nil }
+func (b *instant) Worker() string                                    { return "site/1" }
+func (b *instant) Release()                                          {}
+func (b *instant) Fail(error)                                        {}
+func (b *instant) Abandon()                                          {}
 
 func (b *instant) RoundTrip(*http.Request) (*http.Response, error) {
 	b.resp.Body.(inMemory).Seek(0, io.SeekStart)
@@ -36,11 +38,11 @@ func (s *sink) WriteString(t string) (int, error) { return len(t), nil }
 func (s *sink) SetReadDeadline(time.Time) error   { return nil }
 func (s *sink) SetWriteDeadline(time.Time) error  { return nil }
 
-func benchmarkProxy(b *testing.B, access func(Entry)) *Proxy {
+func benchmarkProxy(b *testing.B, access func(site.Entry)) *Proxy {
 	b.Helper()
 	p := New(Options{SpoolDir: b.TempDir()})
-	p.SetTable(NewTable([]Route{{Hosts: []string{"site.test"}, Mount: "/", Site: &Site{
-		Name: "site", RequestTimeout: time.Minute, Stats: &Stats{}, Log: slog.New(slog.DiscardHandler), Access: access,
+	p.SetTable(site.NewTable([]site.Route{{Hosts: []string{"site.test"}, Mount: "/", Site: &site.Site{
+		Name: "site", RequestTimeout: time.Minute, Stats: &site.Stats{}, Log: slog.New(slog.DiscardHandler), Access: access,
 		Backend: &instant{http.Response{
 			StatusCode: 200, Body: inMemory{strings.NewReader(strings.Repeat("x", 5000))},
 			Header: http.Header{"Content-Type": {"text/html"}, "X-Frame-Options": {"DENY"}, "Content-Length": {"5000"}},
@@ -55,7 +57,7 @@ func BenchmarkProxy_ServeHTTP(b *testing.B) {
 	for name, body := range map[string]string{"GET": "", "POST": strings.Repeat("x", 1000)} {
 		b.Run(name, func(b *testing.B) {
 			line := make([]byte, 0, 1000)
-			p := benchmarkProxy(b, func(e Entry) { line = e.AppendCombined(line[:0]) })
+			p := benchmarkProxy(b, func(e site.Entry) { line = e.AppendCombined(line[:0]) })
 			r := httptest.NewRequest(name, "/path?query", nil)
 			r.Host = "Site.Test:8080"
 			r.Header.Set("User-Agent", "Mozilla/5.0")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // unsized hides its length: net/http sends chunks.
@@ -63,7 +65,7 @@ func TestProxy_HoldsBodiesToTheLimit(t *testing.T) {
 
 func checkLimit(t *testing.T, limit, over int, chunked bool) {
 	b := newBackend(t, says(200, "hello"))
-	s := startSite(t, b, func(site *Site) { site.MaxBody = int64(limit) })
+	s := startSite(t, b, func(st *site.Site) { st.MaxBody = int64(limit) })
 	var body io.Reader = strings.NewReader(strings.Repeat("x", limit+over))
 	if chunked {
 		body = unsized{body}
@@ -108,7 +110,7 @@ func TestProxy_ClaimsNothingForHalfABody(t *testing.T) {
 				} else {
 					p.Close()
 				}
-				if e := <-s.entries; e.Status != statusClientGone {
+				if e := <-s.entries; e.Status != site.StatusClientGone {
 					t.Errorf("logged as %d", e.Status)
 				}
 				if len(b.ends()) > 0 {
@@ -148,7 +150,7 @@ func TestProxy_RefusesMalformedBodies(t *testing.T) {
 func TestProxy_AnswersExpect(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, says(200, "hello"))
-	s := startSite(t, b, func(site *Site) { site.MaxBody = 10 })
+	s := startSite(t, b, func(st *site.Site) { st.MaxBody = 10 })
 	p := s.dial("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
 	if resp := p.answer("POST"); resp.StatusCode != 100 {
 		t.Fatalf("got %d, want 100", resp.StatusCode)
@@ -189,7 +191,7 @@ func TestProxy_FailsWithoutSpool(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
 	b := newBackend(t, says(200, "hello"), streams(200, random(20<<20)))
-	s := start(t, Options{SpoolDir: missing}, Route{Hosts: []string{"site.test"}, Site: &Site{Backend: b}})
+	s := start(t, Options{SpoolDir: missing}, site.Route{Hosts: []string{"site.test"}, Site: &site.Site{Backend: b}})
 	resp, body := s.do("POST", "/", strings.NewReader(strings.Repeat("x", bodyMemory+2)))
 	if resp.StatusCode != 500 || strings.Contains(body, missing) || !strings.Contains(s.logs.String(), missing) {
 		t.Errorf("got %d %q, log %s", resp.StatusCode, body, s.logs)

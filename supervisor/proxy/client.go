@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -29,14 +30,14 @@ type client struct {
 	scanned     int           // of it, where no head ends
 
 	// of the request under way:
-	request simple
-	site    *Site
-	place   place
-	asked   Ticket
-	direct  Direct  // once it was sent
-	asking  int     // descriptor in loop.asking; 0: none
-	next    *client // whose request was sent behind this one
-	sent    time.Time
+	request   simple
+	site      *site.Site
+	admission site.Admission
+	asked     site.Ticket
+	direct    site.Direct // once it was sent
+	asking    int         // descriptor in loop.asking; 0: none
+	next      *client     // whose request was sent behind this one
+	sent      time.Time
 }
 
 // clientEvents are what a client's connection is watched for.
@@ -72,7 +73,7 @@ func (c *client) done() {
 	if c.asking != 0 {
 		c.leaveLine()
 	}
-	c.place.leave()
+	c.admission.End()
 	c.request, c.site, c.asked, c.direct, c.asking = simple{}, nil, nil, nil, 0
 }
 
@@ -88,13 +89,13 @@ func (c *client) begin(data []byte) (mine bool) {
 		return false
 	}
 	site, _ := c.loop.proxy.table.Load().Lookup(host, r.Path)
-	if site == nil || site.Fast == nil || site.hasStatic(r.Path) {
+	if site == nil || site.Fast == nil || site.HasStatic(r.Path) {
 		return false
 	}
 	if r.RemoteAddr, r.RemotePort = c.addr, c.port; c.trusted {
 		r.believe(c.loop.proxy.trusted)
 	}
-	if c.place, ok = site.enter(r.RemoteAddr); !ok {
+	if c.admission, ok = site.Admit(r.RemoteAddr); !ok {
 		return false // net/http tells why
 	}
 	c.request, c.site, c.start = r, site, time.Now()
@@ -160,15 +161,15 @@ func (c *client) write(a *wire.Answer, worker string) {
 	entry := c.entry(a, now, worker)
 	switch {
 	case err != nil && err != unix.EAGAIN:
-		entry.Status, entry.Bytes = statusClientGone, 0
-		c.site.answered(entry)
+		entry.Status, entry.Bytes = site.StatusClientGone, 0
+		c.site.Record(entry)
 		c.close()
 		return
 	case n < len(l.out):
 		c.finish(bytes.Clone(l.out[max(n, 0):]), last, entry)
 		return
 	}
-	c.site.answered(entry)
+	c.site.Record(entry)
 	if last {
 		c.part()
 		return
@@ -179,16 +180,16 @@ func (c *client) write(a *wire.Answer, worker string) {
 }
 
 // entry is what the access log says of the request, when the answer is written.
-func (c *client) entry(a *wire.Answer, now time.Time, worker string) Entry {
-	return Entry{
+func (c *client) entry(a *wire.Answer, now time.Time, worker string) site.Entry {
+	return site.Entry{
 		Client: c.request.RemoteAddr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
 		Time: c.start, Took: now.Sub(c.start), Status: a.Status, Bytes: int64(len(a.Body)), Worker: worker,
 	}
 }
 
 // finish lets a goroutine write what a client did not take at once.
-func (c *client) finish(rest []byte, last bool, e Entry) {
-	l, site, held, begun := c.loop, c.site, c.place.pass(), c.begun
+func (c *client) finish(rest []byte, last bool, e site.Entry) {
+	l, site, held, begun := c.loop, c.site, c.admission.Take(), c.begun
 	conn := newSocket(c.leave(), c.peer, c.local)
 	l.gave = true
 	l.handed.note(conn, http.StateActive)
@@ -205,9 +206,9 @@ func (c *client) finish(rest []byte, last bool, e Entry) {
 		waits.cancel()
 		<-moved
 		waits.close()
-		held.leave()
+		held.End()
 		e.Bytes, e.Took = max(e.Bytes-int64(left), 0), time.Since(e.Time)
-		site.answered(e)
+		site.Record(e)
 		switch {
 		case left > 0:
 			conn.Close()
@@ -261,7 +262,7 @@ func (c *client) giveAway(head []byte, end bodyEnd, p *pending) {
 	l := c.loop
 	h := newHanded(l, head, end, c.begun)
 	if p != nil {
-		p.place = c.place.pass()
+		p.admission = c.admission.Take()
 		h.pending.Store(p)
 	}
 	h.socket = newSocket(c.leave(), c.peer, c.local)

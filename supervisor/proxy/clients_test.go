@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // from asks from one of loopback's many addresses, on a connection of its own.
@@ -51,8 +53,8 @@ func held() (a answer, began chan bool, letGo chan bool) {
 func TestClients_AnAddressHasSoManyAtOnce(t *testing.T) {
 	t.Parallel()
 	a, began, letGo := held()
-	clients := &Clients{}
-	s := startSite(t, newBackend(t, a), func(site *Site) { site.MaxPerAddress, site.Clients = 2, clients })
+	clients := &site.Clients{}
+	s := startSite(t, newBackend(t, a), func(st *site.Site) { st.MaxPerAddress, st.Clients = 2, clients })
 	first, second := s.from("127.0.0.1", ""), s.from("127.0.0.1", "")
 	<-began
 	<-began
@@ -76,7 +78,7 @@ func TestClients_AnAddressHasSoManyAtOnce(t *testing.T) {
 	for range 2 { // the refused one and the last
 		<-s.entries
 	}
-	if n := clients.under(); n > 0 {
+	if n := clients.Len(); n > 0 {
 		t.Errorf("%d still counted", n)
 	}
 }
@@ -85,8 +87,8 @@ func TestClients_AnAddressHasSoManyAtOnce(t *testing.T) {
 func TestClients_ThePlaceOfWhoLeavesIsFree(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
-	clients := &Clients{}
-	s := startSite(t, newBackend(t, streams(200, r), says(200, "ok")), func(site *Site) { site.MaxPerAddress, site.Clients = 1, clients })
+	clients := &site.Clients{}
+	s := startSite(t, newBackend(t, streams(200, r), says(200, "ok")), func(st *site.Site) { st.MaxPerAddress, st.Clients = 1, clients })
 	p := s.from("127.0.0.1", "")
 	if _, err := io.WriteString(w, "begun"); err != nil {
 		t.Fatal(err)
@@ -103,9 +105,9 @@ func TestClients_ThePlaceOfWhoLeavesIsFree(t *testing.T) {
 func TestClients_BehindATrustedProxy(t *testing.T) {
 	t.Parallel()
 	a, began, letGo := held()
-	site := &Site{Name: "site", Backend: newBackend(t, a), MaxPerAddress: 1, Clients: &Clients{}}
+	st := &site.Site{Name: "site", Backend: newBackend(t, a), MaxPerAddress: 1, Clients: &site.Clients{}}
 	trusted := Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.3/32")}}
-	s := start(t, trusted, Route{Hosts: []string{"site.test"}, Mount: "/", Site: site})
+	s := start(t, trusted, site.Route{Hosts: []string{"site.test"}, Mount: "/", Site: st})
 	one := s.from("127.0.0.3", "X-Forwarded-For: 192.0.2.1\r\n")
 	<-began
 	two := s.from("127.0.0.3", "X-Forwarded-For: 192.0.2.2\r\n")

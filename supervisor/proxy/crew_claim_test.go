@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/fastcgi"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -50,9 +51,9 @@ func (c *crewClaim) end(how string, next func() *crewWorker) {
 	c.crew.dispatchLocked()
 }
 
-func (c *crewClaim) Abandon()                                 { c.end("abandon", nil) }
-func (c *crewClaim) Release()                                 { c.end("release", func() *crewWorker { return c.w }) }
-func (c *crewClaim) Retry(ctx context.Context) (Claim, error) { return c.crew.Claim(ctx, c.what) }
+func (c *crewClaim) Abandon()                                      { c.end("abandon", nil) }
+func (c *crewClaim) Release()                                      { c.end("release", func() *crewWorker { return c.w }) }
+func (c *crewClaim) Retry(ctx context.Context) (site.Claim, error) { return c.crew.Claim(ctx, c.what) }
 func (c *crewClaim) Fail(error) {
 	if c.w.python != nil {
 		c.w.python.broken(c.real)

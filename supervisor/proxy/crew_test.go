@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -185,7 +186,7 @@ func (c *crew) stop(err error) {
 	c.queue = nil
 }
 
-func (c *crew) Enqueue(what string, told func()) (Ticket, error) {
+func (c *crew) Enqueue(what string, told func()) (site.Ticket, error) {
 	p, err := c.ask(what, told)
 	if err != nil {
 		return nil, err
@@ -232,7 +233,7 @@ func (c *crew) busyLocked(p *crewPlace) *crewWorker {
 	return nil
 }
 
-func (c *crew) Claim(ctx context.Context, what string) (Claim, error) {
+func (c *crew) Claim(ctx context.Context, what string) (site.Claim, error) {
 	a, err := c.ask(what, nil)
 	if err != nil {
 		return nil, err
@@ -304,7 +305,7 @@ func (p *crewPlace) Resolved() bool {
 	}
 }
 
-func (p *crewPlace) Wait(ctx context.Context) (Direct, error) {
+func (p *crewPlace) Wait(ctx context.Context) (site.Direct, error) {
 	select {
 	case <-p.settled:
 	case <-ctx.Done():

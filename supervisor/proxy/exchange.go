@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -16,11 +17,11 @@ type exchange struct {
 	proxy   *Proxy
 	w       http.ResponseWriter
 	r       *http.Request
-	site    *Site // nil: unknown
+	site    *site.Site // nil: unknown
 	scheme  string
-	begun   *pending // what the Loop has done of it; nil: nothing
-	broken  Claim    // of the last try that failed; nil: none has
-	err     error    // what it failed of
+	begun   *pending   // what the Loop has done of it; nil: nothing
+	broken  site.Claim // of the last try that failed; nil: none has
+	err     error      // what it failed of
 	start   time.Time
 	tries   int    // that failed
 	reached bool   // one of them reached a worker
@@ -32,15 +33,15 @@ type exchange struct {
 
 // serve answers a request of a known site.
 func (e *exchange) serve() {
-	e.site.Stats.begin()
-	defer e.site.Stats.end()
+	e.site.Stats.Begin()
+	defer e.site.Stats.End()
 	defer e.done()
-	place, ok := e.enter()
+	admission, ok := e.admit()
 	if !ok {
 		e.fail(http.StatusTooManyRequests, "max_clients_per_ip", nil)
 		return
 	}
-	defer place.leave()
+	defer admission.End()
 	if e.serveStatic() {
 		return
 	}
@@ -55,12 +56,12 @@ func (e *exchange) serve() {
 	}
 }
 
-// enter takes a place for the request, which may have one already.
-func (e *exchange) enter() (place, bool) {
+// admit returns the admission of the request, which the loop may have got already.
+func (e *exchange) admit() (site.Admission, bool) {
 	if e.begun != nil {
-		return e.begun.place, true
+		return e.begun.admission, true
 	}
-	return e.site.enter(e.clientAddr())
+	return e.site.Admit(e.clientAddr())
 }
 
 // mostTries bounds how often a request goes to a worker that dies before it was sent.
@@ -110,7 +111,7 @@ func (e *exchange) mayRepeat(err error) bool {
 }
 
 // claim returns a worker, and since when it works for this request.
-func (e *exchange) claim() (claim Claim, since time.Time, err error) {
+func (e *exchange) claim() (claim site.Claim, since time.Time, err error) {
 	begun := e.begun
 	e.begun = nil
 	switch {
@@ -131,7 +132,7 @@ func (e *exchange) claim() (claim Claim, since time.Time, err error) {
 }
 
 // again returns a worker after one that failed.
-func (e *exchange) again() (Claim, error) {
+func (e *exchange) again() (site.Claim, error) {
 	claim, err := e.broken.Retry(e.r.Context())
 	if err == nil {
 		e.site.Log.Warn("request repeated on another worker", "worker", claim.Worker(), "after", e.worker, "request", e.what(), "error", e.err)
@@ -140,7 +141,7 @@ func (e *exchange) again() (Claim, error) {
 }
 
 // roundTrip refuses statuses that can not be the end of an exchange.
-func roundTrip(claim Claim, r *http.Request) (*http.Response, error) {
+func roundTrip(claim site.Claim, r *http.Request) (*http.Response, error) {
 	resp, err := claim.RoundTrip(r)
 	if err == nil && (resp.StatusCode < 200 || resp.StatusCode > 999) {
 		_ = resp.Body.Close() // the worker is broken either way
@@ -171,15 +172,16 @@ func (e *exchange) outgoing(ctx context.Context) *http.Request {
 	return r
 }
 
-func (e *exchange) what() string { return withoutQuery(e.r.Method + " " + e.r.RequestURI) }
+func (e *exchange) what() string { return site.WithoutQuery(e.r.Method + " " + e.r.RequestURI) }
 
-// withoutQuery is a request, "GET /a?b=c", as the pool, logs and status name it: what
-// may be secret is in the access log alone.
-func withoutQuery(request string) string {
-	if named, _, query := strings.Cut(request, "?"); query {
-		return named + "?…"
+// clientAddr returns the address of the client without its port, which differs for
+// every connection.
+func (e *exchange) clientAddr() string {
+	host, _, err := net.SplitHostPort(e.r.RemoteAddr)
+	if err != nil {
+		return e.r.RemoteAddr
 	}
-	return request
+	return host
 }
 
 // done counts and logs the exchange.
@@ -188,14 +190,11 @@ func (e *exchange) done() {
 		e.sent = 0 // net/http swallowed it
 	}
 	took := time.Since(e.start)
-	e.site.Stats.record(took, e.status)
-	if e.site.Access != nil {
-		e.site.Access(e.entry(took))
-	}
+	e.site.Record(e.entry(took))
 }
 
-func (e *exchange) entry(took time.Duration) Entry {
-	return Entry{
+func (e *exchange) entry(took time.Duration) site.Entry {
+	return site.Entry{
 		Client: e.clientAddr(), Line: e.r.Method + " " + e.r.RequestURI + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
 		Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
 	}

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-)
 
-// statusClientGone is what the log says when the client left before the answer.
-const statusClientGone = 499
+	"github.com/multisite/multisite/supervisor/site"
+)
 
 // page is what the proxy itself says to a visitor: never anything of the inside.
 const page = `<!DOCTYPE html>
@@ -107,8 +106,8 @@ func (e *exchange) failClaim(err error) {
 	if errors.Is(err, context.Canceled) && e.r.Context().Err() != nil {
 		e.clientGone()
 	}
-	if errors.Is(err, ErrDeadly) {
-		e.fail(http.StatusBadGateway, ErrDeadly.Error(), e.err)
+	if errors.Is(err, site.ErrDeadly) {
+		e.fail(http.StatusBadGateway, site.ErrDeadly.Error(), e.err)
 		return
 	}
 	e.fail(http.StatusServiceUnavailable, "no worker", err)
@@ -117,7 +116,7 @@ func (e *exchange) failClaim(err error) {
 // clientGone ends an exchange that nobody waits for. Who only closed its sending
 // side must not take our silence for an empty answer.
 func (e *exchange) clientGone() {
-	e.status = statusClientGone
+	e.status = site.StatusClientGone
 	e.abort()
 }
 

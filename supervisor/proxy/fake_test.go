@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // answer is what a fake worker does with a request whose body it has read.
@@ -34,7 +36,7 @@ func newBackend(tb testing.TB, answers ...answer) *fakeBackend {
 	return b
 }
 
-func (b *fakeBackend) Claim(ctx context.Context, what string) (Claim, error) {
+func (b *fakeBackend) Claim(ctx context.Context, what string) (site.Claim, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked++
@@ -117,7 +119,7 @@ func (c *fakeClaim) Fail(err error) {
 	c.note("broken", true)
 }
 
-func (c *fakeClaim) Retry(ctx context.Context) (Claim, error) {
+func (c *fakeClaim) Retry(ctx context.Context) (site.Claim, error) {
 	if c.end() != "broken" {
 		return nil, fmt.Errorf("it ended as %q", c.end())
 	}

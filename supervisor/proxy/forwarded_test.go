@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 func prefixes(list ...string) (all []netip.Prefix) {
@@ -88,7 +90,7 @@ func TestProxy_DropsHeadersThatClientsMayNotSend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBackend(t, says(200, "hello"))
-			s := start(t, Options{TrustedProxies: test.trusted}, Route{Hosts: []string{"site.test"}, Site: &Site{Backend: b}})
+			s := start(t, Options{TrustedProxies: test.trusted}, site.Route{Hosts: []string{"site.test"}, Site: &site.Site{Backend: b}})
 			s.dial("GET / HTTP/1.1\r\nHost: site.test\r\n" + liarsHeader + "\r\n").whole("GET")
 			c := <-b.claimed
 			slices.Sort(test.want)

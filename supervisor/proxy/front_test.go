@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -23,15 +24,15 @@ type front struct {
 	*Server
 	tb      testing.TB
 	crew    *crew
-	site    *Site
+	site    *site.Site
 	logs    *buffer
-	entries chan Entry
+	entries chan site.Entry
 	addr    string
 	served  chan error
 }
 
 // startFront serves until the test ends, and checks what is left then.
-func startFront(tb testing.TB, c *crew, o Options, change ...func(*Site)) *front {
+func startFront(tb testing.TB, c *crew, o Options, change ...func(*site.Site)) *front {
 	tb.Helper()
 	return startFrontOn(tb, loopback(tb, 0), c, o, change...)
 }
@@ -56,18 +57,18 @@ func setBuffer(option, size int) func(_, _ string, c syscall.RawConn) error {
 	}
 }
 
-func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...func(*Site)) *front {
+func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...func(*site.Site)) *front {
 	tb.Helper()
-	f := &front{tb: tb, crew: c, logs: &buffer{}, entries: make(chan Entry, 4096), served: make(chan error, 1)}
+	f := &front{tb: tb, crew: c, logs: &buffer{}, entries: make(chan site.Entry, 4096), served: make(chan error, 1)}
 	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
 	o.Timeouts = o.Timeouts.orPatient()
 	p := New(o)
-	f.site = &Site{Name: "site", Backend: c, Fast: c, Stats: &Stats{}, Log: o.Log, Access: func(e Entry) { f.entries <- e },
-		MaxPerAddress: 1 << 20, Clients: &Clients{}}
+	f.site = &site.Site{Name: "site", Backend: c, Fast: c, Stats: &site.Stats{}, Log: o.Log, Access: func(e site.Entry) { f.entries <- e },
+		MaxPerAddress: 1 << 20, Clients: &site.Clients{}}
 	for _, change := range change {
 		change(f.site)
 	}
-	p.SetTable(NewTable([]Route{{Hosts: []string{"site.test"}, Mount: "/", Site: f.site}}))
+	p.SetTable(site.NewTable([]site.Route{{Hosts: []string{"site.test"}, Mount: "/", Site: f.site}}))
 	var err error
 	if f.Server, err = p.NewServer(); err != nil {
 		tb.Fatal(err)
@@ -77,7 +78,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	tb.Cleanup(func() {
 		l.Close()
 		f.end()
-		until(tb, "every place given back", func() bool { return f.site.Clients.under() == 0 })
+		until(tb, "every place given back", func() bool { return f.site.Clients.Len() == 0 })
 		c.close()
 	})
 	return f
@@ -119,16 +120,6 @@ func (f *front) dial(text string) *peer {
 
 // get is a request that the loop answers.
 func get(uri string) string { return "GET " + uri + " HTTP/1.1\r\nHost: site.test\r\n\r\n" }
-
-// under is how many requests are under way.
-func (c *Clients) under() (n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, of := range c.open {
-		n += of
-	}
-	return n
-}
 
 func (p *peer) wantBody(want string) *http.Response {
 	p.tb.Helper()

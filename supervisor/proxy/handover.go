@@ -8,22 +8,24 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // pending is a request that the Loop began and net/http goes on with.
 type pending struct {
-	site   *Site
-	start  time.Time
-	place  place
-	asked  Ticket
-	direct Direct    // what asked gave, and the request was sent to; nil: not yet
-	sent   time.Time // when
-	err    error     // why the site was not to be asked
+	site      *site.Site
+	start     time.Time
+	admission site.Admission
+	asked     site.Ticket
+	direct    site.Direct // what asked gave, and the request was sent to; nil: not yet
+	sent      time.Time   // when
+	err       error       // why the site was not to be asked
 }
 
 // claim is what Backend.Claim would return, had the request not asked already. It was not
 // sent.
-func (p *pending) claim(ctx context.Context) (Claim, error) {
+func (p *pending) claim(ctx context.Context) (site.Claim, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -32,7 +34,7 @@ func (p *pending) claim(ctx context.Context) (Claim, error) {
 
 // giveUp ends a request that nobody goes on with.
 func (p *pending) giveUp() {
-	p.place.leave()
+	p.admission.End()
 	if p.direct != nil {
 		p.direct.Fail(context.Canceled)
 		return

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -45,7 +46,7 @@ func TestLoop_CountsAddresses(t *testing.T) {
 					return &wire.Answer{Status: 200, Body: []byte(large)}
 				}
 				return d(w, uri)
-			}), Options{}, func(s *Site) { s.MaxPerAddress = 1 })
+			}), Options{}, func(s *site.Site) { s.MaxPerAddress = 1 })
 			if test.lingers > 0 {
 				f.linger(test.lingers)
 			}
@@ -62,7 +63,7 @@ func TestLoop_CountsAddresses(t *testing.T) {
 				t.Errorf("got %d %.100q", resp.StatusCode, body)
 			}
 			other.wantBody("/other")
-			until(t, "ended", func() bool { return f.site.Clients.under() == 0 })
+			until(t, "ended", func() bool { return f.site.Clients.Len() == 0 })
 			f.dial(get("/after")).wantBody("/after")
 		})
 	}
@@ -72,7 +73,7 @@ func TestLoop_CountsAddresses(t *testing.T) {
 // the loop or not.
 func TestLoop_CountsPipelines(t *testing.T) {
 	t.Parallel()
-	f := startFront(t, newCrew(t, 1, echo), Options{}, func(s *Site) { s.MaxPerAddress = 1 })
+	f := startFront(t, newCrew(t, 1, echo), Options{}, func(s *site.Site) { s.MaxPerAddress = 1 })
 	p := f.dial("POST /1 HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\n\r\nhello" + get("/2") + get("/3"))
 	for _, uri := range []string{"/1", "/2", "/3"} {
 		p.wantBody(uri)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -45,7 +46,7 @@ func TestLoop_RequestTimeoutCountsFromSending(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	defer close(letGo)
-	f := startFront(t, newCrew(t, 1, d), Options{}, func(s *Site) { s.RequestTimeout = 2 * youngest })
+	f := startFront(t, newCrew(t, 1, d), Options{}, func(s *site.Site) { s.RequestTimeout = 2 * youngest })
 	sent := time.Now()
 	p := f.dial(get("/slow"))
 	<-began
@@ -68,9 +69,9 @@ func TestPending_DeadlineCountsFromSending(t *testing.T) {
 	defer direct.Release()
 	sent := time.Now().Add(-time.Hour)
 	r, _ := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
-	e := exchange{r: r, site: &Site{RequestTimeout: time.Minute}, begun: &pending{asked: a, direct: direct, sent: sent}}
+	e := exchange{r: r, site: &site.Site{RequestTimeout: time.Minute}, begun: &pending{asked: a, direct: direct, sent: sent}}
 	claim, since, err := e.claim()
-	if claim != Claim(direct) || since != sent || err != nil {
+	if claim != site.Claim(direct) || since != sent || err != nil {
 		t.Fatalf("got %v since %v (%v), want what was sent", claim, since, err)
 	}
 	ctx, cancel := e.deadline(since)
@@ -242,7 +243,7 @@ func TestLoop_LogsWhatWasWritten(t *testing.T) {
 	p.Close()
 	f.wantUnread()
 	letGo <- nil
-	if e := <-f.entries; e.Status != statusClientGone || e.Bytes != 0 {
+	if e := <-f.entries; e.Status != site.StatusClientGone || e.Bytes != 0 {
 		t.Errorf("logged status %d and %d bytes", e.Status, e.Bytes)
 	}
 }

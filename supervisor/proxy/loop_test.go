@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -124,10 +125,10 @@ func (f *front) wantGivenAway() {
 func TestLoop_LeavesTheseSitesToNetHTTP(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		change func(*Site)
+		change func(*site.Site)
 	}{
-		"static files":  {func(s *Site) { s.Static = []Static{{Prefix: "/", Dirs: []string{"absent"}}} }},
-		"nobody to ask": {func(s *Site) { s.Fast = nil }},
+		"static files":  {func(s *site.Site) { s.Static = []site.Static{{Prefix: "/", Dirs: []string{"absent"}}} }},
+		"nobody to ask": {func(s *site.Site) { s.Fast = nil }},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -38,7 +39,7 @@ func TestLoop_AnswersTrustedProxies(t *testing.T) {
 			c := newCrew(t, 1, echo)
 			seen := c.heads()
 			b := newBackend(t, says(200, "/a"))
-			f := startFront(t, c, Options{TrustedProxies: prefixes("127.0.0.9/32")}, func(s *Site) { s.Backend = b })
+			f := startFront(t, c, Options{TrustedProxies: prefixes("127.0.0.9/32")}, func(s *site.Site) { s.Backend = b })
 			p := dialFrom(t, test.peer, f.addr)
 			p.send("GET /a HTTP/1.1\r\nHost: site.test\r\n" + test.header + "\r\n")
 			p.wantBody("/a")

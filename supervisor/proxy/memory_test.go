@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // heap is what is in use of it.
@@ -37,7 +39,7 @@ func TestProxy_SlowClientsCostLittle(t *testing.T) {
 					answers = append(answers, streams(200, random(size)))
 				}
 				b := newBackend(t, answers...)
-				dial, s := pipeSite(t, &Site{Backend: b})
+				dial, s := pipeSite(t, &site.Site{Backend: b})
 				s.proxy.memory.most = most
 				var all []*pipePeer
 				before := heap()

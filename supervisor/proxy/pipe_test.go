@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // pipes is a listener whose connections are net.Pipes. They hold not one byte,
@@ -35,12 +37,12 @@ const clientTimeout = 50 * time.Second
 
 // pipeSite serves one site, at the host site.test, until the test ends, and
 // returns what dials it.
-func pipeSite(t *testing.T, site *Site) (dial func() *pipePeer, s *server) {
+func pipeSite(t *testing.T, st *site.Site) (dial func() *pipePeer, s *server) {
 	t.Helper()
-	s = &server{tb: t, logs: &buffer{}, entries: make(chan Entry, 256)}
-	s.complete(site)
+	s = &server{tb: t, logs: &buffer{}, entries: make(chan site.Entry, 256)}
+	s.complete(st)
 	s.proxy = New(Options{SpoolDir: t.TempDir(), Timeouts: timeouts})
-	s.proxy.SetTable(NewTable([]Route{{Hosts: []string{"site.test"}, Site: site}}))
+	s.proxy.SetTable(site.NewTable([]site.Route{{Hosts: []string{"site.test"}, Site: st}}))
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	server := s.proxy.newHTTPServer()
 	go server.Serve(l)

@@ -13,69 +13,28 @@ package proxy
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
-
-// Backend gives requests to the workers of one site.
-type Backend interface {
-	// Claim takes a worker for one request and may wait for it. what names the
-	// request in logs.
-	Claim(ctx context.Context, what string) (Claim, error)
-}
-
-// Claim is a worker held for one request. One of Release and Fail must be called.
-type Claim interface {
-	// RoundTrip sends the request. r.Host, r.RemoteAddr and r.URL.Scheme are the
-	// client's. When Body.Close has returned nil, the worker is free again.
-	RoundTrip(r *http.Request) (*http.Response, error)
-	Worker() string // "subdomain1/1"
-	Release()
-	Fail(err error) // instead of Release: the worker did not answer as it should, but err
-	Abandon()       // before Release: the request overran its time; replace the worker
-
-	// Retry is Backend.Claim for the same request after Fail: it goes before all
-	// who wait, and to another worker. It may be an ErrDeadly.
-	Retry(ctx context.Context) (Claim, error)
-}
-
-// ErrDeadly says, from Retry, that the request is not to be risked on another worker.
-var ErrDeadly = errors.New("workers ended of the request")
-
-// Site is what the proxy needs to know of a site. It does not change; a reload
-// makes a new one.
-type Site struct {
-	Name           string
-	Backend        Backend
-	Fast           FastBackend   // the same workers, for the Loop; nil: only through Backend
-	RequestTimeout time.Duration // from claim to the end of the answer; 0: none
-	MaxBody        int64         // bytes of a request body; 0: no limit
-	MaxPerAddress  int           // requests that an address may have under way; 0: no limit
-	Clients        *Clients      // counts them; nil only without a limit
-	Static         []Static
-	Stats          *Stats
-	Log            *slog.Logger
-	Access         func(Entry) // told of every answered request; may be nil
-}
 
 // copyBuffer is how much of an answer in pieces is moved at once.
 const copyBuffer = 32 << 10
 
 // Proxy is an http.Handler for all sites.
 type Proxy struct {
-	table    atomic.Pointer[Table]
+	table    atomic.Pointer[site.Table]
 	trusted  []netip.Prefix
 	timeouts Timeouts
 	buffers  sync.Pool // of *[copyBuffer]byte, for answers that come in pieces
 	memory   *memory
 	log      *slog.Logger
-	refused  func(Refusal)
+	refused  func(site.Refusal)
 	dir      string
 }
 
@@ -92,7 +51,7 @@ type Options struct {
 	Timeouts       Timeouts
 	SpoolDir       string // for bodies too large for memory; "": the system's
 	Log            *slog.Logger
-	Refused        func(Refusal) // told of every request that the front door answers for itself; nil: nobody is
+	Refused        func(site.Refusal) // told of every request that the front door answers for itself; nil: nobody is
 }
 
 // New returns a Proxy that knows no site yet.
@@ -102,7 +61,7 @@ func New(o Options) *Proxy {
 	}
 	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, refused: o.Refused, dir: o.SpoolDir, memory: newMemory(mostMemory)}
 	p.buffers.New = func() any { return new([copyBuffer]byte) }
-	p.table.Store(NewTable(nil))
+	p.table.Store(site.NewTable(nil))
 	return p
 }
 
@@ -115,7 +74,7 @@ func (t Timeouts) orDefault() Timeouts {
 }
 
 // SetTable replaces the sites for all requests that begin from now on.
-func (p *Proxy) SetTable(t *Table) { p.table.Store(t) }
+func (p *Proxy) SetTable(t *site.Table) { p.table.Store(t) }
 
 // ServeHTTP answers one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -14,10 +15,10 @@ import (
 // unless one was found.
 func TestServer_TellsOfRefusals(t *testing.T) {
 	t.Parallel()
-	refused := make(chan Refusal, 100)
+	refused := make(chan site.Refusal, 100)
 	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 1, d), Options{Timeouts: Timeouts{Header: 300 * time.Millisecond}, Refused: func(r Refusal) { refused <- r }},
-		func(s *Site) { s.MaxPerAddress, s.MaxBody = 1, 10 })
+	f := startFront(t, newCrew(t, 1, d), Options{Timeouts: Timeouts{Header: 300 * time.Millisecond}, Refused: func(r site.Refusal) { refused <- r }},
+		func(s *site.Site) { s.MaxPerAddress, s.MaxBody = 1, 10 })
 	want := func(text string, status int, site, host, why, line string) {
 		t.Helper()
 		p := f.dial(text)
@@ -45,7 +46,7 @@ func TestServer_TellsOfRefusals(t *testing.T) {
 	want(get("/a"), 429, "site", "site.test", "max_clients_per_ip", "GET /a HTTP/1.1")
 	letGo <- nil
 	slow.wantBody("/slow")
-	until(t, "ended", func() bool { return f.site.Clients.under() == 0 })
+	until(t, "ended", func() bool { return f.site.Clients.Len() == 0 })
 	f.crew.stop(errors.New("stopped"))
 	want(get("/a"), 503, "site", "site.test", "no worker", "GET /a HTTP/1.1")
 	if len(refused) > 0 {
@@ -58,27 +59,13 @@ func TestServer_RefusesNothingOfSites(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 1, func(w *crewWorker, uri string) *wire.Answer {
 		return &wire.Answer{Status: 400, Body: []byte(uri)}
-	}), Options{Refused: func(r Refusal) { t.Errorf("told of %+v", r) }}, func(s *Site) {
-		s.Static = []Static{{Prefix: "/static/", Dirs: []string{t.TempDir()}, Only: true}}
+	}), Options{Refused: func(r site.Refusal) { t.Errorf("told of %+v", r) }}, func(s *site.Site) {
+		s.Static = []site.Static{{Prefix: "/static/", Dirs: []string{t.TempDir()}, Only: true}}
 	})
 	for uri, status := range map[string]int{"/a": http.StatusBadRequest, "/static/missing": http.StatusNotFound} {
 		p := f.dial(get(uri))
 		if resp, _ := p.whole("GET"); resp.StatusCode != status {
 			t.Errorf("%s: got %d, want %d", uri, resp.StatusCode, status)
 		}
-	}
-}
-
-func TestRefusal_AppendCombined(t *testing.T) {
-	t.Parallel()
-	r := Refusal{Entry: Entry{Client: "192.0.2.1", Line: "\x16\x03 \"\u202e", Time: time.Date(2026, 7, 4, 12, 0, 0, 0, time.UTC), Status: 400},
-		Host: "a\" b\x1b", Site: "shop", Why: "TLS, where HTTP is spoken"}
-	want := `192.0.2.1 - - [04/Jul/2026:12:00:00 +0000] "\x16\x03 \"\u202e" 400 0 "-" "-" 0.0000 - site=shop host="a\" b\x1b" why="TLS, where HTTP is spoken"` + "\n"
-	if got := string(r.AppendCombined(nil)); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-	r.Site, r.Host = "", ""
-	if got := string(r.AppendCombined(nil)); !strings.Contains(got, ` site=- host="-" why=`) {
-		t.Errorf("got %s", got)
 	}
 }

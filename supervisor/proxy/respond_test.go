@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -75,7 +76,7 @@ func TestAppendAnswer_SameAsNetHTTP(t *testing.T) {
 		return echo(nil, uri)
 	}
 	loop := startFront(t, newCrew(t, 1, d), Options{})
-	other := startFront(t, newCrew(t, 1, d), Options{}, func(s *Site) { s.Fast = nil })
+	other := startFront(t, newCrew(t, 1, d), Options{}, func(s *site.Site) { s.Fast = nil })
 	quick := 0
 	for i, a := range answers {
 		for _, method := range []string{"GET", "HEAD"} {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -139,7 +140,7 @@ func TestProxy_DoesNotRiskAnotherWorker(t *testing.T) {
 	b := newBackend(t, fails(errDied), says(200, "too late"))
 	b.refuse = func(_ context.Context, n int) error {
 		if n == 2 {
-			return ErrDeadly
+			return site.ErrDeadly
 		}
 		return nil
 	}
@@ -244,7 +245,7 @@ func TestProxy_DropsARequestWhoseClientLeftTheQueue(t *testing.T) {
 	if got, err := io.ReadAll(p); err != nil || len(got) > 0 {
 		t.Errorf("got %q, %v, want a closed connection", got, err)
 	}
-	if e := <-s.entries; e.Status != statusClientGone {
+	if e := <-s.entries; e.Status != site.StatusClientGone {
 		t.Errorf("logged as %d", e.Status)
 	}
 }

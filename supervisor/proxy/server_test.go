@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // TestMain checks, after all tests, that no exchange goes on: one whose connection was
@@ -50,14 +52,14 @@ type server struct {
 	tb      testing.TB
 	proxy   *Proxy
 	logs    *buffer
-	entries chan Entry
+	entries chan site.Entry
 }
 
 // start serves routes until the test ends. Then it checks that no temporary file
 // is left, neither in the directory nor open.
-func start(tb testing.TB, o Options, routes ...Route) *server {
+func start(tb testing.TB, o Options, routes ...site.Route) *server {
 	tb.Helper()
-	s := &server{tb: tb, logs: &buffer{}, entries: make(chan Entry, 256)}
+	s := &server{tb: tb, logs: &buffer{}, entries: make(chan site.Entry, 256)}
 	if o.SpoolDir == "" {
 		o.SpoolDir = tb.TempDir()
 	}
@@ -67,7 +69,7 @@ func start(tb testing.TB, o Options, routes ...Route) *server {
 	for _, r := range routes {
 		s.complete(r.Site)
 	}
-	s.proxy.SetTable(NewTable(routes))
+	s.proxy.SetTable(site.NewTable(routes))
 	tb.Cleanup(func() { checkNoFiles(tb, o.SpoolDir) })
 	s.listen()
 	tb.Cleanup(s.Close)
@@ -75,11 +77,11 @@ func start(tb testing.TB, o Options, routes ...Route) *server {
 }
 
 // complete gives a site what every site has.
-func (s *server) complete(site *Site) {
-	site.Log = slog.New(slog.NewTextHandler(s.logs, nil))
-	site.Access = func(e Entry) { s.entries <- e }
-	if site.Stats == nil {
-		site.Stats = &Stats{}
+func (s *server) complete(st *site.Site) {
+	st.Log = slog.New(slog.NewTextHandler(s.logs, nil))
+	st.Access = func(e site.Entry) { s.entries <- e }
+	if st.Stats == nil {
+		st.Stats = &site.Stats{}
 	}
 }
 
@@ -97,13 +99,13 @@ func (s *server) listen() {
 }
 
 // startSite serves one site, at the host site.test.
-func startSite(tb testing.TB, b Backend, change ...func(*Site)) *server {
+func startSite(tb testing.TB, b site.Backend, change ...func(*site.Site)) *server {
 	tb.Helper()
-	site := &Site{Name: "site", Backend: b}
+	st := &site.Site{Name: "site", Backend: b}
 	for _, f := range change {
-		f(site)
+		f(st)
 	}
-	return start(tb, Options{}, Route{Hosts: []string{"site.test"}, Mount: "/", Site: site})
+	return start(tb, Options{}, site.Route{Hosts: []string{"site.test"}, Mount: "/", Site: st})
 }
 
 func checkNoFiles(tb testing.TB, dir string) {

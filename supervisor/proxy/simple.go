@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -54,7 +55,7 @@ func parseSimple(data []byte, trusted bool) (r simple, ok bool) {
 	return r, r.Host != ""
 }
 
-func (r *simple) what() string { return withoutQuery(strings.TrimSuffix(r.line, " HTTP/1.1")) }
+func (r *simple) what() string { return site.WithoutQuery(strings.TrimSuffix(r.line, " HTTP/1.1")) }
 
 // parseLine reads the request line. A path with a percent sign has two forms.
 func (r *simple) parseLine() bool {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // random returns n bytes that are never the same twice.
@@ -55,7 +57,7 @@ func TestProxy_SlowReaderHasTakenNothing(t *testing.T) {
 	for _, size := range []int64{1, spoolMemory, spoolMemory + 1, 5 << 20} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBackend(t, streams(200, random(size)))
-			dial, _ := pipeSite(t, &Site{Backend: b})
+			dial, _ := pipeSite(t, &site.Site{Backend: b})
 			p := dial()
 			p.send("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
 			synctest.Wait()
@@ -83,7 +85,7 @@ func TestProxy_SlowSenderHoldsNoWorker(t *testing.T) {
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBackend(t, says(200, "hello"))
-				dial, _ := pipeSite(t, &Site{Backend: b})
+				dial, _ := pipeSite(t, &site.Site{Backend: b})
 				p := dial()
 				p.send("POST / HTTP/1.1\r\nHost: site.test\r\n" + test.header)
 				body := strings.Repeat("x", size) + test.tail

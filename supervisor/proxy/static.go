@@ -8,24 +8,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
-// Static maps a URL prefix to directories. The first that has a file wins.
-type Static struct {
-	Prefix string // "/static/"
-	Dirs   []string
-	// Only says that what is not found here is not asked of a worker.
-	Only bool
-	// As runs a function with the rights of the site's user; nil: with ours. A site
-	// may name any directory as its own.
-	As func(func()) error
-}
-
-// open opens a file below dir; a symbolic link that leads out of it is not followed.
-func (s Static) open(dir, name string) (f *os.File, err error) {
+// openStatic opens a file below dir; a symbolic link that leads out of it is not followed.
+func openStatic(s site.Static, dir, name string) (f *os.File, err error) {
 	open := func() { f, err = openBelow(dir, name) }
 	if s.As == nil {
 		open()
@@ -67,11 +57,6 @@ func realName(dir, name string) (real string, ok bool) {
 	return real, err == nil && filepath.IsLocal(real)
 }
 
-// hasStatic tells whether a path may be a file of the site.
-func (s *Site) hasStatic(path string) bool {
-	return slices.ContainsFunc(s.Static, func(d Static) bool { return strings.HasPrefix(path, d.Prefix) })
-}
-
 // serveStatic answers from the site's static directories. False: not a file of theirs.
 func (e *exchange) serveStatic() bool {
 	for _, s := range e.site.Static {
@@ -90,7 +75,7 @@ func (e *exchange) serveStatic() bool {
 	return false
 }
 
-func (e *exchange) serveFrom(s Static, name string) bool {
+func (e *exchange) serveFrom(s site.Static, name string) bool {
 	if strings.HasSuffix(name, "/") {
 		return false
 	}
@@ -107,8 +92,8 @@ func (e *exchange) serveFrom(s Static, name string) bool {
 }
 
 // serveFile serves a regular file below dir.
-func (e *exchange) serveFile(s Static, dir, name string) bool {
-	f, err := s.open(dir, name)
+func (e *exchange) serveFile(s site.Static, dir, name string) bool {
+	f, err := openStatic(s, dir, name)
 	if err != nil {
 		return false
 	}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 var fileTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -83,8 +85,8 @@ func TestProxy_ServesFiles(t *testing.T) {
 	t.Parallel()
 	dirs := testFiles(t)
 	b := newBackend(t, says(200, app))
-	s := startSite(t, b, func(site *Site) {
-		site.Static = []Static{{Prefix: "/static/", Dirs: dirs}, {Prefix: "/only/", Dirs: dirs, Only: true}}
+	s := startSite(t, b, func(st *site.Site) {
+		st.Static = []site.Static{{Prefix: "/static/", Dirs: dirs}, {Prefix: "/only/", Dirs: dirs, Only: true}}
 	})
 	for _, test := range []struct{ path, want string }{
 		{"site.css", "body{}"},
@@ -165,8 +167,8 @@ func (s *server) raw(method, path string, header ...string) (*http.Response, str
 
 func TestProxy_ServesFilesAsHTTPAsks(t *testing.T) {
 	t.Parallel()
-	s := startSite(t, newBackend(t, says(200, app)), func(site *Site) {
-		site.Static = []Static{{Prefix: "/static/", Dirs: testFiles(t)}}
+	s := startSite(t, newBackend(t, says(200, app)), func(st *site.Site) {
+		st.Static = []site.Static{{Prefix: "/static/", Dirs: testFiles(t)}}
 	})
 	resp, _ := s.raw("GET", "/static/site.css")
 	etag, modified := resp.Header.Get("Etag"), resp.Header.Get("Last-Modified")
@@ -215,8 +217,8 @@ func TestProxy_ServesFilesAsHTTPAsks(t *testing.T) {
 func TestProxy_OnlyReadsFiles(t *testing.T) {
 	t.Parallel()
 	dirs := testFiles(t)
-	s := startSite(t, newBackend(t, says(200, app)), func(site *Site) {
-		site.Static = []Static{{Prefix: "/static/", Dirs: dirs}, {Prefix: "/only/", Dirs: dirs, Only: true}}
+	s := startSite(t, newBackend(t, says(200, app)), func(st *site.Site) {
+		st.Static = []site.Static{{Prefix: "/static/", Dirs: dirs}, {Prefix: "/only/", Dirs: dirs, Only: true}}
 	})
 	for _, test := range []struct {
 		path   string
@@ -245,7 +247,7 @@ func TestProxy_RangesDoNotAmplify(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "large.bin"), []byte(strings.Repeat("x", size)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := startSite(t, newBackend(t), func(site *Site) { site.Static = []Static{{Prefix: "/", Dirs: []string{dir}, Only: true}} })
+	s := startSite(t, newBackend(t), func(st *site.Site) { st.Static = []site.Static{{Prefix: "/", Dirs: []string{dir}, Only: true}} })
 	for _, test := range []struct {
 		name, wish string
 		n          int
@@ -271,8 +273,8 @@ func TestProxy_RangesDoNotAmplify(t *testing.T) {
 func TestProxy_ServesChangedFiles(t *testing.T) {
 	t.Parallel()
 	dirs := testFiles(t)
-	s := startSite(t, newBackend(t), func(site *Site) {
-		site.Static = []Static{{Prefix: "/", Dirs: dirs, Only: true}}
+	s := startSite(t, newBackend(t), func(st *site.Site) {
+		st.Static = []site.Static{{Prefix: "/", Dirs: dirs, Only: true}}
 	})
 	before, _ := s.raw("GET", "/site.css")
 	name := filepath.Join(dirs[0], "site.css")
@@ -292,8 +294,8 @@ func TestProxy_ServesFilesWithoutWorkers(t *testing.T) {
 	t.Parallel()
 	dirs := testFiles(t)
 	b := newBackend(t)
-	s := startSite(t, b, func(site *Site) {
-		site.Static = []Static{{Prefix: "/static/", Dirs: dirs[2:]}, {Prefix: "/", Dirs: dirs[:1], Only: true}}
+	s := startSite(t, b, func(st *site.Site) {
+		st.Static = []site.Static{{Prefix: "/static/", Dirs: dirs[2:]}, {Prefix: "/", Dirs: dirs[:1], Only: true}}
 	})
 	if _, body := s.raw("GET", "/static/both.txt"); body != "second" {
 		t.Errorf("got %q", body)
@@ -314,7 +316,7 @@ func TestStatic_IsReadAsTheSite(t *testing.T) {
 	t.Parallel()
 	dir := testFiles(t)[0]
 	inside, refuse := false, false
-	s := Static{As: func(f func()) error {
+	s := site.Static{As: func(f func()) error {
 		if refuse {
 			return os.ErrPermission
 		}
@@ -322,13 +324,13 @@ func TestStatic_IsReadAsTheSite(t *testing.T) {
 		f()
 		return nil
 	}}
-	f, err := s.open(dir, "site.css")
+	f, err := openStatic(s, dir, "site.css")
 	if err != nil || !inside {
 		t.Fatalf("opened with the site's rights: %v, %v", inside, err)
 	}
 	f.Close()
 	refuse = true
-	if f, err := s.open(dir, "site.css"); err == nil {
+	if f, err := openStatic(s, dir, "site.css"); err == nil {
 		f.Close()
 		t.Error("opened without the site's rights")
 	}

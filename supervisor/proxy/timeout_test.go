@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // TestProxy_GivesUpOnSilentClients: each of them has its time for each step.
@@ -34,7 +36,7 @@ func TestProxy_GivesUpOnSilentClients(t *testing.T) {
 	for _, test := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBackend(t)
-			dial, s := pipeSite(t, &Site{Backend: b, MaxBody: 1000000})
+			dial, s := pipeSite(t, &site.Site{Backend: b, MaxBody: 1000000})
 			p, begin := dial(), time.Now()
 			p.send(test.request)
 			if test.status != 0 {
@@ -62,8 +64,8 @@ func TestProxy_HasPatience(t *testing.T) {
 	t.Parallel()
 	for request, body := range map[string]string{"POST /": "hello", "GET /static/large.bin": ""} {
 		synctest.Test(t, func(t *testing.T) {
-			site := &Site{Backend: newBackend(t, streams(200, random(300<<10))), RequestTimeout: time.Second, Static: []Static{largeFile(t)}}
-			dial, _ := pipeSite(t, site)
+			st := &site.Site{Backend: newBackend(t, streams(200, random(300<<10))), RequestTimeout: time.Second, Static: []site.Static{largeFile(t)}}
+			dial, _ := pipeSite(t, st)
 			p := dial()
 			p.send(fmt.Sprintf("%s HTTP/1.1\r\nHost: site.test\r\nContent-Length: %d\r\n\r\n", request, len(body)))
 			for _, c := range body {
@@ -106,7 +108,7 @@ func TestProxy_LetsClientsWait(t *testing.T) {
 					return context.Cause(ctx)
 				}
 			}
-			dial, _ := pipeSite(t, &Site{Backend: b})
+			dial, _ := pipeSite(t, &site.Site{Backend: b})
 			p := dial()
 			p.send("POST / HTTP/1.1\r\nHost: site.test\r\n" + header)
 			if resp, _ := p.whole(); resp.StatusCode != 200 {
@@ -131,7 +133,7 @@ func TestProxy_CutsClientsThatTakeNothing(t *testing.T) {
 		"no such one": {"GET /static/missing", nil, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			dial, s := pipeSite(t, &Site{Backend: newBackend(t, test.answer), Static: []Static{largeFile(t)}})
+			dial, s := pipeSite(t, &site.Site{Backend: newBackend(t, test.answer), Static: []site.Static{largeFile(t)}})
 			p, begin := dial(), time.Now()
 			p.send(test.request + " HTTP/1.1\r\nHost: site.test\r\n\r\n")
 			if e := <-s.entries; e.Took != test.took || time.Since(begin) != test.took {
@@ -145,14 +147,14 @@ func TestProxy_CutsClientsThatTakeNothing(t *testing.T) {
 	}
 }
 
-func largeFile(t *testing.T) Static {
+func largeFile(t *testing.T) site.Static {
 	t.Helper()
 	dir := t.TempDir()
 	b := []byte(readAll(t, random(300<<10)))
 	if err := os.WriteFile(filepath.Join(dir, "large.bin"), b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return Static{Prefix: "/static/", Dirs: []string{dir}, Only: true}
+	return site.Static{Prefix: "/static/", Dirs: []string{dir}, Only: true}
 }
 
 // TestProxy_EndsAStreamAfterALongPause: the last piece and the end are further
@@ -161,7 +163,7 @@ func TestProxy_EndsAStreamAfterALongPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		pr, pw := io.Pipe()
-		dial, _ := pipeSite(t, &Site{Backend: newBackend(t, streams(200, pr))})
+		dial, _ := pipeSite(t, &site.Site{Backend: newBackend(t, streams(200, pr))})
 		p := dial()
 		p.send("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
 		go func() {
@@ -197,7 +199,7 @@ func TestProxy_TimesOutExactly(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBackend(t, test.answer)
-			dial, s := pipeSite(t, &Site{Backend: b, RequestTimeout: limit})
+			dial, s := pipeSite(t, &site.Site{Backend: b, RequestTimeout: limit})
 			p, begin := dial(), time.Now()
 			p.send("POST /a HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\n\r\n")
 			<-time.After(time.Second) // a slow client's own time does not count

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -38,16 +39,16 @@ func newWays(tb testing.TB, trusted bool, patience time.Duration) []*way {
 	if trusted {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}
-	quiet := func(s *Site) { s.Access = nil }
+	quiet := func(s *site.Site) { s.Access = nil }
 	loop, crew := newWay(tb, "the loop")
 	loop.addr = startFront(tb, crew, o, quiet).addr
 	behind, crew := newWay(tb, "net/http behind it")
-	behind.addr = startFront(tb, crew, o, quiet, func(s *Site) { s.Fast = nil }).addr
+	behind.addr = startFront(tb, crew, o, quiet, func(s *site.Site) { s.Fast = nil }).addr
 	bare, crew := newWay(tb, "net/http")
 	tb.Cleanup(crew.close)
-	site := &Site{Name: "site", Backend: crew}
-	bare.addr = start(tb, o, Route{Hosts: []string{"site.test"}, Mount: "/", Site: site}).Listener.Addr().String()
-	quiet(site)
+	st := &site.Site{Name: "site", Backend: crew}
+	bare.addr = start(tb, o, site.Route{Hosts: []string{"site.test"}, Mount: "/", Site: st}).Listener.Addr().String()
+	quiet(st)
 	return []*way{loop, behind, bare}
 }
 

@@ -152,8 +152,19 @@ func (c *Conn) Close() {
 // waiting by Receive, as often as a Watcher reports FD readable, or at last by Await.
 // It is used by one goroutine at a time.
 type Sent interface {
+	InFlight
 	Outcome() Outcome // what Send did
 	FD() int          // the worker's connection; valid only if Outcome is Written
+	// Await waits for the answer as http.RoundTripper does. r is the request that was
+	// given to Send.
+	Await(r *http.Request) (*http.Response, error)
+	// Close gives the request up. It returns nil when the worker has finished with it.
+	Close(deadline time.Time) error
+}
+
+// InFlight is a request whose Outcome is Written. It is the part of Sent that does not
+// wait.
+type InFlight interface {
 	// Receive reads what has arrived into buf. It returns nil and no error while the
 	// rest of the answer is about to come, and ErrMustWait or ErrNotSimple for an
 	// answer that Await must read.
@@ -161,9 +172,4 @@ type Sent interface {
 	HasBuffered() bool // reports, after Receive, whether the next answer of the line may have arrived
 	CloseLine()        // lets no other request be sent behind this one
 	Recall() bool      // undoes Send of a follower; reports whether the worker had not begun it
-	// Await waits for the answer as http.RoundTripper does. r is the request that was
-	// given to Send.
-	Await(r *http.Request) (*http.Response, error)
-	// Close gives the request up. It returns nil when the worker has finished with it.
-	Close(deadline time.Time) error
 }

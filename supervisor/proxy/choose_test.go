@@ -6,14 +6,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/multisite/multisite/supervisor/site"
 )
 
 // testRoutes are sites that overlap in every allowed way.
-func testRoutes() []Route {
-	route := func(name, mount string, hosts ...string) Route {
-		return Route{Hosts: hosts, Mount: mount, Site: &Site{Name: name}}
+func testRoutes() []site.Route {
+	route := func(name, mount string, hosts ...string) site.Route {
+		return site.Route{Hosts: hosts, Mount: mount, Site: &site.Site{Name: name}}
 	}
-	return []Route{
+	return []site.Route{
 		route("wild", "/", "*.example.com"),
 		route("wildest", "/", "*.com"),
 		route("exact", "/", "a.example.com", "www.example.com"),
@@ -79,8 +81,8 @@ func TestProxy_ChoosesSiteByName(t *testing.T) {
 	t.Parallel()
 	backwards, shuffled := testRoutes(), testRoutes()
 	slices.Reverse(backwards)
-	slices.SortFunc(shuffled, func(a, b Route) int { return strings.Compare(a.Site.Name, b.Site.Name) })
-	for name, routes := range map[string][]Route{"forwards": testRoutes(), "backwards": backwards, "shuffled": shuffled} {
+	slices.SortFunc(shuffled, func(a, b site.Route) int { return strings.Compare(a.Site.Name, b.Site.Name) })
+	for name, routes := range map[string][]site.Route{"forwards": testRoutes(), "backwards": backwards, "shuffled": shuffled} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, r := range routes {
@@ -113,8 +115,8 @@ func TestProxy_ChoosesSiteByName(t *testing.T) {
 func TestProxy_TellsStrangersNothing(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, says(200, "secret"))
-	s := startSite(t, b, func(site *Site) {
-		site.Static = []Static{{Prefix: "/static/", Dirs: testFiles(t), Only: true}}
+	s := startSite(t, b, func(st *site.Site) {
+		st.Static = []site.Static{{Prefix: "/static/", Dirs: testFiles(t), Only: true}}
 	})
 	for _, path := range []string{"/", "/static/site.css"} {
 		p := s.dial("GET " + path + " HTTP/1.1\r\nHost: other.test\r\n\r\n")
@@ -152,8 +154,8 @@ func TestProxy_AnswersRequestsWithoutOneName(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			for _, fallback := range []bool{false, true} {
-				site := &Site{Name: "site", Backend: newBackend(t, says(200, "hello"))}
-				s := start(t, Options{}, Route{Hosts: []string{"site.test"}, Mount: "/", Default: fallback, Site: site})
+				st := &site.Site{Name: "site", Backend: newBackend(t, says(200, "hello"))}
+				s := start(t, Options{}, site.Route{Hosts: []string{"site.test"}, Mount: "/", Default: fallback, Site: st})
 				resp, _ := s.dial(test.request).whole("GET")
 				want := test.status
 				if fallback {
@@ -177,9 +179,9 @@ func TestProxy_SetTableKeepsRunningRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	site := &Site{Name: "new", Backend: newBackend(t, says(200, "new"))}
-	s.complete(site)
-	s.proxy.SetTable(NewTable([]Route{{Hosts: []string{"site.test"}, Site: site}}))
+	st := &site.Site{Name: "new", Backend: newBackend(t, says(200, "new"))}
+	s.complete(st)
+	s.proxy.SetTable(site.NewTable([]site.Route{{Hosts: []string{"site.test"}, Site: st}}))
 	if _, body := s.do(http.MethodGet, "/", nil); body != "new" {
 		t.Errorf("got %q, want the new site", body)
 	}

@@ -1,4 +1,4 @@
-package proxy
+package site
 
 import (
 	"context"
@@ -49,44 +49,28 @@ func TestStats_CountsTheLast1024(t *testing.T) {
 	})
 }
 
-func TestProxy_CountsRequests(t *testing.T) {
-	t.Parallel()
-	stats := &Stats{}
-	s := startSite(t, newBackend(t, says(200, "hello"), says(500, "oops"), fails(errMalformed)), func(site *Site) {
-		site.Stats = stats
-	})
-	for range 3 {
-		s.do("GET", "/", nil)
-		<-s.entries
-	}
-	s.dial("GET / HTTP/1.1\r\nHost: other.test\r\n\r\n").whole("GET")
-	if got := stats.Counts(); got.Total != 3 || got.Errors != 2 || got.P99 <= 0 {
-		t.Errorf("got %+v", got)
-	}
-}
-
 func TestStats_AwaitIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s Stats
 		s.AwaitIdle(t.Context()) // no request is active
-		s.begin()
-		s.begin()
+		s.Begin()
+		s.Begin()
 		idle := make(chan struct{})
 		go func() {
 			defer close(idle)
 			s.AwaitIdle(t.Context())
 		}()
 		synctest.Wait()
-		s.end()
+		s.End()
 		synctest.Wait()
 		select {
 		case <-idle:
 			t.Fatal("returned while a request was active")
 		default:
 		}
-		s.end()
+		s.End()
 		<-idle
-		s.begin()
+		s.Begin()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if s.AwaitIdle(ctx); ctx.Err() == nil {

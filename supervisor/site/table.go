@@ -1,4 +1,4 @@
-package proxy
+package site
 
 import (
 	"slices"
@@ -7,7 +7,7 @@ import (
 
 // Route says which requests are a site's.
 type Route struct {
-	Hosts   []string // normal names, or "*.example.com"
+	Hosts   []string // normalized names, or "*.example.com"
 	Mount   string   // "/" or "/sub"
 	Default bool     // also for hosts that no route names
 	Site    *Site
@@ -15,13 +15,14 @@ type Route struct {
 
 // Table finds the site of a request. An exact name beats a wildcard, a longer wildcard
 // a shorter one, a longer mount a shorter one; of two routes that say the same the
-// first counts. A Table does not change.
+// first counts. A Table does not change, so that any goroutine may read it.
 type Table struct {
 	exact     map[string][]mount
 	wildcards map[string][]mount // by what follows the star: ".example.com"
-	fallback  []mount
+	fallback  []mount            // of the default routes
 }
 
+// mount is one route of a host. The slices of a Table have the longest path first.
 type mount struct {
 	path string // "" or "/sub"
 	site *Site
@@ -46,15 +47,15 @@ func NewTable(routes []Route) *Table {
 	return t
 }
 
-// insert keeps the longest path first.
+// insert adds a mount and keeps the longest path first.
 func insert(mounts []mount, m mount) []mount {
 	mounts = append(mounts, m)
 	slices.SortStableFunc(mounts, func(a, b mount) int { return len(b.path) - len(a.path) })
 	return mounts
 }
 
-// Lookup returns the site of a normal host name and a path, or nil, and whether
-// any route has the name.
+// Lookup returns the site of a normalized host name and a path, or nil, and reports
+// whether any route has the name.
 func (t *Table) Lookup(host, path string) (site *Site, known bool) {
 	if mounts, ok := t.exact[host]; ok {
 		return pick(mounts, path), true
