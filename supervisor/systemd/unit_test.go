@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// TestUnits_AreThoseOfTheREADME: what was tried is what people copy.
-func TestUnits_AreThoseOfTheREADME(t *testing.T) {
+// TestUnits_InOperations compares the units with those that people copy from the documents.
+func TestUnits_InOperations(t *testing.T) {
 	t.Parallel()
-	readme := read(t, "../../README.md")
+	page := read(t, "../../docs/operations.md")
 	for _, name := range []string{"multisite.service", "hardened.conf"} {
-		if !strings.Contains(readme, "\n```ini\n"+read(t, name)+"```\n") {
-			t.Errorf("README.md has no block that is %s", name)
+		if !strings.Contains(page, "\n```ini\n"+read(t, name)+"```\n") {
+			t.Errorf("docs/operations.md has no block that is %s", name)
 		}
 	}
 }
