@@ -1,6 +1,6 @@
 module github.com/multisite/multisite/cmd/bench
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/multisite/multisite v0.0.0
