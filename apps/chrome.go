@@ -10,12 +10,12 @@ import (
 	"github.com/multisite/multisite/apps/page"
 )
 
-// chrome says what stands around every page of the site: its name, its apps,
-// who is logged in, and what the visitor has not been told yet.
+// chrome returns what the layout shows around every page: the name of the site, its apps,
+// the user, and messages that the visitor has not seen yet.
 func chrome(env *app.Env) func(*http.Request) page.Chrome {
 	return func(r *http.Request) page.Chrome {
 		site := app.CurrentSite(r.Context())
-		if site.ID == 0 { // the request was refused before its site was known
+		if site.ID == 0 { // the request was refused before its site was read
 			return page.Chrome{SiteName: env.Domain, Home: "/"}
 		}
 		c := page.Chrome{
@@ -45,10 +45,10 @@ func chrome(env *app.Env) func(*http.Request) page.Chrome {
 	}
 }
 
-// within reports whether the request is for a page below path. The root is
-// above every page, so it counts only for itself.
+// within reports whether the request is for a page below path. "/" is above every page,
+// so it matches only itself.
 func within(r *http.Request, path string) bool {
-	asked := app.Asked(r).Path
+	asked := app.RequestURL(r).Path
 	if path == "/" {
 		return asked == "/"
 	}

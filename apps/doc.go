@@ -1,7 +1,6 @@
-// Package apps is what a Go site is made of: small apps in folders of their
-// own, joined by a settings file, on one SQLite database that all sites and
-// all their worker processes share. Who knows Django knows the words; who
-// knows net/http knows the rest, for an app's pages are an http.Handler.
+// Package apps builds a Go site from small apps. Each app has a folder of its own, a
+// settings file joins them, and all sites and all their workers share one SQLite database.
+// The terms are those of Django, and the pages of an app are an http.Handler.
 //
 // To add an app, make a folder with one function and list it in installed.go:
 //
@@ -35,10 +34,10 @@
 //		return mux, err
 //	}
 //
-// Then "notes" may stand in installed_apps and root_urlconf, its tables are
-// made when the site starts, and the admin of every site has its notes.
-// Tables are named after their app, and those the admin shows have the
-// columns id and version (package model). The blog is a whole example.
+// Now "notes" may be in installed_apps and root_urlconf. Its tables are made when the site
+// starts, and the admin of every site shows its notes. The name of a table begins with
+// the name of its app; a table that the admin shows has the columns id and version (see
+// package model). The blog is a complete example.
 //
 // Imports go one way: apps > the folders of apps > app > page, model, db.
 package apps

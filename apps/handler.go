@@ -13,16 +13,15 @@ import (
 	"github.com/multisite/multisite/apps/settings"
 )
 
-// maxForm bounds what a request may carry. These apps take forms, not files.
+// maxForm is the greatest body of a request. These apps take forms, but no files.
 const maxForm = 2 << 20
 
-// policy lets pages load our style sheet and nothing else: no script at all.
+// policy lets pages load the style sheet and nothing else; no script runs.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// newHandler joins the apps: from the outside in, what protects every
-// request, then each app's Wrap, then the app whose path is the longest that
-// fits.
+// newHandler joins the apps. From the outside to the inside the handler has what protects
+// every request, the Wrap of each app, and the app with the longest matching path.
 func newHandler(ctx context.Context, env *app.Env, s settings.Settings) (http.Handler, error) {
 	pages, err := page.New(page.Options{Chrome: chrome(env), Zone: env.Zone, Log: env.Log, Debug: s.Debug})
 	if err != nil {
@@ -30,7 +29,7 @@ func newHandler(ctx context.Context, env *app.Env, s settings.Settings) (http.Ha
 	}
 	env.Pages = pages
 
-	mux := http.NewServeMux() // the longest path wins, and "/admin" leads to "/admin/"
+	mux := http.NewServeMux() // it prefers the longest path, and redirects "/admin" to "/admin/"
 	for path, name := range s.URLs {
 		routes := env.Installed[slices.IndexFunc(env.Installed, func(a app.App) bool { return a.Name == name })].Routes
 		own, err := routes(env)
@@ -39,17 +38,17 @@ func newHandler(ctx context.Context, env *app.Env, s settings.Settings) (http.Ha
 		}
 		mux.Handle(path, http.StripPrefix(strings.TrimSuffix(path, "/"), own))
 	}
-	handler := dressErrors(pages, mux)
+	handler := styleErrors(pages, mux)
 	for _, a := range slices.Backward(env.Installed) {
 		if a.Wrap != nil {
 			handler = a.Wrap(env, handler)
 		}
 	}
-	return recovered(env, protected(pages, s, page.Static(handler))), nil
+	return recoverPanics(env, protect(pages, s, page.Static(handler))), nil
 }
 
-// protected refuses what no app should see.
-func protected(pages *page.Pages, s settings.Settings, next http.Handler) http.Handler {
+// protect refuses requests for other hosts, forms of other sites and large bodies.
+func protect(pages *page.Pages, s settings.Settings, next http.Handler) http.Handler {
 	refuse := func(status int, text string) http.Handler {
 		return pages.Handle(func(http.ResponseWriter, *http.Request) error {
 			return page.Problem{Status: status, Text: text}
@@ -74,8 +73,8 @@ func protected(pages *page.Pages, s settings.Settings, next http.Handler) http.H
 	})
 }
 
-// recovered turns a panic into an error page, and the log has the stack.
-func recovered(env *app.Env, next http.Handler) http.Handler {
+// recoverPanics answers a request that panicked with 500 and logs the stack.
+func recoverPanics(env *app.Env, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			reason := recover()
@@ -92,41 +91,41 @@ func recovered(env *app.Env, next http.Handler) http.Handler {
 	})
 }
 
-// dressErrors gives the plain 404 and 405 of http.ServeMux the site's look.
-func dressErrors(pages *page.Pages, mux *http.ServeMux) http.Handler {
+// styleErrors replaces the plain 404 and 405 of http.ServeMux by pages of the site.
+func styleErrors(pages *page.Pages, mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mux.ServeHTTP(&dressed{ResponseWriter: w, pages: pages, request: r}, r)
+		mux.ServeHTTP(&styledErrors{ResponseWriter: w, pages: pages, request: r}, r)
 	})
 }
 
-// dressed swaps a plain text error for a page.
-type dressed struct {
+// styledErrors is a ResponseWriter that replaces a plain text error by a page.
+type styledErrors struct {
 	http.ResponseWriter
-	pages   *page.Pages
-	request *http.Request
-	swapped bool
+	pages    *page.Pages
+	request  *http.Request
+	replaced bool // the page was written: the plain text is dropped
 }
 
-func (d *dressed) WriteHeader(status int) {
+func (d *styledErrors) WriteHeader(status int) {
 	plain := strings.HasPrefix(d.Header().Get("Content-Type"), "text/plain")
 	text := map[int]string{
 		http.StatusNotFound:         "There is no such page on this site.",
 		http.StatusMethodNotAllowed: "This page cannot be used that way.",
 	}[status]
 	if plain && text != "" {
-		d.swapped = true
+		d.replaced = true
 		d.pages.Fail(d.ResponseWriter, d.request, page.Problem{Status: status, Text: text})
 		return
 	}
 	d.ResponseWriter.WriteHeader(status)
 }
 
-func (d *dressed) Write(b []byte) (int, error) {
-	if d.swapped {
+func (d *styledErrors) Write(b []byte) (int, error) {
+	if d.replaced {
 		return len(b), nil
 	}
 	return d.ResponseWriter.Write(b)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (d *dressed) Unwrap() http.ResponseWriter { return d.ResponseWriter }
+func (d *styledErrors) Unwrap() http.ResponseWriter { return d.ResponseWriter }

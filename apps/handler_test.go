@@ -16,7 +16,7 @@ func TestRecovered_PanicIsLoggedAndAnswered(t *testing.T) {
 	var log bytes.Buffer
 	env := &app.Env{Log: slog.New(slog.NewTextHandler(&log, nil))}
 	w := httptest.NewRecorder()
-	recovered(env, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("at the disco") })).
+	recoverPanics(env, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("at the disco") })).
 		ServeHTTP(w, httptest.NewRequest("GET", "/dance", nil))
 	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "disco") {
 		t.Errorf("got %d: %s", w.Code, w.Body)
@@ -37,5 +37,5 @@ func TestRecovered_LeavesAbortAlone(t *testing.T) {
 		}
 	}()
 	abort := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	recovered(&app.Env{}, abort).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	recoverPanics(&app.Env{}, abort).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 }

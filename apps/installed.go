@@ -11,9 +11,9 @@ import (
 	"github.com/multisite/multisite/apps/sites"
 )
 
-// all lists every app a settings file may install. A new app is one line
-// here. Each stands after those it needs: their tables are made first, and
-// their Wrap sees a request first.
+// all returns every app that a settings file may install. A new app is one line here. An
+// app comes after those that it needs: their tables are made first, and their Wrap sees a
+// request first.
 func all() []app.App {
 	return []app.App{
 		sessions.App(),

@@ -10,17 +10,17 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 )
 
-// always are the apps no site of ours can do without.
-var always = []string{"sessions", "messages", "auth", "sites"}
+// requiredApps are the apps that every site must install.
+var requiredApps = []string{"sessions", "messages", "auth", "sites"}
 
-// Check reports everything that is wrong with a settings file, and the files
-// it names, as a tomlfile.Problems. It changes nothing.
+// Check returns all mistakes of a settings file, and of the files that it names, as
+// tomlfile.Problems. It changes nothing.
 func Check(settingsPath string) error {
 	_, _, err := load(settingsPath, Options{}.withDefaults())
 	return err
 }
 
-// load reads settings and finds the apps they install, in the order of all.
+// load reads the settings and returns them with their apps, in the order of all.
 func load(settingsPath string, opts Options) (settings.Settings, []app.App, error) {
 	known := all()
 	names := make([]string, len(known))
@@ -41,7 +41,7 @@ func load(settingsPath string, opts Options) (settings.Settings, []app.App, erro
 	return s, installed, checkNeeds(s, installed)
 }
 
-// checkNeeds finds apps whose needs are not met.
+// checkNeeds returns problems for apps that need others which are not there.
 func checkNeeds(s settings.Settings, installed []app.App) error {
 	var problems tomlfile.Problems
 	problem := func(key, message, hint string) {
@@ -49,7 +49,7 @@ func checkNeeds(s settings.Settings, installed []app.App) error {
 			Position: tomlfile.Position{File: s.Files[0]}, Key: key, Message: message, Hint: hint,
 		})
 	}
-	for _, need := range always {
+	for _, need := range requiredApps {
 		if !slices.Contains(s.InstalledApps, need) {
 			problem("installed_apps", fmt.Sprintf("lacks %q, which every site needs", need), "")
 		}
@@ -60,7 +60,7 @@ func checkNeeds(s settings.Settings, installed []app.App) error {
 	}
 	for _, a := range installed {
 		for _, need := range a.Needs {
-			if !slices.Contains(s.InstalledApps, need) && !slices.Contains(always, need) {
+			if !slices.Contains(s.InstalledApps, need) && !slices.Contains(requiredApps, need) {
 				problem("installed_apps", fmt.Sprintf("lacks %q, which %q needs", need, a.Name), "")
 			}
 		}

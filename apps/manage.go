@@ -23,7 +23,7 @@ const (
 	exitUsage  = 2
 )
 
-// command is one run of Manage.
+// command is one run of Manage. settings, installed and db are set before its action runs.
 type command struct {
 	settings  settings.Settings
 	installed []app.App
@@ -33,14 +33,14 @@ type command struct {
 	stderr    io.Writer
 }
 
-// action is something Manage can do. Its flags and arguments are checked
-// before anything is opened.
+// action is a command of Manage. Its flags and arguments are checked before the database
+// is opened.
 type action struct {
-	usage string
-	about string
+	usage string // how it is written
+	about string // what it does
 	run   func(ctx context.Context, c *command, flags *flag.FlagSet) error
-	flags func(*flag.FlagSet) // may be nil
-	args  func(n int) bool    // how many arguments there may be
+	flags func(*flag.FlagSet) // defines its flags; nil if it has none
+	args  func(n int) bool    // reports whether it takes n arguments
 }
 
 func actions() map[string]action {
@@ -57,13 +57,13 @@ func actions() map[string]action {
 	}
 }
 
-// usageError is a command line that makes no sense.
+// usageError is a mistake in the command line.
 type usageError struct{ text, hint string }
 
 func (u usageError) Error() string { return u.text }
 
-// Manage runs one management command for a site, as Django's manage.py does,
-// and returns the exit code. It brings the database up to date first.
+// Manage runs one management command for a site, as Django's manage.py does, and returns
+// the exit code. It first applies missing migrations.
 func Manage(ctx context.Context, settingsPath string, opts Options, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	err := manage(ctx, settingsPath, opts.withDefaults(), args, &command{stdin: stdin, stdout: stdout, stderr: stderr})
 	var help helpRequest
@@ -76,15 +76,15 @@ func Manage(ctx context.Context, settingsPath string, opts Options, args []strin
 		_, _ = io.WriteString(stdout, help.text)
 		return exitDone
 	case errors.As(err, &usage):
-		say(stderr, usage.text, usage.hint)
+		printError(stderr, usage.text, usage.hint)
 		return exitUsage
 	case errors.As(err, &problems):
 		for _, p := range problems {
-			say(stderr, p.Error(), p.Hint)
+			printError(stderr, p.Error(), p.Hint)
 		}
 		return exitUsage
 	}
-	say(stderr, err.Error(), "")
+	printError(stderr, err.Error(), "")
 	return exitFailed
 }
 
@@ -110,12 +110,12 @@ func manage(ctx context.Context, settingsPath string, opts Options, args []strin
 	return do.run(ctx, c, flags)
 }
 
-// helpRequest is a command line that asks how it is to be used, which is no mistake.
+// helpRequest is the answer to a command line that asks for help.
 type helpRequest struct{ text string }
 
 func (h helpRequest) Error() string { return h.text }
 
-// overview is every command with what it is for.
+// overview returns every command and what it does.
 func overview() helpRequest {
 	all := actions()
 	var b strings.Builder
@@ -125,7 +125,7 @@ func overview() helpRequest {
 	return helpRequest{b.String()}
 }
 
-// parseCommand finds the command and checks all that was said to it.
+// parseCommand returns the command and its flags, and checks its arguments.
 func parseCommand(args []string) (action, *flag.FlagSet, error) {
 	const known = "there are migrate, createsuperuser, changepassword, dumpdata, loaddata, dbshell, backup"
 	if len(args) == 0 {
@@ -158,14 +158,15 @@ func parseCommand(args []string) (action, *flag.FlagSet, error) {
 	return do, flags, nil
 }
 
-func say(stderr io.Writer, text, hint string) {
+// printError writes an error and its hint, if it has one, as multisite does.
+func printError(stderr io.Writer, text, hint string) {
 	_, _ = fmt.Fprintln(stderr, "multisite: error:", text)
 	if hint != "" {
 		_, _ = fmt.Fprintln(stderr, "multisite: hint:", hint)
 	}
 }
 
-// migrate has nothing left to do: Manage brought the database up to date.
+// migrate has nothing to do: Manage has applied the migrations.
 func migrate(_ context.Context, c *command, _ *flag.FlagSet) error {
 	_, err := fmt.Fprintln(c.stdout, "The database is up to date:", c.settings.Database)
 	return err

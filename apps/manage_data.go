@@ -15,13 +15,13 @@ import (
 	"github.com/multisite/multisite/apps/db"
 )
 
-// dumped is one table as dumpdata writes it: a list of them is a whole dump.
+// dumped is one table of a dump. A dump is a list of them.
 type dumped struct {
 	Table string           `json:"table"`
 	Rows  []map[string]any `json:"rows"`
 }
 
-// dumpData writes the tables of apps, all of one moment, as JSON.
+// dumpData writes the tables of apps as JSON, as they are at one moment.
 func dumpData(ctx context.Context, c *command, flags *flag.FlagSet) error {
 	tables, err := c.tables(ctx, flags.Args())
 	if err != nil {
@@ -47,8 +47,8 @@ func dumpData(ctx context.Context, c *command, flags *flag.FlagSet) error {
 	return out.Encode(all)
 }
 
-// loadData reads a dump: rows that are there are replaced, others are added,
-// none is removed. It is all or nothing.
+// loadData loads a dump. It replaces existing rows, adds others and deletes none. If it
+// fails, it changes nothing.
 func loadData(ctx context.Context, c *command, flags *flag.FlagSet) error {
 	all, err := readDump(c.stdin, flags.Arg(0))
 	if err != nil {
@@ -91,7 +91,7 @@ func readDump(stdin io.Reader, name string) ([]dumped, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = file.Close() }() // it was only read
+		defer func() { _ = file.Close() }() // nothing was written to it
 		in = file
 	}
 	decoder := json.NewDecoder(in)
@@ -107,8 +107,8 @@ func readDump(stdin io.Reader, name string) ([]dumped, error) {
 	return all, nil
 }
 
-// upsert writes one row. It never replaces a row by deleting it, which would
-// delete what refers to it.
+// upsert writes one row. It updates an existing row in place: to delete it first would
+// delete the rows that refer to it.
 func upsert(ctx context.Context, tx *sql.Tx, table string, row map[string]any) error {
 	columns, keys, err := db.Columns(ctx, tx, table)
 	if err != nil {
@@ -133,8 +133,8 @@ func upsert(ctx context.Context, tx *sql.Tx, table string, row map[string]any) e
 	return err
 }
 
-// tables lists the tables of apps, or of all installed ones that are worth
-// dumping: an app's tables begin with its name.
+// tables returns the tables of the apps in only, or of all installed apps that are not
+// transient. The name of a table begins with that of its app.
 func (c *command) tables(ctx context.Context, only []string) ([]string, error) {
 	wanted := map[string]bool{}
 	for _, a := range c.installed {

@@ -9,8 +9,8 @@ import (
 	"text/tabwriter"
 )
 
-// dbShell runs SQL statements, each up to a semicolon at the end of a line.
-// At a terminal a statement that fails does not end the shell.
+// dbShell runs SQL statements. A statement ends with a semicolon at the end of a line. At
+// a terminal a statement that fails does not end the shell.
 func dbShell(ctx context.Context, c *command, _ *flag.FlagSet) error {
 	_, onTerminal := terminal(c.stdin)
 	prompt := func(text string) {
@@ -36,14 +36,15 @@ func dbShell(ctx context.Context, c *command, _ *flag.FlagSet) error {
 			if !onTerminal {
 				return err
 			}
-			say(c.stderr, err.Error(), "")
+			printError(c.stderr, err.Error(), "")
 		}
 		prompt("sql> ")
 	}
 	return lines.Err()
 }
 
-// nextStatement adds a line to the statement before it.
+// nextStatement adds a line to the statement that has begun, and reports whether it is
+// complete.
 func nextStatement(pending, line string) (statement string, complete bool) {
 	if pending == "" {
 		line = strings.TrimSpace(line)
@@ -57,7 +58,7 @@ func nextStatement(pending, line string) (statement string, complete bool) {
 	return line, line == "" || strings.HasSuffix(strings.TrimSpace(line), ";")
 }
 
-// runSQL shows the rows a statement returns, or how many it changed.
+// runSQL runs a statement and prints its rows.
 func (c *command) runSQL(ctx context.Context, statement string) error {
 	if statement == "" {
 		return nil

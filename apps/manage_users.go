@@ -34,7 +34,7 @@ func createSuperuser(ctx context.Context, c *command, flags *flag.FlagSet) error
 		}
 		name = strings.TrimSpace(line)
 	}
-	if err := auth.CheckName(name); err != nil { // before anybody types a password
+	if err := auth.CheckName(name); err != nil { // before the password is typed
 		return err
 	}
 	password, err := readPassword(c, in, name)
@@ -67,8 +67,8 @@ func changePassword(ctx context.Context, c *command, flags *flag.FlagSet) error 
 	return err
 }
 
-// readPassword asks twice at a terminal, where nobody sees what is typed, and
-// reads one line of anything else.
+// readPassword asks twice at a terminal, without echo. It reads one line if the input is
+// not a terminal.
 func readPassword(c *command, in *bufio.Reader, name string) (string, error) {
 	fd, onTerminal := terminal(c.stdin)
 	if !onTerminal {
@@ -93,6 +93,7 @@ func readPassword(c *command, in *bufio.Reader, name string) (string, error) {
 	return password, err
 }
 
+// ask prompts for a password and reads it without echo.
 func ask(c *command, fd int, prompt string) (string, error) {
 	_, _ = fmt.Fprint(c.stderr, prompt)
 	typed, err := term.ReadPassword(fd)
@@ -103,6 +104,7 @@ func ask(c *command, fd int, prompt string) (string, error) {
 	return string(typed), nil
 }
 
+// terminal returns the file descriptor of stdin, and whether it is a terminal.
 func terminal(stdin io.Reader) (fd int, is bool) {
 	file, ok := stdin.(*os.File)
 	if !ok {

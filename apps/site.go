@@ -14,15 +14,15 @@ import (
 	"github.com/multisite/multisite/apps/sites"
 )
 
-// Options are what a site needs from whoever runs it.
+// Options are what the program that runs a site gives to it.
 type Options struct {
-	// StateDir is where builtin settings keep their database and secret key.
-	// Empty is the current directory.
+	// StateDir is the directory of the database and secret key of builtin settings. ""
+	// is the current directory.
 	StateDir string
-	// Hosts are allowed beside those that the settings allow: ".example.com" is it
-	// and all below it.
+	// Hosts are allowed besides those in the settings; ".example.com" also matches all
+	// names below it.
 	Hosts []string
-	Log   *slog.Logger // nil logs nothing
+	Log   *slog.Logger // nil discards every record
 }
 
 func (o Options) withDefaults() Options {
@@ -35,15 +35,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Site is one Go site, ready to answer requests.
+// Site is one Go site that can answer requests.
 type Site struct {
 	handler http.Handler
 	db      *db.DB
 }
 
-// Open reads a settings file, "builtin:subdomain1" or "builtin:subdomain2",
-// opens the database, brings it up to date, and builds the site's handler.
-// What is missing, database and secret key, it makes.
+// Open reads a settings file, or "builtin:subdomain1" or "builtin:subdomain2", opens the
+// database, applies missing migrations and builds the site's handler. It makes the
+// database and the secret key if they are missing.
 func Open(ctx context.Context, settingsPath string, opts Options) (*Site, error) {
 	opts = opts.withDefaults()
 	s, installed, err := load(settingsPath, opts)
@@ -75,11 +75,11 @@ func Open(ctx context.Context, settingsPath string, opts Options) (*Site, error)
 // ServeHTTP answers a request that came through the front door.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Close closes the database. No request may be running.
+// Close closes the database. It must be called after the last request.
 func (s *Site) Close() error { return s.db.Close() }
 
-// HasSuperuser reports whether anybody can log in to the site's admin. It
-// makes the database when there is none.
+// HasSuperuser reports whether the site's admin has an active superuser. It makes the
+// database if it is missing.
 func HasSuperuser(ctx context.Context, settingsPath string, opts Options) (bool, error) {
 	opts = opts.withDefaults()
 	s, installed, err := load(settingsPath, opts)
@@ -94,7 +94,7 @@ func HasSuperuser(ctx context.Context, settingsPath string, opts Options) (bool,
 	return has, errors.Join(err, d.Close())
 }
 
-// openDatabase opens the database and applies the migrations it lacks.
+// openDatabase opens the database and applies missing migrations.
 func openDatabase(ctx context.Context, s settings.Settings, installed []app.App, log *slog.Logger) (*db.DB, error) {
 	d, err := db.Open(ctx, s.Database)
 	if err != nil {
@@ -110,8 +110,8 @@ func openDatabase(ctx context.Context, s settings.Settings, installed []app.App,
 	return d, nil
 }
 
-// bringUpToDate applies the migrations that a database lacks and makes sure
-// that it knows the site. It returns what it applied.
+// bringUpToDate applies missing migrations, and adds the row of the site if it is missing.
+// It returns the names of the migrations.
 func bringUpToDate(ctx context.Context, d *db.DB, s settings.Settings, installed []app.App) ([]string, error) {
 	applied, err := d.Migrate(ctx, migrations(installed))
 	if err != nil {

@@ -1,9 +1,8 @@
-// Package admin is one interface over the models of every installed app, for
-// staff, on whichever site they happen to be.
+// Package admin lets staff view and edit the models of every installed app, on any site.
 //
-// It knows models only by their description. Every change is one transaction
-// that also writes who changed what into the log, and happens only if the
-// row is still the one the editor saw: otherwise the editor is shown both.
+// It knows models only by their description. Every change is one transaction that
+// also logs who changed what. A change is only made if the row is still the one that
+// the editor saw; otherwise the editor is shown both versions.
 package admin
 
 import (
@@ -37,16 +36,17 @@ func App() app.App {
 	}
 }
 
+// views are the handlers of the admin. Both fields are set once, in routes.
 type views struct {
 	env  *app.Env
 	view *page.View
 }
 
-// target is what a request is about: one model of one app.
+// target is the model that a request is for.
 type target struct {
-	App   string
+	App   string // name of the app
 	Model model.Model
-	Base  string // the path of its list
+	Base  string // URL path of the model's list, with a final slash
 }
 
 func routes(env *app.Env) (http.Handler, error) {
@@ -77,8 +77,7 @@ func routes(env *app.Env) (http.Handler, error) {
 	return auth.StaffOnly(env, noStore(mux)), nil
 }
 
-// noStore keeps what only staff may see out of every cache, the back button's
-// included.
+// noStore keeps pages for staff out of every cache, even that of the back button.
 func noStore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -86,8 +85,8 @@ func noStore(next http.Handler) http.Handler {
 	})
 }
 
-// target finds the model of a request. One that this user may not see does
-// not exist.
+// target returns the model that a request is for. It returns page.ErrNotFound for a
+// model that this user may not see.
 func (v views) target(r *http.Request) (target, error) {
 	for _, t := range v.targets(r) {
 		if t.App == r.PathValue("app") && t.Model.Name == r.PathValue("model") {

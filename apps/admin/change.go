@@ -12,20 +12,21 @@ import (
 	"github.com/multisite/multisite/apps/page"
 )
 
-// formData is what the page to add or change a row shows.
+// formData is the data of form.html, the page to add or change a row.
 type formData struct {
 	target
-	ID       int64 // 0: it is to be added
-	Version  int64
+	ID       int64 // 0 for a row that is to be added
+	Version  int64 // that the editor saw
 	Title    string
 	Fields   []formField
-	Facts    []fact    // what cannot be entered
-	Related  []related // rows of other models that belong to it
+	Facts    []fact    // values that cannot be edited
+	Related  []related // rows of other models that refer to the row
 	Error    string    // about the row as a whole
-	Wrong    int64     // how many fields are
-	Conflict *entry    // who changed it meanwhile
+	Wrong    int64     // number of fields with an error
+	Conflict *entry    // the change that another editor made in the meantime; nil if there is none
 }
 
+// fact is a value that the page only shows.
 type fact struct{ Label, Value string }
 
 func (v views) addForm(w http.ResponseWriter, r *http.Request, t target) error {
@@ -55,7 +56,7 @@ func (v views) add(w http.ResponseWriter, r *http.Request, t target) error {
 		return err
 	}
 	messages.Success(r.Context(), "The %s is added.", t.Model.Label)
-	v.leave(w, r, t, id)
+	v.redirectAfterSave(w, r, t, id)
 	return nil
 }
 
@@ -107,15 +108,15 @@ func (v views) change(w http.ResponseWriter, r *http.Request, t target) error {
 	} else {
 		messages.Success(r.Context(), "The %s is saved.", t.Model.Label)
 	}
-	v.leave(w, r, t, id)
+	v.redirectAfterSave(w, r, t, id)
 	return nil
 }
 
-// keepLogin logs an editor in again who changed the password of their own
-// account, since that ended every session.
+// keepLogin logs the editor in again after a change of their own password, which ends
+// all of their sessions.
 func (v views) keepLogin(r *http.Request, t target, id int64) error {
 	user, _ := auth.Current(r.Context())
-	if t.Model.Table != auth.Refers().Table || user.ID != id || r.PostForm.Get("password") == "" {
+	if t.Model.Table != auth.Ref().Table || user.ID != id || r.PostForm.Get("password") == "" {
 		return nil
 	}
 	fresh, err := auth.ByID(r.Context(), v.env.DB, id)
@@ -125,8 +126,8 @@ func (v views) keepLogin(r *http.Request, t target, id int64) error {
 	return auth.LogIn(r.Context(), v.env, fresh)
 }
 
-// leave goes where the button that was pressed leads.
-func (v views) leave(w http.ResponseWriter, r *http.Request, t target, id int64) {
+// redirectAfterSave redirects to the page that belongs to the pressed button.
+func (v views) redirectAfterSave(w http.ResponseWriter, r *http.Request, t target, id int64) {
 	next := t.Base
 	switch r.PostForm.Get("_then") {
 	case "stay":
@@ -153,7 +154,7 @@ func (v views) showRefused(w http.ResponseWriter, r *http.Request, data formData
 	return v.showForm(w, r, http.StatusUnprocessableEntity, data, r.PostForm, wrong)
 }
 
-// showForm draws the form with what was entered and what was wrong with it.
+// showForm answers with the form, its values and its errors by field.
 func (v views) showForm(w http.ResponseWriter, r *http.Request, status int, data formData, form url.Values, wrong map[string]string) error {
 	var err error
 	if data.Fields, err = v.formFields(r.Context(), data.Model, form, wrong, data.ID == 0); err != nil {
@@ -163,7 +164,7 @@ func (v views) showForm(w http.ResponseWriter, r *http.Request, status int, data
 	return v.render(w, r, status, data)
 }
 
-// render adds what is shown beside the form of a row that is there.
+// render adds the facts and related rows of an existing row, and answers with the form.
 func (v views) render(w http.ResponseWriter, r *http.Request, status int, data formData) error {
 	if data.ID != 0 {
 		rec, err := readRecord(r.Context(), v.env.DB, data.Model, data.ID)
@@ -173,7 +174,7 @@ func (v views) render(w http.ResponseWriter, r *http.Request, status int, data f
 		data.Title = rec.Title
 		for _, f := range data.Model.Fields {
 			if data.Model.ReadOnly || !f.Editable() {
-				data.Facts = append(data.Facts, fact{f.Label, shown(f, rec.Shown[f.Name], v.env.Zone)})
+				data.Facts = append(data.Facts, fact{f.Label, displayValue(f, rec.Shown[f.Name], v.env.Zone)})
 			}
 		}
 		if data.Related, err = v.related(r, data.target, data.ID); err != nil {

@@ -6,9 +6,9 @@ import (
 	"github.com/multisite/multisite/apps/model"
 )
 
-// showConflict answers an editor who was overtaken: the form with what they
-// entered and, beside each field that differs, what is stored now. Saving
-// again from there is a decision, so the form carries the new version.
+// showConflict answers an editor whose row was changed in the meantime. The form keeps
+// their input and shows the stored value beside each field that differs. It carries the
+// new version of the row, so to save it again is to overwrite that version knowingly.
 func (v views) showConflict(w http.ResponseWriter, r *http.Request, data formData, in input) error {
 	ctx := r.Context()
 	rec, err := readRecord(ctx, v.env.DB, data.Model, data.ID)
@@ -28,9 +28,9 @@ func (v views) showConflict(w http.ResponseWriter, r *http.Request, data formDat
 		return err
 	}
 	stored := map[string]string{}
-	for _, f := range differing(data.Model, rec, in) {
+	for _, f := range changedFields(data.Model, rec, in) {
 		if f.Kind != model.Secret {
-			stored[f.Name] = shown(f, rec.Shown[f.Name], v.env.Zone)
+			stored[f.Name] = displayValue(f, rec.Shown[f.Name], v.env.Zone)
 		}
 	}
 	for i, f := range data.Fields {

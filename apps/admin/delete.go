@@ -17,11 +17,12 @@ import (
 type related struct {
 	Label string
 	Count int64
-	Path  string // the list of them
-	Add   string // empty: none can be added
-	Fate  string // what deleting the row does to them
+	Path  string // URL of the list of them
+	Add   string // URL of the form to add one; "" if none can be added
+	Fate  string // what happens to them when the row is deleted
 }
 
+// deleteData is the data of delete.html.
 type deleteData struct {
 	target
 	ID      int64
@@ -38,7 +39,7 @@ func (v views) deleteForm(w http.ResponseWriter, r *http.Request, t target) erro
 
 func (v views) delete(w http.ResponseWriter, r *http.Request, t target) error {
 	id, err := objectID(r)
-	if err != nil || t.Model.ReadOnly || t.Model.Keep {
+	if err != nil || t.Model.ReadOnly || t.Model.NoDelete {
 		return page.ErrNotFound
 	}
 	version, err := strconv.ParseInt(r.PostFormValue("_version"), 10, 64)
@@ -62,7 +63,7 @@ func (v views) delete(w http.ResponseWriter, r *http.Request, t target) error {
 
 func (v views) showDelete(w http.ResponseWriter, r *http.Request, status int, t target, problem string) error {
 	id, err := objectID(r)
-	if err != nil || t.Model.ReadOnly || t.Model.Keep {
+	if err != nil || t.Model.ReadOnly || t.Model.NoDelete {
 		return page.ErrNotFound
 	}
 	rec, err := readRecord(r.Context(), v.env.DB, t.Model, id)
@@ -72,7 +73,7 @@ func (v views) showDelete(w http.ResponseWriter, r *http.Request, status int, t 
 	data := deleteData{target: t, ID: id, Title: rec.Title, Version: rec.Version, Error: problem}
 	for _, f := range t.Model.Fields {
 		if f.Kind != model.Secret {
-			data.Facts = append(data.Facts, fact{f.Label, shown(f, rec.Shown[f.Name], v.env.Zone)})
+			data.Facts = append(data.Facts, fact{f.Label, displayValue(f, rec.Shown[f.Name], v.env.Zone)})
 		}
 	}
 	if data.Related, err = v.related(r, t, id); err != nil {
@@ -81,8 +82,7 @@ func (v views) showDelete(w http.ResponseWriter, r *http.Request, status int, t 
 	return v.view.Render(w, r, status, "delete.html", data)
 }
 
-// related counts, for every model this user may see, the rows that refer to
-// one row.
+// related counts the rows that refer to one row, for every model that the user may see.
 func (v views) related(r *http.Request, to target, id int64) ([]related, error) {
 	var all []related
 	for _, t := range v.targets(r) {
@@ -99,7 +99,7 @@ func (v views) related(r *http.Request, to target, id int64) ([]related, error) 
 			if err != nil {
 				return nil, fmt.Errorf("count %s: %w", t.Model.Plural, err)
 			}
-			if found.Fate, err = fate(r.Context(), v.env.DB, t.Model.Table, f.Name); err != nil {
+			if found.Fate, err = onDelete(r.Context(), v.env.DB, t.Model.Table, f.Name); err != nil {
 				return nil, err
 			}
 			all = append(all, found)
@@ -108,9 +108,9 @@ func (v views) related(r *http.Request, to target, id int64) ([]related, error) 
 	return all, nil
 }
 
-// fate asks the database what becomes of the rows of a table when what they
+// onDelete returns what the database does with rows of a table when the row that they
 // refer to is deleted.
-func fate(ctx context.Context, d *db.DB, table, column string) (string, error) {
+func onDelete(ctx context.Context, d *db.DB, table, column string) (string, error) {
 	actions, err := db.Collect(ctx, d, func(row func(...any) error) (string, error) {
 		var action string
 		return action, row(&action)

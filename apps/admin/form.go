@@ -15,19 +15,19 @@ import (
 	"github.com/multisite/multisite/apps/model"
 )
 
-// mostOptions bounds how many rows a reference offers to choose from.
+// mostOptions is the most rows that the field of a reference offers.
 const mostOptions = 1000
 
-// formField is one field of a form, as the template draws it.
+// formField is one field of a form as the template shows it.
 type formField struct {
 	model.Field
-	Value   string
-	Options []formOption
-	Error   string
-	Stored  string // what is stored now, when it is not what the editor saw
-	Input   string // the type attribute
-	Limit   int    // the maxlength attribute
-	Focus   bool
+	Value   string       // in the form
+	Options []formOption // of a field that is chosen
+	Error   string       // "" if there is none
+	Stored  string       // the stored value, if another editor has changed it
+	Input   string       // the type attribute
+	Limit   int          // the maxlength attribute
+	Focus   bool         // whether the cursor is here
 }
 
 type formOption struct {
@@ -35,11 +35,11 @@ type formOption struct {
 	Selected     bool
 }
 
-// ID is the field's id attribute; its help, error and stored value have it as
-// the beginning of theirs.
+// ID returns the field's id attribute. The ids of its help, error and stored value
+// begin with it.
 func (f formField) ID() string { return "field-" + f.Name }
 
-// Described lists the elements that say more about the field.
+// Described returns the ids of the elements that describe the field.
 func (f formField) Described() string {
 	var ids []string
 	for part, there := range map[string]bool{"-error": f.Error != "", "-stored": f.Stored != "", "-help": f.Help != ""} {
@@ -51,15 +51,15 @@ func (f formField) Described() string {
 	return strings.Join(ids, " ")
 }
 
-// Seconds reports whether a Moment is to be entered to the second.
+// Seconds reports whether the field is a Moment with seconds.
 func (f formField) Seconds() bool { return f.Kind == model.Moment && len(f.Value) == len(formSeconds) }
 
-// Is reports whether the field is of a kind, by its name in templates.
+// Is reports whether the template calls the field's kind by this name.
 func (f formField) Is(kind string) bool {
 	return kind == map[model.Kind]string{model.Long: "long", model.Bool: "bool", model.Choice: "select", model.One: "select", model.Many: "many"}[f.Kind]
 }
 
-// formFields draws every editable field of a model with what was entered.
+// formFields returns the editable fields of a model with their values and errors.
 func (v views) formFields(ctx context.Context, m model.Model, form url.Values, wrong map[string]string, adding bool) ([]formField, error) {
 	var fields []formField
 	for _, f := range m.Fields {
@@ -86,8 +86,8 @@ func (v views) formFields(ctx context.Context, m model.Model, form url.Values, w
 	return fields, nil
 }
 
-// setFocus puts the cursor where something is to be done: at the first error,
-// or in the first text field of an empty form.
+// setFocus puts the cursor at the first error, or into the first text field of an empty
+// form.
 func setFocus(fields []formField, wrong bool) {
 	for i, f := range fields {
 		if f.Error != "" {
@@ -115,8 +115,8 @@ func inputType(kind model.Kind) string {
 	return "text"
 }
 
-// options are what a field may be chosen from; the chosen ones come first, so
-// that they are there however many there are.
+// options returns what may be chosen for a field. The query prefers those that are
+// chosen, so that mostOptions never drops one of them.
 func (v views) options(ctx context.Context, f model.Field, chosen []string) ([]formOption, error) {
 	var all []formOption
 	switch f.Kind {
@@ -149,7 +149,7 @@ func (v views) options(ctx context.Context, f model.Field, chosen []string) ([]f
 	return nil, nil
 }
 
-// blank is the form to add with: defaults, and what the link asked for.
+// blank returns the values of the form to add a row: defaults, and those in the URL.
 func (v views) blank(r *http.Request, m model.Model) url.Values {
 	form := url.Values{}
 	for _, f := range m.Fields {
@@ -169,7 +169,7 @@ func (v views) blank(r *http.Request, m model.Model) url.Values {
 	return form
 }
 
-// filled is the form of a row as it is stored.
+// filled returns the values of the form for a stored row.
 func (v views) filled(m model.Model, rec record) url.Values {
 	form := url.Values{}
 	for _, f := range m.Fields {
@@ -177,7 +177,7 @@ func (v views) filled(m model.Model, rec record) url.Values {
 			form[f.Name] = strings.Split(rec.Chosen[f.Name], ",")
 			continue
 		}
-		form.Set(f.Name, entered(f, rec.Raw[f.Name], v.env.Zone))
+		form.Set(f.Name, formValue(f, rec.Raw[f.Name], v.env.Zone))
 		if f.Kind == model.Bool && text(rec.Raw[f.Name]) == "0" {
 			form.Del(f.Name)
 		}

@@ -15,7 +15,7 @@ func (v views) funcs() template.FuncMap {
 	}
 }
 
-// article says "a post", "an answer".
+// article returns the noun with its article: "a post", "an answer".
 func article(noun string) string {
 	if noun != "" && strings.ContainsRune("aeiou", rune(noun[0])) && !strings.HasPrefix(noun, "user") {
 		return "an " + noun

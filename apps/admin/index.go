@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-const recent = 12
+const recent = 12 // log entries on the first page
 
 type indexGroup struct {
 	App    string
@@ -21,7 +21,7 @@ type indexModel struct {
 
 type indexEntry struct {
 	entry
-	Path string // empty: it is deleted
+	Path string // "" if the row was deleted
 }
 
 func (v views) index(w http.ResponseWriter, r *http.Request) error {
@@ -30,7 +30,7 @@ func (v views) index(w http.ResponseWriter, r *http.Request) error {
 		Recent []indexEntry
 	}
 	seen := v.targets(r)
-	// What everybody edits comes first.
+	// Models that only superusers see come last.
 	slices.SortStableFunc(seen, func(a, b target) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, t := range seen {
 		if len(data.Groups) == 0 || data.Groups[len(data.Groups)-1].App != t.App {

@@ -14,39 +14,42 @@ import (
 	"github.com/multisite/multisite/apps/page"
 )
 
-const perPage = 50
+const perPage = 50 // rows
 
-// listQuery is what the visitor asked a list for.
+// listQuery is what the URL of a list asks for.
 type listQuery struct {
-	Search  string
-	Sort    string // the name of a field; "-" before it turns the order round
-	Page    int
-	Filters map[string]string // One field to the id it must have
+	Search  string            // words that must all occur
+	Sort    string            // name of a field, with "-" before it for descending order; "" is the model's own order
+	Page    int               // the first is 1
+	Filters map[string]string // name of a field of kind One to the id that it must have
 }
 
+// column is the header of a column of a list.
 type column struct {
 	Label string
-	Sort  string // the query that sorts by it
-	Order string // for aria-sort
+	Sort  string // URL query that sorts by it
+	Order string // the aria-sort attribute
 }
 
+// listRow is one row of a list.
 type listRow struct {
 	ID    int64
 	Title string
 	Cells []string
 }
 
+// listData is the data of list.html.
 type listData struct {
 	target
 	listQuery
 	Columns []column
 	Rows    []listRow
-	Total   int64
+	Total   int64 // rows on all pages
 	Pages   int
-	Prev    string
-	Next    string
-	AddPath string
-	Filter  string // what the list is narrowed to
+	Prev    string // URL query of the page before; "" if there is none
+	Next    string // the same of the next page
+	AddPath string // URL of the form to add a row; "" if none can be added
+	Filter  string // the filter in words
 }
 
 func (v views) list(w http.ResponseWriter, r *http.Request, t target) error {
@@ -100,7 +103,7 @@ func readListQuery(r *http.Request, m model.Model) (listQuery, error) {
 	return q, nil
 }
 
-// readList fills in the total, the rows and the name of the filter.
+// readList sets Total, Rows and Filter.
 func (v views) readList(ctx context.Context, data *listData) error {
 	m := data.Model
 	where, args := data.where(m)
@@ -123,7 +126,7 @@ func (v views) readList(ctx context.Context, data *listData) error {
 		}
 		err := row(into...)
 		for i, f := range fields {
-			read.Cells = append(read.Cells, shown(f, values[i], v.env.Zone))
+			read.Cells = append(read.Cells, displayValue(f, values[i], v.env.Zone))
 		}
 		return read, err
 	}
@@ -136,7 +139,7 @@ func (v views) readList(ctx context.Context, data *listData) error {
 	return v.nameFilter(ctx, data)
 }
 
-// nameFilter says in words what the list is narrowed to.
+// nameFilter sets Filter.
 func (v views) nameFilter(ctx context.Context, data *listData) error {
 	for name, id := range data.Filters {
 		f, _ := data.Model.Field(name)
@@ -150,7 +153,8 @@ func (v views) nameFilter(ctx context.Context, data *listData) error {
 	return nil
 }
 
-// where finds the rows in which every word occurs in some searched column.
+// where returns an SQL condition: every word occurs in some searched column, and every
+// filter matches.
 func (q listQuery) where(m model.Model) (string, []any) {
 	var all []string
 	var args []any
@@ -177,8 +181,8 @@ func (q listQuery) where(m model.Model) (string, []any) {
 	return " WHERE " + strings.Join(all, " AND "), args
 }
 
-// order sorts by the number of the shown column, so that a reference sorts by
-// the name of what it refers to.
+// order returns the SQL order. It names a column by its number in the query, which
+// sorts a reference by the title of its row and not by an id.
 func (q listQuery) order(m model.Model) string {
 	name, down := strings.CutPrefix(q.Sort, "-")
 	at := slices.Index(m.List, name)
@@ -206,7 +210,7 @@ func (q listQuery) column(m model.Model, name string) column {
 	return c
 }
 
-// link is the same list with one thing changed.
+// link returns the URL query of the same list after a change.
 func (q listQuery) link(change func(*listQuery)) string {
 	change(&q)
 	values := q.filterValues()

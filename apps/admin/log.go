@@ -18,17 +18,17 @@ import (
 type entry struct {
 	At      db.Time
 	Name    string // of the user
-	Site    string
-	Action  string
+	Site    string // where the change was made
+	Action  string // "added", "changed" or "deleted"
 	App     string
 	Model   string
-	ID      int64
-	Object  string
-	Changes string // a line for each field that changed
+	ID      int64  // of the row
+	Object  string // title of the row
+	Changes string // one line for each field that changed
 }
 
-// logModel shows the whole log to superusers; everybody sees the history of
-// what they may edit.
+// logModel shows the whole log to superusers. Other staff see the history of the rows
+// that they may edit.
 var logModel = model.Model{
 	Name: "log", Label: "log entry", Plural: "log entries", Table: "admin_log", Title: "action || ' ' || model || ' ' || object",
 	ReadOnly: true, Superuser: true,
@@ -38,7 +38,7 @@ var logModel = model.Model{
 		{Name: "action", Label: "Did"},
 		{Name: "model", Label: "To a"},
 		{Name: "object", Label: "Named"},
-		{Name: "site_id", Label: "On site", Kind: model.One, Refers: sites.Refers()},
+		{Name: "site_id", Label: "On site", Kind: model.One, Refers: sites.Ref()},
 		{Name: "changes", Label: "Changes", Kind: model.Long},
 	},
 	List: []string{"at", "username", "action", "model", "object", "site_id"}, Search: []string{"username", "action", "model", "object", "changes"},
@@ -54,7 +54,7 @@ func (e entry) write(ctx context.Context, tx *sql.Tx, t target, id int64, by edi
 	return nil
 }
 
-// readLog returns the newest entries that fit where.
+// readLog returns the newest entries that match the SQL condition where.
 func readLog(ctx context.Context, from db.Queryer, limit int, where string, args ...any) ([]entry, error) {
 	scan := func(row func(...any) error) (entry, error) {
 		var e entry
@@ -70,7 +70,7 @@ func readLog(ctx context.Context, from db.Queryer, limit int, where string, args
 	return entries, nil
 }
 
-// describe says what changed, for people. What is secret stays so.
+// describe returns the changes in words. It does not show the value of a Secret.
 func describe(changed []model.Field, before, after record, zone *time.Location) string {
 	lines := make([]string, len(changed))
 	for i, f := range changed {
@@ -78,7 +78,7 @@ func describe(changed []model.Field, before, after record, zone *time.Location) 
 			lines[i] = f.Label + " changed"
 			continue
 		}
-		lines[i] = fmt.Sprintf("%s: %s → %s", f.Label, short(shown(f, before.Shown[f.Name], zone)), short(shown(f, after.Shown[f.Name], zone)))
+		lines[i] = fmt.Sprintf("%s: %s → %s", f.Label, short(displayValue(f, before.Shown[f.Name], zone)), short(displayValue(f, after.Shown[f.Name], zone)))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -109,7 +109,7 @@ func (v views) history(w http.ResponseWriter, r *http.Request, t target) error {
 	switch rec, err := readRecord(r.Context(), v.env.DB, t.Model, id); {
 	case err == nil:
 		data.Title = rec.Title
-	case len(entries) > 0: // deleted: its history is left
+	case len(entries) > 0: // it was deleted, but its history remains
 		data.Title = entries[0].Object
 	default:
 		return err

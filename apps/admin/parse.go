@@ -18,15 +18,15 @@ import (
 	"github.com/multisite/multisite/apps/page"
 )
 
-// input is a form that was read: what to store, and what was wrong.
+// input is a form that was read: the values to store, and the errors.
 type input struct {
-	Stored map[string]any     // by column; a Secret left empty is not in it
+	Stored map[string]any     // by column; without a Secret that was left empty
 	Chosen map[string][]int64 // by Many field
-	Errors map[string]string  // by field: a sentence
+	Errors map[string]string  // by field; each is a sentence
 }
 
-// readInput checks every editable field. Whether rows that were referred to
-// exist is for the database to say.
+// readInput reads and checks every editable field. It does not check that the rows of
+// references exist: the database does.
 func readInput(m model.Model, form url.Values, zone *time.Location, adding bool) input {
 	in := input{Stored: map[string]any{}, Chosen: map[string][]int64{}, Errors: map[string]string{}}
 	for _, f := range m.Fields {
@@ -77,7 +77,7 @@ func parse(f model.Field, value string, zone *time.Location) (any, error) {
 	return stored, err
 }
 
-// cleaned trims a value and refuses what no field may hold.
+// cleaned trims a value and refuses what no field may contain.
 func cleaned(f model.Field, value string) (string, error) {
 	limit := 200
 	switch f.Kind {
@@ -103,8 +103,7 @@ func cleaned(f model.Field, value string) (string, error) {
 	return value, nil
 }
 
-// empty is what a field stores when nothing was entered: text is "", all else
-// NULL.
+// empty returns what a field stores for an empty value: "" for text, and otherwise NULL.
 func empty(f model.Field) (any, error) {
 	switch {
 	case f.Required:

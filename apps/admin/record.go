@@ -17,12 +17,13 @@ type record struct {
 	ID      int64
 	Version int64
 	Title   string
-	Raw     map[string]any    // by field: what is stored
-	Shown   map[string]any    // by field: what it refers to, by name
-	Chosen  map[string]string // by Many field: the chosen ids, as "1,2"
+	Raw     map[string]any    // by field, as stored
+	Shown   map[string]any    // by field, with the title of a referenced row instead of its id
+	Chosen  map[string]string // by Many field, the chosen ids as "1,2"
 }
 
-// readRecord reads a row with everything a form shows.
+// readRecord reads a row with all that a form shows. It returns page.ErrNotFound if
+// there is no such row.
 func readRecord(ctx context.Context, from db.Queryer, m model.Model, id int64) (record, error) {
 	columns := []string{"version", m.Title}
 	for _, f := range m.Fields {
@@ -52,7 +53,7 @@ func readRecord(ctx context.Context, from db.Queryer, m model.Model, id int64) (
 	return rec, nil
 }
 
-// rawSQL selects what a field stores: for Many the ids, as "1,2".
+// rawSQL returns SQL for the stored value of a field; for Many, the ids as "1,2".
 func rawSQL(m model.Model, f model.Field) string {
 	if f.Kind == model.Many {
 		t := f.Through
@@ -62,8 +63,8 @@ func rawSQL(m model.Model, f model.Field) string {
 	return f.SQL()
 }
 
-// shownSQL selects what a field shows: for One and Many the names of the rows
-// it refers to. The alias keeps the outer table apart when it is the same.
+// shownSQL returns SQL for the shown value of a field; for One and Many, the titles of
+// the referenced rows. The alias r is needed where a table refers to itself.
 func shownSQL(m model.Model, f model.Field) string {
 	switch f.Kind {
 	case model.One:

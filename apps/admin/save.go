@@ -16,21 +16,21 @@ import (
 	"github.com/multisite/multisite/apps/page"
 )
 
-// errConflict says that a row is no longer the one the editor saw.
+// errConflict is returned when a row is no longer the one that the editor saw.
 var errConflict = errors.New("changed meanwhile")
 
-// refusal is a reason not to save that the editor is told; Field is "" when
-// it is about the row as a whole.
+// refusal is an error that the form shows to the editor. Field is "" if it is about the
+// row as a whole.
 type refusal struct{ Field, Text string }
 
 func (r refusal) Error() string { return r.Text }
 
-// editor is who makes a change, and where.
+// editor is the user who makes a change, and the site where it is made.
 type editor struct {
 	UserID int64
 	Name   string
 	SiteID int64
-	Zone   *time.Location // of the times in the log
+	Zone   *time.Location // of times in the log
 }
 
 // insert adds a row and returns its ID.
@@ -50,16 +50,16 @@ func insert(ctx context.Context, d *db.DB, t target, in input, by editor) (id in
 		if id, err = result.LastInsertId(); err != nil {
 			return err
 		}
-		if err := choose(ctx, tx, m, id, in); err != nil {
+		if err := setRelations(ctx, tx, m, id, in); err != nil {
 			return err
 		}
-		return finish(ctx, tx, t, id, entry{Action: "added"}, by)
+		return checkAndLog(ctx, tx, t, id, entry{Action: "added"}, by)
 	})
 	return id, err
 }
 
-// update changes a row if its version is still the one the editor saw. It
-// returns the fields that changed.
+// update changes a row and returns the fields that changed. It returns errConflict if
+// the row no longer has this version.
 func update(ctx context.Context, d *db.DB, t target, id, version int64, in input, by editor) (changed []model.Field, err error) {
 	m := t.Model
 	err = d.Write(ctx, func(tx *sql.Tx) error {
@@ -70,7 +70,7 @@ func update(ctx context.Context, d *db.DB, t target, id, version int64, in input
 		if before.Version != version {
 			return errConflict
 		}
-		changed = differing(m, before, in)
+		changed = changedFields(m, before, in)
 		if len(changed) == 0 {
 			return nil
 		}
@@ -86,19 +86,19 @@ func update(ctx context.Context, d *db.DB, t target, id, version int64, in input
 		if err != nil {
 			return explain(m, err)
 		}
-		if err := choose(ctx, tx, m, id, in); err != nil {
+		if err := setRelations(ctx, tx, m, id, in); err != nil {
 			return err
 		}
 		after, err := readRecord(ctx, tx, m, id)
 		if err != nil {
 			return err
 		}
-		return finish(ctx, tx, t, id, entry{Action: "changed", Changes: describe(changed, before, after, by.Zone)}, by)
+		return checkAndLog(ctx, tx, t, id, entry{Action: "changed", Changes: describe(changed, before, after, by.Zone)}, by)
 	})
 	return changed, err
 }
 
-// remove deletes a row if its version is still the one the editor saw.
+// remove deletes a row. It returns errConflict if the row no longer has this version.
 func remove(ctx context.Context, d *db.DB, t target, id, version int64, by editor) error {
 	return d.Write(ctx, func(tx *sql.Tx) error {
 		before, err := readRecord(ctx, tx, t.Model, id)
@@ -111,12 +111,12 @@ func remove(ctx context.Context, d *db.DB, t target, id, version int64, by edito
 		if _, err := tx.ExecContext(ctx, "DELETE FROM "+t.Model.Table+" WHERE id = ?", id); err != nil {
 			return explain(t.Model, err)
 		}
-		return finish(ctx, tx, t, id, entry{Action: "deleted", Object: before.Title}, by)
+		return checkAndLog(ctx, tx, t, id, entry{Action: "deleted", Object: before.Title}, by)
 	})
 }
 
-// choose makes the Many relations of a row what was chosen.
-func choose(ctx context.Context, tx *sql.Tx, m model.Model, id int64, in input) error {
+// setRelations stores the chosen Many relations of a row in place of the old ones.
+func setRelations(ctx context.Context, tx *sql.Tx, m model.Model, id int64, in input) error {
 	for name, ids := range in.Chosen {
 		f, _ := m.Field(name)
 		t := f.Through
@@ -136,8 +136,8 @@ func choose(ctx context.Context, tx *sql.Tx, m model.Model, id int64, in input) 
 	return nil
 }
 
-// finish runs the model's own check and writes the log.
-func finish(ctx context.Context, tx *sql.Tx, t target, id int64, e entry, by editor) error {
+// checkAndLog runs the model's own check and writes the log entry.
+func checkAndLog(ctx context.Context, tx *sql.Tx, t target, id int64, e entry, by editor) error {
 	if t.Model.Check != nil {
 		if err := t.Model.Check(ctx, tx); err != nil {
 			return refusal{Text: page.Sentence(err)}
@@ -153,8 +153,8 @@ func finish(ctx context.Context, tx *sql.Tx, t target, id int64, e entry, by edi
 	return e.write(ctx, tx, t, id, by)
 }
 
-// differing returns the fields whose stored value the input would change.
-func differing(m model.Model, before record, in input) []model.Field {
+// changedFields returns the fields whose stored value the input would change.
+func changedFields(m model.Model, before record, in input) []model.Field {
 	var changed []model.Field
 	for _, f := range m.Fields {
 		if f.Kind == model.Many {
@@ -179,7 +179,7 @@ func join(ids []int64) string {
 	return strings.Join(texts, ",")
 }
 
-// explain turns a constraint of the database into a sentence for the editor.
+// explain returns a refusal for an error that is a violated constraint.
 func explain(m model.Model, err error) error {
 	for _, column := range db.Unique(err) {
 		if name, ours := strings.CutPrefix(column, m.Table+"."); ours {

@@ -9,15 +9,15 @@ import (
 	"github.com/multisite/multisite/apps/model"
 )
 
-// How browsers write a date and time. Seconds are shown only where there are
-// some, for they make the field hard to read.
+// The formats in which browsers send a date and time. Seconds are only shown if they
+// are not zero: they make the field hard to read.
 const (
 	formTime    = "2006-01-02T15:04"
 	formSeconds = "2006-01-02T15:04:05"
 )
 
-// entered writes a stored value as it stands in a form.
-func entered(f model.Field, stored any, zone *time.Location) string {
+// formValue returns a stored value as a form has it.
+func formValue(f model.Field, stored any, zone *time.Location) string {
 	switch {
 	case stored == nil, f.Kind == model.Secret:
 		return ""
@@ -34,8 +34,8 @@ func entered(f model.Field, stored any, zone *time.Location) string {
 	return text(stored)
 }
 
-// shown writes a stored value for reading.
-func shown(f model.Field, stored any, zone *time.Location) string {
+// displayValue returns a stored value as a list shows it.
+func displayValue(f model.Field, stored any, zone *time.Location) string {
 	if stored == nil || stored == "" {
 		return "–"
 	}

@@ -46,7 +46,7 @@ func TestAsked_IsThePathBeforeItWasStripped(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", target, nil)
 		r.URL.Path = "/"
-		if got := Asked(r).String(); got != want {
+		if got := RequestURL(r).String(); got != want {
 			t.Errorf("%s: got %q, want %q", target, got, want)
 		}
 	}

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// IsHTTPS reports whether the visitor's connection is encrypted. The front
-// door says so; it drops what visitors claim themselves.
+// IsHTTPS reports whether the client's connection is encrypted. It trusts the header:
+// the front door drops one that a client sends.
 func IsHTTPS(r *http.Request) bool {
 	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
-// ClientAddr returns the visitor's address as the front door saw it.
+// ClientAddr returns the client's address as the front door has seen it.
 func ClientAddr(r *http.Request) string {
 	hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
 	if addr := strings.TrimSpace(hops[len(hops)-1]); addr != "" {
@@ -25,9 +25,9 @@ func ClientAddr(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// Asked returns the URL as the visitor asked for it, while r.URL may lack the
-// path of the app. It has a path and a query only.
-func Asked(r *http.Request) *url.URL {
+// RequestURL returns the path and query of the URL in the request line. r.URL does not
+// have the path of the app any more.
+func RequestURL(r *http.Request) *url.URL {
 	asked, err := url.ParseRequestURI(r.RequestURI)
 	if err != nil {
 		return &url.URL{Path: "/"}
@@ -35,8 +35,8 @@ func Asked(r *http.Request) *url.URL {
 	return &url.URL{Path: asked.Path, RawPath: asked.RawPath, RawQuery: asked.RawQuery}
 }
 
-// LocalPath returns target when it is a path on this very site, and fallback
-// when a browser could take it for anything else.
+// LocalPath returns target if it is a path on this site, and fallback if a browser could
+// understand it as anything else.
 func LocalPath(target, fallback string) string {
 	parsed, err := url.Parse(target)
 	if err != nil || parsed.Scheme != "" || parsed.Host != "" || parsed.User != nil || parsed.Opaque != "" {

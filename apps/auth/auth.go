@@ -1,8 +1,8 @@
-// Package auth knows who the visitor is: users, their passwords, login and
-// logout. The users are the same on every site of the database.
+// Package auth has the users, their passwords, login and logout. All sites of a database
+// have the same users.
 //
-// Staff may use the admin; superusers may also change users and sites there.
-// There is no user and no password until someone makes one.
+// Staff may use the admin; superusers may also change users and sites there. A new
+// database has no user: "manage SITE createsuperuser" adds the first one.
 package auth
 
 import (
@@ -21,7 +21,7 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// sessionKey is where a session says whose it is.
+// sessionKey is the key of the session's user: "ID PROOF".
 const sessionKey = "user"
 
 // App describes the app to a site.
@@ -38,13 +38,13 @@ func App() app.App {
 
 type userKey struct{}
 
-// Current returns the user of a request, if somebody is logged in.
+// Current returns the user who is logged in, if there is one.
 func Current(ctx context.Context) (User, bool) {
 	user, ok := ctx.Value(userKey{}).(User)
 	return user, ok
 }
 
-// LogIn makes user the one whose session this is.
+// LogIn makes the session of a request that of user.
 func LogIn(ctx context.Context, env *app.Env, user User) error {
 	session := sessions.From(ctx)
 	if err := session.Renew(); err != nil {
@@ -54,11 +54,11 @@ func LogIn(ctx context.Context, env *app.Env, user User) error {
 	return nil
 }
 
-// LogOut forgets the user of this session and everything else in it.
+// LogOut deletes the session of a request.
 func LogOut(ctx context.Context) error { return sessions.From(ctx).Destroy() }
 
-// StaffOnly sends strangers to the login page and refuses everybody else who
-// is not staff.
+// StaffOnly redirects visitors who are not logged in to the login page, and refuses
+// users who are not staff.
 func StaffOnly(env *app.Env, next http.Handler) http.Handler {
 	return env.Pages.Handle(func(w http.ResponseWriter, r *http.Request) error {
 		user, ok := Current(r.Context())
@@ -88,8 +88,9 @@ func wrap(env *app.Env, next http.Handler) http.Handler {
 	})
 }
 
-// fromSession reads the user with every request, so that a user who was
-// deactivated, or whose password was changed, is out at once.
+// fromSession returns the user of the session, or ErrNoUser. It reads the user from the
+// database each time: one who was deactivated, or whose password was changed, is logged
+// out at once.
 func fromSession(ctx context.Context, env *app.Env) (User, error) {
 	id, given, ok := strings.Cut(sessions.From(ctx).Get(sessionKey), " ")
 	if !ok {
@@ -105,5 +106,5 @@ func fromSession(ctx context.Context, env *app.Env) (User, error) {
 	return user, nil
 }
 
-// proof ties a session to the password that it was opened with.
+// proof returns what a session must have so that it ends with a change of the password.
 func proof(env *app.Env, user User) string { return env.Key.Sum("auth", user.hash) }

@@ -28,8 +28,8 @@ func models() []model.Model {
 	}}
 }
 
-// Refers is how a model of another app refers to a user.
-func Refers() model.Ref { return model.Ref{Table: "auth_user", Title: "username"} }
+// Ref returns how a model of another app refers to a user.
+func Ref() model.Ref { return model.Ref{Table: "auth_user", Title: "username"} }
 
 func encodeName(entered string) (string, error) { return entered, CheckName(entered) }
 

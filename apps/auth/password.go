@@ -10,22 +10,21 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// cost makes one guess take about a quarter of a second. It is bcrypt and not
-// argon2id because argon2id's strength is memory: 19 MB for every login would
-// stay with each worker, and small workers are what this project is about.
+// cost makes one guess take about a quarter of a second. argon2id would need 19 MB for
+// each login, which every worker would keep, and workers are to stay small.
 const cost = 12
 
-// minLength is in characters, maxLength in bytes: bcrypt reads no more.
+// minLength is in characters, maxLength in bytes: bcrypt does not read more.
 const (
 	minLength = 10
 	maxLength = 72
 )
 
-// nobody is the hash of a random password: checking it takes as long as
-// checking a user's, so the time of an answer does not tell who exists.
-const nobody = "$2a$12$Av927zddcaKL7YdRZFsqGuAqzvUDwJBgrQfCBm1xx.PR3XH0/Cv1S"
+// unknownUserHash is the hash of a random password. It is checked if there is no such
+// user, so that the time of the answer does not show which users exist.
+const unknownUserHash = "$2a$12$Av927zddcaKL7YdRZFsqGuAqzvUDwJBgrQfCBm1xx.PR3XH0/Cv1S"
 
-// CheckPassword says what is wrong with a new password.
+// CheckPassword returns what is wrong with a new password.
 func CheckPassword(name, password string) error {
 	switch {
 	case utf8.RuneCountInString(password) < minLength:
@@ -51,7 +50,7 @@ func hashPassword(name, password string) (string, error) {
 	return string(hash), nil
 }
 
-// matches compares in a time that depends on neither argument.
+// matches reports whether the hash is that of password, in constant time.
 func matches(hash, password string) bool {
 	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
 }

@@ -12,18 +12,18 @@ import (
 // window is how long a failed login counts.
 const window = 15 * time.Minute
 
-// How many failures within the window close the door: to one address for one
-// name, to one address for any, to one name from anywhere. The last is high,
-// or anybody could lock a user out.
+// The numbers of failures within the window after which logins are refused: of one name
+// from one address, of all names from one address, and of one name from anywhere. The last
+// is high, because otherwise anybody could lock a user out.
 const (
 	perPair    = 5
 	perAddress = 30
 	perName    = 100
 )
 
-// attempt counts a login as failed before its password is looked at, so that
-// guesses made at once by many workers cannot slip past the limit together.
-// When there were too many it reports how long to wait.
+// attempt counts a login as failed before its password is checked: otherwise guesses that
+// arrive at many workers at once could exceed the limit. If there were too many, it
+// returns how long the client must wait.
 func attempt(ctx context.Context, d *db.DB, name, address string) (wait time.Duration, err error) {
 	now := db.Now()
 	err = d.Write(ctx, func(tx *sql.Tx) error {
@@ -56,9 +56,9 @@ func attempt(ctx context.Context, d *db.DB, name, address string) (wait time.Dur
 	return wait, nil
 }
 
-// succeeded forgets the failures of this name at this address and notes the
-// login.
-func succeeded(ctx context.Context, d *db.DB, user User, address string) error {
+// loginSucceeded deletes the failures of this name from this address and records the
+// time of the login.
+func loginSucceeded(ctx context.Context, d *db.DB, user User, address string) error {
 	return d.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM auth_attempt WHERE username = ? AND address = ?", user.Name, address)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/multisite/multisite/apps/db"
 )
 
-// ErrNoUser says that there is no such user.
+// ErrNoUser is returned when there is no such user.
 var ErrNoUser = errors.New("no such user")
 
 // User is one account.
@@ -22,15 +22,15 @@ type User struct {
 	Active    bool
 	Staff     bool
 	Superuser bool
-	hash      string
+	hash      string // of the password
 }
 
-// ByName finds a user, whatever the case of the letters.
+// ByName returns the user of this name, in upper or lower case, or ErrNoUser.
 func ByName(ctx context.Context, from db.Queryer, name string) (User, error) {
 	return find(ctx, from, "username = ?", name)
 }
 
-// ByID finds a user.
+// ByID returns the user with this ID, or ErrNoUser.
 func ByID(ctx context.Context, from db.Queryer, id int64) (User, error) {
 	return find(ctx, from, "id = ?", id)
 }
@@ -49,7 +49,7 @@ func find(ctx context.Context, from db.Queryer, where string, arg any) (User, er
 	return u, nil
 }
 
-// HasSuperuser reports whether anybody can administer the sites.
+// HasSuperuser reports whether there is an active superuser.
 func HasSuperuser(ctx context.Context, from db.Queryer) (bool, error) {
 	var has bool
 	err := from.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM auth_user WHERE is_superuser AND is_active)").Scan(&has)
@@ -59,7 +59,7 @@ func HasSuperuser(ctx context.Context, from db.Queryer) (bool, error) {
 	return has, nil
 }
 
-// CreateSuperuser adds a user who may do everything.
+// CreateSuperuser adds a superuser.
 func CreateSuperuser(ctx context.Context, d *db.DB, name, email, password string) error {
 	if err := CheckName(name); err != nil {
 		return err
@@ -79,7 +79,8 @@ func CreateSuperuser(ctx context.Context, d *db.DB, name, email, password string
 	return nil
 }
 
-// SetPassword gives a user a new password, which ends the user's sessions.
+// SetPassword changes the password of a user, which ends the user's sessions. It returns
+// the user with the new password.
 func SetPassword(ctx context.Context, d *db.DB, user User, password string) (User, error) {
 	hash, err := hashPassword(user.Name, password)
 	if err != nil {
@@ -93,7 +94,7 @@ func SetPassword(ctx context.Context, d *db.DB, user User, password string) (Use
 	return user, nil
 }
 
-// CheckName says what is wrong with a user name.
+// CheckName returns what is wrong with a user name.
 func CheckName(name string) error {
 	bad := func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("@.+-_", c)

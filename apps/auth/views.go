@@ -15,6 +15,7 @@ import (
 //go:embed templates/*
 var templates embed.FS
 
+// views are the handlers of the app. Both fields are set once, in routes.
 type views struct {
 	env  *app.Env
 	view *page.View
@@ -35,15 +36,16 @@ func routes(env *app.Env) (http.Handler, error) {
 	return mux, nil
 }
 
-// loginPath leads back to the page that asked for a login.
+// loginPath returns the URL of the login page, which redirects back after the login.
 func loginPath(env *app.Env, r *http.Request) string {
 	target := env.Path("auth", "login")
 	if r.Method == http.MethodGet {
-		target += "?next=" + url.QueryEscape(app.Asked(r).String())
+		target += "?next=" + url.QueryEscape(app.RequestURL(r).String())
 	}
 	return target
 }
 
+// loginData is the data of login.html.
 type loginData struct{ Username, Next, Error string }
 
 func (v views) loginForm(w http.ResponseWriter, r *http.Request) error {
@@ -69,7 +71,7 @@ func (v views) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	user, err := ByName(ctx, v.env.DB, data.Username)
 	if errors.Is(err, ErrNoUser) {
-		user.hash, err = nobody, nil
+		user.hash, err = unknownUserHash, nil
 	}
 	if err != nil {
 		return err
@@ -78,7 +80,7 @@ func (v views) login(w http.ResponseWriter, r *http.Request) error {
 		data.Error = "User name and password do not match."
 		return v.view.Render(w, r, http.StatusUnprocessableEntity, "login.html", data)
 	}
-	if err := succeeded(ctx, v.env.DB, user, address); err != nil {
+	if err := loginSucceeded(ctx, v.env.DB, user, address); err != nil {
 		return err
 	}
 	if err := LogIn(ctx, v.env, user); err != nil {
@@ -97,6 +99,7 @@ func (v views) logout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// passwordData is the data of password.html: an error for each field.
 type passwordData struct{ Old, New, Again string }
 
 func (v views) passwordForm(w http.ResponseWriter, r *http.Request) error {
@@ -133,7 +136,7 @@ func (v views) password(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// checkPassword returns what is wrong with the form, beside its fields.
+// checkPassword returns the errors of the form.
 func (v views) checkPassword(r *http.Request, user User) (wrong passwordData, err error) {
 	if r.PostFormValue("new") != r.PostFormValue("again") {
 		wrong.Again = "The two are not the same."
@@ -151,7 +154,7 @@ func (v views) checkPassword(r *http.Request, user User) (wrong passwordData, er
 	case !matches(user.hash, r.PostFormValue("old")):
 		wrong.Old = "This is not your password."
 	default:
-		err = succeeded(r.Context(), v.env.DB, user, app.ClientAddr(r))
+		err = loginSucceeded(r.Context(), v.env.DB, user, app.ClientAddr(r))
 	}
 	return wrong, err
 }

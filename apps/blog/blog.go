@@ -1,9 +1,8 @@
-// Package blog is a small blog. A post appears on the sites it is ticked for
-// in the admin, one or several, once it is published and its time has come.
+// Package blog is a small blog. A post appears on the sites that are chosen for it in the
+// admin, once it is published and its time has come.
 //
-// It is also the example to start an app from: this file says what the app
-// is, post.go reads its table, views.go answers requests, and templates/ and
-// migrations/ hold the rest.
+// It is also an example of an app: this file describes the app, post.go reads its table,
+// views.go answers requests, and templates/ and migrations/ have the rest.
 package blog
 
 import (
@@ -37,13 +36,13 @@ var post = model.Model{
 		{Name: "slug", Label: "Slug", Kind: model.Slug, Required: true, Help: "The end of the post's address: small letters, digits and hyphens."},
 		{Name: "body", Label: "Text", Kind: model.Long, Required: true,
 			Help: "An empty line begins a paragraph, “## ” a heading, “- ” an item of a list, “> ” a quotation."},
-		{Name: "sites", Label: "Sites", Kind: model.Many, Required: true, Refers: sites.Refers(),
+		{Name: "sites", Label: "Sites", Kind: model.Many, Required: true, Refers: sites.Ref(),
 			Through: model.Through{Table: "blog_post_sites", From: "post_id", To: "site_id"}},
 		{Name: "status", Label: "Status", Kind: model.Choice, Required: true, Default: "draft",
 			Choices: []model.Option{{Value: "draft", Label: "Draft"}, {Value: "published", Label: "Published"}}},
 		{Name: "published_at", Label: "Published at", Kind: model.Moment, Required: true, Default: "now",
 			Help: "A post appears when this time has come."},
-		{Name: "author_id", Label: "Author", Kind: model.One, Refers: auth.Refers(), Default: "me"},
+		{Name: "author_id", Label: "Author", Kind: model.One, Refers: auth.Ref(), Default: "me"},
 	},
 	List:   []string{"title", "sites", "status", "published_at", "author_id"},
 	Search: []string{"title", "body"},

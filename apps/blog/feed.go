@@ -59,6 +59,6 @@ func (v views) feed(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("write feed: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/atom+xml; charset=utf-8")
-	_, _ = fmt.Fprintf(w, "%s%s\n", xml.Header, body) // the visitor has gone
+	_, _ = fmt.Fprintf(w, "%s%s\n", xml.Header, body) // it fails if the client has closed the connection
 	return nil
 }

@@ -15,12 +15,12 @@ type Post struct {
 	Title     string
 	Slug      string
 	Body      Text
-	Author    string // empty: nobody's, or a user who is gone
+	Author    string // "" if it has none, or the user was deleted
 	Published db.Time
 }
 
-// visible selects the posts that a visitor of a site may see now. Its
-// parameters are the site and the time.
+// visible selects the posts of a site that visitors may see. Its parameters are the site
+// and the time.
 const visible = `
 	SELECT p.title, p.slug, p.body, coalesce(u.username, ''), p.published_at
 	FROM blog_post p
@@ -38,6 +38,7 @@ func latest(ctx context.Context, d *db.DB, site int64, limit, offset int) ([]Pos
 	return posts, nil
 }
 
+// bySlug returns a post of a site, or page.ErrNotFound.
 func bySlug(ctx context.Context, d *db.DB, site int64, slug string) (Post, error) {
 	post, err := scan(d.QueryRowContext(ctx, visible+" AND p.slug = ?", site, db.Now(), slug).Scan)
 	if errors.Is(err, sql.ErrNoRows) {

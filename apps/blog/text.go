@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// Text is what an author writes: paragraphs between empty lines, and a little
-// more. Nothing in it is ever taken as HTML.
+// Text is the text of a post, with a little markup. HTML in it is always escaped.
 type Text string
 
 // Block is one paragraph, heading, quotation or list of a Text.
@@ -16,7 +15,7 @@ type Block struct {
 	Lines []template.HTML
 }
 
-// Blocks takes the text apart for a template.
+// Blocks returns the blocks of the text, which empty lines separate.
 func (t Text) Blocks() []Block {
 	var blocks []Block
 	for part := range strings.SplitSeq(strings.ReplaceAll(string(t), "\r\n", "\n"), "\n\n") {
@@ -27,7 +26,7 @@ func (t Text) Blocks() []Block {
 	return blocks
 }
 
-// Summary is the first paragraph.
+// Summary returns the first paragraph.
 func (t Text) Summary() string {
 	for part := range strings.SplitSeq(strings.ReplaceAll(string(t), "\r\n", "\n"), "\n\n") {
 		if part = strings.TrimSpace(part); part != "" && !strings.HasPrefix(part, "#") {
@@ -59,10 +58,10 @@ func stripMark(lines []string, mark string) (stripped []string, all bool) {
 	return stripped, true
 }
 
-// address ends before the punctuation of the sentence it stands in.
+// address matches a URL without the punctuation of the sentence around it.
 var address = regexp.MustCompile(`https?://[^\s<>"]*[^\s<>".,;:!?)'\]]`)
 
-// links escapes each line and makes the addresses in it into links.
+// links escapes each line and turns the URLs in it into links.
 func links(lines []string) []template.HTML {
 	out := make([]template.HTML, len(lines))
 	for i, line := range lines {

@@ -13,8 +13,9 @@ import (
 //go:embed templates/*
 var templates embed.FS
 
-const perPage = 10
+const perPage = 10 // posts
 
+// views are the handlers of the app. Both fields are set once, in routes.
 type views struct {
 	env  *app.Env
 	view *page.View
@@ -39,7 +40,7 @@ func (v views) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// One more than fits tells whether there is a next page.
+	// One post more than fits shows that there is a next page.
 	posts, err := latest(r.Context(), v.env.DB, v.env.SiteID, perPage+1, (number-1)*perPage)
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ func (v views) detail(w http.ResponseWriter, r *http.Request) error {
 	return v.view.Render(w, r, http.StatusOK, "detail.html", post)
 }
 
-// pageNumber is 1 or the number the visitor asked for.
+// pageNumber returns the number of the page that the URL asks for; the first is 1.
 func pageNumber(r *http.Request) (int, error) {
 	asked := r.URL.Query().Get("page")
 	if asked == "" {

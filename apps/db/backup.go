@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// Backup writes a compact copy to a new file while other processes read and
-// write. It never overwrites a file, and a copy that fails leaves none.
+// Backup writes a compact copy of the database to a new file while other processes read
+// and write. It does not overwrite a file. If it fails, it leaves no file.
 func (d *DB) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(fmt.Errorf("back up to %s: %w", path, fs.ErrExist), err)
@@ -21,14 +21,14 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	if err := create(partial); err != nil {
 		return fmt.Errorf("back up to %s: %w", path, err)
 	}
-	defer func() { _ = os.Remove(partial) }() // gone already when all went well
+	defer func() { _ = os.Remove(partial) }() // its other name remains if all went well
 	if _, err := d.write.ExecContext(ctx, "VACUUM INTO ?", partial); err != nil {
 		return fmt.Errorf("back up to %s: %w", path, err)
 	}
 	if err := syncFile(partial); err != nil {
 		return fmt.Errorf("back up to %s: %w", path, err)
 	}
-	// Link, not Rename: a file that appeared meanwhile is not overwritten.
+	// Unlike Rename, Link does not overwrite a file that has been made in the meantime.
 	if err := os.Link(partial, path); err != nil {
 		return fmt.Errorf("back up to %s: %w", path, err)
 	}

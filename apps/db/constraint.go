@@ -7,20 +7,20 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// Unique returns the columns, as "table.column", that a write failed for
-// because their values are taken already. It returns none for other errors.
+// Unique returns the columns, as "table.column", whose values another row has already,
+// if that is why a write failed. It returns none for other errors.
 func Unique(err error) []string {
 	code, text := extended(err)
 	if code != sqlite3.ErrConstraintUnique && code != sqlite3.ErrConstraintPrimaryKey {
 		return nil
 	}
-	// SQLite names them nowhere else: "UNIQUE constraint failed: a.b, a.c".
+	// Only the message has the columns: "UNIQUE constraint failed: a.b, a.c".
 	_, columns, _ := strings.Cut(text, "failed: ")
 	return strings.Split(columns, ", ")
 }
 
-// IsForeignKey reports whether a write failed because a row it refers to is
-// missing, or because other rows still refer to it.
+// IsForeignKey reports whether a write failed because a referenced row is missing, or
+// because other rows still refer to the row.
 func IsForeignKey(err error) bool {
 	code, _ := extended(err)
 	return code == sqlite3.ErrConstraintForeignKey || code == sqlite3.ErrConstraintTrigger

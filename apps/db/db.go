@@ -1,11 +1,10 @@
-// Package db opens the one SQLite file that every worker of every site
-// shares, and is the only package that knows its driver.
+// Package db opens the SQLite file that all workers of all sites share. It is the only
+// package of apps that knows the driver.
 //
-// Each process holds one connection that writes and a few that read. Writers
-// of all processes queue at the file itself: every transaction begins
-// IMMEDIATE, so a transaction that has started can always finish, and the
-// busy timeout turns waiting into waiting instead of "database is locked".
-// Readers never wait, for the file is in WAL mode, and cannot write.
+// Each process has one connection that writes and several that read. Every writing
+// transaction is IMMEDIATE: it waits for the lock when it begins, up to busyTimeout, and
+// once it has begun it can always finish. Readers do not wait, because the file is in WAL
+// mode, and they cannot write.
 package db
 
 import (
@@ -21,19 +20,19 @@ import (
 	_ "github.com/mattn/go-sqlite3" // registers the driver "sqlite3"
 )
 
-// busyTimeout is how long a write waits for the writers of other processes.
+// busyTimeout is how long a write waits for writers of other processes.
 const busyTimeout = 20 * time.Second
 
-// readers is how many connections of one process may read at once.
+// readers is the number of connections of one process that may read at once.
 const readers = 4
 
-// DB is one process's share of the database. It is safe for concurrent use.
+// DB has the connections of one process. It is safe for concurrent use.
 type DB struct {
-	write *sql.DB
-	read  *sql.DB
+	write *sql.DB // one connection; its transactions are IMMEDIATE
+	read  *sql.DB // up to readers connections, which refuse to write
 }
 
-// Open opens the file at path, creating it with mode 0600 when it is missing.
+// Open opens the file at path. It makes a missing file with mode 0600.
 func Open(ctx context.Context, path string) (*DB, error) {
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("create database: %w", err)
@@ -62,7 +61,7 @@ func (d *DB) Close() error {
 	return errors.Join(d.read.Close(), d.write.Close())
 }
 
-// Queryer reads: the DB outside a transaction, or a *sql.Tx inside one.
+// Queryer is a DB, or a *sql.Tx inside a transaction.
 type Queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -83,8 +82,8 @@ func (d *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Re
 	return d.write.ExecContext(ctx, query, args...)
 }
 
-// Write runs do in one transaction, which is rolled back when do fails. Keep
-// it short: until it ends, no other process can write.
+// Write runs do in one transaction, and rolls it back if do returns an error. The
+// transaction must be short: no other process can write before it ends.
 func (d *DB) Write(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -100,14 +99,14 @@ func (d *DB) Write(ctx context.Context, do func(*sql.Tx) error) error {
 	return nil
 }
 
-// Collect runs a query and reads every row through scan, which is given the
-// row's Scan method.
+// Collect runs a query and returns what scan returns for each row. The argument of scan
+// is the row's Scan method.
 func Collect[T any](ctx context.Context, from Queryer, scan func(func(...any) error) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := from.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
+	defer func() { _ = rows.Close() }() // rows.Err has returned the error
 	var all []T
 	for rows.Next() {
 		one, err := scan(rows.Scan)
@@ -119,8 +118,8 @@ func Collect[T any](ctx context.Context, from Queryer, scan func(func(...any) er
 	return all, rows.Err()
 }
 
-// create makes an empty file readable by its owner alone, so that SQLite does
-// not make it with the wider rights of the umask.
+// create makes an empty file that only its owner can read. SQLite would make it with the
+// permissions of the umask.
 func create(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -142,7 +141,7 @@ func dsn(path, key, value string) string {
 	return (&url.URL{Scheme: "file", Opaque: escapePath(path), RawQuery: query.Encode()}).String()
 }
 
-// escapePath keeps "?", "#" and "%" in a file's name out of the URI's syntax.
+// escapePath escapes "?", "#" and "%", which have a meaning in a URI.
 func escapePath(path string) string {
 	return (&url.URL{Path: path}).EscapedPath()
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Snapshot lets read see the database as it is at one moment.
+// Snapshot calls read with a transaction that sees the database at one moment.
 func (d *DB) Snapshot(ctx context.Context, read func(*sql.Tx) error) error {
 	tx, err := d.read.BeginTx(ctx, nil)
 	if err != nil {
@@ -22,8 +22,7 @@ func Tables(ctx context.Context, from Queryer) ([]string, error) {
 	return names(ctx, from, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
 }
 
-// Columns returns the names of a table's columns, and of those of its primary
-// key.
+// Columns returns the names of a table's columns, and those of its primary key.
 func Columns(ctx context.Context, from Queryer, table string) (all, key []string, err error) {
 	if all, err = names(ctx, from, "SELECT name FROM pragma_table_info(?)", table); err != nil {
 		return nil, nil, err
@@ -40,7 +39,7 @@ func names(ctx context.Context, from Queryer, query string, args ...any) ([]stri
 	}, query, args...)
 }
 
-// Maps reads every row as a map from column to value.
+// Maps returns each row as a map from column to value.
 func Maps(ctx context.Context, from Queryer, query string, args ...any) ([]map[string]any, error) {
 	all := []map[string]any{}
 	_, err := each(ctx, from, func(columns []string, values []any) {
@@ -53,8 +52,7 @@ func Maps(ctx context.Context, from Queryer, query string, args ...any) ([]map[s
 	return all, err
 }
 
-// Run runs any statement, reading or writing, and returns what it returns as
-// text.
+// Run runs any statement, reading or writing, and returns its rows as text.
 func (d *DB) Run(ctx context.Context, statement string) (columns []string, rows [][]string, err error) {
 	columns, err = each(ctx, d.write, func(_ []string, values []any) {
 		row := make([]string, len(values))
@@ -69,13 +67,13 @@ func (d *DB) Run(ctx context.Context, statement string) (columns []string, rows 
 	return columns, rows, err
 }
 
-// each calls see with every row.
+// each calls see with every row, and returns the names of the columns.
 func each(ctx context.Context, from Queryer, see func(columns []string, values []any), query string, args ...any) ([]string, error) {
 	rows, err := from.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
+	defer func() { _ = rows.Close() }() // rows.Err has returned the error
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Migrations are one app's SQL files. They run once each, in order of name.
+// Migrations are the SQL files of one app. Each runs once, in order of name.
 type Migrations struct {
 	App   string
 	Files fs.FS // *.sql at any depth
@@ -21,9 +21,9 @@ const migrationTable = `CREATE TABLE IF NOT EXISTS migration (
 	PRIMARY KEY (app, name)
 ) STRICT, WITHOUT ROWID`
 
-// Migrate applies what is missing and returns what it applied, as "app/name".
-// All of it is one transaction: processes that start together take turns, the
-// first does the work, and a migration that fails leaves nothing behind.
+// Migrate applies the missing migrations and returns their names, as "app/name". It uses
+// one transaction: of processes that start together the first one does the work, and a
+// migration that fails changes nothing.
 func (d *DB) Migrate(ctx context.Context, all []Migrations) ([]string, error) {
 	var applied []string
 	err := d.Write(ctx, func(tx *sql.Tx) error {
@@ -50,7 +50,7 @@ func migrateApp(ctx context.Context, tx *sql.Tx, app Migrations) ([]string, erro
 	if app.Files == nil {
 		return nil, nil
 	}
-	// WalkDir visits in order of name.
+	// WalkDir goes in order of name.
 	err := fs.WalkDir(app.Files, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".sql") {
 			return err

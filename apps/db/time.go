@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Time is a moment as it stands in the database: text in UTC, to the second,
-// which sorts as time does and reads well in a dump. The zero Time is NULL.
+// Time is a time as the database has it: text in UTC, to the second, which sorts in order
+// of time and is readable in a dump. The zero Time is NULL.
 type Time struct{ time.Time }
 
-// Now is the present second.
+// Now returns the current time, to the second.
 func Now() Time { return Time{time.Now().UTC().Truncate(time.Second)} }
 
 // Value implements driver.Valuer.

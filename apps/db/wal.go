@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// enableWAL switches the file to write-ahead logging; it stays so. While
-// several processes switch a new file at once SQLite answers "busy" without
-// waiting for the busy timeout, so the wait is here.
+// enableWAL switches the file to write-ahead logging, for good. If several processes switch
+// a new file at once, SQLite returns "busy" without waiting for the busy timeout, so
+// enableWAL waits itself.
 func enableWAL(ctx context.Context, conn *sql.DB) error {
 	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
 	defer cancel()

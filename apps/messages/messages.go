@@ -1,5 +1,5 @@
-// Package messages tells a visitor something once, on the next page they see,
-// even after a redirect.
+// Package messages shows a message to a visitor once, on the next page that they see, even
+// after a redirect.
 package messages
 
 import (
@@ -12,18 +12,18 @@ import (
 	"github.com/multisite/multisite/apps/sessions"
 )
 
-const key = "messages"
+const key = "messages" // of the session
 
 // App describes the app to a site.
 func App() app.App { return app.App{Name: "messages", Needs: []string{"sessions"}} }
 
-// Success says that what the visitor asked for is done.
+// Success adds a message that something was done.
 func Success(ctx context.Context, format string, args ...any) { add(ctx, "success", format, args) }
 
-// Error says that it is not.
+// Error adds a message that something could not be done.
 func Error(ctx context.Context, format string, args ...any) { add(ctx, "error", format, args) }
 
-// Pop returns what the visitor has not been told yet.
+// Pop returns the messages that the visitor has not seen, and deletes them.
 func Pop(ctx context.Context) []page.Message {
 	session := sessions.From(ctx)
 	stored := session.Get(key)
@@ -33,7 +33,7 @@ func Pop(ctx context.Context) []page.Message {
 	session.Pop(key)
 	var all []page.Message
 	if json.Unmarshal([]byte(stored), &all) != nil {
-		return nil // written by another release: nothing worth failing a page for
+		return nil // another version has written it; the page is worth more than the messages
 	}
 	return all
 }
@@ -42,7 +42,7 @@ func add(ctx context.Context, level, format string, args []any) {
 	all := append(Pop(ctx), page.Message{Level: level, Text: fmt.Sprintf(format, args...)})
 	stored, err := json.Marshal(all)
 	if err != nil {
-		return // strings always marshal
+		return // strings can always be marshaled
 	}
 	sessions.From(ctx).Put(key, string(stored))
 }

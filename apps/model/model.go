@@ -1,11 +1,10 @@
-// Package model describes an app's tables to the admin: which columns there
-// are, what may stand in them, and how they look in a list and in a form.
+// Package model describes an app's tables to the admin: which columns they have, what the
+// columns may contain, and how they look in a list and in a form.
 //
-// A Model is plain data. It never touches the database itself; the admin
-// builds every statement from it, with each value passed as a parameter.
-// Every table it describes has the columns "id INTEGER PRIMARY KEY" and
-// "version INTEGER NOT NULL DEFAULT 1", which grows with every change and
-// keeps two editors from overwriting each other.
+// A Model is plain data and does not use the database. The admin builds its statements
+// from it and passes each value as a parameter. Every table must have the columns "id
+// INTEGER PRIMARY KEY" and "version INTEGER NOT NULL DEFAULT 1". The version grows with
+// every change, which keeps two editors from overwriting each other.
 package model
 
 import (
@@ -16,26 +15,26 @@ import (
 // Model is one table that the admin shows.
 type Model struct {
 	Name   string // in the admin's URLs: "post"
-	Label  string // one of them: "post"
-	Plural string // many of them: "posts"
+	Label  string // singular: "post"
+	Plural string // "posts"
 	Table  string // "blog_post"
-	Title  string // the column, or SQL over it, that names one row to a person
+	Title  string // SQL expression, such as a column, for the title of a row
 
 	Fields []Field
-	List   []string // names of the fields shown in the list
-	Search []string // names of the columns the search looks through
-	Order  string   // SQL after ORDER BY, when the visitor chose none
+	List   []string // names of the fields that the list shows
+	Search []string // names of the columns that are searched
+	Order  string   // SQL after ORDER BY, unless the visitor sorts by a field
 
-	ReadOnly  bool // nothing can be added, changed or deleted
-	Keep      bool // nothing can be deleted
-	Superuser bool // only superusers see it
+	ReadOnly  bool // rows cannot be added, changed or deleted
+	NoDelete  bool // rows cannot be deleted
+	Superuser bool // only superusers see the model
 
-	// Check runs after a change and before it is committed. What it returns
-	// is shown to the editor, and nothing is saved. It may be nil.
+	// Check runs after a change and before the commit. An error is shown to the editor,
+	// and nothing is saved. Check may be nil.
 	Check func(ctx context.Context, tx *sql.Tx) error
 }
 
-// Kind says what a field holds, and so how it is entered and shown.
+// Kind is the kind of a field's values. It decides how they are entered and shown.
 type Kind int
 
 // The kinds of fields.
@@ -48,45 +47,45 @@ const (
 	Bool                // yes or no
 	Moment              // date and time in the site's time zone
 	Choice              // one of Choices
-	Secret              // write only: empty leaves it as it is
+	Secret              // write only: an empty value does not change it
 	One                 // one row of another table: Refers
 	Many                // any number of rows of another table: Refers through Through
 )
 
 // Field is one column, or one many-to-many relation, of a Model.
 type Field struct {
-	Name     string // the column; for Many only a name
+	Name     string // of the column; for Many any name
 	Label    string // "Published at"
 	Help     string // one sentence below the field
 	Kind     Kind
 	Required bool
-	Max      int    // characters; 0 means 200 for one line, 100,000 for many
-	Default  string // as it would be typed into the form; "now", "me" for a Moment, a user
-	Choices  []Option
-	Refers   Ref
-	Through  Through
+	Max      int      // characters; 0 means 200 for one line, 100,000 for many lines
+	Default  string   // as typed into the form; "now" for a Moment, "me" for a reference to a user
+	Choices  []Option // of a Choice
+	Refers   Ref      // of One and Many
+	Through  Through  // of Many
 
-	// ReadOnly fields are shown and never entered. With Expr, SQL over the
-	// model's table, a field need not be a column.
+	// A ReadOnly field is shown but cannot be entered. A field with Expr, an SQL
+	// expression over the model's table, is not a column and cannot be entered either.
 	ReadOnly bool
 	Expr     string
 
-	// Encode turns what was entered into what is stored, or refuses it with a
-	// sentence for the editor. It may be nil.
+	// Encode returns the stored value of what was entered, or an error that is shown to
+	// the editor. Encode may be nil.
 	Encode func(entered string) (stored string, err error)
 }
 
 // Option is one choice.
 type Option struct{ Value, Label string }
 
-// Ref names the table a field refers to, and the column or SQL that names one
-// of its rows to a person.
+// Ref is the table that a field refers to, and the SQL expression for the title of its
+// rows.
 type Ref struct{ Table, Title string }
 
-// Through is the table that joins two others, with the columns of both sides.
+// Through is the table of a many-to-many relation, and its columns for both sides.
 type Through struct{ Table, From, To string }
 
-// Field returns the field of that name.
+// Field returns the field with this name.
 func (m Model) Field(name string) (Field, bool) {
 	for _, f := range m.Fields {
 		if f.Name == name {
@@ -96,7 +95,7 @@ func (m Model) Field(name string) (Field, bool) {
 	return Field{}, false
 }
 
-// SQL is what the field selects from the model's table.
+// SQL returns the SQL expression for the field's value in a row of the model's table.
 func (f Field) SQL() string {
 	if f.Expr != "" {
 		return "(" + f.Expr + ")"

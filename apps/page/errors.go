@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Problem is an error that the visitor is told about.
+// Problem is an error that the visitor may see.
 type Problem struct {
 	Status int
-	Text   string // a sentence for the visitor; may be empty
+	Text   string // a sentence; may be ""
 }
 
 // Error implements error.
@@ -19,11 +19,10 @@ func (p Problem) Error() string { return fmt.Sprintf("%d: %s", p.Status, p.Text)
 // ErrNotFound makes Handle answer 404.
 var ErrNotFound error = Problem{Status: http.StatusNotFound, Text: "There is no such page on this site."}
 
-// HandlerFunc is an http.HandlerFunc that may fail.
+// HandlerFunc is an http.HandlerFunc that returns an error.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// Handle answers a failed request with an error page, and logs the ones that
-// are not the visitor's doing.
+// Handle returns a handler that answers an error of do with an error page.
 func (p *Pages) Handle(do HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := do(w, r); err != nil {
@@ -32,7 +31,7 @@ func (p *Pages) Handle(do HandlerFunc) http.Handler {
 	})
 }
 
-// Fail answers with the error page for err.
+// Fail answers with an error page. It logs an error that is not the visitor's mistake.
 func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	problem := Problem{Status: http.StatusInternalServerError, Text: "Something went wrong here. It has been written down."}
 	var tooLarge *http.MaxBytesError
@@ -41,7 +40,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &tooLarge):
 		problem = Problem{Status: http.StatusRequestEntityTooLarge, Text: "That is more than this site takes at once."}
 	case r.Context().Err() != nil:
-		return // the visitor has gone
+		return // the client has closed the connection
 	default:
 		p.opts.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		if p.opts.Debug {
@@ -58,7 +57,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// Sentence writes an error, which begins small and has no period, for people.
+// Sentence returns the text of an error as a sentence: with a capital and a period.
 func Sentence(err error) string {
 	text := err.Error()
 	return strings.ToUpper(text[:1]) + text[1:] + "."

@@ -8,7 +8,7 @@ import (
 	"github.com/multisite/multisite/apps/db"
 )
 
-// funcs are what every template may call besides html/template's own.
+// funcs returns the functions of every template.
 func (p *Pages) funcs() template.FuncMap {
 	return template.FuncMap{
 		"date":    func(t db.Time) string { return t.In(p.opts.Zone).Format("2 January 2006") },
@@ -18,7 +18,7 @@ func (p *Pages) funcs() template.FuncMap {
 	}
 }
 
-// counted says "1 vote", "2 votes".
+// counted returns a number with its noun: "1 vote", "2 votes".
 func counted(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -1,9 +1,9 @@
-// Package page renders what visitors see: one layout and one style sheet for
-// every app, around the app's own templates.
+// Package page renders pages: one layout and one style sheet around the templates of all
+// apps.
 //
-// A page is rendered whole before its first byte is sent, so a template that
-// fails gives a clean 500 and never half a page. Pages carry no script and no
-// inline style, and the Content-Security-Policy forbids both.
+// A page is rendered completely before its first byte is sent, so a template that fails
+// leads to a 500 and not to half a page. Pages have no script and no inline style; the
+// Content-Security-Policy forbids both.
 package page
 
 import (
@@ -27,40 +27,40 @@ type Chrome struct {
 	SiteName string
 	Home     string
 	Links    []Link
-	User     string // empty: nobody is logged in
-	Login    string // paths; empty ones are not shown
+	User     string // name; "" if nobody is logged in
+	Login    string // URL path, as are Logout and Account; "" is not shown
 	Logout   string
 	Account  string
 	Messages []Message
-	Style    string
+	Style    string // URL of the style sheet; Render sets it
 }
 
 // Link is one entry of the navigation.
 type Link struct {
 	Label, Path string
-	Current     bool
+	Current     bool // whether the page is below it
 }
 
-// Message is told to a visitor once.
+// Message is shown to a visitor once. Level is "success" or "error".
 type Message struct{ Level, Text string }
 
 // Options are what Pages need from the site.
 type Options struct {
-	Chrome func(*http.Request) Chrome
-	Zone   *time.Location
+	Chrome func(*http.Request) Chrome // called for each page
+	Zone   *time.Location             // of the dates that pages show
 	Log    *slog.Logger
-	Debug  bool // show visitors why a page failed
+	Debug  bool // whether an error page shows the error
 }
 
-// Pages holds the layout that every app's templates are put into.
+// Pages has the layout around the templates of all apps. It does not change.
 type Pages struct {
 	opts   Options
 	layout *template.Template
-	errors *View
-	style  string
+	errors *View  // of error.html
+	style  string // URL of the style sheet
 }
 
-// New reads the layout.
+// New parses the layout.
 func New(opts Options) (*Pages, error) {
 	p := &Pages{opts: opts, style: styleURL()}
 	layout, err := template.New("layout.html").Funcs(p.funcs()).ParseFS(files, "layout.html")
@@ -72,15 +72,14 @@ func New(opts Options) (*Pages, error) {
 	return p, err
 }
 
-// View is the set of pages of one app.
+// View is the templates of one app. It does not change.
 type View struct {
 	pages *Pages
 	named map[string]*template.Template
 }
 
-// View reads templates, each of which defines "title" and "main" and sees the
-// data given to Render as its dot. Files whose names begin with "_" are
-// shared by the others of their folder.
+// View parses templates. Each defines "title" and "main"; the field Data of its dot is the
+// data that Render is given. A file whose name begins with "_" is shared by all others.
 func (p *Pages) View(from fs.FS, funcs template.FuncMap, patterns ...string) (*View, error) {
 	base, err := p.layout.Clone()
 	if err != nil {
@@ -107,7 +106,7 @@ func (p *Pages) View(from fs.FS, funcs template.FuncMap, patterns ...string) (*V
 		if strings.HasPrefix(path.Base(name), "_") {
 			continue
 		}
-		own := template.Must(base.Clone()) // fails only after it was executed
+		own := template.Must(base.Clone()) // Clone fails only for a template that was executed
 		if _, err := own.ParseFS(from, name); err != nil {
 			return nil, fmt.Errorf("read template %s: %w", name, err)
 		}
@@ -116,7 +115,7 @@ func (p *Pages) View(from fs.FS, funcs template.FuncMap, patterns ...string) (*V
 	return view, nil
 }
 
-// Render answers with a page.
+// Render answers with the page of a template.
 func (v *View) Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	page, ok := v.named[name]
 	if !ok {
@@ -137,6 +136,6 @@ func (v *View) Render(w http.ResponseWriter, r *http.Request, status int, name s
 		w.Header().Set("Cache-Control", "private, no-cache")
 	}
 	w.WriteHeader(status)
-	_, _ = body.WriteTo(w) // the visitor has gone
+	_, _ = body.WriteTo(w) // it fails if the client has closed the connection
 	return nil
 }

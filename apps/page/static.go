@@ -14,13 +14,14 @@ var style []byte
 
 const stylePath = "/static/site.css"
 
-// styleURL changes with the style sheet, so browsers may keep it for good.
+// styleURL returns the URL of the style sheet. It changes with the content, so that
+// browsers may cache it for ever.
 func styleURL() string {
 	sum := sha256.Sum256(style)
 	return stylePath + "?v=" + hex.EncodeToString(sum[:6])
 }
 
-// Static serves the style sheet, and everything else by next.
+// Static serves the style sheet; next serves everything else.
 func Static(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != stylePath {

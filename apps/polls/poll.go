@@ -16,7 +16,7 @@ type Poll struct {
 	ID       int64
 	Question string
 	Slug     string
-	Closes   db.Time
+	Closes   db.Time // zero: never
 	Votes    int64
 	Choices  []Choice
 }
@@ -26,13 +26,13 @@ type Choice struct {
 	ID    int64
 	Text  string
 	Votes int64
-	Mine  bool // this visitor chose it
+	Mine  bool // whether this visitor chose it
 }
 
-// Open reports whether one may still vote.
+// Open reports whether visitors can still vote.
 func (p Poll) Open() bool { return p.Closes.IsZero() || db.Now().Before(p.Closes.Time) }
 
-// Voted reports whether this visitor did.
+// Voted reports whether this visitor has voted.
 func (p Poll) Voted() bool {
 	for _, c := range p.Choices {
 		if c.Mine {
@@ -42,7 +42,7 @@ func (p Poll) Voted() bool {
 	return false
 }
 
-// Percent is a choice's share of all votes.
+// Percent returns a choice's share of all votes.
 func (p Poll) Percent(c Choice) int64 {
 	if p.Votes == 0 {
 		return 0
@@ -50,8 +50,8 @@ func (p Poll) Percent(c Choice) int64 {
 	return (c.Votes*100 + p.Votes/2) / p.Votes
 }
 
-// visible selects the polls of a site that have opened. Its parameters are
-// the site and the time.
+// visible selects the polls of a site that have opened. Its parameters are the site and
+// the time.
 const visible = `
 	SELECT p.id, p.question, p.slug, p.closes_at, (SELECT count(*) FROM polls_vote v WHERE v.poll_id = p.id)
 	FROM polls_poll p
@@ -64,8 +64,8 @@ func scanPoll(row func(...any) error) (Poll, error) {
 	return p, err
 }
 
-// list returns the polls of a site without their choices: first those that
-// are open, and of these the newest.
+// list returns the polls of a site without their choices: open ones first, and newer ones
+// before older ones.
 func list(ctx context.Context, d *db.DB, site int64) ([]Poll, error) {
 	polls, err := db.Collect(ctx, d, scanPoll, visible+" ORDER BY coalesce(p.closes_at <= ?, 0), p.opens_at DESC, p.id DESC LIMIT 100", site, db.Now(), db.Now())
 	if err != nil {
@@ -74,7 +74,7 @@ func list(ctx context.Context, d *db.DB, site int64) ([]Poll, error) {
 	return polls, nil
 }
 
-// bySlug returns a poll with its choices, as voter sees them.
+// bySlug returns a poll with its choices, and marks that of voter.
 func bySlug(ctx context.Context, d *db.DB, site int64, slug, voter string) (Poll, error) {
 	poll, err := scanPoll(d.QueryRowContext(ctx, visible+" AND p.slug = ?", site, db.Now(), slug).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -96,10 +96,10 @@ func bySlug(ctx context.Context, d *db.DB, site int64, slug, voter string) (Poll
 	return poll, nil
 }
 
-// errNoChoice says that a vote was for no choice of its poll.
+// errNoChoice is returned for a vote that is not for a choice of its poll.
 var errNoChoice = errors.New("no such choice")
 
-// cast counts a vote, in place of the one the voter gave before.
+// cast stores a vote. It replaces an earlier vote of the voter.
 func cast(ctx context.Context, d *db.DB, site, poll int64, choice, voter string) error {
 	id, err := strconv.ParseInt(choice, 10, 64)
 	if err != nil {

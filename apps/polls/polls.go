@@ -1,6 +1,5 @@
-// Package polls asks visitors questions and counts their answers. A poll
-// appears on the sites it is ticked for; votes from all of them count
-// together.
+// Package polls asks visitors questions and counts their answers. A poll appears on the
+// sites that are chosen for it; votes on all of them count together.
 package polls
 
 import (
@@ -36,7 +35,7 @@ var poll = model.Model{
 	Fields: []model.Field{
 		{Name: "question", Label: "Question", Required: true},
 		{Name: "slug", Label: "Slug", Kind: model.Slug, Required: true, Help: "The end of the poll's address: small letters, digits and hyphens."},
-		{Name: "sites", Label: "Sites", Kind: model.Many, Required: true, Refers: sites.Refers(),
+		{Name: "sites", Label: "Sites", Kind: model.Many, Required: true, Refers: sites.Ref(),
 			Through: model.Through{Table: "polls_poll_sites", From: "poll_id", To: "site_id"}},
 		{Name: "opens_at", Label: "Opens at", Kind: model.Moment, Required: true, Default: "now"},
 		{Name: "closes_at", Label: "Closes at", Kind: model.Moment, Help: "Empty: it stays open."},
@@ -61,7 +60,7 @@ var vote = model.Model{
 	Fields: []model.Field{
 		{Name: "choice_id", Label: "Answer", Kind: model.One, Refers: refersChoice},
 		{Name: "poll_id", Label: "Poll", Kind: model.One, Refers: refersPoll},
-		{Name: "site_id", Label: "Site", Kind: model.One, Refers: sites.Refers()},
+		{Name: "site_id", Label: "Site", Kind: model.One, Refers: sites.Ref()},
 		{Name: "voted_at", Label: "Voted at", Kind: model.Moment},
 	},
 	List: []string{"choice_id", "poll_id", "site_id", "voted_at"}, Order: "voted_at DESC, id DESC",

@@ -18,6 +18,7 @@ import (
 //go:embed templates/*
 var templates embed.FS
 
+// views are the handlers of the app. Both fields are set once, in routes.
 type views struct {
 	env  *app.Env
 	view *page.View
@@ -48,6 +49,7 @@ func (v views) list(w http.ResponseWriter, r *http.Request) error {
 	}{polls, v.env.Path("admin", "polls/poll/add")})
 }
 
+// detailData is the data of detail.html.
 type detailData struct {
 	Poll
 	Error string
@@ -87,11 +89,10 @@ func (v views) vote(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// sessionKey is where a session keeps what makes its voter one and the same.
+// sessionKey is the key of the random value by which a session's voter is known again.
 const sessionKey = "voter"
 
-// voter is a name for this visitor that tells nothing about who it is, or ""
-// for one who has not voted.
+// voter returns a pseudonym of the visitor, or "" for one who has not voted.
 func (v views) voter(r *http.Request) string {
 	if user, ok := auth.Current(r.Context()); ok {
 		return v.env.Key.Sum("voter", "user", strconv.FormatInt(user.ID, 10))

@@ -1,10 +1,9 @@
-// Package sessions remembers a visitor from one request to the next, in the
-// shared database, by alexedwards/scs.
+// Package sessions keeps values of a visitor between requests, in the shared database, with
+// alexedwards/scs.
 //
-// A visitor about whom nothing was stored costs no row, no write and no
-// cookie. The cookie is HttpOnly and SameSite=Lax, and behind TLS it is Secure
-// and bound to its host by the __Host- prefix; plain http, as on localhost,
-// has a cookie of another name, so neither can stand in for the other.
+// A visitor for whom nothing is stored has no row and no cookie. The cookie is HttpOnly and
+// SameSite=Lax. Over https it is Secure, and the prefix __Host- binds it to its host; over
+// http, as on localhost, it has another name, so that one is never used for the other.
 package sessions
 
 import (
@@ -22,7 +21,7 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// lifetime is how long a login lasts, whatever the visitor does.
+// lifetime is how long a session lasts after it was made, used or not.
 const lifetime = 14 * 24 * time.Hour
 
 // App describes the app to a site.
@@ -30,10 +29,10 @@ func App() app.App {
 	return app.App{Name: "sessions", Migrations: migrations, Wrap: wrap, Transient: true}
 }
 
-// Session is what is remembered about the visitor of one request.
+// Session is the values of the visitor of one request.
 type Session struct {
 	manager *scs.SessionManager
-	ctx     context.Context // the request's: scs keeps the values in it
+	ctx     context.Context // of the request; scs keeps the values in it
 }
 
 type managerKey struct{}
@@ -47,17 +46,17 @@ func From(ctx context.Context) Session {
 	return Session{manager: manager, ctx: ctx}
 }
 
-// Get returns a value, or "".
+// Get returns the value of key, or "".
 func (s Session) Get(key string) string { return s.manager.GetString(s.ctx, key) }
 
-// Put stores a value.
+// Put stores a value under key.
 func (s Session) Put(key, value string) { s.manager.Put(s.ctx, key, value) }
 
-// Pop returns a value, or "", and forgets it.
+// Pop returns the value of key, or "", and deletes it.
 func (s Session) Pop(key string) string { return s.manager.PopString(s.ctx, key) }
 
-// Renew gives the session a new token and keeps its values. Call it whenever
-// the visitor's rights change, so that a token planted before is worth nothing.
+// Renew gives the session a new token and keeps its values. It must be called when the
+// rights of the visitor change, so that a token which an attacker has planted is void.
 func (s Session) Renew() error {
 	if err := s.manager.RenewToken(s.ctx); err != nil {
 		return fmt.Errorf("renew session: %w", err)
@@ -65,7 +64,7 @@ func (s Session) Renew() error {
 	return nil
 }
 
-// Destroy forgets everything.
+// Destroy deletes the session.
 func (s Session) Destroy() error {
 	if err := s.manager.Destroy(s.ctx); err != nil {
 		return fmt.Errorf("destroy session: %w", err)
@@ -78,7 +77,7 @@ func wrap(env *app.Env, next http.Handler) http.Handler {
 	plain.Cookie.Name = "session"
 	secure.Cookie.Name = "__Host-session"
 	secure.Cookie.Secure = true
-	overHTTP, overHTTPS := carry(plain, next), carry(secure, next)
+	overHTTP, overHTTPS := withSession(plain, next), withSession(secure, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if app.IsHTTPS(r) {
 			overHTTPS.ServeHTTP(w, r)
@@ -88,7 +87,8 @@ func wrap(env *app.Env, next http.Handler) http.Handler {
 	})
 }
 
-func carry(manager *scs.SessionManager, next http.Handler) http.Handler {
+// withSession loads the session of a request before next and saves it afterwards.
+func withSession(manager *scs.SessionManager, next http.Handler) http.Handler {
 	return manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), managerKey{}, manager)))
 	}))

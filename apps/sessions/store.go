@@ -11,10 +11,9 @@ import (
 	"github.com/multisite/multisite/apps/db"
 )
 
-// store keeps sessions in the shared database. It implements scs.CtxStore.
-// Rows are found by a fingerprint of the token, so that a stolen copy of the
-// database lets nobody in, and belong to one site, so that a cookie of one
-// site is nothing to another.
+// store keeps sessions in the shared database. It implements scs.CtxStore. A row has a
+// fingerprint of its token, so that a stolen copy of the database is no login, and the site
+// that it belongs to, so that a cookie of one site is not valid on another.
 type store struct {
 	db   *db.DB
 	key  app.Key
@@ -61,7 +60,7 @@ func (s store) DeleteCtx(ctx context.Context, token string) error {
 
 func (s store) fingerprint(token string) string { return s.key.Sum("session", token) }
 
-// The methods without a context are never called: scs prefers those above.
+// scs does not call the methods without a context: it prefers those above.
 
 func (s store) Find(token string) ([]byte, bool, error) {
 	return s.FindCtx(context.Background(), token)

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // a fresh machine may have no time zones
+	_ "time/tzdata" // the machine may have no time zone database
 
 	"github.com/multisite/multisite/apps/tomlfile"
 )
@@ -18,12 +18,11 @@ var builtin embed.FS
 
 // Options say what a settings file may refer to.
 type Options struct {
-	Apps     []string // the names of the apps there are
-	StateDir string   // where builtin settings keep database and secret
+	Apps     []string // names of all apps
+	StateDir string   // directory of the database and the secret key of builtin settings
 }
 
-// Load reads the settings file at path, or one of the builtin ones. The error
-// is a tomlfile.Problems.
+// Load reads a settings file, or builtin settings. The error is tomlfile.Problems.
 func Load(name string, opts Options) (Settings, error) {
 	l := &loader{opts: opts, settings: Settings{Zone: time.UTC}}
 	if builtin, ok := strings.CutPrefix(name, Builtin); ok && path.Ext(builtin) == "" {
@@ -40,19 +39,19 @@ func Load(name string, opts Options) (Settings, error) {
 	return l.settings, problems.Err()
 }
 
-// loader applies one file after the other to the same settings, the one that
-// all others extend first.
+// loader is one call of Load. It applies the files to the same settings: first the one
+// that all others extend, last the one that Load was given.
 type loader struct {
 	opts     Options
-	settings Settings
-	files    []*tomlfile.File
-	problems tomlfile.Problems
-	urls     *tomlfile.Table // where the URLs that count were written
-	apps     *tomlfile.Table // where installed_apps that counts was written
+	settings Settings          // so far
+	files    []*tomlfile.File  // that could be read
+	problems tomlfile.Problems // of files that could not be read
+	urls     *tomlfile.Table   // table of settings.URLs
+	apps     *tomlfile.Table   // table of settings.InstalledApps
 }
 
-// extend reads the file, after the one it extends. It returns nil when the
-// file cannot be read at all.
+// extend applies a file, after the one that it extends. It returns nil if the file cannot
+// be read.
 func (l *loader) extend(name string) *tomlfile.Table {
 	file := l.read(name)
 	if file == nil {
@@ -129,8 +128,8 @@ func (l *loader) apply(name string, file *tomlfile.File, top *tomlfile.Table) {
 	l.urlconf(name, file, top)
 }
 
-// dataPath reads the path of a file that the site writes. Nothing can be
-// written beside builtin settings, so theirs stand in the state directory.
+// dataPath reads the path of a file that the site writes. Those of builtin settings are in
+// the state directory.
 func (l *loader) dataPath(name string, file *tomlfile.File, top *tomlfile.Table, key string, to *string) {
 	var value string
 	if !top.String(key, &value) {
@@ -149,7 +148,7 @@ func (l *loader) dataPath(name string, file *tomlfile.File, top *tomlfile.Table,
 	*to = value
 }
 
-// relative finds a settings file from the one that names it.
+// relative returns the name of a settings file that another one refers to.
 func relative(name string, file *tomlfile.File, other string) string {
 	switch {
 	case strings.HasPrefix(other, Builtin), filepath.IsAbs(other):
@@ -160,8 +159,8 @@ func relative(name string, file *tomlfile.File, other string) string {
 	return filepath.Join(file.Dir(), other)
 }
 
-// absolute falls back to the path as it is: then the current directory is
-// gone, and opening the file says so.
+// absolute returns an absolute path. If the current directory was deleted it returns the
+// path unchanged, and the attempt to open the file reports that.
 func absolute(name string) string {
 	if abs, err := filepath.Abs(name); err == nil {
 		return abs

@@ -13,8 +13,8 @@ import (
 
 const secretBytes = 32
 
-// Secret returns the key in the file at path, which it makes, readable by its
-// owner alone, when there is none. Processes that start together agree on one.
+// Secret returns the key in the file at path. It makes a missing file, which only its
+// owner can read. Processes that start together get the same key.
 func Secret(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -33,8 +33,8 @@ func Secret(path string) ([]byte, error) {
 	return []byte(key), nil
 }
 
-// makeSecret links a complete file into place: whoever sees the path sees a
-// whole key, and of two that are linked at once one stays.
+// makeSecret links a complete file to path: no process can read a partial key, and if two
+// processes do it at once, the first key remains.
 func makeSecret(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -43,9 +43,9 @@ func makeSecret(path string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(file.Name()) }() // its other name stays
+	defer func() { _ = os.Remove(file.Name()) }() // its other name remains
 	key := make([]byte, secretBytes)
-	_, _ = rand.Read(key) // it never fails
+	_, _ = rand.Read(key) // it cannot fail
 	_, err = file.WriteString(hex.EncodeToString(key) + "\n")
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err

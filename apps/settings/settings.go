@@ -1,10 +1,9 @@
-// Package settings reads what one Go site is: a TOML file that may extend
-// another one, and the URLconf it names.
+// Package settings reads the settings of a Go site: a TOML file that may extend another
+// one, and the URLconf that it names.
 //
-// Settings are pure values. Loading reads files and changes nothing, so the
-// same code validates a file before a running site sees it; Secret is the one
-// function here that writes. Every mistake in every file of the chain is
-// reported at once, with its line.
+// Settings are plain values. Load reads files and changes nothing, so it can check a file
+// before a running site uses it; only Secret writes. All mistakes in all files are
+// reported at once, each with its line.
 package settings
 
 import (
@@ -13,24 +12,24 @@ import (
 	"time"
 )
 
-// Builtin begins the names of the settings that are part of the binary:
+// Builtin is the prefix of settings that are part of the program, such as
 // "builtin:subdomain1".
 const Builtin = "builtin:"
 
-// Settings say which apps a site is made of, and where they live.
+// Settings are the settings of one site.
 type Settings struct {
 	SiteID        int64
 	InstalledApps []string
-	URLs          map[string]string // path to app: "/admin/" to "admin"
+	URLs          map[string]string // URL path to name of an app: "/admin/" to "admin"
 	Database      string            // absolute path
 	SecretKeyFile string            // absolute path
-	AllowedHosts  []string          // lower case; ".example.com" is it and all below it, "*" any
+	AllowedHosts  []string          // lower case; ".example.com" also matches all names below it, "*" any name
 	Debug         bool
 	Zone          *time.Location
-	Files         []string // every file that was read, the site's own first
+	Files         []string // that were read, the site's own first
 }
 
-// Allows reports whether the site answers to a request's Host.
+// Allows reports whether the site answers requests for this host.
 func (s Settings) Allows(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -48,7 +47,7 @@ func (s Settings) Allows(host string) bool {
 	return false
 }
 
-// Domain is the first host that is one name, or "localhost".
+// Domain returns the first allowed host that is a single name, or "localhost".
 func (s Settings) Domain() string {
 	for _, host := range s.AllowedHosts {
 		if host != "*" && !strings.HasPrefix(host, ".") {

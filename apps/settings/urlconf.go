@@ -10,8 +10,8 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 )
 
-// urlconf reads root_urlconf: the name of a file with one table, or that
-// table itself. It replaces an inherited one as a whole.
+// urlconf reads root_urlconf: a table, or the name of a file with that table. It replaces
+// an inherited one as a whole.
 func (l *loader) urlconf(name string, file *tomlfile.File, top *tomlfile.Table) {
 	table := top
 	switch {
@@ -40,7 +40,7 @@ func (l *loader) urlconf(name string, file *tomlfile.File, top *tomlfile.Table) 
 	}
 }
 
-// check finds what is wrong with the settings as a whole.
+// check reports what is wrong with the settings as a whole. leaf is the site's own file.
 func (l *loader) check(leaf *tomlfile.Table) {
 	s := l.settings
 	for key, missing := range map[string]bool{
@@ -67,7 +67,7 @@ func (l *loader) checkApps() {
 	}
 	for i, app := range l.settings.InstalledApps {
 		if !slices.Contains(l.opts.Apps, app) {
-			l.apps.Problem("installed_apps", fmt.Sprintf("there is no app %q", app), meant(app, l.opts.Apps))
+			l.apps.Problem("installed_apps", fmt.Sprintf("there is no app %q", app), suggestion(app, l.opts.Apps))
 		}
 		if slices.Contains(l.settings.InstalledApps[:i], app) {
 			l.apps.Problem("installed_apps", fmt.Sprintf("names %q twice", app), "")
@@ -87,7 +87,7 @@ func (l *loader) checkURLs() {
 		case slices.Contains(l.opts.Apps, app):
 			l.urls.Problem(prefix, fmt.Sprintf("the app %q is not installed", app), fmt.Sprintf("add %q to installed_apps", app))
 		default:
-			l.urls.Problem(prefix, fmt.Sprintf("there is no app %q", app), meant(app, l.settings.InstalledApps))
+			l.urls.Problem(prefix, fmt.Sprintf("there is no app %q", app), suggestion(app, l.settings.InstalledApps))
 		}
 		if other, twice := mounted[app]; twice {
 			l.urls.Problem(prefix, fmt.Sprintf("the app %q has the path %q already", app, other), "")
@@ -96,15 +96,16 @@ func (l *loader) checkURLs() {
 	}
 }
 
-func meant(word string, choices []string) string {
+// suggestion returns a hint for a word that is none of choices.
+func suggestion(word string, choices []string) string {
 	if near := tomlfile.Nearest(word, choices); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "there are: " + strings.Join(choices, ", ")
 }
 
-// isPath reports whether requests can begin with p, which http.ServeMux is to
-// take for nothing but a path.
+// isPath reports whether p is a URL path that is a valid pattern of http.ServeMux and has
+// no special meaning there.
 func isPath(p string) bool {
 	return p == "/" || strings.HasSuffix(p, "/") && path.Clean(p)+"/" == p && strings.HasPrefix(p, "/") && !strings.ContainsAny(p, "{}?# ")
 }

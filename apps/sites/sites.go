@@ -1,9 +1,8 @@
-// Package sites keeps each site's domain and name, and tells every request
-// which site it is for.
+// Package sites has the domain and name of each site, and puts the site into the context
+// of every request.
 //
-// The row of a site is made when the site first starts; administrators rename
-// it in the admin, and every worker of every site sees the new name with its
-// next request.
+// The row of a site is made when the site first starts. Administrators can change it in
+// the admin, and every worker reads it with each request.
 package sites
 
 import (
@@ -31,7 +30,7 @@ func App() app.App {
 		Migrations: migrations,
 		Wrap:       wrap,
 		Models: []model.Model{{
-			Name: "site", Label: "site", Plural: "sites", Table: "sites_site", Title: "name", Superuser: true, Keep: true,
+			Name: "site", Label: "site", Plural: "sites", Table: "sites_site", Title: "name", Superuser: true, NoDelete: true,
 			Fields: []model.Field{
 				{Name: "id", Label: "Site ID", Kind: model.Integer, ReadOnly: true},
 				{Name: "domain", Label: "Domain", Required: true, Encode: encodeDomain, Help: "Without http:// and without a path."},
@@ -42,8 +41,8 @@ func App() app.App {
 	}
 }
 
-// Refers is how a model of another app refers to a site.
-func Refers() model.Ref { return model.Ref{Table: "sites_site", Title: "name"} }
+// Ref returns how a model of another app refers to a site.
+func Ref() model.Ref { return model.Ref{Table: "sites_site", Title: "name"} }
 
 func wrap(env *app.Env, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,16 +67,16 @@ func load(ctx context.Context, env *app.Env) (app.Site, error) {
 	return site, nil
 }
 
-// Ensure makes the row of a site that has none yet.
+// Ensure adds the row of a site if it is missing.
 func Ensure(ctx context.Context, d *db.DB, id int64, domain string) error {
 	var known bool
 	if err := d.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sites_site WHERE id = ?)", id).Scan(&known); err != nil || known {
-		return err // usually there is nothing to write, and so nobody to wait for
+		return err // known: do not wait for other writers
 	}
 	label, _, _ := strings.Cut(domain, ".")
 	name := strings.ToUpper(label[:1]) + label[1:]
-	// OR IGNORE: another site may have taken the domain; then its
-	// administrators decide, and the site's ID still tells the two apart.
+	// OR IGNORE: if another site has the domain, the row gets a longer one, which the
+	// administrators may change.
 	for _, free := range []string{domain, fmt.Sprintf("site%d.%s", id, domain)} {
 		_, err := d.ExecContext(ctx, "INSERT OR IGNORE INTO sites_site (id, domain, name) VALUES (?, ?, ?)", id, free, name)
 		if err != nil {

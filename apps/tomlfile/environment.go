@@ -50,7 +50,7 @@ func (f *File) expand(path []string, s string, lookup func(string) (string, bool
 		if parts == nil {
 			problem.Message = fmt.Sprintf("%q is not a variable", found)
 			problem.Hint = "write ${NAME} or ${NAME:-default}; a literal ${ is written $${"
-			f.addBroken(problem)
+			f.addUnresolved(problem)
 			return found
 		}
 		name, fallback := parts[1], parts[2]
@@ -60,18 +60,18 @@ func (f *File) expand(path []string, s string, lookup func(string) (string, bool
 		if fallback == "" {
 			problem.Message = "environment variable " + name + " is not set"
 			problem.Hint = "set it, or give a default: ${" + name + ":-default}"
-			f.addBroken(problem)
+			f.addUnresolved(problem)
 			return found
 		}
 		return strings.TrimPrefix(fallback, ":-")
 	})
 }
 
-// addBroken keeps a value that has no meaning yet from being reported again by
+// addUnresolved keeps a value that has no meaning yet from being reported again by
 // whoever reads it.
-func (f *File) addBroken(p Problem) {
+func (f *File) addUnresolved(p Problem) {
 	f.problems = append(f.problems, p)
-	f.broken[p.Key] = true
+	f.unresolved[p.Key] = true
 }
 
 // withoutIndex names a list, not its element: so do all other messages.

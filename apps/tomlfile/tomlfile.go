@@ -30,13 +30,13 @@ import (
 
 // File is one TOML file that was read, and the problems found in it so far.
 type File struct {
-	name     string // as the user wrote it: what positions show
-	dir      string // absolute: where its relative paths start
-	lines    map[string]int
-	root     *Table
-	tables   map[string]*Table // by path: those a reader asked for
-	broken   map[string]bool   // keys with a variable that is not set
-	problems Problems
+	name       string // as the user wrote it: what positions show
+	dir        string // absolute: where its relative paths start
+	lines      map[string]int
+	root       *Table
+	tables     map[string]*Table // by path: those a reader asked for
+	unresolved map[string]bool   // keys with a variable that is not set
+	problems   Problems
 }
 
 // Read reads the file at path and substitutes ${NAME} in its strings. The error
@@ -61,7 +61,7 @@ func Parse(path string, data []byte) (*File, error) {
 		return nil, Problems{{Position: Position{File: path}, Message: err.Error()}}
 	}
 	f := &File{name: path, dir: dir, lines: scanLines(string(data)),
-		tables: map[string]*Table{}, broken: map[string]bool{}}
+		tables: map[string]*Table{}, unresolved: map[string]bool{}}
 	f.substitute(nil, values, os.LookupEnv)
 	f.root = f.table(nil, values)
 	return f, nil
@@ -76,7 +76,7 @@ func (f *File) Dir() string { return f.dir }
 // Add reports a problem that the reader of the file found. What comes of a
 // variable that is not set was reported already and is left out.
 func (f *File) Add(p Problem) {
-	if !f.broken[p.Key] {
+	if !f.unresolved[p.Key] {
 		p.Message, p.Hint = printable(p.Message), printable(p.Hint)
 		f.problems = append(f.problems, p)
 	}

@@ -257,7 +257,7 @@ func TestExpand(t *testing.T) {
 		{in: "${1X}", want: "${1X}", problem: `f.toml:1: k: "${1X}" is not a variable [write ${NAME} or ${NAME:-default}; a literal ${ is written $${]`},
 		{in: "${USER", want: "${USER", problem: `f.toml:1: k: "${USER" is not a variable [write ${NAME} or ${NAME:-default}; a literal ${ is written $${]`},
 	} {
-		f := &File{name: "f.toml", lines: map[string]int{joinPath([]string{"k"}): 1}, broken: map[string]bool{}}
+		f := &File{name: "f.toml", lines: map[string]int{joinPath([]string{"k"}): 1}, unresolved: map[string]bool{}}
 		if got := f.expand([]string{"k"}, tt.in, lookup); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.in, got, tt.want)
 		}

@@ -29,13 +29,13 @@ func (s Schedule) Next(after time.Time) time.Time {
 	named := s.hour != everyHour
 	for end := t.AddDate(horizon, 0, 0); t.Before(end); {
 		switch {
-		case named && s.fellInto(t):
+		case named && s.endsGap(t):
 			return t
 		case !s.hasDay(t):
 			t = nextDay(t)
 		case !s.hour.has(t.Hour()):
 			t = nextHour(t)
-		case !s.minute.has(t.Minute()), named && !earlier(t).IsZero():
+		case !s.minute.has(t.Minute()), named && !sameClockBefore(t).IsZero():
 			t = t.Add(time.Minute)
 		default:
 			return t
@@ -53,9 +53,9 @@ func (s Schedule) hasDay(t time.Time) bool {
 	return s.month.has(int(t.Month())) && (day || weekday)
 }
 
-// fellInto tells whether t is the end of a gap in the clock that holds a minute of
+// endsGap tells whether t is the end of a gap in the clock that holds a minute of
 // the schedule.
-func (s Schedule) fellInto(t time.Time) bool {
+func (s Schedule) endsGap(t time.Time) bool {
 	gap := offset(t) - offset(t.Add(-time.Minute))
 	wall := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), 0, 0, time.UTC)
 	for w := wall.Add(-gap); w.Before(wall); w = w.Add(time.Minute) {
@@ -66,8 +66,8 @@ func (s Schedule) fellInto(t time.Time) bool {
 	return false
 }
 
-// earlier returns the time before t at which the clock showed the same; zero: none.
-func earlier(t time.Time) time.Time {
+// sameClockBefore returns the time before t at which the clock showed the same; zero: none.
+func sameClockBefore(t time.Time) time.Time {
 	const longest = 25 * time.Hour // a country may go back a whole day
 	back := offset(t.Add(-longest)) - offset(t)
 	if first := t.Add(-back); back > 0 && offset(first)-offset(t) == back {
@@ -84,7 +84,7 @@ func offset(t time.Time) time.Duration {
 // nextDay returns midnight, or a time close before it where the clock has none.
 func nextDay(t time.Time) time.Time {
 	n := time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, t.Location())
-	if first := earlier(n); !first.IsZero() {
+	if first := sameClockBefore(n); !first.IsZero() {
 		n = first
 	}
 	if !n.After(t) {

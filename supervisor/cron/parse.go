@@ -11,7 +11,7 @@ type bits uint64
 
 func (b bits) has(n int) bool { return b>>n&1 != 0 }
 
-func span(first, last, step int) (b bits) {
+func steps(first, last, step int) (b bits) {
 	for n := first; n <= last; n += step {
 		b |= 1 << n
 	}
@@ -74,7 +74,7 @@ func Parse(text string) (Schedule, error) {
 // possible tells whether one of the months has one of the days.
 func (s Schedule) possible() bool {
 	for month, days := range []int{31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31} {
-		if s.month.has(month+1) && s.day&span(1, days, 1) != 0 {
+		if s.month.has(month+1) && s.day&steps(1, days, 1) != 0 {
 			return true
 		}
 	}
@@ -125,7 +125,7 @@ func (f field) parsePart(part string) (bits, error) {
 	if err != nil || step < 1 || step > f.most {
 		return 0, fmt.Errorf("%s %q: the step must be within 1-%d", f.name, part, f.most)
 	}
-	return span(first, last, step), nil
+	return steps(first, last, step), nil
 }
 
 func (f field) number(text string) (int, error) {
