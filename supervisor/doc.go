@@ -24,7 +24,6 @@
 //     supervisor dies (PR_SET_PDEATHSIG), or by the next start, which finds it by the mark
 //     in its environment.
 //   - A reload or restart that fails has changed nothing of its site.
-//   - Nothing that one site does holds a lock that another site needs.
 //   - An upgrade that fails has changed nothing.
 //
 // This package never parses TOML, speaks no protocol of workers, and decides about no
