@@ -155,7 +155,7 @@ func CheckProcesses(cfg *config.Config) error {
 func roomForOne(c *config.Site) error {
 	r := process.TaskRoom(process.FreeNow, os.Geteuid(), 0)
 	if r.By != "" && r.Left < leastNeeds(c).tasks {
-		return fmt.Errorf("no room for another worker: %s leaves %d processes and threads, and %d are kept for what runs", r.By, max(0, r.Left+r.Kept), r.Kept)
+		return fmt.Errorf("no room for another worker: %s leaves %d processes and threads, and %d are kept for what runs", r.By, max(0, r.Left+r.Reserved), r.Reserved)
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/multisite/multisite/worker/account"
 )
 
-// BecomeSubreaper makes this process the parent of every descendant whose own
-// parent ends (PR_SET_CHILD_SUBREAPER), as those that are given to Adopt.
+// BecomeSubreaper makes this process the parent of every descendant whose own parent
+// exits (PR_SET_CHILD_SUBREAPER), such as those that Adopt takes.
 func BecomeSubreaper() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a subreaper: %w", err)
@@ -21,10 +21,10 @@ func BecomeSubreaper() error {
 	return nil
 }
 
-// Adopt takes charge of a child that another process forked on our behalf and
-// left to us, the subreaper. That process may be anybody's code: only a child of
-// ours that runs as who it should is taken, for all that is done to it later is
-// done with our rights.
+// Adopt takes charge of a child that another process has forked on our behalf and left
+// to us, the subreaper. That process may run untrusted code, and whatever is done to the
+// child later is done with our rights. So Adopt accepts only a child of ours that runs
+// as the given account.
 func Adopt(pid int, as *account.Account, output *Output) (*Process, error) {
 	p := &Process{pid: pid, output: output}
 	if err := p.adopt(as); err != nil {
@@ -45,8 +45,8 @@ func (p *Process) adopt(as *account.Account) error {
 	return p.watch(pidfd)
 }
 
-// checkChild reads first whose the process is, and asks then whether pidfd is a
-// child of ours that nobody has waited for: until then its number was its own.
+// checkChild checks the user of the process first, and then that pidfd is a child of ours
+// that nobody has waited for, which proves that the pid was not reused in between.
 func checkChild(pid, pidfd int, as *account.Account) error {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {

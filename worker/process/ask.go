@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Ask sends a signal that the process answers with lines of output. It returns when
-// one of them is the last, when the process has ended, or after limit. One that does
-// not handle the signal yet, and would end of it, is not asked.
+// Ask sends a signal that the process answers with lines of output. It returns when last
+// is true of one of them, when the process has exited, or after limit. It does not send
+// the signal to a process that does not handle it yet, which would kill the process.
 func (p *Process) Ask(sig syscall.Signal, last func(line string) bool, limit time.Duration) {
 	if p.output == nil || !p.catches(sig) {
 		return
@@ -29,10 +29,10 @@ func (p *Process) Ask(sig syscall.Signal, last func(line string) bool, limit tim
 	}
 }
 
-// catches tells whether the process handles a signal.
+// catches reports whether the process handles a signal.
 func (p *Process) catches(sig syscall.Signal) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
-	if err != nil { // it has ended
+	if err != nil { // it has exited
 		return false
 	}
 	_, after, _ := strings.Cut(string(status), "\nSigCgt:\t")
@@ -41,7 +41,7 @@ func (p *Process) catches(sig syscall.Signal) bool {
 	return err == nil && caught&(1<<(sig-1)) != 0
 }
 
-// expect returns a channel that is closed when a line is the last of an answer.
+// expect returns a channel that is closed when last is true of a line.
 func (o *Output) expect(last func(line string) bool) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -14,19 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The names of control groups, below the one that this program was started in.
+// The names of control groups below the one in which this program was started.
 const (
-	ownGroup    = "multisite.supervisor" // this process and what it starts: a group that has groups may not have processes
-	workerGroup = "multisite.worker."    // and the number of the process
+	supervisorCgroup = "multisite.supervisor" // has this process and those it starts: a group that has groups may not have processes itself
+	workerCgroup     = "multisite.worker."    // has one worker, whose pid follows
 )
 
-// Cgroups are control groups (cgroups(7), version 2), one for each process whose
-// memory is bounded.
-type Cgroups struct{ dir string }
+// Cgroups are control groups (cgroups(7), version 2), one for each process whose memory
+// is bounded.
+type Cgroups struct {
+	dir string // the control group below which they are
+}
 
-// OpenCgroups takes over the control group of this process with all that runs in it. It
-// must be ours to write and hold nobody else's process: a systemd unit with
-// Delegate=yes, or a container of our own.
+// OpenCgroups takes over the control group of this process with all that runs in it. We
+// must be allowed to write there, and no other program's process may be in it: it is that
+// of a systemd unit with Delegate=yes, or of a container of our own.
 func OpenCgroups() (*Cgroups, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -36,15 +38,16 @@ func OpenCgroups() (*Cgroups, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := groupDir(string(mounts), string(membership))
+	dir, err := cgroupDir(string(mounts), string(membership))
 	if err != nil {
 		return nil, err
 	}
 	return takeOver(dir, "memory")
 }
 
-// groupDir returns the directory of a process's group, as its files in /proc tell.
-func groupDir(mountinfo, membership string) (string, error) {
+// cgroupDir returns the directory of the control group of a process, from the text of its
+// files mountinfo and cgroup in /proc.
+func cgroupDir(mountinfo, membership string) (string, error) {
 	for line := range strings.Lines(membership) {
 		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
 		if !ok {
@@ -60,37 +63,37 @@ func groupDir(mountinfo, membership string) (string, error) {
 	return "", errors.New("there are no control groups of version 2")
 }
 
-// takeOver lets dir have groups with a controller.
+// takeOver enables a controller for the groups below dir.
 func takeOver(dir, controller string) (*Cgroups, error) {
-	if filepath.Base(dir) == ownGroup { // this program has replaced itself
-		return sweep(&Cgroups{filepath.Dir(dir)}), nil
+	if filepath.Base(dir) == supervisorCgroup { // this image was started by an upgrade
+		return removeEmpty(&Cgroups{filepath.Dir(dir)}), nil
 	}
-	if !has(dir, "cgroup.controllers", controller) {
+	if !hasWord(dir, "cgroup.controllers", controller) {
 		return nil, fmt.Errorf("no %s controller in %s", controller, dir)
 	}
-	enable := func() error { return put(dir, "cgroup.subtree_control", "+"+controller) }
+	enable := func() error { return writeFile(dir, "cgroup.subtree_control", "+"+controller) }
 	err := enable()
-	if errors.Is(err, unix.EBUSY) { // only the root may have processes too
-		err = makeRoom(dir, enable)
+	if errors.Is(err, unix.EBUSY) { // only the root group may have groups and processes
+		err = moveDown(dir, enable)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return sweep(&Cgroups{dir}), nil
+	return removeEmpty(&Cgroups{dir}), nil
 }
 
-// makeRoom moves all that is in dir one level down, for enable to succeed. If it does
-// not, all is as it was.
-func makeRoom(dir string, enable func() error) error {
-	own := filepath.Join(dir, ownGroup)
+// moveDown moves all processes in dir one level down, so that enable succeeds. If it
+// fails nevertheless, they are moved back.
+func moveDown(dir string, enable func() error) error {
+	own := filepath.Join(dir, supervisorCgroup)
 	if err := os.Mkdir(own, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	err := error(unix.EBUSY)
-	for range 10 { // something may be forked meanwhile
+	for range 10 { // a process may be forked meanwhile
 		var pids []string
 		if pids, err = membersOf(dir); err == nil {
-			err = nobodyElses(pids)
+			err = checkOurs(pids)
 		}
 		if err == nil {
 			err = move(pids, own)
@@ -118,21 +121,22 @@ func membersOf(dir string) (pids []string, err error) {
 
 func move(pids []string, to string) error {
 	for _, pid := range pids {
-		if err := put(to, "cgroup.procs", pid); err != nil && !errors.Is(err, unix.ESRCH) { // that one has ended
+		if err := writeFile(to, "cgroup.procs", pid); err != nil && !errors.Is(err, unix.ESRCH) { // it has exited
 			return fmt.Errorf("move process %s: %w", pid, err)
 		}
 	}
 	return nil
 }
 
-// nobodyElses refuses processes that are not ours to move: all of a container's are,
-// else this one and what it has started. One of another namespace is "0".
-func nobodyElses(pids []string) error {
+// checkOurs returns an error if one of the processes is not ours to move. In a container
+// all are; otherwise this process and those that it has started. A process of another
+// namespace has the pid "0".
+func checkOurs(pids []string) error {
 	if slices.Contains(pids, "1") {
 		return nil
 	}
 	for _, pid := range pids {
-		for up := pid; up != strconv.Itoa(os.Getpid()) && up != ""; up = parentOf(up) { // "": it has ended
+		for up := pid; up != strconv.Itoa(os.Getpid()) && up != ""; up = parentOf(up) { // "": it has exited
 			if up == "0" {
 				return fmt.Errorf("its control group has other processes, such as %s (a systemd unit needs Delegate=yes)", pid)
 			}
@@ -141,36 +145,38 @@ func nobodyElses(pids []string) error {
 	return nil
 }
 
-// parentOf is the parent's number, "" of what has ended.
+// parentOf returns the parent of a process, "" if it has exited.
 func parentOf(pid string) string {
 	b, _ := os.ReadFile("/proc/" + pid + "/stat")
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]) // the name may hold anything
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]) // the name may contain anything
 	if len(f) < 2 {
 		return ""
 	}
 	return string(f[1])
 }
 
-// sweep removes the groups that a killed supervisor left: empty, or they stay.
-func sweep(g *Cgroups) *Cgroups {
-	left, _ := filepath.Glob(filepath.Join(g.dir, workerGroup+"*")) // the pattern is valid
+// removeEmpty removes the groups that a killed supervisor has left, unless they still have
+// processes.
+func removeEmpty(g *Cgroups) *Cgroups {
+	left, _ := filepath.Glob(filepath.Join(g.dir, workerCgroup+"*")) // the pattern is valid
 	for _, dir := range left {
 		_ = os.Remove(dir)
 	}
 	return g
 }
 
-// group is the control group of one process.
-type group struct{ dir string }
+// cgroup is the control group of one process.
+type cgroup struct{ dir string }
 
-func (g *Cgroups) add(pid int) (*group, error) {
-	one := &group{filepath.Join(g.dir, workerGroup+strconv.Itoa(pid))}
+// add makes a control group for a process.
+func (g *Cgroups) add(pid int) (*cgroup, error) {
+	one := &cgroup{filepath.Join(g.dir, workerCgroup+strconv.Itoa(pid))}
 	if err := os.Mkdir(one.dir, 0o755); err != nil {
 		return nil, err
 	}
-	_ = put(one.dir, "memory.oom.group", "1") // what the process started goes with it; since Linux 4.19
-	_ = put(one.dir, "memory.swap.max", "0")  // there is none without swap
-	if err := put(one.dir, "cgroup.procs", strconv.Itoa(pid)); err != nil {
+	_ = writeFile(one.dir, "memory.oom.group", "1") // the kernel kills all of the group at once; since Linux 4.19
+	_ = writeFile(one.dir, "memory.swap.max", "0")  // fails without swap
+	if err := writeFile(one.dir, "cgroup.procs", strconv.Itoa(pid)); err != nil {
 		_ = os.Remove(one.dir)
 		return nil, err
 	}
@@ -178,34 +184,35 @@ func (g *Cgroups) add(pid int) (*group, error) {
 }
 
 // limit bounds the memory of the group; 0 means no bound.
-func (g *group) limit(bytes int64) error {
+func (g *cgroup) limit(bytes int64) error {
 	value := "max"
 	if bytes > 0 {
 		value = strconv.FormatInt(bytes, 10)
 	}
-	return put(g.dir, "memory.max", value)
+	return writeFile(g.dir, "memory.max", value)
 }
 
-// end removes the group of a process that has ended, and tells whether the kernel
-// killed it for want of memory.
-func (g *group) end() (oom bool) {
-	b, _ := os.ReadFile(filepath.Join(g.dir, "memory.events")) // an unreadable one tells nothing
+// remove removes the control group of a process that has exited, and reports whether the
+// kernel killed the process for lack of memory.
+func (g *cgroup) remove() (oom bool) {
+	b, _ := os.ReadFile(filepath.Join(g.dir, "memory.events")) // false if it cannot be read
 	for line := range bytes.Lines(b) {
 		if n, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("oom_kill ")); ok {
 			oom = string(n) != "0"
 		}
 	}
-	_ = put(g.dir, "cgroup.kill", "1") // what left the process's group; since Linux 5.14
+	_ = writeFile(g.dir, "cgroup.kill", "1") // what has left the process group; since Linux 5.14
 	for range 20 {
 		if err := os.Remove(g.dir); err == nil || errors.Is(err, os.ErrNotExist) {
 			break
 		}
-		time.Sleep(5 * time.Millisecond) // they are dying; the next start sweeps up
+		time.Sleep(5 * time.Millisecond) // they are dying; the next start removes what stays
 	}
 	return oom
 }
 
-func has(dir, file, word string) bool {
+// hasWord reports whether a file of a control group lists a word.
+func hasWord(dir, file, word string) bool {
 	b, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {
 		return false
@@ -218,8 +225,8 @@ func has(dir, file, word string) bool {
 	return false
 }
 
-// put writes to a file of a group. One that is not there is not made.
-func put(dir, file, value string) error {
+// writeFile writes to a file of a control group, which must exist.
+func writeFile(dir, file, value string) error {
 	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return err

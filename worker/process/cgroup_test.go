@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestGroupDir(t *testing.T) {
+func TestCgroupDir(t *testing.T) {
 	t.Parallel()
 	const v1 = "30 25 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
 	const v2 = "31 25 0:27 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw\n"
@@ -26,7 +26,7 @@ func TestGroupDir(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := groupDir(tt.mounts, tt.membership)
+			got, err := cgroupDir(tt.mounts, tt.membership)
 			if got != tt.want || (err == nil) != (tt.want != "") {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}
@@ -34,7 +34,7 @@ func TestGroupDir(t *testing.T) {
 	}
 }
 
-// tree makes a directory with the files that the kernel puts into a group.
+// tree makes a directory with the files that the kernel puts into a control group.
 func tree(t *testing.T, dir string) string {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -62,8 +62,8 @@ func wantFile(t *testing.T, dir, file, want string) {
 func TestTakeOver_EnablesTheController(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, t.TempDir())
-	own := tree(t, filepath.Join(dir, ownGroup))
-	left := filepath.Join(dir, workerGroup+"7")
+	own := tree(t, filepath.Join(dir, supervisorCgroup))
+	left := filepath.Join(dir, workerCgroup+"7")
 	if err := os.Mkdir(left, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestTakeOver_EnablesTheController(t *testing.T) {
 	}
 	wantFile(t, dir, "cgroup.subtree_control", "+memory")
 	if _, err := os.Stat(left); err == nil {
-		t.Error("what a killed supervisor left is still there")
+		t.Error("what a killed supervisor has left is still there")
 	}
 	if again, err := takeOver(own, "memory"); err != nil || again.dir != dir {
 		t.Errorf("the second time: got %+v, %v", again, err)
@@ -96,16 +96,16 @@ func TestTakeOver_LeavesAGroupThatIsNotOurs(t *testing.T) {
 	}
 }
 
-func TestMakeRoom(t *testing.T) {
+func TestMoveDown(t *testing.T) {
 	t.Parallel()
 	me := strconv.Itoa(os.Getpid())
 	child := strconv.Itoa(startScript(t, "exec sleep 1000", nil).PID())
 	other := strconv.Itoa(os.Getppid())
 	for _, tt := range []struct {
 		name, procs string
-		busy        int // how often the kernel finds a process that has come meanwhile
+		busy        int // how often the kernel finds a process that was forked meanwhile
 		ok          bool
-		dir, own    string // what was written last
+		dir, own    string // the last contents
 	}{
 		{"at once", me + "\n" + child, 0, true, me + "\n" + child, child},
 		{"the second time", child, 1, true, child, child},
@@ -117,12 +117,12 @@ func TestMakeRoom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := tree(t, t.TempDir())
-			own := tree(t, filepath.Join(dir, ownGroup))
+			own := tree(t, filepath.Join(dir, supervisorCgroup))
 			if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(tt.procs), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			tries := 0
-			err := makeRoom(dir, func() error {
+			err := moveDown(dir, func() error {
 				if tries++; tries <= tt.busy {
 					return unix.EBUSY
 				}
@@ -137,17 +137,17 @@ func TestMakeRoom(t *testing.T) {
 	}
 }
 
-func TestGroup_LimitsAndTellsOfTheKill(t *testing.T) {
+func TestCgroup_LimitsAndReportsTheKill(t *testing.T) {
 	t.Parallel()
 	g := &Cgroups{t.TempDir()}
 	p := startScript(t, "exec sleep 1000", nil)
 	one := tree(t, filepath.Join(t.TempDir(), "one"))
-	p.group = &group{one}
+	p.cgroup = &cgroup{one}
 	if err := p.Limit(Limits{Memory: 300 * mb, Cgroups: g}); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, one, "memory.max", strconv.Itoa(300*mb))
-	if err := p.Limit(Limits{}); err != nil { // nobody names groups who wants no bound
+	if err := p.Limit(Limits{}); err != nil { // without a bound no Cgroups are given
 		t.Fatal(err)
 	}
 	wantFile(t, one, "memory.max", "max")
@@ -157,25 +157,25 @@ func TestGroup_LimitsAndTellsOfTheKill(t *testing.T) {
 	p.Kill()
 	<-p.Done()
 	if !p.OOM() {
-		t.Error("the kill is not told")
+		t.Error("the kill is not reported")
 	}
 	wantFile(t, one, "cgroup.kill", "1")
 }
 
-// kernelGroup makes a control group in one that is the tests' own, and returns one of
-// the controllers that it can have.
-func kernelGroup(t *testing.T) (dir, controller string) {
+// kernelCgroup makes a real control group below the one reserved for tests, and returns
+// one of the controllers that it can have.
+func kernelCgroup(t *testing.T) (dir, controller string) {
 	t.Helper()
 	parent := os.Getenv("MULTISITE_TEST_CGROUP")
 	if parent == "" {
-		t.Skip("MULTISITE_TEST_CGROUP names no control group of version 2 that is the tests' own")
+		t.Skip("MULTISITE_TEST_CGROUP names no control group of version 2 that is reserved for tests")
 	}
 	dir, err := os.MkdirTemp(parent, "process")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, group := range []string{filepath.Join(dir, ownGroup), dir} {
+		for _, group := range []string{filepath.Join(dir, supervisorCgroup), dir} {
 			if err := os.Remove(group); err != nil && !errors.Is(err, os.ErrNotExist) {
 				t.Error(err)
 			}
@@ -185,7 +185,7 @@ func kernelGroup(t *testing.T) (dir, controller string) {
 	if err != nil || len(b) < 2 {
 		t.Fatalf("%s has no controller: %v", parent, err)
 	}
-	if controller = "memory"; !has(dir, "cgroup.controllers", controller) {
+	if controller = "memory"; !hasWord(dir, "cgroup.controllers", controller) {
 		controller = strings.Fields(string(b))[0]
 	}
 	return dir, controller
@@ -194,12 +194,12 @@ func kernelGroup(t *testing.T) (dir, controller string) {
 // The kernel refuses a controller to a group in which anything runs.
 func TestTakeOver_OfTheKernel(t *testing.T) {
 	t.Parallel()
-	dir, controller := kernelGroup(t)
+	dir, controller := kernelCgroup(t)
 	var pids []string
 	for range 3 {
 		p := startScript(t, "exec sleep 1000", nil)
 		pids = append(pids, strconv.Itoa(p.PID()))
-		if err := put(dir, "cgroup.procs", pids[len(pids)-1]); err != nil {
+		if err := writeFile(dir, "cgroup.procs", pids[len(pids)-1]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -209,16 +209,16 @@ func TestTakeOver_OfTheKernel(t *testing.T) {
 	}
 	wantFile(t, dir, "cgroup.subtree_control", controller)
 	slices.SortFunc(pids, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
-	wantFile(t, filepath.Join(dir, ownGroup), "cgroup.procs", strings.Join(pids, "\n"))
-	again, err := takeOver(filepath.Join(dir, ownGroup), controller)
+	wantFile(t, filepath.Join(dir, supervisorCgroup), "cgroup.procs", strings.Join(pids, "\n"))
+	again, err := takeOver(filepath.Join(dir, supervisorCgroup), controller)
 	if err != nil || again.dir != g.dir {
 		t.Errorf("after an upgrade: got %+v, %v", again, err)
 	}
 }
 
-func TestGroups_OfTheKernel(t *testing.T) {
+func TestCgroups_OfTheKernel(t *testing.T) {
 	t.Parallel()
-	dir, controller := kernelGroup(t)
+	dir, controller := kernelCgroup(t)
 	if controller != "memory" {
 		t.Skip("no memory controller in MULTISITE_TEST_CGROUP")
 	}
@@ -230,13 +230,13 @@ func TestGroups_OfTheKernel(t *testing.T) {
 	if err := p.Limit(Limits{Memory: 100 * mb, Cgroups: g}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, p.group.dir, "memory.max", strconv.Itoa(100*mb))
+	wantFile(t, p.cgroup.dir, "memory.max", strconv.Itoa(100*mb))
 	_ = p.Signal(10) // SIGUSR1: go on
 	<-p.Done()
 	if !p.OOM() || p.Exit().Signal != 9 {
 		t.Errorf("got %v, %v", p.OOM(), p.Exit())
 	}
-	if _, err := os.Stat(p.group.dir); err == nil {
+	if _, err := os.Stat(p.cgroup.dir); err == nil {
 		t.Error("its group is still there")
 	}
 }

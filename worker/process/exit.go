@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exit is how a process ended: by its own exit status or by a signal.
+// Exit is how a process exited: with a status or by a signal.
 type Exit struct {
-	Code   int
-	Signal syscall.Signal // 0: it exited by itself
+	Code   int            // its exit status; -1: not known
+	Signal syscall.Signal // that killed it; 0: none did
 }
 
-// String says it in words: "exit status 1", "signal killed (9)".
+// String returns "exit status 1" or "signal killed (9)".
 func (e Exit) String() string {
 	if e.Signal != 0 {
 		return fmt.Sprintf("signal %s (%d)", e.Signal, int(e.Signal))
@@ -23,7 +23,7 @@ func (e Exit) String() string {
 
 func exitOf(ws unix.WaitStatus, err error) Exit {
 	switch {
-	case err != nil: // somebody else took the status
+	case err != nil: // other code of this program has taken the status
 		return Exit{Code: -1}
 	case ws.Signaled():
 		return Exit{Signal: ws.Signal()}

@@ -5,36 +5,36 @@ import (
 	"sync"
 )
 
-// reaping is held while the status of a dead process is taken; for writing, when
-// none may be: what dies then is left for the next image to find.
+// reaping is held for reading while a process is reaped, and for writing while none may
+// be: what exits then is left for the next image to reap.
 var reaping sync.RWMutex
 
-// HoldReaping leaves processes that end from now on as they are, until release is called.
-func HoldReaping() (release func()) {
+// HoldReaping leaves processes that exit from now on unreaped until resume is called.
+func HoldReaping() (resume func()) {
 	reaping.Lock()
 	return reaping.Unlock
 }
 
-// Handover is a process as one image of this program leaves it to the next.
+// Handover is a process as one image of this program hands it over to the next.
 type Handover struct {
 	PID    int          `json:"pid"`
 	Output *OutputState `json:"output,omitempty"`
 	Limits LimitState   `json:"limits"`
-	Exit   *Exit        `json:"ended,omitempty"` // nil: it has not been waited for
+	Exit   *Exit        `json:"ended,omitempty"` // nil: it was not reaped
 	OOM    bool         `json:"oom,omitempty"`
-	Sent   uint64       `json:"sent,omitempty"` // signals
+	Sent   uint64       `json:"sent,omitempty"` // see Process.sent
 }
 
-// LimitState is what bounds a process.
+// LimitState is the Limits that a process has.
 type LimitState struct {
 	Memory   int64  `json:"memory,omitempty"`
 	Tasks    int    `json:"tasks,omitempty"`
 	Priority int    `json:"priority,omitempty"`
-	Group    string `json:"group,omitempty"` // directory of its control group; "": none of its own
+	Cgroup   string `json:"group,omitempty"` // directory of its control group; "": none of its own
 }
 
-// HandOver packs what the next image needs to take charge of the process. From now
-// until the exec, or its failure, nothing that it writes is read.
+// HandOver packs what the next image needs to take charge of the process. Its output is
+// not read from now on, unless the exec fails.
 func (p *Process) HandOver(b *Baggage) (Handover, error) {
 	h := Handover{PID: p.pid, Limits: p.limitState(), Sent: p.sent.Load()}
 	select {
@@ -54,15 +54,14 @@ func (p *Process) limitState() LimitState {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
 	l := LimitState{Memory: p.limits.Memory, Tasks: p.limits.Tasks, Priority: p.limits.Priority}
-	if p.group != nil {
-		l.Group = p.group.dir
+	if p.cgroup != nil {
+		l.Cgroup = p.cgroup.dir
 	}
 	return l
 }
 
-// Inherit takes charge of a process that the image before this one had. line gets
-// what it writes. One that is not our child any more, whatever became of it, is an
-// error.
+// Inherit takes charge of a process of the image before this one. line is called for
+// each line that it writes. It is an error if the process is not our child any more.
 func (b *Baggage) Inherit(h Handover, line func(string)) (*Process, error) {
 	var output *Output
 	if h.Output != nil {
@@ -72,12 +71,12 @@ func (b *Baggage) Inherit(h Handover, line func(string)) (*Process, error) {
 		}
 	}
 	if h.Exit != nil {
-		return inheritEnded(h), nil
+		return inheritExited(h), nil
 	}
 	p := &Process{pid: h.PID, output: output, limits: Limits{Memory: h.Limits.Memory, Tasks: h.Limits.Tasks, Priority: h.Limits.Priority}}
 	p.sent.Store(h.Sent)
-	if h.Limits.Group != "" {
-		p.group = &group{h.Limits.Group}
+	if h.Limits.Cgroup != "" {
+		p.cgroup = &cgroup{h.Limits.Cgroup}
 	}
 	if err := p.adopt(nil); err != nil {
 		if output != nil {
@@ -88,8 +87,8 @@ func (b *Baggage) Inherit(h Handover, line func(string)) (*Process, error) {
 	return p, nil
 }
 
-// inheritEnded returns a process of which nothing is left but how it ended.
-func inheritEnded(h Handover) *Process {
+// inheritExited returns a process of which only its exit is known.
+func inheritExited(h Handover) *Process {
 	p := &Process{pid: h.PID, done: make(chan struct{}), exit: *h.Exit, oom: h.OOM}
 	p.sent.Store(h.Sent)
 	close(p.done)

@@ -2,21 +2,21 @@ package process
 
 import "strings"
 
-// LaunchError says why a worker did not become ready, in the words of the
-// site's own code where it spoke.
+// LaunchError says why a worker did not become ready, in the words of the site's own code
+// if it has written any.
 type LaunchError struct {
 	Problem string   // one line: "ModuleNotFoundError: No module named 'shop'"
 	Detail  string   // a traceback or the last lines of output; may be empty
-	Process *Process // that was started, and has ended; nil: none was
-	Err     error    // why it was ended; nil: it failed by itself
+	Process *Process // that was started and has exited; nil: none was started
+	Err     error    // why the launch was cancelled; nil: it failed by itself
 }
 
 func (e *LaunchError) Error() string { return e.Problem }
 
-// Unwrap returns why the launch was ended.
+// Unwrap returns why the launch was cancelled.
 func (e *LaunchError) Unwrap() error { return e.Err }
 
-// Exited tells whether there was a process, and whether it ended for want of memory.
+// Exited reports whether there was a process, and whether it exited for lack of memory.
 func (e *LaunchError) Exited() (exited, oom bool) {
 	if e.Process == nil {
 		return false, false
@@ -24,7 +24,8 @@ func (e *LaunchError) Exited() (exited, oom bool) {
 	return true, e.Process.OOM() || e.Process.refused() && speaksOfMemory(e.Problem)
 }
 
-// Prepare does to a new process what its owner wants, before it serves.
+// Prepare calls want, which may be nil, for a new process before it serves. It returns a
+// LaunchError if that fails.
 func Prepare(p *Process, want func(*Process) error) error {
 	if want == nil {
 		return nil
@@ -35,7 +36,7 @@ func Prepare(p *Process, want func(*Process) error) error {
 	return nil
 }
 
-// NewLaunchError makes an error of a process that ended before it was ready.
+// NewLaunchError returns the error of a process that exited before it was ready.
 func NewLaunchError(problem string, p *Process) *LaunchError {
 	return &LaunchError{Problem: problem, Detail: strings.Join(p.Tail(), "\n"), Process: p}
 }

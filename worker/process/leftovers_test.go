@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// subreaper makes the tests what the supervisor is.
+// subreaper makes the test process a subreaper, as the supervisor is one.
 func subreaper(t *testing.T) {
 	t.Helper()
 	if err := BecomeSubreaper(); err != nil {
@@ -15,8 +15,8 @@ func subreaper(t *testing.T) {
 	}
 }
 
-// TestCompanions_AreNamed: what a process leaves in its group ends with it, by name.
-func TestCompanions_AreNamed(t *testing.T) {
+// TestLeftovers_AreListed: what a process leaves in its group is killed and listed.
+func TestLeftovers_AreListed(t *testing.T) {
 	subreaper(t)
 	t.Parallel()
 	const begin = ` & until grep -q sleep /proc/$!/comm; do :; done; echo $!;`
@@ -26,8 +26,8 @@ func TestCompanions_AreNamed(t *testing.T) {
 		{"a child", `sleep 1234` + begin, "sleep 1234"},
 		{"a child of a child", `sh -c 'sleep 1235` + begin + ` exit 0'`, "sleep 1235"},
 		{"of a killed one", `sleep 1236` + begin + `kill -9 $$`, "sleep 1236"},
-		{"one that has ended", `sleep 0 & wait; echo $!`, ""},
-		{"a long command", long + begin, long[:maxCommand] + "…"},
+		{"one that has exited", `sleep 0 & wait; echo $!`, ""},
+		{"a long command", long + begin, long[:mostCommand] + "…"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -48,17 +48,17 @@ func TestCompanions_AreNamed(t *testing.T) {
 	}
 }
 
-// TestCompanions_OnlySoMany are named.
-func TestCompanions_OnlySoMany(t *testing.T) {
+// TestLeftovers_AreBounded: all are killed, but only some are listed.
+func TestLeftovers_AreBounded(t *testing.T) {
 	subreaper(t)
 	t.Parallel()
 	p := startScript(t, `for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1238 & done`, nil)
 	select {
 	case <-p.Done():
 	case <-time.After(time.Minute):
-		t.Fatal("it does not end")
+		t.Fatal("it does not exit")
 	}
-	if got := len(p.Leftovers()); got != maxCompanions {
-		t.Errorf("%d are named, want %d", got, maxCompanions)
+	if got := len(p.Leftovers()); got != mostLeftovers {
+		t.Errorf("%d are listed, want %d", got, mostLeftovers)
 	}
 }

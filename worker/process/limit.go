@@ -11,21 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits bound what a process may use. The zero value leaves it as it was born.
+// Limits bound what a process may use. The zero value leaves everything as it was at the
+// start of the process.
 type Limits struct {
-	Memory   int64    // bytes; 0: no bound
-	Cgroups  *Cgroups // where the kernel holds it to Memory; nil: RLIMIT_DATA
-	Tasks    int      // processes and threads of its user, after which it can start no more; 0: no bound but this process's
-	Priority int      // nice value, from -20, the first to run, to 19; 0: this process's
+	Memory   int64    // in bytes; 0: no bound
+	Cgroups  *Cgroups // where Memory is enforced by a control group; nil: by RLIMIT_DATA
+	Tasks    int      // most processes and threads that its user may have; 0: the bound of this process
+	Priority int      // nice value from -20, which runs first, to 19; 0: that of this process
 }
 
-// Limit sets what the process may use, from now on. A process that has ended is
-// no error. What can not be set does not keep the rest from being set.
+// Limit sets what the process may use from now on. It is no error if the process has
+// exited. A limit that cannot be set does not prevent the others from being set.
 //
-// In a control group the kernel ends a process that takes more than Memory.
-// Without one, RLIMIT_DATA refuses it more: Python raises MemoryError, which is
-// one failed request, and lives on; a Go program ends. It counts what a process
-// has asked for, also what it never touched, such as the stacks of its threads.
+// In a control group the kernel kills a process that takes more than Memory. Without one,
+// RLIMIT_DATA refuses it more: Python raises MemoryError, which fails one request, and
+// goes on; a Go program exits. RLIMIT_DATA counts all that the process has allocated,
+// even what it never touched, such as the stacks of its threads.
 func (p *Process) Limit(l Limits) error {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
@@ -36,7 +37,7 @@ func (p *Process) Limit(l Limits) error {
 	)
 }
 
-// setLimit applies one limit where it is not what the process has already.
+// setLimit applies one limit unless the process has it already.
 func setLimit[T comparable](p *Process, what string, has *T, want T, apply func() error) error {
 	if *has == want {
 		return nil
@@ -48,7 +49,7 @@ func setLimit[T comparable](p *Process, what string, has *T, want T, apply func(
 	return nil
 }
 
-// nice is the priority to set.
+// nice returns the priority to set.
 func (l Limits) nice() int {
 	if l.Priority != 0 {
 		return l.Priority
@@ -56,30 +57,31 @@ func (l Limits) nice() int {
 	return ownNice()
 }
 
-// ownNice is this process's own priority.
+// ownNice returns the priority of this process.
 func ownNice() int {
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid())
 	if err != nil {
 		return 0
 	}
-	return 20 - raw // as getpriority(2) says, so that no value is negative
+	return 20 - raw // the system call returns 20-nice, so that no result is negative: getpriority(2)
 }
 
-// limitMemory: a process that has a group stays in it, also without a bound.
+// limitMemory sets Memory. A process that has a control group stays in it, even without a
+// bound.
 func (p *Process) limitMemory(l Limits) (err error) {
-	if p.group == nil && l.Cgroups == nil {
+	if p.cgroup == nil && l.Cgroups == nil {
 		return p.limitData(l.Memory)
 	}
-	if p.group == nil {
-		p.group, err = l.Cgroups.add(p.pid)
+	if p.cgroup == nil {
+		p.cgroup, err = l.Cgroups.add(p.pid)
 	}
 	if err == nil {
-		err = p.group.limit(l.Memory)
+		err = p.cgroup.limit(l.Memory)
 	}
 	return err
 }
 
-// limitData leaves the hard limit alone, so that a higher one can be set later.
+// limitData does not change the hard limit, so that a higher one can be set later.
 func (p *Process) limitData(bytes int64) error {
 	var r unix.Rlimit
 	err := unix.Prlimit(p.pid, unix.RLIMIT_DATA, nil, &r)
@@ -95,7 +97,7 @@ func (p *Process) limitData(bytes int64) error {
 	return unix.Prlimit(p.pid, unix.RLIMIT_DATA, &r, nil)
 }
 
-// limitTasks sets what Command.limited does.
+// limitTasks sets the same limit as Command.limited does.
 func (p *Process) limitTasks(n int) error {
 	var r unix.Rlimit // ours
 	if err := unix.Prlimit(0, unix.RLIMIT_NPROC, nil, &r); err != nil {
@@ -114,14 +116,14 @@ func (p *Process) limitTasks(n int) error {
 	return err
 }
 
-// Forked says that the process was forked from another one, whose limits it has that
-// children inherit. It is called before any Limit.
+// Forked says that the process was forked from another one, so that it has inherited the
+// limits that children inherit. It is called before Limit.
 func (p *Process) Forked(from *Process) {
 	p.limits.Tasks = from.limitState().Tasks
 }
 
-// setPriority sets that of every thread: Linux has one for each, and a new one
-// takes its parent's.
+// setPriority sets the priority of every thread: on Linux each has its own, and a new
+// thread inherits that of the thread that creates it.
 func (p *Process) setPriority(nice int) error {
 	seen := map[int]bool{}
 	for before := -1; before < len(seen); {
@@ -151,17 +153,17 @@ func (p *Process) setPriority(nice int) error {
 	return nil
 }
 
-// OOM tells of an ended process whether it ended for want of memory: killed by the
-// kernel in its control group, or because it was refused more, as far as it said so.
+// OOM reports, after Done, whether the process exited for lack of memory: the kernel killed
+// it in its control group, or it was refused memory and its output says so.
 func (p *Process) OOM() bool {
 	return p.oom || p.exit.Code == goFatal && p.output != nil && p.output.sawOutOfMemory()
 }
 
-// lastWords is how long before its end a process may have said what it ends of.
+// lastWords is how long before its exit a process may have written why it exits.
 const lastWords = 2 * time.Second
 
-// starved tells of a process that ended at a time whether it was refused memory by
-// RLIMIT_DATA, and ended of that. Python lives on after many a MemoryError.
+// starved reports whether a process that died at the given time was refused memory by
+// RLIMIT_DATA and exited because of that. Python survives most of its MemoryErrors.
 func (p *Process) starved(died time.Time) bool {
 	if !p.refused() || !p.Crashed() || !p.output.starvedSince(died.Add(-lastWords)) {
 		return false
@@ -173,12 +175,12 @@ func (p *Process) starved(died time.Time) bool {
 	return false
 }
 
-// refused tells whether the process can be refused memory by a limit of ours.
+// refused reports whether a limit of ours can refuse the process memory.
 func (p *Process) refused() bool {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
-	return p.limits.Memory > 0 && p.group == nil
+	return p.limits.Memory > 0 && p.cgroup == nil
 }
 
-// goFatal is the status with which a Go program ends after a fatal error.
+// goFatal is the exit status of a Go program after a fatal error.
 const goFatal = 2

@@ -2,19 +2,19 @@ package process
 
 import "sync/atomic"
 
-// mainCalls is how functions reach the main thread; nil: nobody serves it. It is a
-// property of the process, as that thread is.
+// mainCalls passes functions to the main thread; nil: ServeMain does not run. It is
+// global because the main thread is.
 var mainCalls atomic.Pointer[chan func()]
 
-// ServeMain runs f in a goroutine and meanwhile, here, what is to run on the main
-// thread; it returns when f does. It must be called by the main goroutine, locked
-// to the main thread by an init function (runtime.LockOSThread).
+// ServeMain runs f in a goroutine, and meanwhile runs here what must run on the main
+// thread. It returns when f does. It must be called by the main goroutine, which an init
+// function has locked to the main thread (runtime.LockOSThread).
 //
-// A child dies with the thread that started it (PR_SET_PDEATHSIG), and execve ends
-// all threads but the one that calls it, which goes on as the main thread. So where
-// ServeMain runs, every process is started by the main thread, and outlives Exec.
-// What others fork on our behalf is the main thread's child anyway: the kernel
-// gives what is orphaned to the first thread of a subreaper that lives.
+// A child dies with the thread that started it (PR_SET_PDEATHSIG), and execve ends all
+// threads but its caller, which becomes the main thread. So while ServeMain runs, every
+// process is started by the main thread and survives Exec. A process that others fork on
+// our behalf becomes the main thread's child anyway: the kernel gives an orphan to the
+// first living thread of a subreaper.
 func ServeMain(f func()) {
 	calls, done := make(chan func()), make(chan struct{})
 	mainCalls.Store(&calls)
@@ -32,8 +32,8 @@ func ServeMain(f func()) {
 	}
 }
 
-// onMain runs f on the main thread, where that is served, and else here. It
-// returns when f has.
+// onMain runs f on the main thread if ServeMain runs, otherwise on this one, and returns
+// when f has.
 func onMain(f func()) {
 	calls := mainCalls.Load()
 	if calls == nil {

@@ -14,49 +14,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KillMarked kills every process that began with mark, "NAME=value", in its
-// environment: a mark is inherited, whatever a process does to leave its parent, its
-// group or its session. It spares this process and those that it descends from. It
-// returns how many there were when they have ended, or with an error after patience.
-func KillMarked(mark string, patience time.Duration) (ended int, err error) {
+// KillMarked kills every process that was started with mark, "NAME=value", in its
+// environment. Processes inherit a mark even if they leave their parent, process group or
+// session. KillMarked spares this process and its ancestors. It returns how many it has
+// killed when they have exited, or an error after patience.
+func KillMarked(mark string, patience time.Duration) (killed int, err error) {
 	deadline := time.Now().Add(patience)
-	spared := lineage()
+	spared := ancestors()
 	for {
-		pidfds := killMarked(mark, spared)
+		pidfds := signalMarked(mark, spared)
 		if len(pidfds) == 0 {
-			return ended, nil // whoever forked meanwhile would have been seen itself
+			return killed, nil // a process that forks meanwhile would itself have been found
 		}
 		for _, fd := range pidfds {
-			if waitEnded(fd, deadline) {
-				ended++
+			if awaitExit(fd, deadline) {
+				killed++
 			}
 			unix.Close(fd)
 		}
 		if time.Now().After(deadline) {
-			return ended, fmt.Errorf("processes with %s were killed and do not end", mark)
+			return killed, fmt.Errorf("processes with %s were killed and do not exit", mark)
 		}
 	}
 }
 
-// lineage is this process and those that it descends from.
-func lineage() map[int]bool {
+// ancestors returns this process and those that it descends from.
+func ancestors() map[int]bool {
 	pids := map[int]bool{}
 	for pid := os.Getpid(); pid > 0 && !pids[pid]; {
 		pids[pid] = true
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // of one that has ended: nothing
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // nothing if it has exited
 		parent := 0
-		// "pid (name) state parent …"; the name may hold anything
+		// "pid (name) state parent …"; the name may contain anything
 		if f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]); len(f) > 1 {
-			parent, _ = strconv.Atoi(string(f[1])) // it is a number
+			parent, _ = strconv.Atoi(string(f[1])) // cannot fail: it is a number
 		}
 		pid = parent
 	}
 	return pids
 }
 
-// killMarked returns a pidfd of each process that it has killed.
-func killMarked(mark string, spared map[int]bool) (pidfds []int) {
-	entries, _ := os.ReadDir("/proc") // without it there would be no mark to see
+// signalMarked kills the processes with the mark and returns a pidfd of each.
+func signalMarked(mark string, spared map[int]bool) (pidfds []int) {
+	entries, _ := os.ReadDir("/proc") // without /proc no mark can be read
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || spared[pid] || !hasMark(pid, mark) {
@@ -66,8 +66,8 @@ func killMarked(mark string, spared map[int]bool) (pidfds []int) {
 		if err != nil {
 			continue
 		}
-		// The number may be another's by now: then what is looked at again is not what fd
-		// is of, or that has ended.
+		// The pid may have been reused before PidfdOpen, so the mark is checked once more.
+		// If it was reused after that, the process of fd has exited and gets no signal.
 		if hasMark(pid, mark) && unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil {
 			pidfds = append(pidfds, fd)
 			continue
@@ -77,6 +77,7 @@ func killMarked(mark string, spared map[int]bool) (pidfds []int) {
 	return pidfds
 }
 
+// hasMark reports whether a process was started with the mark in its environment.
 func hasMark(pid int, mark string) bool {
 	path := fmt.Sprintf("/proc/%d/environ", pid)
 	b, err := os.ReadFile(path)
@@ -86,28 +87,28 @@ func hasMark(pid int, mark string) bool {
 	return bytes.Contains(append([]byte{0}, b...), []byte("\x00"+mark+"\x00"))
 }
 
-// readAsOwner reads what root may not read of another user's process: in a container
-// it is usually without CAP_SYS_PTRACE.
+// readAsOwner reads a file of another user's process with that user's rights: root in a
+// container usually lacks CAP_SYS_PTRACE, which it would need.
 func readAsOwner(path string) []byte {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil
 	}
 	owner := info.Sys().(*syscall.Stat_t)
-	runtime.LockOSThread() // the rights below are this thread's
+	runtime.LockOSThread() // the rights below belong to this thread
 	defer runtime.UnlockOSThread()
 	defer func() {
-		_ = unix.Setfsuid(os.Geteuid()) // a thread may always go back to what it is
+		_ = unix.Setfsuid(os.Geteuid()) // cannot fail: a thread may always set its own ids
 		_ = unix.Setfsgid(os.Getegid())
 	}()
-	_ = unix.Setfsgid(int(owner.Gid)) // where it may not, the file stays closed
+	_ = unix.Setfsgid(int(owner.Gid)) // if it fails, the file cannot be read
 	_ = unix.Setfsuid(int(owner.Uid))
 	b, _ := os.ReadFile(path)
 	return b
 }
 
-// waitEnded waits until a process has ended, or until deadline.
-func waitEnded(pidfd int, deadline time.Time) bool {
+// awaitExit reports whether a process has exited before deadline.
+func awaitExit(pidfd int, deadline time.Time) bool {
 	for {
 		wait := max(0, time.Until(deadline).Milliseconds())
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(wait))

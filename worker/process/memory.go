@@ -7,18 +7,17 @@ import (
 	"strconv"
 )
 
-// Memory is what a process holds, in bytes.
+// Memory is the memory of a process, in bytes.
 type Memory struct {
-	PSS int64 // its private pages and its share of the shared ones; sums are true
-	USS int64 // pages that no other process has: what ending it gives back
-	RSS int64 // every resident page; sums count shared pages once per process
-	// Unshared is what it would hold if it shared no memory that it wrote or
-	// inherited: its anonymous pages in full, and its share of mapped files,
-	// which processes share however they were started.
+	PSS int64 // its private pages and its share of shared ones; sums over processes are right
+	USS int64 // pages that no other process has, which its exit frees
+	RSS int64 // all resident pages; sums over processes count shared pages repeatedly
+	// Unshared is what the process would have if it were not forked: its anonymous pages
+	// in full, and its share of mapped files, which processes share in any case.
 	Unshared int64
 }
 
-// Add returns the sum of both.
+// Add returns the sum of m and o.
 func (m Memory) Add(o Memory) Memory {
 	return Memory{PSS: m.PSS + o.PSS, USS: m.USS + o.USS, RSS: m.RSS + o.RSS, Unshared: m.Unshared + o.Unshared}
 }

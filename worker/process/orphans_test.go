@@ -91,7 +91,7 @@ func waitReaped(t *testing.T, pid string) {
 func TestReapOrphans_FindsItsOwn(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exec sleep 1000", nil)
-	if pids := ofPidfds(); !pids[p.PID()] {
+	if pids := withPidfd(); !pids[p.PID()] {
 		t.Errorf("no pidfd of %d among %v", p.PID(), fmt.Sprint(pids))
 	}
 	if deadChildren()[p.PID()] {

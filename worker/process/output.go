@@ -12,32 +12,33 @@ import (
 )
 
 const (
-	maxLine   = 64 << 10 // a longer line is cut in pieces
-	tailLines = 60       // enough for a Python traceback
-	// drainTime bounds the wait for output after the end: a child of the process
-	// that left its group may hold the pipe open for ever.
+	maxLine   = 64 << 10 // a longer line is split
+	tailLines = 60       // lines that Tail keeps: enough for a Python traceback
+	// drainTime bounds the wait for output after the exit: a child of the process that has
+	// left its group may keep the pipe open for ever.
 	drainTime = time.Second
 )
 
 // Output reads what a process writes to stdout and stderr, line by line.
 type Output struct {
-	w, r *os.File
+	w    *os.File // the end to write to, ours until the process has started; nil: inherited
+	r    *os.File // the end to read from, which read closes
 	line func(string)
-	done chan struct{}
+	done chan struct{} // is closed when all was read
 
 	mu sync.Mutex
 	// mu protects all below
-	tail        []string
-	outOfMemory bool // a Go program said so
-	last        func(string) bool
-	answered    chan struct{} // closed when last is true of a line, see Ask
-	starved     time.Time     // when a line last spoke of a lack of memory
-	rest        []byte        // what was read of a line that has not ended, while parked
-	parked      chan struct{} // closed when nobody reads; nil: somebody shall
+	tail        []string          // the last lines, at most tailLines
+	outOfMemory bool              // a line was the fatal error of a Go program for lack of memory
+	starved     time.Time         // when a line last reported a lack of memory
+	last        func(string) bool // reports the last line that Ask waits for; nil: it does not wait
+	answered    chan struct{}     // is closed when last is true of a line
+	partial     []byte            // the part of a line that was read when the reading stopped
+	parked      chan struct{}     // is closed when the reading has stopped; nil: it is not to stop
 }
 
-// NewOutput returns an Output, of a process that runs as an account, that hands each
-// line, without its end, to line. It must be given to Start or Adopt, or closed.
+// NewOutput returns an Output for a process that runs as an account. It calls line for
+// each line, without the newline. It must be given to Start or Adopt, or closed.
 func NewOutput(as *account.Account, line func(string)) (*Output, error) {
 	r, w, err := Pipe(as)
 	if err != nil {
@@ -48,7 +49,7 @@ func NewOutput(as *account.Account, line func(string)) (*Output, error) {
 	return o, nil
 }
 
-// File is the end to write to, for passing to a process that another one forks.
+// File returns the end to write to, for a process that another one forks.
 func (o *Output) File() *os.File { return o.w }
 
 // Tail returns the last lines.
@@ -58,22 +59,22 @@ func (o *Output) Tail() []string {
 	return append([]string(nil), o.tail...)
 }
 
-// Close ends the reading when no process was started.
+// Close ends the reading if no process was started.
 func (o *Output) Close() {
 	o.w.Close()
 	<-o.done
 }
 
-// started drops our copy of the writing end: the process has its own.
-func (o *Output) started() { o.w.Close() } // nil, of one that was inherited, does not matter
+// started closes our copy of the end to write to: the process has its own.
+func (o *Output) started() { o.w.Close() } // an inherited Output has none, which Close ignores
 
-// finish waits until all that the dead process wrote was read.
+// finish waits, but not for long, until all that the dead process has written was read.
 func (o *Output) finish() {
-	_ = o.r.SetReadDeadline(time.Now().Add(drainTime)) // a pipe has deadlines
+	_ = o.r.SetReadDeadline(time.Now().Add(drainTime)) // cannot fail: it is a pipe or socket
 	<-o.done
 }
 
-// read returns at the end of the output, and before it when it is handed over.
+// read returns at the end of the output, or when the reading is to stop.
 func (o *Output) read() {
 	if o.readLines() {
 		o.r.Close()
@@ -81,10 +82,10 @@ func (o *Output) read() {
 	}
 }
 
-// readLines tells whether it has read all.
+// readLines reports whether it has read all.
 func (o *Output) readLines() (all bool) {
 	in := bufio.NewReaderSize(o.r, 4<<10)
-	long := o.takeRest()
+	long := o.takePartial()
 	for {
 		part, err := in.ReadSlice('\n')
 		long = append(long, part...)
@@ -104,6 +105,7 @@ func (o *Output) readLines() (all bool) {
 	}
 }
 
+// emit passes a line on.
 func (o *Output) emit(b []byte) {
 	if b[len(b)-1] == '\n' {
 		b = b[:len(b)-1]
@@ -135,7 +137,8 @@ func (o *Output) starvedSince(t time.Time) bool {
 	return o.starved.After(t)
 }
 
-// speaksOfMemory knows what Python, C++ and the C library call a lack of it.
+// speaksOfMemory reports whether Python, C++ or the C library reports a lack of memory in
+// a line.
 func speaksOfMemory(line string) bool {
 	for _, word := range []string{"MemoryError", "bad_alloc", "annot allocate memory"} {
 		if strings.Contains(line, word) {
@@ -145,8 +148,8 @@ func speaksOfMemory(line string) bool {
 	return false
 }
 
-// saysOutOfMemory knows what a Go program writes before the stacks of all its
-// goroutines, when the system refuses it memory.
+// saysOutOfMemory reports whether a line is what a Go program writes, before the stacks of
+// its goroutines, when the system refuses it memory.
 func saysOutOfMemory(line string) bool {
 	what, fatal := strings.CutPrefix(line, "fatal error: ")
 	return fatal && (strings.Contains(what, "out of memory") || strings.Contains(what, "cannot allocate memory"))

@@ -1,21 +1,20 @@
 package process
 
-import (
-	"time"
-)
+import "time"
 
-// OutputState is what one image of this program leaves to the next of an Output.
+// OutputState is an Output as one image of this program hands it over to the next.
 type OutputState struct {
-	FD          int      `json:"fd"` // the pipe's end to read from
-	Rest        []byte   `json:"rest,omitempty"`
+	FD          int      `json:"fd"`             // the end to read from
+	Partial     []byte   `json:"rest,omitempty"` // the part of a line that was read
 	Tail        []string `json:"tail,omitempty"`
 	OutOfMemory bool     `json:"out_of_memory,omitempty"`
 }
 
-// handOver stops the reading, and packs what is needed to go on.
+// handOver stops the reading and packs what is needed to go on. It returns nil if the
+// output has ended.
 func (o *Output) handOver(b *Baggage) (*OutputState, error) {
 	if !o.stopReading() {
-		return nil, nil // there is no more to come
+		return nil, nil
 	}
 	b.OnFailure(o.readOn)
 	o.mu.Lock()
@@ -24,28 +23,28 @@ func (o *Output) handOver(b *Baggage) (*OutputState, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &OutputState{FD: fd, Rest: o.rest, Tail: o.tail, OutOfMemory: o.outOfMemory}, nil
+	return &OutputState{FD: fd, Partial: o.partial, Tail: o.tail, OutOfMemory: o.outOfMemory}, nil
 }
 
-// inherit goes on to read.
+// inherit returns an Output that reads on.
 func (s *OutputState) inherit(b *Baggage, line func(string)) (*Output, error) {
 	r, err := b.Take(s.FD, "output")
 	if err != nil {
 		return nil, err
 	}
-	o := &Output{r: r, line: line, done: make(chan struct{}), rest: s.Rest, tail: s.Tail, outOfMemory: s.OutOfMemory}
+	o := &Output{r: r, line: line, done: make(chan struct{}), partial: s.Partial, tail: s.Tail, outOfMemory: s.OutOfMemory}
 	go o.read()
 	return o, nil
 }
 
-// stopReading returns when nobody reads: what is written stays in the pipe. False:
-// the output has ended.
+// stopReading stops the reading, so that what is written from now on stays in the pipe. It
+// returns false if the output has ended.
 func (o *Output) stopReading() bool {
 	o.mu.Lock()
 	parked := make(chan struct{})
 	o.parked = parked
 	o.mu.Unlock()
-	_ = o.r.SetReadDeadline(time.Unix(1, 0)) // a pipe has deadlines
+	_ = o.r.SetReadDeadline(time.Unix(1, 0)) // cannot fail: it is a pipe or socket
 	select {
 	case <-parked:
 		return true
@@ -63,22 +62,22 @@ func (o *Output) readOn() {
 	go o.read()
 }
 
-// park keeps what was read of a line, if the reading is to stop.
-func (o *Output) park(rest []byte) bool {
+// park keeps the part of a line that was read and returns true, if the reading is to stop.
+func (o *Output) park(partial []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.parked == nil {
 		return false
 	}
-	o.rest = rest
+	o.partial = partial
 	close(o.parked)
 	return true
 }
 
-func (o *Output) takeRest() []byte {
+func (o *Output) takePartial() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	rest := o.rest
-	o.rest = nil
-	return rest
+	partial := o.partial
+	o.partial = nil
+	return partial
 }

@@ -1,10 +1,11 @@
-// Package process owns one operating system process from start to reap: how it
-// is started, told to stop, waited for, and how much memory it holds.
+// Package process owns one operating system process from its start until it is reaped: how
+// it is started, told to exit, waited for, limited and measured, and how it is handed over
+// to the next image of this program in an upgrade (Baggage).
 //
-// Every process leads its own process group, gets the environment it is given
-// and nothing else, and dies with the process that started it (PR_SET_PDEATHSIG).
-// Its end is seen through a pidfd, so no thread blocks per process, and no
-// stranger's exit status is ever taken. What is left of its group is killed.
+// Every process leads its own process group, gets exactly the environment that it is
+// given, and dies with the process that started it (PR_SET_PDEATHSIG). Its exit is seen
+// through a pidfd, so that no thread blocks per process, and the exit status of no other
+// process is taken by mistake. What is left in its process group is killed.
 package process
 
 import (
@@ -31,28 +32,32 @@ type Command struct {
 	Files  []*os.File // descriptors 3, 4, …
 	Output *Output    // where its stdout and stderr go; nil: nowhere
 
-	Account *account.Account // who it runs as; nil: as we do
+	Account *account.Account // who it runs as; nil: our user
 	Umask   *int             // nil: ours
 	Tasks   int              // see Limits
 }
 
 // Process is a running or ended child process.
 type Process struct {
+	// Set before the goroutine that reaps the process starts.
 	pid    int
-	pidfd  *os.File
-	output *Output
-	done   chan struct{}
-	exit   Exit // valid once done is closed, as oom and companions are
-	oom    bool // it ended for want of memory
-	stop   sync.Once
-	sent   atomic.Uint64 // the signals that it was sent, a bit for each
+	pidfd  *os.File // is closed when the process was reaped
+	output *Output  // may be nil
 
-	companions []Leftover // that ended with it
+	stop sync.Once     // for the SIGTERM of Stop
+	sent atomic.Uint64 // the signals that it was sent, one bit for each
+
+	// Set by the goroutine that reaps the process before it closes done; others read them
+	// only after that.
+	done      chan struct{}
+	exit      Exit
+	oom       bool // it exited for lack of memory
+	leftovers []Leftover
 
 	limiting sync.Mutex
 	// limiting protects all below
-	limits Limits
-	group  *group // its control group; nil: none of its own
+	limits Limits  // that were set
+	cgroup *cgroup // its control group; nil: none of its own
 }
 
 // Start starts the command. The caller keeps ownership of c.Files. After an
@@ -92,10 +97,10 @@ func start(c Command) (*Process, error) {
 		return nil, c.explain(err)
 	}
 	defer p.Release()
-	if files := bornFiles.Load(); files != nil {
-		_ = unix.Prlimit(p.Pid, unix.RLIMIT_NOFILE, files, nil) // or it has more than it needs
+	if files := initialFileLimit.Load(); files != nil {
+		_ = unix.Prlimit(p.Pid, unix.RLIMIT_NOFILE, files, nil) // if it fails, the process has more than it needs
 	}
-	if c.Tasks == 0 { // else the process sets its own limit, at this moment
+	if c.Tasks == 0 { // otherwise the process sets its own limit at this moment
 		leaveReserve(p.Pid)
 	}
 	child := &Process{pid: p.Pid, output: c.Output, limits: Limits{Tasks: c.Tasks}}
@@ -105,14 +110,15 @@ func start(c Command) (*Process, error) {
 	return child, nil
 }
 
-// limited is the command with its limit of tasks, set before it runs: a hard one of
-// another user's process is root's to change only with CAP_SYS_RESOURCE, and a Go
-// program can not set one between fork and exec. Shells name it -u or -p.
+// limited returns the command with its limit of tasks, which a shell sets before it
+// executes the program. A Go program cannot set a limit between fork and exec, and later
+// root needs CAP_SYS_RESOURCE to change a hard limit of another user's process. The option
+// of ulimit is -u in some shells and -p in others.
 func (c Command) limited() Command {
 	if c.Tasks == 0 {
 		return c
 	}
-	soft := "-S " // which nobody needs to be root to raise
+	soft := "-S " // a soft limit, which every user may raise
 	if os.Geteuid() == 0 {
 		soft = ""
 	}
@@ -122,8 +128,8 @@ func (c Command) limited() Command {
 	return c
 }
 
-// explain finds out which file or directory is closed to another user: the error
-// of a start does not tell.
+// explain finds out which file or directory the user of the command may not access, which
+// the error of a start does not say.
 func (c Command) explain(err error) error {
 	if !errors.Is(err, os.ErrPermission) {
 		return err
@@ -131,14 +137,14 @@ func (c Command) explain(err error) error {
 	return cmp.Or(c.Account.May(account.Run, cmp.Or(c.Dir, "/")), c.Account.May(account.Run, c.Path), err)
 }
 
-// watch takes charge of the process.
+// watch starts the goroutine that reaps the process.
 func (p *Process) watch(pidfd int) error {
 	if pidfd < 0 {
-		_ = unix.Kill(p.pid, unix.SIGKILL) // unusable without a pidfd
+		_ = unix.Kill(p.pid, unix.SIGKILL) // it cannot be waited for without a pidfd
 		return fmt.Errorf("watch process %d: this kernel has no pidfd (Linux 5.10 or newer is needed)", p.pid)
 	}
 	unix.CloseOnExec(pidfd)
-	_ = unix.SetNonblock(pidfd, true) // lets the runtime's poller wait for it
+	_ = unix.SetNonblock(pidfd, true) // so that the Go runtime's poller waits for it
 	p.pidfd, p.done = os.NewFile(uintptr(pidfd), "pidfd"), make(chan struct{})
 	if p.output != nil {
 		p.output.started()
@@ -147,20 +153,20 @@ func (p *Process) watch(pidfd int) error {
 	return nil
 }
 
-// PID is the process id.
+// PID returns the process id.
 func (p *Process) PID() int { return p.pid }
 
-// OS is the process itself, of a worker that embeds it.
+// OS returns the process itself; it is for workers that embed it.
 func (p *Process) OS() *Process { return p }
 
-// Done is closed when the process has ended, was reaped, and its output was read.
+// Done is closed when the process has exited, was reaped, and its output was read.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Exit says how the process ended. It may be called after Done is closed.
+// Exit returns how the process exited. It may be called after Done is closed.
 func (p *Process) Exit() Exit { return p.exit }
 
-// Crashed tells of an ended process whether it ended of itself: before it was asked
-// to, or by a signal that it was not sent from here.
+// Crashed reports, after Done, whether the process exited by itself: before it was told to,
+// or by a signal that was not sent from here.
 func (p *Process) Crashed() bool {
 	sent := p.sent.Load()
 	if p.exit.Signal != 0 {
@@ -177,7 +183,7 @@ func (p *Process) Tail() []string {
 	return p.output.Tail()
 }
 
-// Signal sends sig to the process alone. A process that has ended is no error.
+// Signal sends sig to the process alone. It is no error if the process has exited.
 func (p *Process) Signal(sig syscall.Signal) error {
 	select {
 	case <-p.done:
@@ -192,10 +198,10 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return err
 }
 
-// Stop asks the process to end (SIGTERM), kills it and its group after grace
+// Stop tells the process to exit (SIGTERM), kills it and its process group after grace
 // (SIGKILL), and returns when it was reaped.
 func (p *Process) Stop(grace time.Duration) {
-	p.stop.Do(func() { _ = p.Signal(syscall.SIGTERM) }) // an error means it has ended
+	p.stop.Do(func() { _ = p.Signal(syscall.SIGTERM) }) // an error means that it has exited
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
@@ -207,18 +213,18 @@ func (p *Process) Stop(grace time.Duration) {
 	<-p.done
 }
 
-// Kill ends the process and its group at once. It does not wait.
-func (p *Process) Kill() { _ = p.Signal(syscall.SIGKILL) } // an error means it has ended
+// Kill kills the process and its process group and does not wait.
+func (p *Process) Kill() { _ = p.Signal(syscall.SIGKILL) } // an error means that it has exited
 
-// reap waits for the end, kills what is left of the group, and takes the status.
-// The group is killed before the status is taken, while the number is still ours.
+// reap waits for the exit, kills what is left in the process group, and takes the exit
+// status. The group is killed first, while its number cannot have been reused.
 func (p *Process) reap() {
 	defer p.reapGroup()
-	_ = p.waitUntilDead() // an error leaves wait4 below to wait
+	_ = p.waitUntilDead() // after an error wait4 below waits
 	reaping.RLock()
 	defer reaping.RUnlock()
 	defer close(p.done)
-	p.companions = p.findCompanions()
+	p.leftovers = p.findLeftovers()
 	_ = unix.Kill(-p.pid, unix.SIGKILL)
 	var ws unix.WaitStatus
 	for {
@@ -230,28 +236,27 @@ func (p *Process) reap() {
 	}
 	died := time.Now()
 	p.pidfd.Close()
-	p.leaveGroup()
+	p.removeCgroup()
 	if p.output != nil {
 		p.output.finish()
 		p.oom = p.oom || p.starved(died)
 	}
 }
 
-// reapGroup takes the status of what was killed with the process and came to a
-// subreaper, its new parent. Nobody else waits for that.
+// reapGroup reaps the leftovers, which became our children if this is a subreaper.
 func (p *Process) reapGroup() {
 	for {
 		if _, err := unix.Wait4(-p.pid, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {
-			return // none is left, or none is ours
+			return // there are none any more
 		}
 	}
 }
 
-func (p *Process) leaveGroup() {
+func (p *Process) removeCgroup() {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
-	if p.group != nil {
-		p.oom = p.group.end()
+	if p.cgroup != nil {
+		p.oom = p.cgroup.remove()
 	}
 }
 
@@ -267,6 +272,7 @@ func (p *Process) waitUntilDead() error {
 	})
 }
 
+// control calls f with the pidfd.
 func (p *Process) control(f func(fd int) error) error {
 	raw, err := p.pidfd.SyscallConn()
 	if err != nil {

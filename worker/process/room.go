@@ -13,25 +13,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Room is how much of something there is for processes, and what bounds it. The zero
-// By means that nothing does.
+// Room is how much of a resource there is for processes, and what bounds it.
 type Room struct {
-	Left int64
-	Kept int64  // for this process, of which Left has nothing
-	By   string // "RLIMIT_NPROC 400"
+	Left     int64  // for other processes; below 0 if they have more than they should
+	Reserved int64  // for this process, in addition to Left
+	By       string // the bound: "RLIMIT_NPROC 400"; "": there is none
 }
 
-// Basis is what else has some of it.
+// Basis is whether a Room counts what is in use.
 type Basis bool
 
-// A room is what is left now, or what there would be if nothing else ran.
+// A Room is what is free now, or what would be if nothing used any of it.
 const (
 	FreeNow Basis = true
 	InTotal Basis = false
 )
 
-// of is a room of so much, of which others have what used tells: it is not cheap.
-func (b Basis) of(most int64, used func() int64, by string) Room {
+// room returns the Room of a bound. used returns what is in use; it is not cheap, and not
+// called for InTotal.
+func (b Basis) room(most int64, used func() int64, by string) Room {
 	r := Room{Left: most, By: fmt.Sprintf("%s %d", by, most)}
 	if b == FreeNow {
 		r.Left -= used()
@@ -39,10 +39,10 @@ func (b Basis) of(most int64, used func() int64, by string) Room {
 	return r
 }
 
-// keep leaves this process, which runs out where the others do, what it may need.
-func (r Room) keep(n int64) Room { return Room{r.Left - n, n, r.By} }
+// reserve reserves n for this process, to which the bound applies too.
+func (r Room) reserve(n int64) Room { return Room{r.Left - n, n, r.By} }
 
-// least returns the one with less left.
+// least returns the Room with less left.
 func (r Room) least(o Room) Room {
 	if r.By == "" || o.By != "" && o.Left < r.Left {
 		return o
@@ -50,24 +50,24 @@ func (r Room) least(o Room) Room {
 	return r
 }
 
-// MemoryRoom is the memory that this machine, or a control group of this process, has
-// for processes, in bytes, swap included.
-func MemoryRoom(beside Basis) (r Room) {
+// MemoryRoom returns the memory for processes, including swap, in bytes, that this machine
+// and the control groups of this process allow.
+func MemoryRoom(basis Basis) (r Room) {
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
 		most := (field(b, "MemTotal:") + field(b, "SwapTotal:")) << 10
-		r = beside.of(most, func() int64 { return most - (field(b, "MemAvailable:")+field(b, "SwapFree:"))<<10 }, "memory")
+		r = basis.room(most, func() int64 { return most - (field(b, "MemAvailable:")+field(b, "SwapFree:"))<<10 }, "memory")
 	}
 	rooms := append(
-		groupRooms(beside, "memory", "memory.limit_in_bytes", memoryUsed("memory.usage_in_bytes", "total_")),
-		groupRooms(beside, "", "memory.max", memoryUsed("memory.current", ""))...)
+		cgroupRooms(basis, "memory", "memory.limit_in_bytes", memoryUsed("memory.usage_in_bytes", "total_")),
+		cgroupRooms(basis, "", "memory.max", memoryUsed("memory.current", ""))...)
 	for _, of := range rooms {
 		r = r.least(of)
 	}
 	return r
 }
 
-// memoryUsed returns what tells the memory that a control group could not give back:
-// of what it is charged for, not the cache of files.
+// memoryUsed returns a function that returns the memory of a control group without the
+// cache of files, which the kernel frees when processes need memory.
 func memoryUsed(file, prefix string) func(dir string) int64 {
 	return func(dir string) int64 {
 		stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
@@ -76,26 +76,26 @@ func memoryUsed(file, prefix string) func(dir string) int64 {
 	}
 }
 
-// TaskRoom is how many processes and threads the processes of a user may have.
-// limit, which is not ours, stands in for RLIMIT_NPROC where it is set.
-func TaskRoom(beside Basis, uid, limit int) (r Room) {
-	var rooms []Room // that we are in, too
+// TaskRoom returns how many processes and threads the processes of a user may have. limit,
+// if it is not 0, replaces our RLIMIT_NPROC; it does not apply to this process.
+func TaskRoom(basis Basis, uid, limit int) (r Room) {
+	var rooms []Room // all but userRoom apply to this process too
 	for _, of := range []string{"threads-max", "pid_max"} {
 		if most := number("/proc/sys/kernel/" + of); most > 0 {
-			rooms = append(rooms, beside.of(most, allTasks, "kernel."+of).keep(taskReserve(most)))
+			rooms = append(rooms, basis.room(most, allTasks, "kernel."+of).reserve(taskReserve(most)))
 		}
 	}
 	used := func(dir string) int64 { return number(filepath.Join(dir, "pids.current")) }
 	for _, group := range []string{"pids", ""} {
-		rooms = append(rooms, groupRooms(beside, group, "pids.max", used)...)
+		rooms = append(rooms, cgroupRooms(basis, group, "pids.max", used)...)
 	}
-	for _, of := range append(rooms, userRoom(beside, uid, limit)) {
+	for _, of := range append(rooms, userRoom(basis, uid, limit)) {
 		r = r.least(of)
 	}
 	return r
 }
 
-// allTasks is how many processes and threads there are.
+// allTasks returns how many processes and threads there are.
 func allTasks() int64 {
 	b, _ := os.ReadFile("/proc/loadavg") // "0.20 0.18 0.12 1/80 11206"
 	_, rest, _ := strings.Cut(string(b), "/")
@@ -104,43 +104,44 @@ func allTasks() int64 {
 	return n
 }
 
-// userRoom is what RLIMIT_NPROC leaves a user, whom root is not.
-func userRoom(beside Basis, uid, limit int) Room {
+// userRoom returns what limit or RLIMIT_NPROC leaves to a user. Root has no such limit.
+func userRoom(basis Basis, uid, limit int) Room {
 	used := func() int64 { return tasksOf(uid) }
 	var l unix.Rlimit
 	switch err := unix.Getrlimit(unix.RLIMIT_NPROC, &l); {
 	case err != nil || uid == 0 || limit == 0 && l.Cur > math.MaxInt32:
 		return Room{}
 	case limit > 0:
-		return beside.of(int64(limit), used, "tasks_limit")
+		return basis.room(int64(limit), used, "tasks_limit")
 	}
-	r := beside.of(int64(l.Cur), used, "RLIMIT_NPROC")
+	r := basis.room(int64(l.Cur), used, "RLIMIT_NPROC")
 	if uid == os.Geteuid() {
-		r = r.keep(taskReserve(int64(l.Cur)))
+		r = r.reserve(taskReserve(int64(l.Cur)))
 	}
 	return r
 }
 
-// FileRoom is how many files this process may have open for its workers.
-func FileRoom(beside Basis) Room {
+// FileRoom returns how many files this process may open for its workers.
+func FileRoom(basis Basis) Room {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur > math.MaxInt32 {
 		return Room{}
 	}
 	used := func() int64 {
-		open, _ := os.ReadDir("/proc/self/fd") // none seen: all are left
+		open, _ := os.ReadDir("/proc/self/fd") // after an error all count as free
 		return int64(len(open))
 	}
-	return beside.of(int64(l.Cur), used, "RLIMIT_NOFILE").keep(int64(l.Cur) / 4) // for clients
+	return basis.room(int64(l.Cur), used, "RLIMIT_NOFILE").reserve(int64(l.Cur) / 4) // for clients
 }
 
-// Tasks returns how many threads a process has, 0 if it has ended.
+// Tasks returns how many threads a process has, 0 if it has exited.
 func Tasks(pid int) int64 {
 	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	return field(b, "Threads:")
 }
 
-// tasksOf counts the processes and threads of a user, which the kernel does not tell.
+// tasksOf counts the processes and threads of a user. The kernel has no file with that
+// number.
 func tasksOf(uid int) (n int64) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
@@ -149,16 +150,16 @@ func tasksOf(uid int) (n int64) {
 			continue
 		}
 		if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) == uid {
-			b, _ := os.ReadFile(dir + "/status") // it may have ended
+			b, _ := os.ReadFile(dir + "/status") // it may have exited
 			n += field(b, "Threads:")
 		}
 	}
 	return n
 }
 
-// groupRooms are what the control groups that this process is in leave, of a controller
-// of version 1, or of version 2.
-func groupRooms(beside Basis, controller, most string, used func(dir string) int64) (rooms []Room) {
+// cgroupRooms returns what each control group of this process leaves: of a controller of
+// version 1, or of version 2 if controller is "".
+func cgroupRooms(basis Basis, controller, most string, used func(dir string) int64) (rooms []Room) {
 	membership, _ := os.ReadFile("/proc/self/cgroup")
 	for line := range strings.Lines(string(membership)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -168,9 +169,9 @@ func groupRooms(beside Basis, controller, most string, used func(dir string) int
 		root := filepath.Join("/sys/fs/cgroup", controller)
 		for dir := filepath.Join(root, parts[2]); strings.HasPrefix(dir, root); dir = filepath.Dir(dir) {
 			if limit := number(filepath.Join(dir, most)); limit > 0 && limit < math.MaxInt64/4 {
-				r := beside.of(limit, func() int64 { return used(dir) }, most)
+				r := basis.room(limit, func() int64 { return used(dir) }, most)
 				if most == "pids.max" {
-					r = r.keep(taskReserve(limit))
+					r = r.reserve(taskReserve(limit))
 				}
 				rooms = append(rooms, r)
 			}
@@ -179,7 +180,7 @@ func groupRooms(beside Basis, controller, most string, used func(dir string) int
 	return rooms
 }
 
-// number reads a file that holds one number; 0: it does not.
+// number reads a file that has one number; it returns 0 if it has none.
 func number(path string) int64 {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -189,7 +190,7 @@ func number(path string) int64 {
 	return n
 }
 
-// field returns the number behind a name in a file of /proc; 0: there is none.
+// field returns the number after a name in a file of /proc, 0 if there is none.
 func field(b []byte, name string) int64 {
 	for line := range bytes.Lines(b) {
 		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {

@@ -62,7 +62,7 @@ func TestRoom_InTotal(t *testing.T) {
 		t.Error("what is used was counted")
 		return 0
 	}
-	if r := InTotal.of(40, used, "a limit"); r.Left != 40 || r.By != "a limit 40" {
+	if r := InTotal.room(40, used, "a limit"); r.Left != 40 || r.By != "a limit 40" {
 		t.Errorf("got %+v", r)
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// umaskLock is held while a process starts: alone, to start it with another umask
-// than ours. A process has one umask for all of its threads and a child begins
-// with it; what this process creates itself meanwhile has its mode set by name.
+// umaskLock is held while a process starts, and exclusively while it starts with another
+// umask than ours. All threads of this process have the same umask, and a child inherits
+// it. This process sets the mode of files that it creates explicitly.
 var umaskLock sync.RWMutex
 
-// startProcess is os.StartProcess with a umask; nil: ours.
+// startProcess is os.StartProcess on the main thread, with the umask of the command.
 func startProcess(c Command, attr *os.ProcAttr) (p *os.Process, err error) {
 	if c.Umask == nil {
 		umaskLock.RLock()

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// clockTick is the unit of /proc/PID/stat, the same on every Linux (USER_HZ).
+// clockTick is the unit of time in /proc/PID/stat, the same on every Linux (USER_HZ).
 const clockTick = time.Second / 100
 
-// ReadCPUTime reads how long a process has run on a processor, all its threads
-// together (/proc/PID/stat, proc(5)).
+// ReadCPUTime reads the processor time of a process, over all its threads, from
+// /proc/PID/stat (proc(5)).
 func ReadCPUTime(pid int) (time.Duration, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -22,7 +22,7 @@ func ReadCPUTime(pid int) (time.Duration, error) {
 }
 
 func parseCPUTime(b []byte) (time.Duration, error) {
-	rest := b[bytes.LastIndexByte(b, ')')+1:] // a name may hold anything
+	rest := b[bytes.LastIndexByte(b, ')')+1:] // the name may contain anything
 	f := bytes.Fields(rest)
 	if len(f) < 13 {
 		return 0, fmt.Errorf("read processor time: %d fields", len(f))
@@ -38,9 +38,9 @@ func parseCPUTime(b []byte) (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, nil
 }
 
-// ReadRSS reads about how much of a process is resident. The kernel counts it on
-// each processor for itself and adds up now and then; to learn it costs a
-// hundredth of ReadMemory.
+// ReadRSS reads the resident memory of a process, which is not exact: each processor
+// counts for itself, and the kernel adds the counts up only now and then. It takes a
+// hundredth of the time of ReadMemory.
 func ReadRSS(pid int) (int64, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {
