@@ -5,6 +5,11 @@ SHELL       := /usr/bin/env bash
 
 GO       ?= go
 FUZZTIME ?= 60s
+# What multisite version prints. A copy without its git history is built with
+# make build VERSION=v1.2.3 COMMIT=0123456789ab.
+BINARY   ?= multisite
+VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null)
+COMMIT   ?= $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
 # RACE=-race looks for data races; LONG=1 runs the long soaks too.
 RACE     ?=
 LONG     ?=
@@ -23,7 +28,7 @@ help: ## print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the binary, ./multisite
-	$(GO) build -o multisite ./cmd/multisite
+	$(GO) build -ldflags '-X main.stampedVersion=$(VERSION) -X main.stampedCommit=$(COMMIT)' -o $(BINARY) ./cmd/multisite
 
 # Not cached: what the tests prove depends on Python files that Go does not track.
 # The fault suite measures times in its long form: one test after the other, alone.

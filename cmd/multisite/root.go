@@ -30,7 +30,10 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       thisBuild().String(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().Bool("version", false, "print the version, the commit and the Go it was built with")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "the sites.toml to use (default ./sites.toml, or $MULTISITE_CONFIG)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
