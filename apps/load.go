@@ -69,7 +69,7 @@ func checkNeeds(s settings.Settings, installed []app.App) error {
 		}
 		for _, need := range a.Paths {
 			if mounted[a.Name] && !mounted[need] {
-				problem("root_urlconf", fmt.Sprintf("lacks a path for %q, which %q needs", need, a.Name), `say "/`+strings.ToLower(need)+`/" = "`+need+`"`)
+				problem("root_urlconf", fmt.Sprintf("lacks a path for %q, which %q needs", need, a.Name), `write "/`+strings.ToLower(need)+`/" = "`+need+`"`)
 			}
 		}
 	}

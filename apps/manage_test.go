@@ -76,7 +76,7 @@ func TestManage_CreatesAndChangesUsers(t *testing.T) {
 		{"ada-ada-ada\n", "contain the user name", []string{"createsuperuser", "--username", "ada"}, 1},
 		{strings.Repeat("ab", 40), "at most 72 bytes", []string{"createsuperuser", "--username", "ada"}, 1},
 		{testPassword, "a user name has letters", []string{"createsuperuser", "--username", "a b"}, 1},
-		{testPassword, "say --username NAME", []string{"createsuperuser"}, 2},
+		{testPassword, "give --username NAME", []string{"createsuperuser"}, 2},
 		{testPassword + "\n", "Superuser ada created.", []string{"createsuperuser", "--username", "ada"}, 0},
 		{testPassword + "\n", `a user "Ada" already`, []string{"createsuperuser", "--username", "Ada"}, 1},
 		{testPassword + "\n", `no user "bob"`, []string{"changepassword", "bob"}, 1},

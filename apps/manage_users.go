@@ -25,7 +25,7 @@ func createSuperuser(ctx context.Context, c *command, flags *flag.FlagSet) error
 	in := bufio.NewReader(c.stdin)
 	if name == "" {
 		if _, onTerminal := terminal(c.stdin); !onTerminal {
-			return usageError{"createsuperuser: no user name", "say --username NAME"}
+			return usageError{"createsuperuser: no user name", "give --username NAME"}
 		}
 		_, _ = fmt.Fprint(c.stderr, "User name: ")
 		line, err := in.ReadString('\n')

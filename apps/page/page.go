@@ -78,8 +78,8 @@ type View struct {
 	named map[string]*template.Template
 }
 
-// View parses templates. Each defines "title" and "main"; the field Data of its dot is the
-// data that Render is given. A file whose name begins with "_" is shared by all others.
+// View parses templates. Each defines "title" and "main"; its dot is the data that
+// Render is given. A file whose name begins with "_" is shared by all others.
 func (p *Pages) View(from fs.FS, funcs template.FuncMap, patterns ...string) (*View, error) {
 	base, err := p.layout.Clone()
 	if err != nil {

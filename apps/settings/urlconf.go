@@ -52,7 +52,7 @@ func (l *loader) check(leaf *tomlfile.Table) {
 		"root_urlconf":    len(s.URLs) == 0,
 	} {
 		if missing && !leaf.Has(key) {
-			leaf.Problem(key, "is missing", "say it here or in a file that this one extends")
+			leaf.Problem(key, "is missing", "write it here or in a file that this one extends")
 		} else if missing {
 			leaf.Problem(key, "must not be empty", "")
 		}

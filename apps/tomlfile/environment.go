@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// What ${...} in a string may look like, and $${, which is a literal ${. Any
-// other dollar sign is just a dollar sign, so passwords need no escaping.
+// variable matches ${...}, and $${, which is a literal ${. Any other dollar sign stands
+// for itself, so that passwords need no escaping.
 var variable = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
 var variableParts = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}$`)
 
-// substitute replaces ${NAME} and ${NAME:-default} in every string below value,
-// and returns value. The default stands in for a variable that is unset or empty.
+// substitute replaces ${NAME} and ${NAME:-default} in every string below value, and
+// returns value. The default is used for a variable that is unset or empty.
 func (f *File) substitute(path []string, value any, lookup func(string) (string, bool)) any {
 	child := func(part string) []string { return append(slices.Clone(path), part) }
 	switch v := value.(type) {
@@ -35,8 +35,8 @@ func (f *File) substitute(path []string, value any, lookup func(string) (string,
 	return value
 }
 
-// expand returns s with its variables replaced; one that is not set is a problem
-// and stays as it is.
+// expand returns s with its variables replaced. A variable that is not set is a problem
+// and is not replaced.
 func (f *File) expand(path []string, s string, lookup func(string) (string, bool)) string {
 	if !strings.Contains(s, "${") {
 		return s
@@ -67,14 +67,14 @@ func (f *File) expand(path []string, s string, lookup func(string) (string, bool
 	})
 }
 
-// addUnresolved keeps a value that has no meaning yet from being reported again by
-// whoever reads it.
+// addUnresolved reports a variable that has no value. The code that reads the key reports
+// nothing more about it.
 func (f *File) addUnresolved(p Problem) {
 	f.problems = append(f.problems, p)
 	f.unresolved[p.Key] = true
 }
 
-// withoutIndex names a list, not its element: so do all other messages.
+// withoutIndex returns the path of the list that an element is in: messages name lists.
 func withoutIndex(path []string) []string {
 	for len(path) > 0 && strings.HasPrefix(path[len(path)-1], "[") {
 		path = path[:len(path)-1]

@@ -2,14 +2,14 @@ package tomlfile
 
 import "strings"
 
-// Nearest returns the choice that word most likely meant, or "" when none is
-// close: about one letter in three may be wrong, missing, extra or swapped with
-// its neighbour. A dash counts as an underscore.
+// Nearest returns the choice that was most likely meant by word, or "" if none is close.
+// About one letter in three may be wrong, missing, additional or swapped with its
+// neighbor. A dash counts as an underscore.
 func Nearest(word string, choices []string) string {
 	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
 	best, limit := "", min(max(1, len(word)/3), 3)+1
 	for _, choice := range choices {
-		// The length alone rules most choices out, and bounds the work.
+		// The difference in length alone excludes most choices, and bounds the work.
 		if d := len(choice) - len(word); d >= limit || -d >= limit {
 			continue
 		}
@@ -20,8 +20,8 @@ func Nearest(word string, choices []string) string {
 	return best
 }
 
-// distance counts the edits from a to b: insert, delete, replace, or swap two
-// neighbours.
+// distance returns the number of edits from a to b. An edit inserts, deletes or replaces a
+// letter, or swaps two neighbors.
 func distance(a, b string) int {
 	var before []int
 	row := make([]int, len(b)+1)

@@ -9,7 +9,7 @@ import (
 
 const unknownKey = "unknown key"
 
-// Position is a line of a file. Line 0 is the file as a whole.
+// Position is a line of a file, or with Line 0 the whole file.
 type Position struct {
 	File string
 	Line int
@@ -23,8 +23,8 @@ func (p Position) String() string {
 	return p.File + ":" + strconv.Itoa(p.Line)
 }
 
-// Problem is one mistake in a file. It is an error of one line; Hint, when there
-// is one, says what would be right and is printed on a line of its own.
+// Problem is one mistake in a file. Its error text is one line. Hint may be ""; it says
+// what would be right and is printed on a line of its own.
 type Problem struct {
 	Position
 	Key     string // full dotted key: site.blog.processes
@@ -45,11 +45,11 @@ func (p Problem) Error() string {
 	}
 }
 
-// String is Error: it hides the String of the embedded Position.
+// String returns the same as Error. It hides the String of the embedded Position.
 func (p Problem) String() string { return p.Error() }
 
-// Problems is every mistake found, as one error. The edge that prints it should
-// print each Problem and its Hint.
+// Problems is a list of mistakes as one error. Code that prints it should print each
+// Problem and its Hint.
 type Problems []Problem
 
 // Error returns one line for each problem.
@@ -61,8 +61,8 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Err returns nil when there are none, and otherwise Problems sorted by file and
-// line, each said once.
+// Err returns nil if there are no problems, and otherwise Problems sorted by file and line
+// without duplicates.
 func (ps Problems) Err() error {
 	if len(ps) == 0 {
 		return nil

@@ -7,20 +7,20 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// scanner finds the line of every key, table header and list element. The TOML
-// library keeps those to itself, so this reads the text a second time; since the
-// library accepted it already, only its outline matters here.
+// scanner finds the line of every key, table header and list element. The TOML library
+// does not give these lines, so scanner reads the text a second time. The library has
+// accepted the text already, so scanner does not check it.
 type scanner struct {
 	data    string
-	at      int
-	line    int // line of offset counted
-	counted int
-	lines   map[string]int
-	tables  map[string]int // how many [[name]] were seen
+	at      int            // offset of the next byte
+	line    int            // line of the offset counted
+	counted int            // offset up to which line has counted newlines
+	lines   map[string]int // line by path, as join makes it
+	tables  map[string]int // number of [[name]] so far, by path
 }
 
-// scanLines returns the line of each path in a valid TOML document. The third
-// element of a list has the path component "[2]".
+// scanLines returns the line of each path in a valid TOML document. The third element of a
+// list has the path component "[2]".
 func scanLines(data string) map[string]int {
 	for _, mark := range []string{"\xff\xfe", "\xfe\xff", "\xef\xbb\xbf"} {
 		if rest, found := strings.CutPrefix(data, mark); found {
@@ -37,14 +37,14 @@ func scanLines(data string) map[string]int {
 		} else {
 			s.pair(table)
 		}
-		if s.at == start { // cannot happen in valid TOML; never hang
+		if s.at == start { // not in valid TOML; but never loop for ever
 			s.at++
 		}
 	}
 	return s.lines
 }
 
-// header reads [a.b] or [[a.b]] and returns the path of the table it opens.
+// header reads [a.b] or [[a.b]] and returns the path of the table that it begins.
 func (s *scanner) header() string {
 	list := strings.HasPrefix(s.data[s.at:], "[[")
 	line := s.lineHere()
@@ -82,7 +82,7 @@ func (s *scanner) pair(table string) {
 		}
 	}
 	s.eat('=')
-	s.skip(" \t\r\n") // newlines: only so that a malformed text is passed over
+	s.skip(" \t\r\n") // newlines only in a malformed text
 	s.value(path)
 }
 
@@ -109,7 +109,7 @@ func (s *scanner) value(path string) {
 	}
 }
 
-// more tells whether another element follows, and passes the end if not.
+// more reports whether another element follows. If not, it skips the end.
 func (s *scanner) more(end byte) bool {
 	s.skip(" \t\r\n,")
 	if s.at < len(s.data) && s.data[s.at] != end {
@@ -141,7 +141,7 @@ func (s *scanner) key() []string {
 	}
 }
 
-// quoted passes one of TOML's four kinds of string and returns it as written.
+// quoted reads one of TOML's four kinds of string and returns it as written.
 func (s *scanner) quoted() string {
 	start, quote := s.at, s.data[s.at:s.at+1]
 	if triple := strings.Repeat(quote, 3); strings.HasPrefix(s.data[s.at:], triple) {
@@ -155,14 +155,14 @@ func (s *scanner) quoted() string {
 		s.at++
 	}
 	s.at = min(s.at+len(quote), len(s.data))
-	// """a"""" ends in a quote of its own, and so may """a""""".
+	// A multi-line string may end with one or two quotes of its own: """a"""".
 	for i := 0; i < 2 && len(quote) == 3 && s.peek() == quote[0]; i++ {
 		s.at++
 	}
 	return s.data[start:s.at]
 }
 
-// skip passes any of these bytes, and comments.
+// skip skips bytes that are in set, and comments.
 func (s *scanner) skip(set string) {
 	for s.at < len(s.data) {
 		switch c := s.data[s.at]; {
@@ -180,7 +180,7 @@ func (s *scanner) skip(set string) {
 	}
 }
 
-// eat passes every c that stands here: one "[" or two.
+// eat skips every c here: one "[" or two.
 func (s *scanner) eat(c byte) {
 	for s.peek() == c {
 		s.at++
@@ -200,7 +200,8 @@ func (s *scanner) lineHere() int {
 	return s.line
 }
 
-// unquote leaves escapes, which are rare in keys, to the library.
+// unquote returns the key in a quoted string. It uses the library for escapes, which are
+// rare in keys.
 func unquote(s string) string {
 	if s[0] == '"' && strings.Contains(s, `\`) {
 		var v struct{ K string }

@@ -9,37 +9,39 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Table is one table of a file, on its way to become Go values. Each method that
-// takes a name makes that name a known key; File.Problems reports the others.
+// Table is one table of a file, from which a reader takes values. Each method with the
+// name of a key, except Position, Key and Reject, makes that key known; File.Problems
+// reports the keys that are not.
 type Table struct {
-	file   *File
-	path   []string
-	values map[string]any
-	known  []string
-	all    bool // every name is a known key
+	file   *File          // collects the problems
+	path   []string       // of the table; empty for the root
+	values map[string]any // as the TOML library decoded them; nil for an absent table
+	known  []string       // keys that the reader has asked for
+	all    bool           // whether every key is known
 }
 
-// Has tells whether the table says name.
+// Has reports whether the table has the key name.
 func (t *Table) Has(name string) bool {
 	_, found := t.value(name)
 	return found
 }
 
-// Value returns what the table says for name, as the TOML library decoded it, or
-// nil: for keys of more than one type.
+// Value returns the value of name as the TOML library decoded it, or nil. It is for keys
+// that may have more than one type.
 func (t *Table) Value(name string) any {
 	value, _ := t.value(name)
 	return value
 }
 
-// Names returns every name in the table, sorted, and makes all of them known:
-// for tables whose names the user chooses, such as [site.NAME].
+// Names returns the keys of the table, sorted, and makes all of them known. It is for
+// tables whose keys the user chooses, such as [site.NAME].
 func (t *Table) Names() []string {
 	t.all = true
 	return slices.Sorted(maps.Keys(t.values))
 }
 
-// Table returns the table at name. It is empty if there is none.
+// Table returns the table at name. It is empty if there is none. It reports a value that
+// is not a table.
 func (t *Table) Table(name string) *Table {
 	path := t.child(name)
 	value, found := t.value(name)
@@ -50,7 +52,15 @@ func (t *Table) Table(name string) *Table {
 	return t.file.table(path, values)
 }
 
-// Tables returns every [[name]] in order.
+// IsTable reports whether the value of name is a table, for keys that may be a table or
+// something else.
+func (t *Table) IsTable(name string) bool {
+	value, _ := t.value(name)
+	_, is := value.(map[string]any)
+	return is
+}
+
+// Tables returns the tables [[name]] in order.
 func (t *Table) Tables(name string) []*Table {
 	value, found := t.value(name)
 	if !found {
@@ -68,46 +78,45 @@ func (t *Table) Tables(name string) []*Table {
 	return tables
 }
 
-// Position returns where the table stands, or where name stands in it.
+// Position returns the position of the table, or of name in it.
 func (t *Table) Position(name ...string) Position {
 	return t.file.position(append(slices.Clone(t.path), name...))
 }
 
-// Key returns the full dotted key of name, as messages show it.
+// Key returns the full dotted key of name, as it is in messages.
 func (t *Table) Key(name string) string { return dotted(t.child(name)) }
 
-// Problem reports a mistake in the value of name. The hint may be empty.
+// Problem reports a mistake in the value of name. The hint may be "".
 func (t *Table) Problem(name, message, hint string) {
 	at := t.Position(name)
-	if at.Line == 0 { // it is name's absence that is wrong
+	if at.Line == 0 { // name is missing
 		at = t.Position()
 	}
 	t.ProblemAt(at, name, message, hint)
 }
 
-// ProblemAt is Problem for a mistake in one Item of name.
+// ProblemAt reports a mistake in one Item of name.
 func (t *Table) ProblemAt(at Position, name, message, hint string) {
-	t.value(name) // it is not unknown as well
+	t.value(name) // do not report it as unknown as well
 	t.file.Add(Problem{Position: at, Key: t.Key(name), Message: message, Hint: hint})
 }
 
-// WrongType reports that name must be want: "a whole number".
+// WrongType reports that the value of name must be want, such as "a whole number".
 func (t *Table) WrongType(name, want string) {
 	t.Problem(name, "must be "+want+", not "+typeName(t.Value(name)), "")
 }
 
-// Reject reports each of names that the table says, for keys that are known but
-// belong elsewhere.
+// Reject reports those of names that the table has. It is for keys that belong elsewhere.
 func (t *Table) Reject(message, hint string, names ...string) {
 	for _, name := range names {
-		// Has would make it known, and so the nearest to a mistyped key.
+		// Has would make it known, and a hint could then suggest it for a mistyped key.
 		if _, found := t.values[name]; found {
 			t.Problem(name, message, hint)
 		}
 	}
 }
 
-// value looks name up and makes it known.
+// value returns the value of name and makes it known.
 func (t *Table) value(name string) (any, bool) {
 	if !slices.Contains(t.known, name) {
 		t.known = append(t.known, name)
@@ -116,7 +125,7 @@ func (t *Table) value(name string) (any, bool) {
 	return value, found
 }
 
-// unknown reports the keys that were never asked for.
+// unknown returns a problem for each key that the reader has not asked for.
 func (t *Table) unknown() Problems {
 	var found Problems
 	for name := range t.values {
@@ -136,7 +145,7 @@ func (t *Table) child(name string) []string {
 	return append(slices.Clone(t.path), name)
 }
 
-// dotted writes a path as TOML would: site."blog.example".env, pages[2].title.
+// dotted returns a path as in TOML: site."blog.example".env, pages[2].title.
 func dotted(path []string) string {
 	var b strings.Builder
 	for i, part := range path {
@@ -152,7 +161,7 @@ func dotted(path []string) string {
 	return b.String()
 }
 
-// tablesOf takes both forms: [[name]] and name = [{...}, {...}].
+// tablesOf accepts both forms of a list of tables: [[name]] and name = [{...}, {...}].
 func tablesOf(value any) ([]map[string]any, bool) {
 	if tables, ok := value.([]map[string]any); ok {
 		return tables, true

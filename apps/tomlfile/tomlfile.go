@@ -1,15 +1,15 @@
-// Package tomlfile reads TOML files strictly: sites.toml and the settings files
-// of Go sites. It knows the file and line of every key, refuses keys nobody
-// asked for, and collects every mistake instead of stopping at the first.
+// Package tomlfile reads TOML files strictly: sites.toml and the settings files of Go
+// sites. It knows the file and line of every key, reports keys that the reader has not
+// asked for, and collects all mistakes instead of stopping at the first.
 //
-// A reader asks a Table for the keys it knows, by name and type:
+// A reader asks a Table for the keys that it knows, by name and type:
 //
 //	file, err := tomlfile.Read("blog.toml")
 //	if err != nil {
 //		return nil, err // no such file, or not TOML
 //	}
 //	top := file.Root()
-//	top.String("title", &s.Title) // absent: s.Title keeps its default
+//	top.String("title", &s.Title) // if absent, s.Title keeps its default
 //	top.Table("database").Path("file", &s.Database)
 //	return s, file.Problems().Err() // wrong types, unknown keys, all at once
 //
@@ -28,19 +28,19 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// File is one TOML file that was read, and the problems found in it so far.
+// File is one TOML file that was read, and the problems in it so far.
 type File struct {
-	name       string // as the user wrote it: what positions show
-	dir        string // absolute: where its relative paths start
-	lines      map[string]int
-	root       *Table
-	tables     map[string]*Table // by path: those a reader asked for
-	unresolved map[string]bool   // keys with a variable that is not set
-	problems   Problems
+	name       string            // as the user wrote it, for positions
+	dir        string            // absolute; its relative paths start here
+	lines      map[string]int    // line by path, from scanLines
+	root       *Table            // the keys above the first table header
+	tables     map[string]*Table // by path, those that the reader has asked for
+	unresolved map[string]bool   // full keys with a variable that is not set
+	problems   Problems          // reported so far
 }
 
-// Read reads the file at path and substitutes ${NAME} in its strings. The error
-// is Problems: the file cannot be read, or it is not TOML.
+// Read reads the file at path and substitutes ${NAME} in its strings. The error is
+// Problems: the file cannot be read, or it is not TOML.
 func Read(path string) (*File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -49,8 +49,8 @@ func Read(path string) (*File, error) {
 	return Parse(path, data)
 }
 
-// Parse reads data as Read reads a file's content. Messages call it path, and
-// relative paths in it start at path's directory.
+// Parse is Read for a file with the content data. Messages call the file path, and relative
+// paths in it start at the directory of path.
 func Parse(path string, data []byte) (*File, error) {
 	values := map[string]any{}
 	if _, err := toml.Decode(string(data), &values); err != nil {
@@ -67,14 +67,14 @@ func Parse(path string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// Root returns the table of the top-level keys.
+// Root returns the table of the keys above the first table header.
 func (f *File) Root() *Table { return f.root }
 
-// Dir returns the absolute directory that the file's relative paths start from.
+// Dir returns the absolute directory at which relative paths in the file start.
 func (f *File) Dir() string { return f.dir }
 
-// Add reports a problem that the reader of the file found. What comes of a
-// variable that is not set was reported already and is left out.
+// Add reports a problem that the reader has found. It drops a problem with a key whose
+// variable is not set: that was reported already.
 func (f *File) Add(p Problem) {
 	if !f.unresolved[p.Key] {
 		p.Message, p.Hint = printable(p.Message), printable(p.Hint)
@@ -82,8 +82,8 @@ func (f *File) Add(p Problem) {
 	}
 }
 
-// Problems returns all that is wrong with the file: what was reported, and every
-// key that no reader asked for. Call it when everything has been read.
+// Problems returns the problems that were reported, and one for every key that the reader
+// has not asked for. It must be called after everything was read.
 func (f *File) Problems() Problems {
 	all := append(Problems{}, f.problems...)
 	for _, t := range f.tables {
@@ -92,7 +92,7 @@ func (f *File) Problems() Problems {
 	return all
 }
 
-// position returns where the key or table with this path stands.
+// position returns the position of the key or table with this path.
 func (f *File) position(path []string) Position {
 	return Position{File: f.name, Line: f.lines[joinPath(path)]}
 }
@@ -105,7 +105,7 @@ func (f *File) table(path []string, values map[string]any) *Table {
 	return f.tables[key]
 }
 
-// readMessage leaves out the path: the problem's position names it already.
+// readMessage returns the text of err without the path, which is in the position.
 func readMessage(err error) string {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "no such file"
@@ -116,16 +116,17 @@ func readMessage(err error) string {
 	return err.Error()
 }
 
+// syntaxProblem returns the problem of a file that is not TOML.
 func syntaxProblem(path string, err error) Problem {
 	p := Problem{Position: Position{File: path}, Message: err.Error()}
 	if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 		p.Line = syntax.Position.Line
-		p.Message = sentence(syntax.Message) // its column is often wrong
+		p.Message = sentence(syntax.Message) // without the column, which is often wrong
 	}
 	return p
 }
 
-// sentence makes the library's messages look like ours.
+// sentence gives a message of the library the form of the others.
 func sentence(s string) string {
 	s = printable(strings.TrimSuffix(s, "."))
 	if r, n := utf8.DecodeRuneInString(s); !strings.HasPrefix(s, "TOML") {
@@ -134,7 +135,7 @@ func sentence(s string) string {
 	return s
 }
 
-// printable keeps a message that quotes a value to one line of plain text.
+// printable makes a message that quotes a value one line of plain text.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

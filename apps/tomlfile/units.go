@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// parseDuration returns the duration, or what is wrong with s and a hint.
+// parseDuration returns the duration, or a message that says what is wrong with s, and a
+// hint.
 func parseDuration(s string) (d time.Duration, message, hint string) {
 	if isDigits(s) {
 		return 0, fmt.Sprintf("%q has no unit", s), fmt.Sprintf(`write "%ss"`, s)
@@ -23,13 +24,14 @@ func parseDuration(s string) (d time.Duration, message, hint string) {
 	return d, "", ""
 }
 
-// The decimal units mean what SI says: "200MB" in a file and 200 MB in a report
-// of the operating system are then the same.
+// sizeUnits has decimal units with their SI meaning, so that "200MB" in a file is 200 MB in
+// a report of the operating system.
 var sizeUnits = map[string]int64{
 	"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30,
 }
 
-// parseSize returns the bytes, or what is wrong with s and a hint.
+// parseSize returns the number of bytes, or a message that says what is wrong with s, and
+// a hint.
 func parseSize(s string) (n int64, message, hint string) {
 	if isDigits(s) {
 		return 0, fmt.Sprintf("%q has no unit", s), fmt.Sprintf(`write "%sB", "%sKB" or "%sMB"`, s, s, s)

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Item is one string of a list and where it stands.
+// Item is one string of a list and its position.
 type Item struct {
 	Value    string
 	Position Position
 }
 
-// String sets *to if the table says name, and tells whether it did. So do the
-// other methods here; a value of the wrong type is reported and not set.
+// String sets *to if the table has the key name, and reports whether it did. The other
+// methods here do the same. They report a value of the wrong type and do not set it.
 func (t *Table) String(name string, to *string) bool {
 	return set(t, name, "a string", to)
 }
@@ -24,7 +24,7 @@ func (t *Table) Bool(name string, to *bool) bool {
 	return set(t, name, "true or false", to)
 }
 
-// Int reads a whole number that is at least least.
+// Int reads a whole number that is not less than least.
 func (t *Table) Int(name string, to *int, least int) bool {
 	var n int64
 	if !set(t, name, "a whole number", &n) {
@@ -42,19 +42,19 @@ func (t *Table) Int(name string, to *int, least int) bool {
 	return true
 }
 
-// Duration reads a string such as "30s". It is never negative.
+// Duration reads a string such as "30s". A negative duration is a problem.
 func (t *Table) Duration(name string, to *time.Duration) bool {
 	return parse(t, name, `a duration such as "30s"`, to, parseDuration)
 }
 
-// Size reads a string such as "64MB" as bytes: KB, MB and GB are powers of 1000,
-// KiB, MiB and GiB powers of 1024.
+// Size reads a string such as "64MB" and sets the number of bytes: KB, MB and GB are powers
+// of 1000, KiB, MiB and GiB powers of 1024.
 func (t *Table) Size(name string, to *int64) bool {
 	return parse(t, name, `a size such as "64MB"`, to, parseSize)
 }
 
-// Path reads a path and makes it absolute; a relative one starts at the file's
-// directory. Whether anything is there is for the reader to check.
+// Path reads a path and makes it absolute. A relative path starts at the directory of the
+// file. Path does not check that the path exists.
 func (t *Table) Path(name string, to *string) bool {
 	var path string
 	if !t.String(name, &path) {
@@ -68,7 +68,7 @@ func (t *Table) Path(name string, to *string) bool {
 	return true
 }
 
-// Abs makes a path that stands in the table absolute, as Path does.
+// Abs makes a path from the table absolute, as Path does.
 func (t *Table) Abs(path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
@@ -76,7 +76,7 @@ func (t *Table) Abs(path string) string {
 	return filepath.Join(t.file.dir, path)
 }
 
-// Strings reads one string or a list of them.
+// Strings reads one string or a list of strings.
 func (t *Table) Strings(name string, to *[]string) bool {
 	items, ok := t.Items(name)
 	if !ok {
@@ -89,7 +89,7 @@ func (t *Table) Strings(name string, to *[]string) bool {
 	return true
 }
 
-// Items is Strings for a reader that may have to say which one is wrong.
+// Items is Strings for a reader that reports mistakes in single items.
 func (t *Table) Items(name string) ([]Item, bool) {
 	value, found := t.value(name)
 	if !found {
@@ -116,7 +116,7 @@ func (t *Table) Items(name string) ([]Item, bool) {
 	return items, true
 }
 
-// set is for the types that TOML has itself.
+// set reads a value of a type that TOML has.
 func set[T any](t *Table, name, want string, to *T) bool {
 	value, found := t.value(name)
 	if !found {
@@ -131,7 +131,7 @@ func set[T any](t *Table, name, want string, to *T) bool {
 	return true
 }
 
-// parse is for the types that are written as strings.
+// parse reads a value that TOML has as a string.
 func parse[T any](t *Table, name, want string, to *T, parse func(string) (T, string, string)) bool {
 	var s string
 	if !set(t, name, want, &s) {

@@ -1,29 +1,30 @@
-// Package cron says when something is due: schedules of five fields, as crontab(5)
-// has them, and the next time of one. It starts nothing and reads no clock.
+// Package cron parses schedules with five fields, as in crontab(5), and computes their next
+// time. It starts nothing and reads no clock.
 //
-// A schedule speaks of the clock on the wall, which summer time turns. Where its
-// hours are named (0 2 * * *), each time comes once a day: one that is skipped in
-// spring comes at the end of the gap, one that is there twice in autumn comes at
-// the first of both. Where they are not (*/5 * * * *), it goes on evenly.
+// A schedule follows local time, which daylight saving time changes. If the schedule names
+// hours (0 2 * * *), each time comes once a day: one that is skipped in spring comes at the
+// end of the gap, and one that is repeated in autumn comes the first time. If it does not
+// (*/5 * * * *), the schedule runs on evenly.
 package cron
 
 import "time"
 
-// Schedule is a set of minutes. The zero value has none; Parse makes one.
+// Schedule is a set of minutes. Parse makes one; the zero value is empty.
 type Schedule struct {
-	text                              string
-	minute, hour, day, month, weekday bits
-	anyDay, anyWeekday                bool // the field begins with a star
+	text                              string // as written
+	minute, hour, day, month, weekday bits   // the values that each field allows
+	anyDay, anyWeekday                bool   // whether the field begins with a star
 }
 
 // String returns the schedule as it was written.
 func (s Schedule) String() string { return s.text }
 
-// horizon is as far as Next looks: 29 February falls on each weekday within it.
+// horizon is the number of years that Next searches. In 41 years, 29 February falls on
+// every weekday.
 const horizon = 41
 
-// Next returns the first minute of the schedule after t, on t's clock. It is zero
-// when there is none.
+// Next returns the first minute of the schedule after the given time, in its time zone, or
+// the zero time if there is none.
 func (s Schedule) Next(after time.Time) time.Time {
 	t := after.Truncate(time.Minute).Add(time.Minute)
 	named := s.hour != everyHour
@@ -44,7 +45,8 @@ func (s Schedule) Next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// hasDay is the rule of crontab(5): where both days are restricted, one will do.
+// hasDay reports whether the schedule includes the day of t. As in crontab(5), if both day
+// and weekday are restricted, one of them must match.
 func (s Schedule) hasDay(t time.Time) bool {
 	day, weekday := s.day.has(t.Day()), s.weekday.has(int(t.Weekday()))
 	if s.anyDay || s.anyWeekday {
@@ -53,8 +55,8 @@ func (s Schedule) hasDay(t time.Time) bool {
 	return s.month.has(int(t.Month())) && (day || weekday)
 }
 
-// endsGap tells whether t is the end of a gap in the clock that holds a minute of
-// the schedule.
+// endsGap reports whether t is the end of a gap in local time that skipped a minute of the
+// schedule.
 func (s Schedule) endsGap(t time.Time) bool {
 	gap := offset(t) - offset(t.Add(-time.Minute))
 	wall := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), 0, 0, time.UTC)
@@ -66,9 +68,10 @@ func (s Schedule) endsGap(t time.Time) bool {
 	return false
 }
 
-// sameClockBefore returns the time before t at which the clock showed the same; zero: none.
+// sameClockBefore returns the time before t with the same local time, or the zero time if
+// there is none.
 func sameClockBefore(t time.Time) time.Time {
-	const longest = 25 * time.Hour // a country may go back a whole day
+	const longest = 25 * time.Hour // a country may change its time zone by a whole day
 	back := offset(t.Add(-longest)) - offset(t)
 	if first := t.Add(-back); back > 0 && offset(first)-offset(t) == back {
 		return first
@@ -81,7 +84,7 @@ func offset(t time.Time) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// nextDay returns midnight, or a time close before it where the clock has none.
+// nextDay returns the next midnight, or a time shortly before it if clocks skip midnight.
 func nextDay(t time.Time) time.Time {
 	n := time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, t.Location())
 	if first := sameClockBefore(n); !first.IsZero() {
@@ -93,7 +96,7 @@ func nextDay(t time.Time) time.Time {
 	return n
 }
 
-// nextHour returns the full hour, or the next minute where the clock is turned before it.
+// nextHour returns the next full hour, or the next minute if clocks change before that.
 func nextHour(t time.Time) time.Time {
 	n := t.Add(time.Duration(60-t.Minute()) * time.Minute)
 	if offset(n) != offset(t) {

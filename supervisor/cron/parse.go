@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// bits is a set of small numbers.
+// bits is a set of numbers from 0 to 63.
 type bits uint64
 
 func (b bits) has(n int) bool { return b>>n&1 != 0 }
 
+// steps returns the numbers from first to last, with a distance of step.
 func steps(first, last, step int) (b bits) {
 	for n := first; n <= last; n += step {
 		b |= 1 << n
@@ -20,11 +21,11 @@ func steps(first, last, step int) (b bits) {
 
 const everyHour bits = 1<<24 - 1
 
-// field is one of the five.
+// field is one of the five fields of a schedule.
 type field struct {
-	name        string
-	least, most int
-	words       []string // that stand for least, least+1, …
+	name        string   // for messages
+	least, most int      // the range of its values
+	words       []string // names of the values least, least+1, …
 }
 
 var fields = [5]field{
@@ -40,8 +41,8 @@ var macros = map[string]string{
 	"@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
 }
 
-// Parse reads five fields, each of them a star, numbers, names, ranges, lists of
-// these and steps, or a word such as @daily. An error is one line for a person.
+// Parse parses five fields, or a word such as @daily. A field is a star, a number, a name,
+// a range, a range with a step, or a list of these. The error is one line for a person.
 func Parse(text string) (Schedule, error) {
 	s := Schedule{text: text}
 	five, known := macros[text]
@@ -61,7 +62,7 @@ func Parse(text string) (Schedule, error) {
 			return Schedule{}, err
 		}
 	}
-	if s.weekday.has(7) { // Sunday, too
+	if s.weekday.has(7) { // 7 is Sunday as well
 		s.weekday |= 1
 	}
 	s.anyDay, s.anyWeekday = strings.HasPrefix(parts[2], "*"), strings.HasPrefix(parts[4], "*")
@@ -71,14 +72,14 @@ func Parse(text string) (Schedule, error) {
 	return s, nil
 }
 
-// possible tells whether one of the months has one of the days.
+// possible reports whether a day of the schedule exists: 30 February does not.
 func (s Schedule) possible() bool {
 	for month, days := range []int{31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31} {
 		if s.month.has(month+1) && s.day&steps(1, days, 1) != 0 {
 			return true
 		}
 	}
-	return !s.anyDay && !s.anyWeekday // a weekday will do
+	return !s.anyDay && !s.anyWeekday // then a matching weekday is enough
 }
 
 func (f field) parse(text string) (all bits, err error) {
