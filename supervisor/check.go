@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/launches"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/worker/wsgi"
 )
@@ -26,7 +27,7 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 	if err := os.Chmod(dir, 0o711); err != nil { // sites of other users read their worker there
 		return []error{err}
 	}
-	s := &Supervisor{dirs: directories{dir, filepath.Join(dir, "logs")}, launches: newPlaces(runtime.GOMAXPROCS(0))}
+	s := &Supervisor{dirs: directories{dir, filepath.Join(dir, "logs")}, slots: launches.NewSlots(runtime.GOMAXPROCS(0))}
 	if s.logs, err = logs.Open(s.dirs.logs, nil); err != nil {
 		return []error{err}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/launches"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/wsgi"
@@ -25,7 +26,7 @@ func (t *site) observe(e pool.Event) {
 			t.setStatic(p.Static())
 		}
 	case pool.WorkerFailed:
-		if told := (*sharedError)(nil); errors.As(e.Err, &told) {
+		if shared := (*launches.SharedError)(nil); errors.As(e.Err, &shared) {
 			return
 		}
 		t.log.Error("worker failed to start", append(endAttrs(e), "generation", e.Generation, "error", e.Err)...)

@@ -42,6 +42,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/dashboard": {"supervisor/status", "supervisor/visible"},
 		"supervisor/gate":      nil,
 		"supervisor/journal":   nil,
+		"supervisor/launches":  nil,
 		"supervisor/logs":      nil,
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     {"supervisor/site", "worker/wire"},

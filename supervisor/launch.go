@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/launches"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/worker/goapp"
@@ -34,71 +34,12 @@ type worker interface {
 	Close() // frees what it held here, after it has ended
 }
 
-// startupError is a launch that overran its time, as the pool knows it.
-type startupError struct{ error }
-
-func (e startupError) Is(target error) bool { return target == pool.ErrStartupTimeout }
-func (e startupError) Unwrap() error        { return e.error }
-
-// lateError says that a worker was not ready in its time.
-type lateError struct{ limit time.Duration }
-
-func (e lateError) Error() string {
-	return fmt.Sprintf("not ready within %v (startup_timeout)", e.limit)
-}
-func (e lateError) Is(target error) bool { return target == pool.ErrStartupTimeout }
-
-// launcher starts workers of one generation of a site. Each has its time from when
-// it has its place.
-type launcher struct {
-	threads int // see Threads
-	launch  func(ctx context.Context, id string) (worker, error)
-	places  places
-	timeout func() time.Duration // startup_timeout, which may change
-	scout   scout
-	room    func() error // tells whether one more can be started; nil: it can
-}
-
-// Launch starts a worker and returns it when it answers.
-func (l *launcher) Launch(ctx context.Context, id string) (_ pool.Worker, err error) {
-	report, err := l.scout.lead(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if report != nil {
-		defer func() { report(err) }()
-	}
-	free, err := l.places.take(ctx, report == nil)
-	if err != nil {
-		return nil, err
-	}
-	defer free()
-	if l.room != nil {
-		if err := l.room(); err != nil {
-			return nil, err
-		}
-	}
-	limit := l.timeout()
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, lateError{limit})
-	defer cancel()
-	w, err := l.launch(ctx, id)
-	if err != nil && errors.Is(context.Cause(ctx), pool.ErrStartupTimeout) {
-		return nil, startupError{err}
-	}
-	if err != nil {
-		return nil, err // a nil worker in the interface would not be nil
-	}
-	return w, nil
-}
-
-// Threads is how many threads a worker has. A Go program is not told: there it is
-// the pool's number alone, which may change while workers run.
-func (l *launcher) Threads() int { return l.threads }
-
 // generation is what the workers of one generation of a site come from. Each has
 // a directory of its own for its sockets, so that two can run side by side.
 type generation struct {
-	launcher
+	guard   launches.Guard
+	launch  func(ctx context.Context, id string) (worker, error)
+	threads int // see Threads
 	cfg     *config.Site
 	code    code.Tree // as it was before the first worker was launched
 	untried bool      // its site sleeps, and shall not be woken to try it
@@ -111,6 +52,23 @@ type generation struct {
 	// because the supervisor before an upgrade has launched them.
 	inherited map[string]json.RawMessage
 }
+
+// Launch starts a worker when it is its turn, and returns it when it answers.
+func (g *generation) Launch(ctx context.Context, id string) (pool.Worker, error) {
+	var w worker
+	err := g.guard.Do(ctx, func(ctx context.Context) (err error) {
+		w, err = g.launch(ctx, id)
+		return err
+	})
+	if err != nil {
+		return nil, err // a nil worker in the interface would not be nil
+	}
+	return w, nil
+}
+
+// Threads returns how many requests a worker takes at once; 0: as many as the site's
+// settings say, which may change. A Go program need not know the number.
+func (g *generation) Threads() int { return g.threads }
 
 // newGeneration returns the next generation of the site, with the code of the look
 // and the settings of now. It starts nothing.
@@ -127,7 +85,7 @@ func (t *site) newGeneration(c *config.Site, look *code.Look) (*generation, erro
 }
 
 func (t *site) makeGeneration(c *config.Site, code code.Tree, sockets string, at code.Paths) (*generation, error) {
-	g := &generation{launcher: launcher{places: t.super.launches}, cfg: c, code: code, sockets: sockets, paths: at}
+	g := &generation{cfg: c, code: code, sockets: sockets, paths: at}
 	if err := t.super.dirs.keep(); err != nil {
 		return nil, err
 	}
@@ -135,10 +93,13 @@ func (t *site) makeGeneration(c *config.Site, code code.Tree, sockets string, at
 		return nil, err
 	}
 	now := func() *config.Site { return t.configOf(g) }
-	g.room = func() error { return roomForOne(now()) }
-	g.timeout = func() time.Duration { return now().StartupTimeout }
+	timeout := func() (time.Duration, error) {
+		limit := now().StartupTimeout
+		return limit, pool.StartupTimeoutError{Limit: limit}
+	}
+	g.guard = launches.Guard{Slots: t.super.slots, Room: func() error { return roomForOne(now()) }, Timeout: timeout}
 	if c.Kind == config.WSGI {
-		r, err := wsgi.New(t.wsgiOptions(c, g, now))
+		r, err := wsgi.New(t.wsgiOptions(c, g, now, timeout))
 		if err != nil {
 			return nil, err
 		}
@@ -193,7 +154,7 @@ func asWorker(w worker, err error) (worker, error) {
 
 // wsgiOptions are those of the workers that c describes; now has what may change
 // while they run.
-func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Site) wsgi.Options {
+func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Site, timeout func() (time.Duration, error)) wsgi.Options {
 	return wsgi.Options{
 		Site:       c.Name,
 		Python:     c.Python,
@@ -217,7 +178,7 @@ func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Sit
 		WarmupStrict:   c.Preload.WarmupStrict,
 		Host:           hostForWarmup(c),
 		Tricks:         tricks(c),
-		StartupTimeout: func() time.Duration { return now().StartupTimeout },
+		StartupTimeout: timeout,
 
 		Prepare:   func(p *process.Process) error { return t.limit(now(), p) },
 		At:        g.paths.At,
@@ -230,19 +191,18 @@ func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Sit
 
 func (t *site) goOptions(c *config.Site, g *generation, now func() *config.Site) goapp.Options {
 	o := goapp.Options{
-		Site:           c.Name,
-		Path:           c.App,
-		Env:            t.marked(environment(c)),
-		Dir:            c.Home,
-		At:             g.paths.At,
-		SocketDir:      g.sockets,
-		Account:        c.Account,
-		Umask:          c.Umask,
-		Tasks:          func() int { return now().TasksLimit },
-		StartupTimeout: func() time.Duration { return now().StartupTimeout },
-		Prepare:        func(p *process.Process) error { return t.limit(now(), p) },
-		Log:            t.log,
-		Output:         t.output,
+		Site:      c.Name,
+		Path:      c.App,
+		Env:       t.marked(environment(c)),
+		Dir:       c.Home,
+		At:        g.paths.At,
+		SocketDir: g.sockets,
+		Account:   c.Account,
+		Umask:     c.Umask,
+		Tasks:     func() int { return now().TasksLimit },
+		Prepare:   func(p *process.Process) error { return t.limit(now(), p) },
+		Log:       t.log,
+		Output:    t.output,
 	}
 	if c.Kind == config.Apps {
 		o.Path = t.super.program

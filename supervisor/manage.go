@@ -12,5 +12,5 @@ import (
 // site. It needs no running supervisor. It returns only with an error.
 func ManagePython(stateDir string, c *config.Site, args []string) error {
 	t := &site{name: c.Name, super: &Supervisor{dirs: directories{state: stateDir}}}
-	return wsgi.Manage(t.wsgiOptions(c, &generation{sockets: filepath.Join(stateDir, statedir.RunDir)}, func() *config.Site { return c }), args)
+	return wsgi.Manage(t.wsgiOptions(c, &generation{sockets: filepath.Join(stateDir, statedir.RunDir)}, func() *config.Site { return c }, nil), args)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/gate"
 	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/launches"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/proxy"
 	front "github.com/multisite/multisite/supervisor/site"
@@ -54,7 +55,7 @@ type Supervisor struct {
 	log      *slog.Logger
 	proxy    *proxy.Proxy
 	door     *proxy.Server
-	launches places // in which workers start
+	slots    launches.Slots // in which workers start
 
 	processors processors
 	lock       *statedir.Lock
@@ -112,8 +113,8 @@ func New(o Options) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		load: o.Load, program: o.Program, cfg: cfg, version: o.Version, started: time.Now(),
-		launches: newPlaces(2 * runtime.GOMAXPROCS(0)),
-		stop:     make(chan struct{}), begun: make(chan struct{}), ended: make(chan struct{}),
+		slots: launches.NewSlots(2 * runtime.GOMAXPROCS(0)),
+		stop:  make(chan struct{}), begun: make(chan struct{}), ended: make(chan struct{}),
 		listeners: o.Listeners, handed: len(o.Listeners) > 0,
 		args: o.Args, takeover: o.Takeover, from: o.From, inherited: o.Inherited,
 	}

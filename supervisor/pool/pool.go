@@ -61,7 +61,7 @@ type Worker interface {
 // Launcher starts workers of one generation of a site.
 type Launcher interface {
 	// Launch starts a worker and returns it when it answers requests. When ctx is
-	// cancelled it leaves no process behind. Its error is an ErrStartupTimeout if the
+	// cancelled it leaves no process behind. Its error is a StartupTimeoutError if the
 	// launch took too long, and an ExitError if a process may have been started.
 	Launch(ctx context.Context, id string) (Worker, error)
 	// Threads returns how many requests each of its workers takes at once, which never

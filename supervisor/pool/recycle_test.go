@@ -277,7 +277,7 @@ func TestPool_NamesAnExitForLackOfMemory(t *testing.T) {
 
 func TestPool_NamesALaunchThatTookTooLong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := &crew{fail: func(int) error { return fmt.Errorf("launch: %w", pool.ErrStartupTimeout) }}
+		c := &crew{fail: func(int) error { return fmt.Errorf("launch: %w", pool.StartupTimeoutError{Limit: time.Second}) }}
 		p := start(t, fixed(1), c)
 		synctest.Wait()
 		e := p.eventsOf(pool.WorkerFailed)

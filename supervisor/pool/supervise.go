@@ -3,12 +3,17 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
 
-// ErrStartupTimeout is why a launch failed that took too long.
-var ErrStartupTimeout = errors.New("not ready in time (startup_timeout)")
+// StartupTimeoutError is why a launch failed that took too long.
+type StartupTimeoutError struct{ Limit time.Duration }
+
+func (e StartupTimeoutError) Error() string {
+	return fmt.Sprintf("not ready within %v (startup_timeout)", e.Limit)
+}
 
 // errRetired is why a launch is cancelled when its worker is not needed any more.
 var errRetired = errors.New("no longer needed")
@@ -189,7 +194,7 @@ func (p *Pool) launchCancelled(m *member, err error) {
 func whyLaunchFailed(err error) Reason {
 	_, oom := exitOf(err)
 	switch {
-	case errors.Is(err, ErrStartupTimeout):
+	case errors.As(err, new(StartupTimeoutError)):
 		return ReasonStartupTimeout
 	case oom:
 		return ReasonOOM

@@ -38,8 +38,6 @@ type Options struct {
 	Umask   *int             // nil: this process's
 	Tasks   func() int       // that their user may have, see process.Limits; nil: no bound
 
-	StartupTimeout func() time.Duration // until a worker must be ready, asked for each; default 30 s
-
 	Prepare func(*process.Process) error // called with each new worker before it serves; may be nil
 
 	Log    *slog.Logger              // default: discard
@@ -48,8 +46,6 @@ type Options struct {
 
 // backlog holds connections for the moment between launch and the first accept.
 const backlog = 128
-
-var errTooSlow = errors.New("startup timeout")
 
 // Runtime starts the workers of one site.
 type Runtime struct{ options Options }
@@ -61,9 +57,6 @@ func New(o Options) *Runtime {
 	}
 	if o.At == nil {
 		o.At = func(path string) string { return path }
-	}
-	if o.StartupTimeout == nil {
-		o.StartupTimeout = func() time.Duration { return 30 * time.Second }
 	}
 	if o.Tasks == nil {
 		o.Tasks = func() int { return 0 }
@@ -79,7 +72,7 @@ func New(o Options) *Runtime {
 
 // Launch starts a worker and returns when it accepts requests. The worker is the
 // caller's, to be closed. When it does not become ready, nothing of it is left and
-// the error is a *process.LaunchError.
+// the error is a *process.LaunchError. The deadline of ctx limits how long that may take.
 func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	begin, o := time.Now(), r.options
 	o.Path, o.Dir = o.At(o.Path), o.At(o.Dir)
@@ -92,16 +85,15 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	w.remember()
 	w.transport = newTransport(w.path)
 
-	limit := o.StartupTimeout()
-	starting, cancel := context.WithTimeoutCause(ctx, limit, errTooSlow)
-	defer cancel()
-	if err := w.start(starting, o, listener); err != nil {
-		problem := explain(starting, w, o.Path, limit, err)
+	if err := w.start(ctx, o, listener); err != nil {
+		failed := explain(ctx, w, o.Path, err)
 		w.Close()
-		if err := context.Cause(ctx); err != nil {
-			return nil, &process.LaunchError{Problem: fmt.Sprintf("launch worker %s: %v", id, err), Process: w.Process, Err: err}
+		why := context.Cause(ctx)
+		if why != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			failed = &process.LaunchError{Problem: fmt.Sprintf("launch worker %s: %v", id, why), Process: w.Process}
 		}
-		return nil, problem
+		failed.Err = why
+		return nil, failed
 	}
 	o.Log.Debug("worker ready", "worker", id, "pid", w.PID(), "duration", time.Since(begin))
 	return w, nil
@@ -110,7 +102,7 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 func (o Options) prepare(p *process.Process) error { return process.Prepare(p, o.Prepare) }
 
 // explain puts a failed start in the program's own words where it spoke.
-func explain(ctx context.Context, w *Worker, path string, limit time.Duration, err error) error {
+func explain(ctx context.Context, w *Worker, path string, err error) *process.LaunchError {
 	var known *process.LaunchError
 	if errors.As(err, &known) {
 		return known
@@ -118,8 +110,8 @@ func explain(ctx context.Context, w *Worker, path string, limit time.Duration, e
 	if w.Process == nil {
 		return &process.LaunchError{Problem: err.Error()}
 	}
-	if ended := w.endsByItself(ctx); !ended && errors.Is(context.Cause(ctx), errTooSlow) {
-		return process.NewLaunchError(fmt.Sprintf("%s was not ready within %v%s", path, limit, hint(w)), w.Process)
+	if ended := w.endsByItself(ctx); !ended && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return process.NewLaunchError(fmt.Sprintf("%s was %v%s", path, context.Cause(ctx), hint(w)), w.Process)
 	} else if !ended {
 		return process.NewLaunchError(fmt.Sprintf("%s does not fit this multisite: %v", path, err), w.Process)
 	}

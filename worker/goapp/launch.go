@@ -11,22 +11,30 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
+
 	"github.com/multisite/multisite/worker"
 )
+
+// noLimit is how long go-plugin waits where only the caller sets a limit.
+const noLimit = 24 * time.Hour
 
 // start runs the program through go-plugin until it says that it is ready. The
 // end of ctx kills it, which is what ends every wait in here. The client needs no
 // Kill, which would wait two seconds for nothing: it ends with the process.
 func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error {
 	var run *app
-	deadline, _ := ctx.Deadline() // Launch has set one
+	deadline, limited := ctx.Deadline() // zero: none
+	patience := noLimit
+	if limited {
+		patience = time.Until(deadline) + time.Second // ctx comes first and has a better reason
+	}
 	disarm := func() bool { return true }
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  worker.Handshake,
 		Plugins:          worker.Plugins(),
 		SkipHostEnv:      true,
-		StartTimeout:     time.Until(deadline) + time.Second, // ctx comes first and has a better reason
-		Logger:           hclog.NewNullLogger(),              // all that it would say is in our errors
+		StartTimeout:     patience,
+		Logger:           hclog.NewNullLogger(), // all that it would say is in our errors
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: o.SocketDir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
 			var err error

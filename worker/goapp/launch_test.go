@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+
 	"github.com/multisite/multisite/worker"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -42,19 +43,25 @@ func TestLaunch_SaysWhyItFailed(t *testing.T) {
 			if test.role == "sleep" {
 				o.Args = args("1000")
 			}
-			if strings.Contains(test.want, "300ms") {
-				o.StartupTimeout = func() time.Duration { return 300 * time.Millisecond }
+			ctx, late := t.Context(), errors.New("not ready within 300ms")
+			if strings.Contains(test.want, late.Error()) {
+				limited, cancel := context.WithTimeoutCause(ctx, 300*time.Millisecond, late)
+				defer cancel()
+				ctx = limited
 			}
 			if test.path == "/bin/true" {
 				o.Args = nil
 			}
-			_, err := New(o).Launch(t.Context(), "blog/1")
+			_, err := New(o).Launch(ctx, "blog/1")
 			var failed *process.LaunchError
 			if !errors.As(err, &failed) {
 				t.Fatalf("got %v, want a LaunchError", err)
 			}
 			if !strings.Contains(failed.Problem, test.want) || strings.Contains(failed.Problem, "\n") {
 				t.Errorf("got problem %q, want one line with %q", failed.Problem, test.want)
+			}
+			if ctx.Err() != nil && !errors.Is(err, late) {
+				t.Errorf("%v does not wrap the cause of its context", err)
 			}
 			if !strings.Contains(failed.Detail, test.detail) {
 				t.Errorf("got detail %q, want %q", failed.Detail, test.detail)

@@ -44,7 +44,7 @@ func (r *Runtime) forkWorker(z *zygote, id string, command any, listener *os.Fil
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := pipes.fork(z, r.opts.StartupTimeout(), command, listener)
+	p, err := pipes.fork(z, r.opts.startupLimit(), command, listener)
 	return p, pipes.report, err
 }
 

@@ -146,8 +146,8 @@ func (r *Runtime) spawn(id string, listener *os.File) (p *process.Process, repor
 		report.Close()
 		return nil, nil, err
 	}
-	theirs.Close()                                                       // else the write would not fail when the worker exits
-	_ = config.SetWriteDeadline(time.Now().Add(r.opts.StartupTimeout())) // cannot fail on a socket
+	theirs.Close()                                                     // else the write would not fail when the worker exits
+	_ = config.SetWriteDeadline(time.Now().Add(r.opts.startupLimit())) // cannot fail on a socket
 	if err := json.NewEncoder(config).Encode(r.config(id)); err != nil {
 		r.opts.Log.Debug("worker exited before it read its configuration", "worker", id, "error", err)
 	}

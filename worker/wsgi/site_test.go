@@ -234,4 +234,9 @@ func (s *testSite) glob(pattern string) int {
 	return len(found)
 }
 
-func always(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
+// always returns a StartupTimeout that does not change.
+func always(limit time.Duration) func() (time.Duration, error) {
+	return func() (time.Duration, error) {
+		return limit, fmt.Errorf("not ready within %v (startup_timeout)", limit)
+	}
+}

@@ -95,7 +95,7 @@ func (r *Runtime) forkZygote(m *template, parent *zygote) error {
 		return err
 	}
 	command := siteCommand{"site", r.zygoteConfig(r.opts.Site+"/zygote", false)}
-	p, err := pipes.fork(parent, r.opts.StartupTimeout(), command, theirs)
+	p, err := pipes.fork(parent, r.opts.startupLimit(), command, theirs)
 	if err != nil {
 		ours.Close()
 		return err
@@ -141,20 +141,22 @@ func (r *Runtime) readZygoteReport(l *loading, report *os.File) (startReport, er
 		e, err := readReport(l.Process, report)
 		done <- result{e, err}
 	})
-	limit := r.opts.StartupTimeout()
+	limit, late := r.opts.StartupTimeout()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	problem := errClosed.Error()
+	why, where := errClosed, ""
 	select {
 	case d := <-done:
 		return d.startReport, d.err
 	case <-timer.C:
-		problem = fmt.Sprintf("not ready within %v (startup_timeout)%s", limit, l.hangsAt())
+		why, where = late, l.hangsAt()
 	case <-r.closed:
 	}
 	l.Kill()
 	<-l.Done()
-	return startReport{}, process.NewLaunchError(problem, l.Process)
+	failed := process.NewLaunchError(why.Error()+where, l.Process)
+	failed.Err = why
+	return startReport{}, failed
 }
 
 func (r *Runtime) setLoading(l *loading) {

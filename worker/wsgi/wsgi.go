@@ -40,7 +40,11 @@ type Options struct {
 	Host         string   // Host header of warm-up requests
 	Tricks       []string // what zygotes do to keep memory shared, see memory.py
 
-	StartupTimeout func() time.Duration // called for each start, since it may change
+	// StartupTimeout returns how long a site zygote may take to load the site, and the
+	// error of one that takes longer. It is called for each start, since it may change. A
+	// zygote has a limit of its own, since it outlives the launch that has started it; a
+	// worker has that of the context of Launch.
+	StartupTimeout func() (limit time.Duration, late error)
 
 	Prepare   func(*process.Process) error // called with each new worker before it serves; may be nil
 	At        func(path string) string     // where a path of these options is now, called for each start; nil: unchanged
@@ -51,6 +55,12 @@ type Options struct {
 }
 
 // tasks returns the limit of now; 0: none.
+// startupLimit returns how long a start may take.
+func (o Options) startupLimit() time.Duration {
+	limit, _ := o.StartupTimeout()
+	return limit
+}
+
 func (o Options) tasks() int {
 	if o.Tasks == nil {
 		return 0
