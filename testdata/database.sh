@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the article's database: both sites' rows, and the user admin with the
-# password admin. Tests copy it and point MULTISITE_DB at the copy.
+# Makes the database of the Django test project: rows of both sites, and the user
+# admin with the password admin. Tests copy it and point MULTISITE_DB at the copy.
 #
 #   testdata/database.sh PYTHON FILE
 set -euo pipefail
@@ -8,7 +8,7 @@ set -euo pipefail
 python=$1 file=$2
 manage=$(dirname "$0")/django/manage.py
 
-# Made under another name, so that an interrupted run leaves nothing half done.
+# It is made under another name and renamed, so that an interrupted run leaves no incomplete file.
 export MULTISITE_DB=$PWD/$file.new
 rm -f "$MULTISITE_DB"
 "$python" "$manage" migrate --verbosity 0

@@ -3,16 +3,16 @@
 #
 #   testdata/python.sh VENV REQUIREMENTS
 #
-# From the Python package index; where that cannot be reached, around a Django
-# that some python3 of this machine already has; where there is none, it fails
-# with the one command that helps. Django tests never skip.
+# Django comes from the Python package index. If that cannot be reached, the
+# environment borrows the Django of some python3 on this machine. If there is none,
+# this script fails and names the command that helps. Django tests never skip.
 set -euo pipefail
 
 venv=$1 requirements=$2
 
 say() { echo "testdata/python.sh: $*" >&2; }
 
-# pythons lists the interpreters of this machine, the usual one first.
+# pythons lists the interpreters of this machine, python3 first.
 pythons() {
 	local minor
 	type -ap python3 || true
@@ -28,7 +28,7 @@ from_index() {
 			--retries 1 --timeout 20 -r "$requirements"
 }
 
-# django_of prints the folders that hold a Python's Django and what it imports.
+# django_of prints the directories of Django and its dependencies in a Python.
 django_of() {
 	"$1" - <<-'PYTHON' 2>/dev/null
 		import os, sys
@@ -39,9 +39,9 @@ django_of() {
 	PYTHON
 }
 
-# around borrows that Django by a .pth file, which also works when the Python is
-# itself in a virtual environment, and when it came without ensurepip.
-around() {
+# borrow makes an environment that finds another Python's Django by a .pth file. This
+# also works if that Python is itself in a virtual environment or has no ensurepip.
+borrow() {
 	local python=$1 folders=$2 site
 	"$python" -m venv --clear --without-pip "$venv" &&
 		site=$("$venv/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))') &&
@@ -62,7 +62,7 @@ for python in "${found[@]}"; do
 	break
 done
 for python in "${found[@]}"; do
-	if folders=$(django_of "$python") && around "$python" "$folders"; then
+	if folders=$(django_of "$python") && borrow "$python" "$folders"; then
 		say "Django $("$venv/bin/python3" -m django --version) of $python, borrowed by $venv"
 		exit
 	fi

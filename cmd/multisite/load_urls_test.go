@@ -113,7 +113,7 @@ func TestReload_Warmup(t *testing.T) {
 	r.write(t, "code/edited_urls.py", warmupURLs)
 	r.start()
 	t.Cleanup(r.finish)
-	const told = "warm: warm-up: /always/: LookupError: as ever\nwarm: warm-up: /moved/: answered 302 Found: nothing is warm\n"
+	const told = "warm: warm-up: /always/: LookupError: as ever\nwarm: warm-up: /moved/: answered 302 Found, so the page itself was not run\n"
 	if out := r.out.String(); !strings.HasSuffix(out, told) {
 		t.Errorf("up printed %q", out)
 	}

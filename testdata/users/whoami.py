@@ -1,4 +1,4 @@
-"""A site that tells who it is, and what it may do to others."""
+"""A site that answers which user it runs as, and what it may do to other processes and files."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def whoami():
 
 
 def attempt(what, target):
-    """Return what came of it in a word."""
+    """Return "done", or the name of the error."""
     try:
         {"read": read, "list": os.listdir, "connect": connect, "kill": kill, "write": write}[what](target)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A front door in one class: a FastCGI client that tests can also make misbehave."""
+"""A small front door: a FastCGI client with which tests can also break the protocol."""
 
 import socket
 import struct
@@ -118,7 +118,7 @@ class Front:
         return kind, request_id, self._read(length + padding)[:length]
 
     def at_end(self):
-        """Whether the worker has closed the connection."""
+        """Return whether the worker has closed the connection."""
         try:
             return not self._data and self.sock.recv(1) == b""
         except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""Starts the real worker as the supervisor does, and collects what it says."""
+"""Starts the real worker as the supervisor does, and collects its output and its start report."""
 
 import fcntl
 import json
@@ -30,7 +30,7 @@ class Lines:
         self._thread.start()
 
     def wait(self, part, times=1):
-        """Return the text once part is in it that often."""
+        """Wait until part is in the text that often; return the text."""
         with self._changed:
             found = self._changed.wait_for(lambda: self.text.count(part) >= times or self._ended, TIMEOUT)
             if not found or self.text.count(part) < times:
@@ -83,7 +83,7 @@ class Worker:
         self._exit = None
 
     def event(self):
-        """Return the next object from the status pipe, None at its end."""
+        """Return the start report; at the next call None, for the end of the report pipe."""
         line = self._status.readline()
         return json.loads(line) if line else None
 
@@ -105,7 +105,7 @@ class Worker:
         raise AssertionError("the worker does not come to sleep in %s" % call)
 
     def sleep_again(self):
-        """Wait until the worker has woken up, without a reason of the test, and sleeps again."""
+        """Wait until the worker has woken up by itself and sleeps again."""
         deadline = time.monotonic() + TIMEOUT
         before = self._sleeps()
         while self._sleeps() < before + 2:
@@ -121,7 +121,7 @@ class Worker:
         """Return the exit code, negative for a signal, as subprocess does."""
         if self._exit is None:
             if not select.select([self._pidfd], [], [], TIMEOUT)[0]:
-                raise AssertionError("the worker does not leave")
+                raise AssertionError("the worker does not exit")
             _, status = os.waitpid(self.pid, 0)
             os.close(self._pidfd)
             self._exit = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
@@ -153,7 +153,7 @@ class WorkerCase(unittest.TestCase):
         return path
 
     def start(self, env=None, **config):
-        """Start a worker that may fail."""
+        """Start a worker, which may fail."""
         config.setdefault("python_path", [self.dir])
         worker = Worker(self.directory(), config, env)
         self.addCleanup(worker.close)

@@ -1,4 +1,4 @@
-"""A site of many small applications, one for each path."""
+"""A site of many small applications, one per path."""
 
 import textwrap
 

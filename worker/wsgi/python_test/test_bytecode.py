@@ -1,4 +1,4 @@
-"""New code is new code, whatever its bytecode says."""
+"""Edited code is loaded even if its old bytecode looks valid."""
 
 import os
 import unittest

@@ -1,4 +1,4 @@
-"""Processes that the application starts have nothing of the worker: neither its signals nor its descriptors."""
+"""Processes that the application starts inherit neither the worker's signal handlers nor its descriptors."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from process import WorkerCase
 APP = """
     import os, signal, subprocess, sys, threading
 
-    # Whoever started the tests may have them ignored.
+    # The program that started the tests may ignore these signals.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
@@ -36,7 +36,7 @@ APP = """
         return said
 
     def dispositions():
-        # What a program that is executed has blocked or ignores, see proc(5).
+        # Return which signals an executed program blocks or ignores, see proc(5).
         text = subprocess.run(["cat", "/proc/self/status"], stdout=subprocess.PIPE, check=True).stdout.decode()
         masks = [int(line.split()[1], 16) for line in text.splitlines() if line.startswith(("SigBlk", "SigIgn"))]
         return [number for number in range(1, 32) for mask in masks if mask & 1 << number - 1]
@@ -82,7 +82,7 @@ APP = """
         return said
 
     def blocked():
-        # What the thread that forks has blocked, its child has.
+        # Signals that the forking thread has blocked are blocked in the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             return child(lambda: child(lambda: list(map(int, signal.pthread_sigmask(0, []))))) == [signal.SIGTERM]

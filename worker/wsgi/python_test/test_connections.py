@@ -1,4 +1,4 @@
-"""More connections than the worker has threads, which the front door never makes."""
+"""More connections than the worker has threads, which the front door never opens."""
 
 import os
 import select

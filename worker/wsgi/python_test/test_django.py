@@ -148,9 +148,9 @@ class Django(WorkerCase):
                 worker.signal(signal.SIGTERM)
                 worker.wait()
 
-    def test_static_settings_that_the_worker_leaves_alone(self):
+    def test_static_settings_that_give_no_directories(self):
         for line, told in (("STATIC_URL = 'https://cdn.example/s/'", ""), ("STATIC_URL = None", ""),
-                           ("STATICFILES_FINDERS = ['no.such.Finder']", "static files are left to the application: ")):
+                           ("STATICFILES_FINDERS = ['no.such.Finder']", "static files are not served by the front door: ")):
             with self.subTest(line):
                 self.write("project/other.py", "from project.settings import *\n%s\n" % line)
                 worker, static = self.django(settings="project.other")
@@ -159,7 +159,7 @@ class Django(WorkerCase):
                     worker.err.wait(told)
 
     def test_every_exception_is_logged_once(self):
-        """By Django where its logging is set up for it, else by the worker."""
+        """By Django if its logging writes it somewhere, else by the worker."""
         console = ('LOGGING = {"version": 1, "handlers": {"console": {"class": "logging.StreamHandler"}},'
                    ' "root": {"handlers": ["console"]}')
         for name, line in (("by_root", console + ', "disable_existing_loggers": False}'), ("disabled", console + "}"),
@@ -175,7 +175,7 @@ class Django(WorkerCase):
                 self.assertEqual(worker.err.all().count("\nLookupError: of the view\n"), 1, worker.err.text)
 
     def test_urls_that_do_not_load(self):
-        """They are part of loading, also where middleware would have answered before they were needed."""
+        """They are part of loading, even if middleware would answer before they are needed."""
         self.write("project/secure.py", "from project.settings import *\n"
                    "MIDDLEWARE = ['django.middleware.security.SecurityMiddleware']\nSECURE_SSL_REDIRECT = True\n")
         include = "from django.urls import include, path\nurlpatterns = [path('shop/', include('project.%s'))]\n"
@@ -195,7 +195,7 @@ class Django(WorkerCase):
                 self.assertIn("project.urls" if not urls else "Traceback", trace)
 
     def test_application_that_is_not_django(self):
-        """Who uses Django's models in another application has no use for a URLconf."""
+        """An application that only uses Django's models needs no URLconf."""
         self.write("project/urls.py", "raise LookupError('of the URLconf')\n")
         self.write("project/other.py", """
             import django

@@ -1,4 +1,4 @@
-"""Django sites that differ in everything, under one project zygote: each behaves exactly as alone."""
+"""Django sites with very different settings under one project zygote: each behaves as it does alone."""
 
 import contextlib
 import importlib.util
@@ -171,7 +171,7 @@ class DjangoSites(Zygotes):
         return self.config(site=name, home=self.dir, settings=name + "_settings", env=env, warmup=warmup)
 
     def answers(self, worker):
-        """Return what a site says of itself, and some of its pages."""
+        """Return the facts about a site, and some of its pages."""
         pages = {}
         with worker.front() as front:
             for language in "", "fr":
@@ -195,7 +195,7 @@ class DjangoSites(Zygotes):
         return self.answers(worker)
 
     def machinery(self):
-        """Return the modules that a worker of an empty site has under a zygote."""
+        """Return the modules that are imported in a worker of an empty site that was forked from a zygote."""
         self.write("empty.py", "import sys\ndef application(environ, start_response):\n"
                                "    start_response('200 OK', [])\n    return [' '.join(sys.modules).encode()]")
         worker = self.worker(wsgi="empty")
@@ -234,8 +234,8 @@ class DjangoSites(Zygotes):
             self.assertEqual(alone - self.modules, set())
 
 
-    def test_settings_are_out_of_bounds_while_modules_are_shared(self):
-        """No learner saw it: the module reads a setting the third time only."""
+    def test_settings_cannot_be_read_while_modules_are_shared(self):
+        """No learner records it: the module reads a setting only when it is imported for the third time."""
         packages = os.path.join(self.dir, "site-packages")
         self.write("site-packages/reader.py", """
             import os
@@ -264,7 +264,7 @@ def _headers(response):
 
 
 def _masked(body):
-    """Without the token against forged requests, and without what DEBUG pages tell of the process."""
+    """Return a page without its CSRF token, and without what DEBUG pages show about the process."""
     text = body.decode("utf-8", "replace")
     return re.sub('value="[A-Za-z0-9]{64}"', "", text)
 

@@ -1,4 +1,4 @@
-"""What Django opens while a site is loaded is closed before the fork; what it cannot close is named."""
+"""What Django opens while a site is loaded is closed before the fork; what cannot be closed is a hazard."""
 
 import importlib.util
 import os
@@ -43,7 +43,7 @@ class DjangoZygote(Zygotes):
         worker = self.serving(self.ready(settings="settings", **config))
         return self.get(worker).body.decode(), worker
 
-    def unsafe(self):
+    def hazards(self):
         event = self.site(settings="settings").event()
         self.assertEqual(event["event"], "unsafe", event)
         worker = self.worker(settings="settings")
@@ -66,22 +66,22 @@ class DjangoZygote(Zygotes):
     def test_connection_beside_django(self):
         self.site_with("import sqlite3\nfile = sqlite3.connect(%r)\nfile.execute('CREATE TABLE IF NOT EXISTS x (y)')"
                        % os.path.join(self.dir, "other.sqlite3"))
-        reasons = self.unsafe()
+        reasons = self.hazards()
         self.assertEqual(len(reasons), 1)
         self.assertRegex(reasons[0], r"^file %s/other\.sqlite3 open for writing \(descriptor \d+\)$" % self.dir)
 
     def test_database_in_memory(self):
-        """Django never closes it: every worker has its own, as if it had started alone."""
+        """Django never closes it: every worker has a copy, as if it had loaded the site itself."""
         self.site_with("", database=":memory:")
-        self.assertEqual(self.unsafe(), ['database connection "default" is open'])
+        self.assertEqual(self.hazards(), ['database connection "default" is open'])
 
     def test_connection_that_cannot_be_closed(self):
         self.site_with("from django.db import connection\n"
                        "def close():\n    raise OSError('not now')\nconnection.close = close")
-        self.assertEqual(self.unsafe(), ["something cannot be closed: OSError: not now"])
+        self.assertEqual(self.hazards(), ["a database connection or cache cannot be closed: OSError: not now"])
 
     def test_cache(self):
-        """What the warm-up put into a cache of this process is there in every worker."""
+        """What the warm-up put into a cache in memory is there in every worker."""
         self.site_with("from django.core.cache import cache\ncache.set('key', 'value')")
         self.assertEqual(self.shares()[0], "42 value")
 

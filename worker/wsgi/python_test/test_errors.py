@@ -1,4 +1,4 @@
-"""PEP 3333, what the application does wrong: who is told, and what."""
+"""PEP 3333: how mistakes of the application are logged and answered."""
 
 from front import Cut
 from routed import RoutedCase

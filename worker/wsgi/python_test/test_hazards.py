@@ -1,4 +1,4 @@
-"""Sites that do the unsafe thing when they are loaded: named, and served without their zygote."""
+"""Sites that are not fork-safe when they are loaded: the hazard is named, and they are served without a zygote."""
 
 import os
 import re
@@ -23,8 +23,8 @@ class Hazards(Zygotes):
         with open(os.path.join(self.dir, "site_app.py"), "a") as file:
             file.write("\ndef answer():\n    return %s\n%s" % (answer, APPLICATION))
 
-    def unsafe(self, *patterns, body=b"ok", **config):
-        """The site must be found unsafe for these reasons alone, and work in a worker that loads it."""
+    def check_hazards(self, *patterns, body=b"ok", **config):
+        """Check that these are the site's hazards, and that it works in a worker that loads it."""
         zygote = self.site(wsgi="site_app", **config)
         event = zygote.event()
         self.assertEqual(event and event["event"], "unsafe", event or zygote.out.text)
@@ -40,7 +40,7 @@ class Hazards(Zygotes):
         return zygote
 
     def shares(self, body=b"ok", **config):
-        """The site must be found safe, and work in a worker of its zygote, which is returned."""
+        """Check that the site is fork-safe and works in a worker of its zygote, which is returned."""
         zygote = self.ready(wsgi="site_app", **config)
         worker = self.serving(zygote)
         self.assertEqual(self.get(worker).body, body)
@@ -58,7 +58,7 @@ class Threads(Hazards):
                 threading.Thread(target=stop.wait, name="otel-exporter", daemon=True).start()
         """)
         self.app("import otel\notel.begin()")
-        self.unsafe(r'thread "otel-exporter" started in otel\.py:6')
+        self.check_hazards(r'thread "otel-exporter" started in otel\.py:6')
 
     def test_executor(self):
         self.app("""
@@ -66,7 +66,7 @@ class Threads(Hazards):
             pool = ThreadPoolExecutor(1, "jobs")
             pool.submit(int).result()
         """, "pool.submit(str, 'ok').result()")
-        self.unsafe(r'thread "jobs_0" started in site_app\.py:4')
+        self.check_hazards(r'thread "jobs_0" started in site_app\.py:4')
 
     def test_executor_without_work_yet(self):
         self.app("""
@@ -84,7 +84,7 @@ class Threads(Hazards):
                 threading.Thread(target=stop.wait, name="late", daemon=True).start()
                 return "ok"
         """, "begin()")
-        self.unsafe(r'thread "late" started in site_app\.py:5')
+        self.check_hazards(r'thread "late" started in site_app\.py:5')
 
     def test_thread_that_has_ended(self):
         self.app("""
@@ -102,10 +102,10 @@ class Threads(Hazards):
             lock.acquire()
             _thread.start_new_thread(lock.acquire, ())
         """)
-        self.unsafe(r'thread ".+" of a C library')
+        self.check_hazards(r'thread ".+" of a C library')
 
     def test_wrapped_start(self):
-        """Sentry wraps Thread.start when it is loaded: that stays."""
+        """Sentry wraps Thread.start when it is loaded, and the wrapper stays."""
         self.app("""
             import threading
             start, started = threading.Thread.start, []
@@ -145,7 +145,7 @@ class Descriptors(Hazards):
                 import socket
                 sock = socket.create_connection(("127.0.0.1", %s))
             """ % address.partition(":")[2])
-            self.unsafe(r"socket connected to %s \(descriptor \d+\)" % re.escape(address))
+            self.check_hazards(r"socket connected to %s \(descriptor \d+\)" % re.escape(address))
 
     def test_listening_socket(self):
         self.app("""
@@ -154,7 +154,7 @@ class Descriptors(Hazards):
             sock.bind("\\0multisite-test-%d" % __import__("os").getpid())
             sock.listen()
         """)
-        self.unsafe(r"socket listening on @multisite-test-\d+ \(descriptor \d+\)")
+        self.check_hazards(r"socket listening on @multisite-test-\d+ \(descriptor \d+\)")
 
     def test_datagram_socket(self):
         self.app("""
@@ -166,7 +166,7 @@ class Descriptors(Hazards):
 
     def test_writable_file(self):
         self.app("file = open('state', 'w')")
-        self.unsafe(r"file %s/state open for writing \(descriptor \d+\)" % re.escape(self.dir), home=self.dir)
+        self.check_hazards(r"file %s/state open for writing \(descriptor \d+\)" % re.escape(self.dir), home=self.dir)
 
     def test_read_only_file(self):
         self.write("data", "ok")
@@ -188,7 +188,7 @@ class Descriptors(Hazards):
 
     def test_pipe(self):
         self.app("import os\nends = os.pipe()")
-        self.unsafe(r"pipe \(descriptor \d+\)", r"pipe \(descriptor \d+\)")
+        self.check_hazards(r"pipe \(descriptor \d+\)", r"pipe \(descriptor \d+\)")
 
     def test_asyncio_loop(self):
         self.app("""
@@ -197,7 +197,7 @@ class Descriptors(Hazards):
             async def coroutine():
                 return "ok"
         """, "loop.run_until_complete(coroutine())")
-        self.unsafe("asyncio event loop")
+        self.check_hazards("asyncio event loop")
 
     def test_closed_asyncio_loop(self):
         self.app("""
@@ -210,7 +210,7 @@ class Descriptors(Hazards):
 
     def test_shared_memory(self):
         self.app("import mmap\nmemory = mmap.mmap(-1, 4096)")
-        self.unsafe("shared memory /dev/zero.*")
+        self.check_hazards("shared memory /dev/zero.*")
 
 
 class Children(Hazards):
@@ -221,12 +221,12 @@ class Children(Hazards):
                 time.sleep(60)
                 os._exit(0)
         """)
-        zygote = self.unsafe(r"child process \d+ \(a fork of this process\)")
+        zygote = self.check_hazards(r"child process \d+ \(a fork of this process\)")
         os.killpg(zygote.pid, signal.SIGKILL)  # as the supervisor does
 
     def test_subprocess(self):
         self.app("import subprocess\nprocess = subprocess.Popen(['sleep', '60'])")
-        zygote = self.unsafe(r"child process \d+ \(sleep 60\)")
+        zygote = self.check_hazards(r"child process \d+ \(sleep 60\)")
         os.killpg(zygote.pid, signal.SIGKILL)
 
     def test_multiprocessing(self):
@@ -235,7 +235,7 @@ class Children(Hazards):
             process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
             process.start()
         """)
-        self.unsafe(r"child process \d+ \(a fork of this process\)", *2 * [r"pipe \(descriptor \d+\)"])
+        self.check_hazards(r"child process \d+ \(a fork of this process\)", *2 * [r"pipe \(descriptor \d+\)"])
 
     def test_descriptors_that_come_and_go(self):
         self.app("""
@@ -276,7 +276,7 @@ class Children(Hazards):
 
     def test_timer(self):
         self.app("import signal\nsignal.alarm(1000)")
-        self.unsafe(r"an interval timer \(signal.setitimer or alarm\)")
+        self.check_hazards(r"an interval timer \(signal.setitimer or alarm\)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The smallest site, from start to a clean end."""
+"""The smallest site, from its start to a clean exit."""
 
 import platform
 import signal
@@ -13,7 +13,7 @@ HELLO = """
 
 
 class Hello(WorkerCase):
-    def test_ready_answer_and_leave(self):
+    def test_ready_answer_and_exit(self):
         self.write("site_app.py", HELLO)
         worker = self.start(wsgi="site_app")
         self.assertEqual(worker.event(), {

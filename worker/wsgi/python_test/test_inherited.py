@@ -139,7 +139,7 @@ class Randomness(Inherited):
                     "next(tempfile._get_candidate_names())")
 
     def test_own_generator_is_the_same_in_every_worker(self):
-        """Nobody can tell whether the application wants that: the documentation names it."""
+        """The application may want this, so it is only documented."""
         self.app("import random\ngenerator = random.Random(42)", "generator.random()")
         self.assertEqual(len(set(self.answers(warmup=[]))), 1)
 
@@ -199,7 +199,7 @@ class Process(Inherited):
         self.assertEqual(self.answers(), ["ok", "ok"])
 
     def test_descriptors(self):
-        """Three of the standard streams, a copy of one, the listener, the connection, the signals' pipe, the listing itself."""
+        """Three standard streams, a copy of stderr, the listener, the connection, two of the stop's pipe, and that of listdir."""
         self.app("import os", "len(os.listdir('/proc/self/fd'))")
         self.assertEqual(self.answers(), 2 * ["9"])
         worker = self.worker(wsgi="site_app")

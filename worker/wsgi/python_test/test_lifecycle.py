@@ -1,4 +1,4 @@
-"""Signals, streams, threads, forks: from the start of the process to its end."""
+"""Signals, and how the process exits."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ BEFORE_POLL = """
 """
 
 
-class Leaving(WorkerCase):
+class Exit(WorkerCase):
     def test_a_signal_just_before_waiting(self):
         worker = self.serve(BEFORE_POLL)
         with worker.front() as front:
@@ -97,7 +97,7 @@ class Leaving(WorkerCase):
         self.assertEqual(worker.wait(), 0)
 
     def test_requests_sent_before_the_end_are_answered(self):
-        """None is lost in the socket's buffer."""
+        """No request is lost in the socket's buffer."""
         gate = self.fifo()
         worker = self.serve(GATED)
         request = head(environ(X="x" * 500)) + body(b"")
@@ -115,7 +115,7 @@ class Leaving(WorkerCase):
             self.assertTrue(front.at_end())
         self.assertEqual(worker.wait(), 0)
 
-    def test_requests_and_bodies_that_let_wait(self):
+    def test_requests_and_bodies_that_arrive_late(self):
         worker = self.serve("""
             def application(environ, start_response):
                 start_response("200 OK", [])(b"begun")
@@ -134,7 +134,7 @@ class Leaving(WorkerCase):
             self.assertTrue(front.at_end())
         self.assertEqual(worker.wait(), 0)
 
-    def test_idle_worker_leaves_at_once(self):
+    def test_idle_worker_exits_at_once(self):
         for threads, connections in ((1, 0), (4, 0), (4, 3)):
             with self.subTest(threads=threads, connections=connections):
                 worker = self.serve(GATED, threads=threads)
@@ -151,7 +151,7 @@ class Leaving(WorkerCase):
                     front.sock.close()
 
     def test_requests_while_the_signal_arrives(self):
-        """SIGTERM under load: every answer is whole, or the connection ended before the request."""
+        """SIGTERM under load: every response is complete, or the connection was closed before the request."""
         for _ in range(10):
             worker = self.serve(GATED)
             answers = 0
@@ -236,9 +236,9 @@ class Leaving(WorkerCase):
         worker.signal(signal.SIGTERM)
         self.assertEqual(worker.wait(), 0)
         self.assertEqual(worker.out.all(), "at exit\n")
-        self.assertEqual(worker.err.all(), "leaving without the threads that do not end: stuck\n")
+        self.assertEqual(worker.err.all(), "exiting without waiting for threads that do not end: stuck\n")
 
-    def test_failed_load_leaves_the_same_way(self):
+    def test_failed_load_exits_the_same_way(self):
         self.write("broken.py", "import atexit\natexit.register(print, 'at exit')\nraise ValueError\n")
         worker = self.start(wsgi="broken")
         self.assertEqual(worker.event()["event"], "failed")
@@ -274,197 +274,3 @@ class Stacks(WorkerCase):
             front.request()
         self.assertEqual(worker.wait(), -signal.SIGSEGV)
         self.assertIn("in application", worker.err.all())
-
-
-class Streams(WorkerCase):
-    def test_lines_arrive_as_they_are_written(self):
-        worker = self.serve("""
-            import logging, sys, warnings
-
-            logging.basicConfig(format="%(levelname)s %(message)s")
-
-            def application(environ, start_response):
-                print("out \\u20ac \\ud800")
-                print("begun, ", end="")
-                print("ended")
-                print("err", file=sys.stderr)
-                print("wsgi", file=environ["wsgi.errors"])
-                logging.warning("logged")
-                sys.stdout.buffer.write(b"bytes\\n")
-                print("flushed", end="", flush=True)
-                print(".")
-                sys.stdout.writelines(["two\\nlines\\n"])
-                start_response("200 OK", [])
-                return [repr((sys.stdout.encoding, sys.stdout.isatty(), sys.stdout.fileno(),
-                              sys.stdin.read())).encode()]
-        """)
-        with worker.front() as front:
-            self.assertEqual(front.request().body, b"('utf-8', False, 1, '')")
-            self.assertEqual(worker.out.wait("two\nlines\n"),
-                             "out \u20ac \\ud800\nbegun, ended\nbytes\nflushed.\ntwo\nlines\n")
-            self.assertEqual(worker.err.wait("logged\n"), "err\nwsgi\nWARNING logged\n")
-
-    def test_lines_of_threads_do_not_mix(self):
-        worker = self.serve("""
-            def application(environ, start_response):
-                letter = environ["QUERY_STRING"]
-                for _ in range(500):
-                    for _ in range(10):
-                        print(letter, end=" ")
-                    print()
-                start_response("200 OK", [])
-                return []
-        """, threads=4)
-
-        def ask(letter):
-            with worker.front() as front:
-                front.request(query=letter)
-
-        threads = [threading.Thread(target=ask, args=(letter,)) for letter in "abcd"]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        worker.signal(signal.SIGTERM)
-        worker.wait()
-        lines = worker.out.all().splitlines()
-        self.assertEqual(sorted(lines), sorted((letter + " ") * 10 for letter in "abcd" for _ in range(500)))
-
-    def test_a_last_line_without_newline_is_not_lost(self):
-        worker = self.serve("""
-            import atexit, sys
-
-            atexit.register(sys.stdout.write, "last words")
-
-            def application(environ, start_response):
-                pass
-        """)
-        worker.signal(signal.SIGTERM)
-        self.assertEqual(worker.wait(), 0)
-        self.assertEqual(worker.out.all(), "last words")
-
-
-class Concurrency(WorkerCase):
-    def test_threads_serve_at_the_same_time(self):
-        worker = self.serve("""
-            import threading
-
-            together = threading.Barrier(3, timeout=20)
-
-            def application(environ, start_response):
-                together.wait()
-                start_response("200 OK", [])
-                return [threading.current_thread().name.encode()]
-        """, threads=3)
-        fronts = [worker.front() for _ in range(3)]
-        for front in fronts:
-            front.send(head(environ()) + body(b""))
-        self.assertEqual(sorted(front.response().body for front in fronts), [b"MainThread", b"request-2", b"request-3"])
-        for front in fronts:
-            front.sock.close()
-
-    def test_one_thread_is_the_main_thread_and_no_other_exists(self):
-        worker = self.serve("""
-            import os, threading
-
-            def application(environ, start_response):
-                start_response("200 OK", [])
-                return [repr((threading.current_thread() is threading.main_thread(),
-                              len(os.listdir("/proc/self/task")))).encode()]
-        """)
-        with worker.front() as front:
-            self.assertEqual(front.request().body, b"(True, 1)")
-
-    def test_default_timeout_of_the_application_is_not_ours(self):
-        worker = self.serve("""
-            import socket
-
-            socket.setdefaulttimeout(0.001)
-
-            def application(environ, start_response):
-                start_response("200 OK", [])
-                yield b"x" * 10000000
-                yield environ["wsgi.input"].read()
-        """)
-        with worker.front() as front:
-            front.send(head(environ()))
-            stream = front.stream()
-            next(stream)
-            os.sched_yield()
-            front.send(body(b"late"))
-            self.assertTrue(b"".join(stream).endswith(b"xlate"))
-
-
-class Forking(WorkerCase):
-    APP = """
-        import atexit, multiprocessing, os, signal, sys
-
-        if __name__ == "site_app":
-            atexit.register(print, "at exit")
-
-        def spawned(start_response):
-            process = multiprocessing.get_context("spawn").Process(target=sys.exit, args=(7,))
-            process.start()
-            process.join()
-            start_response("200 OK", [])
-            return [b"%d" % process.exitcode]
-
-        def application(environ, start_response):
-            return globals()[environ["PATH_INFO"][1:]](start_response)
-
-        def term(start_response):
-            process = multiprocessing.get_context("fork").Process(target=signal.pause)
-            process.start()
-            process.terminate()
-            process.join()
-            start_response("200 OK", [])
-            return [b"%d" % process.exitcode]
-
-        def falls_back(start_response):
-            pid = os.fork()
-            start_response("200 OK", [])
-            if pid:
-                os.waitpid(pid, 0)
-                return [b"parent"]
-            return [b"child"]
-
-        def stays(start_response):
-            reader, writer = os.pipe()
-            if os.fork() == 0:
-                os.close(writer)
-                os.read(reader, 1)  # until the worker is gone
-                print("child ends")
-                sys.stdout.flush()
-                os._exit(0)
-            start_response("200 OK", [])
-            return [b"parent"]
-    """
-
-    def test_a_signal_to_a_child_is_not_for_the_worker(self):
-        worker = self.serve(self.APP)
-        with worker.front() as front:
-            self.assertEqual(front.request(path="/term").body, b"-15")
-            self.assertEqual(front.request(path="/term").body, b"-15")
-
-    def test_multiprocessing_spawn(self):
-        worker = self.serve(self.APP)
-        with worker.front() as front:
-            self.assertEqual(front.request(path="/spawned").body, b"7")
-
-    def test_a_child_that_returns_from_the_application_ends(self):
-        worker = self.serve(self.APP)
-        with worker.front() as front:
-            self.assertEqual(front.request(path="/falls_back").body, b"parent")
-            self.assertEqual(front.request(path="/falls_back").body, b"parent")
-        worker.signal(signal.SIGTERM)
-        self.assertEqual(worker.wait(), 0)
-        self.assertEqual((worker.out.all(), worker.err.all()), ("at exit\n", ""))
-
-    def test_a_child_that_stays_does_not_hold_the_connection(self):
-        worker = self.serve(self.APP)
-        with worker.front() as front:
-            self.assertEqual(front.request(path="/stays").body, b"parent")
-            worker.signal(signal.SIGTERM)
-            self.assertTrue(front.at_end())
-        self.assertEqual(worker.wait(), 0)
-        worker.out.wait("child ends\n")

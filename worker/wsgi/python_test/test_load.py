@@ -1,4 +1,4 @@
-"""How the application is found, and what is said when it is not."""
+"""How the application is found, and which error is reported when it is not."""
 
 import os
 import sys
@@ -59,7 +59,7 @@ class Entry(WorkerCase):
             with self.subTest(wsgi):
                 self.assertEqual(self.body(self.start(wsgi=wsgi)), body)
 
-    def test_process_as_the_site_wants_it(self):
+    def test_environment_of_the_process(self):
         import json
 
         lib, extra = self.directory(), self.directory()
@@ -87,7 +87,7 @@ class Entry(WorkerCase):
         """)
         self.assertEqual(self.body(self.start(wsgi="site_app")), b"confighandlerheadersloadreportserverstatusstreams")
 
-    def test_the_contracts_descriptors_stay_in_the_worker(self):
+    def test_descriptors_of_the_worker_are_not_inherited(self):
         self.write("site_app.py", """
             import os
 
@@ -99,7 +99,7 @@ class Entry(WorkerCase):
         """ % INHERITABLE.replace("\n", "\n" + 12 * " "))
         namespace = {}
         exec("import os\n" + INHERITABLE, namespace)
-        here = namespace["inheritable"]()  # whatever this test itself has inherited
+        here = namespace["inheritable"]()  # what this test itself has inherited
         self.assertFalse(eval(self.body(self.start(wsgi="site_app"))) - here)
 
 

@@ -1,4 +1,4 @@
-"""The tricks that keep memory shared: each does what it says, and only when it is wanted."""
+"""The tricks that keep memory shared: each has its effect, and only when it is wanted."""
 
 import sys
 import unittest
@@ -48,13 +48,13 @@ class Tricks(Hazards):
                 before.append(sys.getrefcount(names[n]))
             def forgotten(n):
                 return sys.getrefcount(names[n]) < before[n]
-        """, "all(map(forgotten, range(50)))")  # one or the other gives way to another lookup anyway
+        """, "all(map(forgotten, range(50)))")  # other lookups may replace one or the other anyway
         for tricks, expected in (["gc"], b"True"), ([], b"False"):
             zygote = self.ready(wsgi="site_app", warmup=[], tricks=tricks)
             self.assertEqual(self.get(self.serving(zygote)).body, expected)
 
     def test_seal(self):
-        """A worker that makes many small objects leaves the pages of the zygote alone."""
+        """A worker that makes many small objects does not write to the zygote's pages."""
         self.app("""
             holes = [bytes(100) for _ in range(100000)]
             del holes[::2]

@@ -1,4 +1,4 @@
-"""Threads of C libraries: a fork tells which of them are made for forks."""
+"""Threads of C libraries: a trial fork shows whether they are a hazard."""
 
 import os
 import shutil
@@ -70,7 +70,7 @@ class NativeThreads(Hazards):
         self.assertEqual((event["event"], event.get("ended_by_fork")), ("ready", 1), event)
         for name in "site/1", "site/2":
             worker = self.serving(zygote, name)
-            self.assertEqual(self.get(worker).body, b"42")  # its own thread works for it
+            self.assertEqual(self.get(worker).body, b"42")  # its own thread has computed it
             worker.signal(signal.SIGTERM)
             self.assertEqual(worker.wait(), 0)
 
@@ -78,7 +78,7 @@ class NativeThreads(Hazards):
         zygote = self.site("library.end_before_fork(); vars(os).pop('pidfd_open', None)", wsgi="site_app")
         self.assertEqual(zygote.event()["event"], "ready")
 
-    def unsafe_for(self, *reasons, **config):
+    def check_hazards(self, *reasons, **config):
         zygote = self.site(wsgi="site_app", **config)
         event = zygote.event()
         self.assertEqual(event["event"], "unsafe", event)
@@ -88,28 +88,28 @@ class NativeThreads(Hazards):
         self.assertEqual(zygote.wait(), 0)
 
     def test_not_ended(self):
-        self.unsafe_for('^thread ".+" of a C library$')
+        self.check_hazards('^thread ".+" of a C library$')
 
     def test_started_again_after_a_fork(self):
-        self.unsafe_for('^thread ".+" of a C library$', prepare="library.end_and_begin_again()")
+        self.check_hazards('^thread ".+" of a C library$', prepare="library.end_and_begin_again()")
 
     def test_beside_a_thread_of_python(self):
-        self.unsafe_for('^thread "other" started in site_app.py', '^thread ".+" of a C library$', modules="threading",
+        self.check_hazards('^thread "other" started in site_app.py', '^thread ".+" of a C library$', modules="threading",
                         prepare="library.end_before_fork(); threading.Thread("
                                 "target=threading.Event().wait, name='other', daemon=True).start()")
 
     def test_beside_a_thread_that_python_does_not_list(self):
-        self.unsafe_for('^thread ".+" of a C library$', modules="_thread",  # both have the name of the process
+        self.check_hazards('^thread ".+" of a C library$', modules="_thread",  # both have the name of the process
                         prepare="library.end_before_fork(); lock = _thread.allocate_lock(); lock.acquire(); "
                                 "_thread.start_new_thread(lock.acquire, ())")
 
     def test_a_child_that_hangs(self):
-        """What hangs in the trial would hang in each worker."""
-        self.unsafe_for('^thread ".+" of a C library$', modules="os, time", warmup=[],
+        """A child that hangs in the trial fork would hang in each worker."""
+        self.check_hazards('^thread ".+" of a C library$', modules="os, time", warmup=[],
                         prepare="os.register_at_fork(after_in_child=lambda: time.sleep(1000))")
 
     def test_named_after_its_class(self):
-        self.unsafe_for('^thread "ExporterOfTrace" of site_app$', prepare="""
+        self.check_hazards('^thread "ExporterOfTrace" of site_app$', prepare="""
     class ExporterOfTraces: pass
     kept = ExporterOfTraces()
     library.twice(1)

@@ -1,4 +1,4 @@
-"""FastCGI 1.0: what the worker does with every kind of record, right or wrong."""
+"""FastCGI 1.0: what the worker does with every kind of record, valid or not."""
 
 import random
 import struct
@@ -133,7 +133,7 @@ class Records(WorkerCase):
         self.assertEqual(errors.count("closing a connection of the front door: malformed FastCGI: "), 12, errors)
 
     def test_noise(self):
-        """Whatever a broken front door sends, the worker goes on, without a traceback."""
+        """The worker goes on, without a traceback, whatever it receives."""
         chance = random.Random(1)
         ours = begin() + record(PARAMS, packed(environ())) + record(PARAMS) + body(b"")
         for n in range(400):

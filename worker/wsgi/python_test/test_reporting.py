@@ -1,4 +1,4 @@
-"""What the worker has to say of a request never fails, whatever the application did to stderr."""
+"""Logging about a request never fails, whatever the application has done to stderr."""
 
 from routed import RoutedCase
 
@@ -83,7 +83,7 @@ APP = """
 
 class Reporting(RoutedCase):
     def fails(self, path, *said, query=""):
-        """The request must be answered 500 by a worker that goes on, and the log must say why."""
+        """Check that the request is answered 500, that the log says why, and that the worker goes on."""
         worker = self.serve(APP)
         response = self.answer(worker, path, query=query)
         self.assertEqual(response.status, "500 Internal Server Error")
@@ -115,7 +115,7 @@ class Reporting(RoutedCase):
         worker.err.wait("said to wsgi.errors\n")
         worker.err.wait("and more\n")
 
-    def test_exception_without_words(self):
+    def test_exception_whose_message_raises(self):
         self.fails("/unspeakable", "in unspeakable\n", "Unspeakable: <")
 
     def test_environ_of_the_application(self):
@@ -124,7 +124,7 @@ class Reporting(RoutedCase):
     def test_working_directory_that_is_gone(self):
         self.fails("/nowhere", "relative.py", "ValueError: a bug in a view\n", query=self.directory_to_remove())
 
-    def test_a_load_that_fails_without_words(self):
+    def test_a_load_that_fails_with_an_exception_whose_message_raises(self):
         self.write("broken.py", "class Unspeakable(Exception):\n    def __str__(self):\n        raise self\nraise Unspeakable\n")
         error, traceback = self.failure(wsgi="broken")
         self.assertRegex(error, "^Unspeakable: <.*>$")
@@ -138,7 +138,7 @@ class Reporting(RoutedCase):
 
 
 class TheChild(RoutedCase):
-    def test_a_child_that_comes_back_ends_whatever_stdout_is(self):
+    def test_a_child_that_returns_exits_whatever_stdout_is(self):
         worker = self.serve("""
             import os
 

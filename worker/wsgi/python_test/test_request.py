@@ -1,4 +1,4 @@
-"""PEP 3333, what the application gets: the environ and wsgi.input."""
+"""PEP 3333, what the application receives: the environ and wsgi.input."""
 
 import json
 import signal
@@ -91,7 +91,7 @@ class Input(WorkerCase):
                     self.assertEqual(eval(front.request("POST", query=code, data=self.DATA).body), value)
 
     def test_reading_in_pieces(self):
-        """The same stream when every byte is a record of its own and comes after the request began."""
+        """The body is the same if every byte is a record of its own that arrives after the request has begun."""
         with self.worker.front() as front:
             for code, value in (("stream.read()", self.DATA), ("list(stream)", [b"one\n", b"two\n", b"three"]),
                                 ("stream.read1(1)", b"o"), ("[stream.read(), stream.read(), stream.readline()]",

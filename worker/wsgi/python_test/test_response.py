@@ -1,4 +1,4 @@
-"""PEP 3333, what the application gives: status, headers and body."""
+"""PEP 3333, what the application returns: status, headers and body."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""What a project zygote loads for several sites, and what it leaves to each of them."""
+"""What a project zygote imports for several sites, and what each site loads itself."""
 
 import importlib.util
 import json
@@ -28,7 +28,7 @@ class Shared(Zygotes):
         os.mkdir(self.packages)
 
     def package(self, name, source=""):
-        """Install a module that says in which process it was loaded."""
+        """Install a module that remembers in which process it was loaded."""
         self.write(os.path.join("site-packages", name + ".py"), source)
         with open(os.path.join(self.packages, name + ".py"), "a") as file:
             file.write("\nimport os\nLOADED_IN = os.getpid()\n")
@@ -55,7 +55,7 @@ class Shared(Zygotes):
         self.zygote = self.start_project()
 
     def shared(self, config):
-        """Return which of our modules a site got from the project zygote, and which it loaded itself."""
+        """Return which of the installed modules a site got from the project zygote, and which it loaded itself."""
         worker = self.worker(self.zygote, **config)
         event = worker.event()
         self.assertEqual(event["event"], "ready", event)
@@ -219,7 +219,7 @@ BEFORE = [hot.__code__, cold.__code__]
 
 class Trouble(Shared):
     def third_time(self, what):
-        """Return source that does something when a module is loaded the third time: after two learners."""
+        """Return source that does something only when a module is loaded for the third time, after two learners."""
         return """
 import os
 path = os.path.join(%r, "count")
@@ -247,17 +247,17 @@ if os.path.getsize(path) == 3:
         self.prepared(*configs, without=["breaks"])
         self.assertEqual(self.shared(configs[0]), [])
 
-    def test_thread_that_no_learner_saw(self):
+    def test_thread_that_no_learner_recorded(self):
         self.package("late", self.third_time("import threading; stop = threading.Event();"
                                              " threading.Thread(target=stop.wait, name='t', daemon=True).start()"))
         answer = self.prepare(*self.two("import late"))
         self.assertEqual(answer, {"failed_import": "late", "error": 'thread "t"'})
 
-    def test_import_that_no_learner_saw(self):
+    def test_import_that_no_learner_recorded(self):
         self.package("unknown")
         self.package("late", self.third_time("import unknown"))
         answer = self.prepare(*self.two("import late"))
-        self.assertEqual(answer, {"failed_import": "late", "error": "it imports unknown, which is not to be shared"})
+        self.assertEqual(answer, {"failed_import": "late", "error": "it imports unknown, which cannot be shared"})
 
     def test_site_that_fails(self):
         self.package("both")
@@ -266,7 +266,7 @@ if os.path.getsize(path) == 3:
         answer = self.prepare(one, bad, two)
         self.assertEqual(answer["left_out"], ["bad: ModuleNotFoundError: No module named 'missing_module'"])
         self.assertEqual(self.shared(one), ["both"])
-        with self.assertRaisesRegex(Refused, "site bad took no part in the preparation"):
+        with self.assertRaisesRegex(Refused, "site bad is none of those for which this zygote was prepared"):
             self.worker(self.zygote, **bad)
 
     def test_site_that_is_slow(self):
@@ -293,14 +293,14 @@ if os.path.getsize(path) == 3:
         self.assertEqual(sorted(answer["left_out"]), expected)
         self.assertEqual(answer["modules"], 0)
 
-    def test_learner_leaves_nothing(self):
+    def test_learner_leaves_no_process(self):
         path = os.path.join(self.dir, "pid")
         self.prepared(*self.two("import subprocess; p = subprocess.Popen(['sleep', '60']);"
                                 " open(%r, 'a').write('%%d ' %% p.pid)" % path))
         with open(path) as file:
             pids = file.read().split()
         self.assertEqual(len(pids), 2)
-        for pid in map(int, pids):  # killed; we are its parent now, as we are the subreaper
+        for pid in map(int, pids):  # it was killed and is our child now, as we are the subreaper
             end = os.pidfd_open(pid)
             self.assertTrue(select.select([end], [], [], 10)[0], "process %d lives on" % pid)
             os.close(end)
@@ -318,7 +318,7 @@ class Cache(Shared):
         self.assertEqual(self.loads(), 2)
 
     def loads(self):
-        """How often a site was loaded since the last call."""
+        """Return how often a site was loaded since the last call."""
         size = os.path.getsize(self.log)
         os.truncate(self.log, 0)
         return size

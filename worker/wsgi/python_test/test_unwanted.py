@@ -1,4 +1,4 @@
-"""Answers that nobody can receive any more: the application is asked for no more of them, and the worker is free."""
+"""Responses that nobody can receive any more: the application is not asked for the rest, and the worker becomes free."""
 
 from front import ABORT, END, STDIN, body, environ, head, record
 from routed import RoutedCase
@@ -85,7 +85,7 @@ class Unwanted(RoutedCase):
         self.assertEqual(self.answer(self.worker, "/stubborn").body, b"datada")
         self.assertEqual(self.worker.err.wait("GET /stubborn").count("GET /stubborn"), 1)
 
-    def test_the_client_leaves(self):
+    def test_the_client_closes_the_connection(self):
         for method, path in ("GET", "/empty"), ("HEAD", "/written"), ("HEAD", "/empty"):
             for ahead in b"", head(environ(path="/hello"), 2) + body(b"", 2):
                 with self.subTest(method + " " + path, ahead=bool(ahead)):

@@ -1,4 +1,4 @@
-"""Requests before the first fork."""
+"""The warm-up: requests before the first fork."""
 
 import importlib.util
 import textwrap
@@ -81,7 +81,7 @@ class Warmup(Zygotes):
 
     @unittest.skipUnless(importlib.util.find_spec("django"), "this interpreter has no Django")
     def test_django_view_that_raises(self):
-        """Django makes an answer of the exception; the zygote still names it."""
+        """Django turns the exception into a response; the result names it nevertheless."""
         self.write("settings.py", "SECRET_KEY = 'x'\nROOT_URLCONF = 'urls'\nALLOWED_HOSTS = ['*']\n")
         self.write("urls.py", """
             from django.urls import path
@@ -92,13 +92,13 @@ class Warmup(Zygotes):
         zygote = self.ready(settings="settings")
         self.assertEqual(self.problems(zygote), ["/: LookupError: of the view"])
 
-    def test_useless_answers_are_reported(self):
+    def test_responses_without_a_view_are_reported(self):
         zygote = self.ready(wsgi="site_app", warmup=["/moved", "/host"], warmup_strict=True)
-        self.assertEqual(self.problems(zygote), ["/moved: answered 301 Moved Permanently: nothing is warm",
-                                                 "/host: answered 400 Bad Request: nothing is warm"])
+        self.assertEqual(self.problems(zygote), ["/moved: answered 301 Moved Permanently, so the page itself was not run",
+                                                 "/host: answered 400 Bad Request, so the page itself was not run"])
         self.assertEqual([w["failed"] for w in zygote.ready["warmup"]], [False, False])
 
-    def test_outcome_of_a_site_that_can_not_be_forked(self):
+    def test_results_of_a_site_that_is_not_fork_safe(self):
         self.write("site_app.py", APP + "    import threading\n"
                    "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n")
         event = self.site(wsgi="site_app", warmup=["/busy"]).event()
@@ -106,7 +106,7 @@ class Warmup(Zygotes):
 
     @unittest.skipUnless(importlib.util.find_spec("django"), "this interpreter has no Django")
     def test_django_that_redirects_to_https(self):
-        """SECURE_SSL_REDIRECT does not swallow the request, with or without SECURE_PROXY_SSL_HEADER."""
+        """SECURE_SSL_REDIRECT does not answer the request, with or without SECURE_PROXY_SSL_HEADER."""
         settings = """
             SECRET_KEY = 'x'
             ROOT_URLCONF = 'urls'
@@ -121,7 +121,7 @@ class Warmup(Zygotes):
                 self.write(name + ".py", textwrap.dedent(settings) + more)
                 self.assertEqual(self.problems(self.ready(settings=name, hosts="site.example")), [])
         self.write("other.py", textwrap.dedent(settings))
-        refused = ["/: answered 400 Bad Request: nothing is warm"]
+        refused = ["/: answered 400 Bad Request, so the page itself was not run"]
         self.assertEqual(self.problems(self.ready(settings="other", hosts="other.example")), refused)
 
 

@@ -1,4 +1,4 @@
-"""The zygotes: who is forked from whom, what a worker of theirs is, and how all of it ends."""
+"""The zygotes: which process is forked from which, what a forked worker has, and how the processes exit."""
 
 import os
 import select
@@ -62,7 +62,7 @@ class Tree(Zygotes):
             self.assertIn("site_app.py\", line 1", event["traceback"])
             self.assertEqual(process.wait(), 1)
 
-    def test_surroundings(self):
+    def test_environment_of_a_worker(self):
         self.write("site_app.py", """
             import os, sys, time
             umask = os.umask(0)
@@ -97,7 +97,7 @@ class End(Zygotes):
         super().setUp()
         self.write("site_app.py", APP)
 
-    def test_zygotes_leave_without_their_workers(self):
+    def test_zygotes_exit_before_their_workers(self):
         zygote = self.ready(wsgi="site_app")
         worker = self.serving(zygote)
         self.zygote.send({"cmd": "exit"})
@@ -135,7 +135,7 @@ class End(Zygotes):
         self.assertEqual(done.returncode, -signal.SIGKILL)
         pids = [int(pid) for pid in done.stdout.split()]
         self.assertEqual(len(pids), 3)
-        for pid in pids:  # they are our children now, as we are the next subreaper
+        for pid in pids:  # they are our children now, as we are the nearest subreaper
             end = os.pidfd_open(pid)
             self.assertTrue(select.select([end], [], [], 10)[0], "process %d lives on" % pid)
             os.close(end)

@@ -37,7 +37,7 @@ class Control:
             self.sock.sendall(data)
 
     def answer(self):
-        """Return the answer, or None when the zygote is gone."""
+        """Return the answer, or None when the zygote has exited."""
         head = self._read(4)
         return json.loads(self._read(struct.unpack(">I", head)[0])) if head else None
 
@@ -74,8 +74,8 @@ class Forked:
     def wait(self, timeout=TIMEOUT):
         if self._exit is None:
             if not select.select([self._pidfd], [], [], timeout)[0]:
-                raise AssertionError("process %d does not leave" % self.pid)
-            os.killpg(self.pid, signal.SIGKILL)  # what it left behind, as the supervisor does
+                raise AssertionError("process %d does not exit" % self.pid)
+            os.killpg(self.pid, signal.SIGKILL)  # and its group, as the supervisor does
             _, status = os.waitpid(self.pid, 0)
             os.close(self._pidfd)
             self._exit = os.waitstatus_to_exitcode(status)

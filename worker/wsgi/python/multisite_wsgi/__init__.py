@@ -1,41 +1,62 @@
-"""The Python worker of multisite: one WSGI application served over FastCGI.
+"""The Python half of multisite: one WSGI application, served over FastCGI.
 
-The Go side writes this package to disk and runs the directory (__main__.py).
-It is pure standard library for CPython 3.9 and later, and it imports nothing
-of the application before load.py is asked to.
+The Go half writes this package to disk and runs the directory (__main__.py). It
+needs the standard library of CPython 3.9 or later and nothing else, and imports
+nothing of the application before load.py is asked to. How the two halves talk
+is documented in the Go package worker/wsgi (doc.go).
 
-  config.py      what the supervisor passed down
-  load.py        process setup (sys.path, home) and the application callable
-  django_site.py what the supervisor wants to know about a Django site
-  fastcgi.py     records: constants, packing, parameters
-  connection.py  one connection of the front door, one request at a time
-  handler.py     PEP 3333 for one request
-  headers.py     status and header rules
-  streams.py     stdout, stderr, wsgi.errors, wsgi.file_wrapper
-  report.py      tracebacks without our own frames, and lines that always arrive
-  descriptor.py  one that is closed once
-  server.py      accept, serve, stop
-  lifecycle.py   signals, and how the process leaves
-  status.py      what the supervisor is told: ready, failed
+A worker, in reading order:
 
-Zygotes load once and fork workers (`multisite_wsgi zygote`):
+  __main__.py       starts a worker with an interpreter of its own, or a project zygote
+  config.py         the descriptors and the configuration that the supervisor passes
+  load.py           prepares the process (sys.path, home) and loads the application
+  bytecode.py       does not load bytecode that is older than its source
+  installed.py      tells installed files from those of the project
+  django_site.py    what a worker does for a Django site beyond serving it
+  start_report.py   reports once whether the start succeeded
+  server.py         accepts connections and serves requests until SIGTERM
+  connection.py     one connection of the front door
+  exchange.py       one FastCGI request and the way back for its response
+  fastcgi.py        records: constants, packing, parameters
+  handler.py        PEP 3333 for one request
+  headers.py        rules for status and headers
+  streams.py        stdout, stderr, wsgi.errors, wsgi.file_wrapper
+  log.py            log lines, and tracebacks without this package's own frames
+  descriptor.py     a descriptor that is closed once
+  lifecycle.py      signals, and how the process exits
+  manage.py         `multisite manage SITE ...`
 
-  zygote.py        the project zygote and its commands
-  site_zygote.py   one site: load, warm up, clean, check, fork on command
-  forked_worker.py a worker after the fork
-  control.py       commands and answers
-  offspring.py     fork for the supervisor, the surroundings of a site
-  warmup.py        requests before the first fork
-  clean.py         close what must not be shared
-  hazards.py       what is still there, by name
-  nativethreads.py what a fork ends
-  threads.py       where threads were started
-  inherited.py     atexit and finalisers
-  learn.py         what a site does while it is imported
-  learner.py       processes that find it out, and the cache
-  plan.py          what several sites can share
-  shared.py        import that, under guard
-  memory.py        the tricks that keep memory shared: seal.py, relocate.py, immortal.py
+Zygotes, which load once and fork workers (`multisite_wsgi zygote`):
+
+  zygote.py         the project zygote and its commands
+  site_config.py    what a zygote is told about a site
+  control.py        the control socket: commands and answers
+  fork.py           the fork itself, and the environment of the new process
+  site_zygote.py    one site: load, warm up, check, fork on command
+  forked_worker.py  a worker after the fork
+  exit_work.py      whose exit handlers run where
+  warmup.py         requests before the first fork
+
+Is a process fork-safe?
+
+  disconnect.py     closes Django's database connections and caches
+  hazards.py        lists what makes a process not fork-safe
+  native_threads.py finds out whether a fork ends the threads of C libraries
+  thread_starts.py  remembers where threads were started
+
+What several sites share:
+
+  learner.py        finds out what a site imports, in a process of its own, and caches it
+  recorder.py       watches imports in that process
+  sharing_plan.py   chooses the modules that all sites can share
+  import_shared.py  imports them and checks that they did nothing but that
+
+How memory stays shared after a fork:
+
+  memory.py         the tricks and their order
+  seal_heap.py      leaves no free block in shared pages
+  relocate_code.py  moves the code that requests run to one place
+  immortal.py       makes objects immortal, so that their reference counts are not written
 
 load() and serve() share nothing but their arguments, so a process may load
 once, fork, and serve in each child.

@@ -1,6 +1,7 @@
 """Start one worker: `PYTHON .../multisite_wsgi`, descriptors as in config.py.
 
-`PYTHON .../multisite_wsgi zygote` starts a project zygote instead, see zygote.py.
+`PYTHON .../multisite_wsgi zygote` starts a project zygote instead (zygote.py),
+`PYTHON .../multisite_wsgi manage ...` runs a management command (manage.py).
 """
 
 import importlib.util
@@ -10,10 +11,10 @@ import sys
 
 
 def import_worker():
-    """Import this directory as the package multisite_wsgi, and nothing by a bare name.
+    """Import this directory as the package multisite_wsgi.
 
-    Python puts a directory that it runs first on sys.path, where config.py or
-    server.py of this package would shadow modules of the application.
+    Python puts a directory that it runs first on sys.path. There config.py or
+    server.py of this package would hide modules of the application with that name.
     """
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or os.curdir) != here]
@@ -34,22 +35,26 @@ def main():
         from multisite_wsgi import manage
 
         sys.exit(manage.main(sys.argv[2], sys.argv[3:]))
-    from multisite_wsgi import config, lifecycle, load, report, server, status, streams
+    run_worker()
+
+
+def run_worker():
+    from multisite_wsgi import config, lifecycle, load, log, server, start_report, streams
 
     conf = config.read()
     listener = socket.socket(fileno=config.LISTEN_FD)
-    supervisor = status.Status()
+    report = start_report.StartReport()
     sys.argv = ["multisite"]
     streams.line_by_line()
-    report.keep_stderr()
+    log.keep_stderr()
     lifecycle.dump_stacks_on_request()
     try:
         site = load.load(conf)
-    except BaseException as error:  # SystemExit and KeyboardInterrupt of a settings file too
-        supervisor.failed(error)
-        lifecycle.leave(1, conf.thread_join_seconds)
-    server.serve(site.application, conf, listener, lambda: supervisor.ready(site))
-    lifecycle.leave(0, conf.thread_join_seconds)
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt, raised by a settings file
+        report.failed(error)
+        lifecycle.exit_process(1, conf.thread_join_seconds)
+    server.serve(site.application, conf, listener, lambda: report.ready(site))
+    lifecycle.exit_process(0, conf.thread_join_seconds)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""New code is new code: bytecode that is older than its source is not loaded.
+"""Do not load bytecode that is older than its source.
 
-Python compares the source's time in whole seconds and its size (PEP 3147): of a
-file that was edited twice in one second, or that a build gives a time of its own
-(tar --mtime), without a change in size, it goes on running the first one, for ever.
+Python only compares the source's size and its time in whole seconds (PEP 3147). If
+a file is edited twice within a second, or a build sets its time (tar --mtime), and
+its size stays the same, Python would run the old bytecode for ever.
 """
 
 import importlib.machinery
@@ -14,7 +14,7 @@ _Loader = importlib.machinery.SourceFileLoader
 
 
 def distrust_old():
-    """Make Python compile a source again that is newer than its bytecode, to the nanosecond."""
+    """Make Python compile a source again that is newer than its bytecode, compared to the nanosecond."""
     read = _Loader.get_data
 
     def get_data(self, path):
@@ -26,10 +26,10 @@ def distrust_old():
 
 
 def _is_older(bytecode, source):
-    """Also where the source's own time says nothing: when it was put there is known by the kernel.
+    """Return whether bytecode is older than its source, by mtime, or by ctime, which a build cannot set.
 
-    But not of what is installed: both came together, unpacked in any order, and to compile all of it
-    takes seconds.
+    ctime does not count for installed packages: source and bytecode were unpacked together, in any
+    order, and compiling all of them again would take seconds.
     """
     made, edited = os.stat(bytecode), os.stat(source)
     return made.st_mtime_ns < edited.st_mtime_ns or (

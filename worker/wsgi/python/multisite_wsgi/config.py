@@ -1,15 +1,15 @@
-"""What the supervisor passed down: three descriptors and one JSON object."""
+"""What the supervisor passes to an interpreter: three descriptors and one JSON object."""
 
 import json
 import os
 
-STATUS_FD = 3  # to write to, see status.py
+REPORT_FD = 3  # report pipe, see start_report.py
 LISTEN_FD = 4  # listening unix stream socket
-CONFIG_FD = 5  # a socket: one JSON object, then end of file
+CONFIG_FD = 5  # socket from which one JSON object can be read, then end of file
 
 
 class Config:
-    """The keys of the JSON object that the worker uses; it ignores the others."""
+    """The keys of the JSON object that a worker uses; it ignores the others."""
 
     def __init__(self, values):
         self.settings = values.get("settings") or ""
@@ -24,8 +24,8 @@ class Config:
 
 
 def read():
-    """Read the configuration and keep the descriptors away from child processes."""
-    for fd in (STATUS_FD, LISTEN_FD, CONFIG_FD):
+    """Read the configuration; make sure that no child process inherits the descriptors."""
+    for fd in (REPORT_FD, LISTEN_FD, CONFIG_FD):
         os.set_inheritable(fd, False)
     with open(CONFIG_FD, encoding="utf-8") as pipe:
         return Config(json.load(pipe))

@@ -1,39 +1,34 @@
 """One connection of the front door: a sequence of FastCGI requests, one at a time.
 
-The front door may send the next request while one runs: it waits here in the
-buffer, or in the socket's, and is then served without waiting for anything. Where
-that one takes too long the front door takes the next one back, with its token. The
-protocol is written down in worker/fastcgi/doc.go.
+The front door may send further requests, the followers, while one runs. They stay
+in this buffer or in that of the socket, and are served without a wait. If the
+running request takes too long, the front door recalls the followers by taking
+their tokens. The protocol is documented in worker/fastcgi/doc.go.
 """
 
-import io
 import os
 import select
 import socket
 import struct
 
 from . import fastcgi
-from .fastcgi import HEADER, MAX_CONTENT, ProtocolError
+from .exchange import ClientGone, Exchange
+from .fastcgi import HEADER, ProtocolError
 
 _RECEIVE = 65536
 _DESCRIPTOR = struct.Struct("@i")
-_AHEAD = "MULTISITE_AHEAD"  # of FCGI_GET_VALUES: whether this worker takes requests ahead
-_A_WHILE = struct.pack("@ll", 0, 50_000)  # struct timeval: how long a receive waits; then poll(), which a stop ends
-_BATCH = 16 * MAX_CONTENT  # a larger chunk is sent in parts, which bounds the memory for its records
-
-
-class ClientGone(ConnectionError):
-    """The front door closed the connection or aborted the request: nobody waits for the answer."""
+_FOLLOWERS = "MULTISITE_AHEAD"  # variable of FCGI_GET_VALUES: whether this worker accepts followers
+_SHORT_WAIT = struct.pack("@ll", 0, 50_000)  # struct timeval: limit of a receive; poll() follows, which a stop ends
 
 
 class Connection:
-    """Reads records from a socket; knows nothing of WSGI."""
+    """Reads records from a socket. It knows nothing about WSGI."""
 
     def __init__(self, sock, listener, stop, gives_way, limits):
-        """stop tells when the worker shall leave; see lifecycle.Stop.
+        """stop is the lifecycle.Stop of the worker.
 
-        gives_way is asked at that time, and when another connection waits at
-        listener, whether this one shall end now that it is idle.
+        gives_way is called at the stop, and when another connection waits at listener;
+        it returns whether this connection, which is idle, should end.
         limits are the values for FCGI_GET_VALUES, as {name: decimal text} in bytes.
         """
         self._sock = sock
@@ -41,24 +36,24 @@ class Connection:
         self._idle = stop.waiter(sock, listener)
         self._gives_way = gives_way
         self._limits = limits
-        self._tokens = None  # descriptor
-        self._read = self._read_first
-        self._data = b""
-        self._pos = 0
+        self._tokens = None  # descriptor of the eventfd with the tokens of followers; None: the front door sent none
+        self._read = self._read_first  # then sock.recv
+        self._data = b""  # received bytes
+        self._pos = 0  # of the first byte in _data that is not processed yet
         sock.settimeout(None)  # the application may have called socket.setdefaulttimeout
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _A_WHILE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SHORT_WAIT)
 
     def next_request(self):
         """Return the next Exchange, or None when there will be none.
 
-        Records between two requests are leftovers of the last one, such as a body
-        that the application did not read: FastCGI 3.3 has them ignored.
+        Records between two requests belong to the last one, such as a body that the
+        application did not read, and are ignored (FastCGI 3.3).
         """
         while self._pos < len(self._data) or self._wait():
             whole = fastcgi.bodiless_request(self._data, self._pos)
             if whole is not None:
                 request_id, flags, start, end, self._pos = whole
-                if flags & fastcgi.AHEAD and self._passes_over(request_id):
+                if flags & fastcgi.FOLLOWER and self._was_recalled(request_id):
                     continue
                 return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, self._data[start:end], True)
             kind, request_id, content = self.record()
@@ -76,8 +71,8 @@ class Connection:
             os.close(self._tokens)
             self._tokens = None
 
-    def _passes_over(self, request_id):
-        """Take the token of a request that was sent ahead; true when the front door has taken it back."""
+    def _was_recalled(self, request_id):
+        """Take the token of a follower; without one, skip the request and return True."""
         try:
             os.read(self._tokens, 8)
         except BlockingIOError:
@@ -114,17 +109,17 @@ class Connection:
         try:
             self._sock.sendall(data)
         except OSError as error:
-            raise ClientGone("the front door is gone: %s" % error) from None
+            raise ClientGone("the front door has closed the connection: %s" % error) from None
 
-    def stray(self, kind, request_id, content):
-        """Deal with a record that does not belong to the running request."""
+    def other_record(self, kind, request_id, content):
+        """Process a record that does not belong to the running request."""
         if request_id == 0:
             self._manage(kind, content)
         elif kind == fastcgi.BEGIN_REQUEST:
             self.send(fastcgi.end_request(request_id, fastcgi.CANT_MPX_CONN))
 
-    def has_left(self, request_id):
-        """Whether nobody waits for the answer to a request any more. Nothing is taken from the socket."""
+    def has_gone(self, request_id):
+        """Return whether nobody waits for the response to a request any more. Nothing is read from the socket."""
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         arrived = b""
@@ -135,14 +130,14 @@ class Connection:
         return fastcgi.aborts(self._data[self._pos:] + arrived, request_id)
 
     def _wait(self):
-        """Receive between requests; false at the end of the connection or of the worker."""
+        """Receive the next request; return False at the end of the connection or at the stop."""
         data = self._receive_soon()
         while data is None:
             if self._idle():
                 data = self._recv()
             elif self._gives_way():
-                # What the front door has sent until now is served. From here on it can not send,
-                # and knows that what it can not send was not begun.
+                # What the front door has sent until now is served. From now on it cannot send,
+                # and so knows that the worker has not begun what it could not send.
                 self._sock.shutdown(socket.SHUT_RD)
                 data = self._recv()
             else:
@@ -151,9 +146,9 @@ class Connection:
         return bool(data)
 
     def _receive_soon(self):
-        """Receive what comes within a while, else None: a busy worker needs no poll() for each request.
+        """Receive within a short time, else return None: so a busy worker needs no poll() for each request.
 
-        A signal does not end this wait, so it is a short one.
+        The time is short because a signal does not end this wait.
         """
         if self._stop.requested:
             return None
@@ -162,7 +157,7 @@ class Connection:
         except BlockingIOError:
             return None
         except OSError as error:
-            raise ClientGone("the front door is gone: %s" % error) from None
+            raise ClientGone("the front door has closed the connection: %s" % error) from None
 
     def _receive(self, need):
         """Return (data, 0) with at least need bytes from the current position on."""
@@ -182,12 +177,12 @@ class Connection:
             try:
                 return self._read(_RECEIVE)
             except BlockingIOError:
-                continue  # it took longer than _A_WHILE
+                continue  # it took longer than _SHORT_WAIT
             except OSError as error:
-                raise ClientGone("the front door is gone: %s" % error) from None
+                raise ClientGone("the front door has closed the connection: %s" % error) from None
 
     def _read_first(self, size):
-        """Receive as recv() does, and the tokens with the first bytes."""
+        """Receive the first bytes as recv() does, and with them the descriptor of the tokens."""
         data, ancillary, _, _ = self._sock.recvmsg(size, socket.CMSG_SPACE(_DESCRIPTOR.size), socket.MSG_CMSG_CLOEXEC)
         for level, kind, content in ancillary:
             if (level, kind, len(content)) == (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.size):
@@ -196,7 +191,7 @@ class Connection:
         return data
 
     def _begin(self, request_id, content):
-        """Read the parameters; None when the request ended before they did."""
+        """Read the parameters; return the Exchange, or None if the request is not to be run."""
         if len(content) != 8:
             raise ProtocolError("begin record of %d bytes" % len(content))
         role, flags = fastcgi.BEGIN_BODY.unpack(content)
@@ -207,7 +202,7 @@ class Connection:
         while True:
             kind, its_id, content = self.record()
             if its_id != request_id:
-                self.stray(kind, its_id, content)
+                self.other_record(kind, its_id, content)
             elif kind == fastcgi.PARAMS:
                 if not content:
                     break
@@ -217,7 +212,7 @@ class Connection:
                 return None
             else:
                 raise ProtocolError("record of type %d among the parameters" % kind)
-        if flags & fastcgi.AHEAD and self._passes_over(request_id):
+        if flags & fastcgi.FOLLOWER and self._was_recalled(request_id):
             return None
         block = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, block)
@@ -228,103 +223,8 @@ class Connection:
             asked = {}
             fastcgi.decode_params(content, asked)
             known = {name.encode("latin-1"): self._limits[name] for name in asked if name in self._limits}
-            if _AHEAD in asked and self._tokens is not None:
-                known[_AHEAD.encode()] = b"1"
+            if _FOLLOWERS in asked and self._tokens is not None:
+                known[_FOLLOWERS.encode()] = b"1"
             self.send(fastcgi.record(fastcgi.GET_VALUES_RESULT, 0, fastcgi.encode_params(known)))
         else:
             self.send(fastcgi.record(fastcgi.UNKNOWN_TYPE, 0, bytes((kind,)) + bytes(7)))
-
-
-class Exchange:
-    """One request and the way back for its response."""
-
-    __slots__ = ("_connection", "_id", "keep", "params", "_bodiless", "_aborted")
-
-    def __init__(self, connection, request_id, keep, params, bodiless=False):
-        self._connection = connection
-        self._id = request_id
-        self.keep = keep
-        self.params = params
-        self._bodiless = bodiless
-        self._aborted = False
-
-    def input(self):
-        """Return wsgi.input: in memory if the whole body is here already, else a stream."""
-        if self._bodiless:
-            return io.BytesIO()
-        arrived = []
-        while True:
-            record = self._connection.buffered()
-            if record is None:
-                return io.BufferedReader(_Stdin(self, b"".join(arrived)), _RECEIVE)
-            content = self._stdin(record)
-            if content is not None:
-                arrived.append(content)
-                if not content:
-                    return io.BytesIO(b"".join(arrived))
-
-    def receive(self):
-        """Return the next piece of the body, b"" at its end."""
-        if self._aborted:
-            raise ClientGone("the request was aborted")
-        while True:
-            content = self._stdin(self._connection.record())
-            if content is not None:
-                return content
-
-    def send(self, data):
-        """Send a part of the response."""
-        if self._aborted:
-            return
-        for start in range(0, len(data), _BATCH):
-            self._connection.send(fastcgi.stdout(self._id, data[start:start + _BATCH]))
-
-    def look(self):
-        """Raise ClientGone if nobody waits for the answer, as send() does."""
-        if self._connection.has_left(self._id):
-            self._aborted = True
-            raise ClientGone("the front door waits no more")
-
-    def finish(self, data=b""):
-        """Send the last part of the response and end the request."""
-        if self._aborted:
-            self._connection.send(fastcgi.end_request(self._id))
-            return
-        if len(data) > MAX_CONTENT:
-            self.send(data)
-            data = b""
-        self._connection.send(fastcgi.last_records(self._id, data))
-
-    def _stdin(self, record):
-        """Return the content of a STDIN record of this request, None for any other record."""
-        kind, request_id, content = record
-        if request_id != self._id:
-            self._connection.stray(kind, request_id, content)
-            return None
-        if kind == fastcgi.STDIN:
-            return content
-        if kind == fastcgi.ABORT_REQUEST:
-            self._aborted = True
-            raise ClientGone("the request was aborted")
-        raise ProtocolError("record of type %d in the body" % kind)
-
-
-class _Stdin(io.RawIOBase):
-    """The body of a request as it arrives; io.BufferedReader makes wsgi.input of it."""
-
-    def __init__(self, exchange, arrived):
-        self._exchange = exchange
-        self._rest = memoryview(arrived)
-        self._ended = False
-
-    def readable(self):
-        return True
-
-    def readinto(self, target):
-        if not self._rest and not self._ended:
-            self._rest = memoryview(self._exchange.receive())
-            self._ended = not self._rest
-        size = min(len(target), len(self._rest))
-        target[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size

@@ -1,7 +1,8 @@
 """The control socket of a zygote: commands and answers, one JSON object each.
 
 A message is a 4 byte big-endian length and that many bytes of JSON. File
-descriptors come with the first bytes of a message (SCM_RIGHTS).
+descriptors come with the first byte of a message (SCM_RIGHTS). The commands are
+listed in doc.go of the Go package worker/wsgi.
 """
 
 import array
@@ -15,7 +16,7 @@ _MAX_FDS = 8
 
 
 class Control:
-    """One end of the socket. Nobody but the supervisor has the other."""
+    """The zygote's end of the socket. Only the supervisor has the other one."""
 
     def __init__(self, fd):
         os.set_inheritable(fd, False)
@@ -28,7 +29,7 @@ class Control:
         self._sock.close()
 
     def receive(self):
-        """Return (message, descriptors), or (None, []) when the supervisor is gone."""
+        """Return (message, descriptors), or (None, []) when the supervisor has closed its end."""
         try:
             head, fds = self._receive_head()
             if not head:
@@ -43,7 +44,7 @@ class Control:
         try:
             self._sock.sendall(_LENGTH.pack(len(body)) + body)
         except ConnectionError:
-            pass  # receive() will say so
+            pass  # the next receive() returns None
 
     def _receive_head(self):
         space = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)

@@ -1,12 +1,12 @@
-"""A descriptor of the worker's own."""
+"""A file descriptor that belongs to the worker and not to the application."""
 
 import os
 
 
 class Descriptor:
-    """It is closed once: what gets its number then belongs to somebody else.
+    """It is closed once: afterwards its number may belong to the application.
 
-    No file object: CPython 3.9 crashes of one that a signal handler keeps until the interpreter's end.
+    This is no file object, since CPython 3.9 crashes when a signal handler holds one at the interpreter's exit.
     """
 
     def __init__(self, number):

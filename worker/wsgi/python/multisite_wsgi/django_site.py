@@ -1,13 +1,13 @@
 """What the worker does for a Django site beyond serving it.
 
-A site that did not import Django is not a Django site: nothing here imports it first.
+Nothing here is the first to import Django: a site that did not import it is no Django site.
 """
 
 import logging
 import os
 import sys
 
-from .report import error_line, log_error, log_line
+from .log import error_line, log_error, log_line
 
 
 def version():
@@ -16,14 +16,14 @@ def version():
 
 
 def load_urls():
-    """Import ROOT_URLCONF with all that it includes, and with it the views, as the first request would.
+    """Import ROOT_URLCONF with all that it includes, and so the views, as the first request would.
 
-    What raises there would be a 500 for every page of a site that seems to have started. To ask for
-    reverse_dict is how Django itself walks through all of it, once for the process. The views of errors
-    (handler500 and the like) are not in it.
+    An exception there would make every page a 500 although the site seems to have started. Reading
+    reverse_dict makes Django walk through all URL patterns, which it does once for a process. The
+    views for errors (handler500 and the like) are not among them and are resolved one by one.
     """
     settings, apps = _settings(), sys.modules.get("django.apps")
-    serves = "django.core.handlers.wsgi" in sys.modules  # else it is another application that uses Django's models
+    serves = "django.core.handlers.wsgi" in sys.modules  # else another application only uses Django's models
     if settings is None or not serves or not apps.apps.ready or not getattr(settings, "ROOT_URLCONF", None):
         return
     from django.urls import get_resolver
@@ -37,8 +37,8 @@ def load_urls():
 def static_dirs(application, mount):
     """Return [{"url": prefix, "dirs": [...]}] for the static files of a configured Django.
 
-    collectstatic's target comes first, then where staticfiles would look. WhiteNoise keeps what it
-    serves: it has its own compression, caching and headers.
+    The target of collectstatic comes first, then the directories in which staticfiles looks. If the
+    site uses WhiteNoise the list is empty, since that has its own compression, caching and headers.
     """
     settings = _settings()
     if settings is None:
@@ -48,14 +48,14 @@ def static_dirs(application, mount):
             return []
         url = _static_url(settings, mount)
         dirs = _root(settings) + _finder_dirs(settings)
-    except Exception as error:  # the site's own settings: a mistake in them must not stop the site
-        log_line("static files are left to the application: " + error_line(error))
+    except Exception as error:  # a mistake in the settings of static files must not keep the site from starting
+        log_line("static files are not served by the front door: " + error_line(error))
         return []
     return [{"url": url, "dirs": list(dict.fromkeys(dirs))}] if url and dirs else []
 
 
 def log_exceptions():
-    """Log what views raise where Django's own logging does not: without DEBUG it only mails it to ADMINS."""
+    """Log exceptions of views if Django's own logging does not: without DEBUG it only mails them to ADMINS."""
     if _settings() is None:
         return
     from django.core.signals import got_request_exception
@@ -69,14 +69,14 @@ def _log_exception(request=None, **_):
 
 
 def _is_logged(logger):
-    """Whether an error given to this logger reaches a handler that writes it down."""
-    if logger.disabled:  # by a dictConfig that has not heard of disable_existing_loggers
+    """Return whether an error given to this logger reaches a handler that writes it somewhere."""
+    if logger.disabled:  # as by dictConfig without disable_existing_loggers = False
         return False
     handlers = list(logger.handlers)
     while logger.propagate and logger.parent:
         logger = logger.parent
         handlers += logger.handlers
-    return not handlers or any(_writes(handler) for handler in handlers)  # without any, logging has a last resort
+    return not handlers or any(_writes(handler) for handler in handlers)  # without handlers logging.lastResort writes
 
 
 def _writes(handler):
@@ -93,9 +93,9 @@ def _settings():
 
 
 def _has_whitenoise(application, settings):
-    """Whether WhiteNoise, or what is made from it, is in MIDDLEWARE or around the application."""
+    """Return whether WhiteNoise, or a class derived from it, is in MIDDLEWARE or wraps the application."""
     whitenoise = sys.modules.get("whitenoise.base")
-    if whitenoise is None:  # Django has imported all of MIDDLEWARE
+    if whitenoise is None:  # Django has imported all of MIDDLEWARE by now
         return False
     from django.utils.module_loading import import_string
 
@@ -105,8 +105,8 @@ def _has_whitenoise(application, settings):
 
 
 def _static_url(settings, mount):
-    # settings.STATIC_URL would cache the value with the script prefix of this
-    # moment, which is not yet that of a request.
+    # Reading settings.STATIC_URL would cache it with the current script prefix,
+    # which is not the one that requests will have.
     url = getattr(settings._wrapped, "STATIC_URL", None) or ""
     if "://" in url or url.startswith("//"):
         return ""

@@ -16,11 +16,11 @@ UNKNOWN_TYPE = 11
 
 RESPONDER = 1
 KEEP_CONN = 1
-AHEAD = 0x80  # our own front door's: take a token before you begin this request, or pass over it
+FOLLOWER = 0x80  # of multisite's front door: the worker must take a token before it begins this request
 
 REQUEST_COMPLETE = 0
 CANT_MPX_CONN = 1
-OVERLOADED = 2  # it was passed over
+OVERLOADED = 2  # the request was skipped, since the front door has recalled it
 UNKNOWN_ROLE = 3
 
 HEADER = struct.Struct(">BBHHBx")  # version, type, request id, content length, padding length
@@ -28,23 +28,23 @@ BEGIN_BODY = struct.Struct(">HB5x")  # role, flags
 END_BODY = struct.Struct(">LB3x")  # application status, protocol status
 _LONG = struct.Struct(">L")
 
-# Several records at once: _REQUEST is BEGIN and the header of PARAMS, _BODILESS the end of PARAMS and
-# of STDIN, _LAST padding, the end of STDOUT and END_REQUEST. No number has more than 30 bits: Python
-# is slower with larger ones.
+# Several records in one structure: _REQUEST is BEGIN and the header of PARAMS, _BODILESS the end of
+# PARAMS and of STDIN, _LAST padding, the end of STDOUT and END_REQUEST. No number has more than 30 bits,
+# as Python is slower with larger ones.
 _REQUEST = struct.Struct(">HHLHB5xHHHBx")
 _BODILESS = struct.Struct(">HHLHHL")
 _LAST = [struct.Struct(">%dxHHLHHL8x" % n) for n in range(8)]
 _BEGIN, _END_REQUEST, _PARAMS, _STDIN, _STDOUT = (
     VERSION << 8 | kind for kind in (BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT))
 _EIGHT_BYTES = 8 << 16  # content length, no padding
-_ONE_PAIR = struct.Struct(">BHH")  # no name; four bytes of length
+_ONE_PAIR = struct.Struct(">BHH")  # header of a pair without a name: length 0, then a length of four bytes
 
-MAX_CONTENT = 65528  # the largest multiple of 8 that fits: full records need no padding
+MAX_CONTENT = 65528  # the largest multiple of 8 that fits, so that full records need no padding
 _PADDING = [bytes(n) for n in range(8)]
 
 
 class ProtocolError(Exception):
-    """The other side does not speak FastCGI as the specification has it."""
+    """The peer violates the FastCGI specification."""
 
 
 def record(kind, request_id, content):
@@ -55,7 +55,7 @@ def record(kind, request_id, content):
 
 
 def stdout(request_id, data):
-    """Return data as STDOUT records; no record at all for no data, which would end the stream."""
+    """Return data as STDOUT records; b"" for no data, since an empty record would end the stream."""
     if len(data) <= MAX_CONTENT:
         return record(STDOUT, request_id, data) if data else b""
     view = memoryview(data)
@@ -68,7 +68,7 @@ def end_request(request_id, status=REQUEST_COMPLETE):
 
 
 def last_records(request_id, data):
-    """Return the last data of STDOUT, of at most MAX_CONTENT bytes, its end, and that of the request, in one pass."""
+    """Return the last data of STDOUT, at most MAX_CONTENT bytes, the end of STDOUT and the end of the request."""
     size = len(data)
     padding = -size & 7
     header = HEADER.pack(VERSION, STDOUT, request_id, size, padding) if size else b""
@@ -76,11 +76,11 @@ def last_records(request_id, data):
 
 
 def bodiless_request(data, pos):
-    """Return (request id, flags, start and end of its parameters, its end), or None.
+    """Return (request id, flags, start and end of its parameters, end of the request), or None.
 
-    None is for all that is not BEGIN, one record of parameters and an empty
-    body, completely here. What is has nearly every request; looking at it as a
-    whole costs a fifth of reading five records.
+    None means that data does not hold a whole request of BEGIN, one record of
+    parameters and an empty body. Nearly every request is like that, and parsing it
+    at once costs a fifth of parsing five records.
     """
     start = pos + _REQUEST.size
     if len(data) < start:
@@ -98,7 +98,7 @@ def bodiless_request(data, pos):
 
 
 def aborts(data, request_id):
-    """Whether the records in data, of which the last may be cut short, abort a request."""
+    """Return whether the records in data, of which the last may be incomplete, abort a request."""
     pos = 0
     while len(data) - pos >= HEADER.size:
         _, kind, its_id, length, padding = HEADER.unpack_from(data, pos)
@@ -111,10 +111,10 @@ def aborts(data, request_id):
 def decode_params(block, params):
     """Add the name-value pairs of block to the dict params, as Latin-1 text (PEP 3333).
 
-    Our own front door sends one pair, without a name and with four bytes of
-    length. Its value is NAME NUL VALUE NUL NAME NUL VALUE ...: one split()
-    instead of a loop, which was half of all that the worker did for a request.
-    Where a value has a NUL itself, they come as single pairs.
+    The front door of multisite sends one pair, with an empty name and a length of
+    four bytes. Its value is NAME NUL VALUE NUL NAME NUL VALUE ...: decoding it takes one
+    split() instead of a loop, which took half of the worker's time for a request.
+    If a value contains a NUL, the front door sends ordinary pairs.
     """
     if not block.startswith(b"\0"):
         _decode_pairs(block, params)

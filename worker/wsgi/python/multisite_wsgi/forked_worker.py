@@ -1,47 +1,47 @@
-"""A worker that was forked from a zygote: loaded already, or about to load its site."""
+"""A worker that was forked from a zygote: its site is loaded already, or it loads it itself."""
 
 import gc
 import socket
 
-from . import lifecycle, load, offspring, report, server
-from .inherited import Departure
-from .status import Status
+from . import fork, lifecycle, load, log, server
+from .exit_work import WorkerExit
+from .start_report import StartReport
 
 
 class ForkedWorker:
     """The life of one worker; run() does not return."""
 
     def __init__(self, config, name, fds, files=()):
-        """fds are those that came with the command: listener, status, output; files are of ExitWork."""
+        """fds came with the command: listener, report, output; files are those of ExitWork."""
         self._config = config
         self._name = name
-        self._listener, self._status, self._output = fds
-        self._departure = Departure(files)
+        self._listener, self._report, self._output = fds
+        self._exit = WorkerExit(files)
 
     def run(self, site=None):
-        """Serve site, or load it here first."""
-        self._departure.prepare()
-        offspring.set_name(self._name)
+        """Serve site; without one, load it first."""
+        self._exit.prepare()
+        fork.set_name(self._name)
         gc.enable()
-        supervisor = Status(self._status)
+        report = StartReport(self._report)
         if site is None:
-            offspring.enter_surroundings(self._config, self._output)
-            report.keep_stderr()
-            site = self._load(supervisor)
+            fork.enter_site(self._config, self._output)
+            log.keep_stderr()
+            site = self._load(report)
         else:
-            offspring.enter_output(self._output)
-            report.keep_stderr()
+            fork.enter_output(self._output)
+            log.keep_stderr()
         listener = socket.socket(fileno=self._listener)
-        server.serve(site.application, self._config, listener, lambda: supervisor.ready(site))
-        self._leave(0)
+        server.serve(site.application, self._config, listener, lambda: report.ready(site))
+        self._exit_process(0)
 
-    def _load(self, supervisor):
+    def _load(self, report):
         try:
             return load.load(self._config)
-        except BaseException as error:
-            supervisor.failed(error)
-            self._leave(1)
+        except BaseException as error:  # also SystemExit and KeyboardInterrupt, raised by a settings file
+            report.failed(error)
+            self._exit_process(1)
 
-    def _leave(self, code):
-        self._departure.code = code
-        lifecycle.leave(code, self._config.thread_join_seconds)
+    def _exit_process(self, code):
+        self._exit.code = code
+        lifecycle.exit_process(code, self._config.thread_join_seconds)

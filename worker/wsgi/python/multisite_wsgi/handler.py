@@ -1,8 +1,8 @@
 """PEP 3333 for one request: start_response, write, and the rules of the iterable."""
 
-from .connection import ClientGone
+from .exchange import ClientGone
 from .headers import response_head
-from .report import log_error, log_line
+from .log import log_error, log_line
 
 _SORRY = b"Internal Server Error\n"
 _FAILED = (b"Status: 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -10,26 +10,26 @@ _FAILED = (b"Status: 500 Internal Server Error\r\nContent-Type: text/plain; char
 
 
 class Handler:
-    """Runs the application once and sends what it answers."""
+    """Runs the application once and sends its response."""
 
-    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_left", "_has_body", "_single", "_sent", "_surplus",
+    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_remaining", "_has_body", "_single", "_sent", "_surplus",
                  "_complete", "_last")
 
     def __init__(self, environ, exchange):
         self._environ = environ
         self._exchange = exchange
         self._is_head = environ["REQUEST_METHOD"] == "HEAD"  # middleware may change the environ
-        self._head = None  # header block, from start_response on
-        self._left = None  # body bytes that Content-Length still allows
+        self._head = None  # header block; None before start_response()
+        self._remaining = None  # how many body bytes Content-Length still allows; None: it is not known
         self._has_body = True  # false for 204 and 304
-        self._single = False  # the iterable has one element, so the first chunk is the body
-        self._sent = False
-        self._surplus = False  # there was more body than Content-Length allows
-        self._complete = False
-        self._last = b""  # what goes out together with the end of the request
+        self._single = False  # whether the iterable has one element, so that the first chunk is the body
+        self._sent = False  # whether the header block was sent, or is in _last
+        self._surplus = False  # whether there was more body than Content-Length allows
+        self._complete = False  # whether the iterable was read to its end
+        self._last = b""  # what is sent together with the end of the request
 
     def run(self, application):
-        """Serve the request; false when the connection must be cut to tell the client."""
+        """Serve the request; false when the connection must be closed, so that the front door sees the failure."""
         try:
             result = application(self._environ, self.start_response)
             try:
@@ -37,9 +37,9 @@ class Handler:
             finally:
                 if hasattr(result, "close"):
                     result.close()
-        except BaseException as error:  # SystemExit too: an error of this request alone
+        except BaseException as error:  # also SystemExit: only this request fails
             return self._failed(error)
-        # Only now, after close(): the end of the request tells the front door that the worker is free.
+        # Not before close(), since the end of the request tells the front door that the worker is free.
         self._exchange.finish(self._last)
         return True
 
@@ -52,7 +52,7 @@ class Handler:
                 exc_info = None  # no reference cycle through the traceback
         elif self._head is not None:
             raise AssertionError("start_response() was called again without exc_info")
-        self._head, self._left, self._has_body = response_head(status, headers)
+        self._head, self._remaining, self._has_body = response_head(status, headers)
         return self.write
 
     def write(self, data):
@@ -67,18 +67,18 @@ class Handler:
             raise AssertionError("body sent before start_response() was called")
         if data:
             data = self._allowed(data) if self._sent else self._with_head(data, len(data) if self._single else None)
-        if self._left == 0:
-            # The body is whole. It goes out with the end of the request, after close(): one send
-            # instead of two, and the front door has all of the answer in one read.
+        if self._remaining == 0:
+            # The body is complete. It is sent with the end of the request, after close(): one send
+            # instead of two, and the front door gets the whole response in one read.
             self._last += data
         elif data:
             self._exchange.send(data)
         else:
-            self._exchange.look()  # nothing goes out that would tell whether the client is there
+            self._exchange.check_client()  # nothing is sent here, and so no error would show that the client has gone
 
     def _respond(self, result):
         if type(result) is bytes:
-            result = (result,)  # iterating it would yield numbers
+            result = (result,)  # iterating over bytes yields numbers
         if type(result) in (list, tuple):
             body = b"".join(result)
             self._last += self._allowed(body) if self._sent else self._with_head(body, len(body))
@@ -87,51 +87,51 @@ class Handler:
         else:
             self._single = hasattr(result, "__len__") and len(result) == 1
             for chunk in result:
-                self._write(chunk)  # before the next chunk is asked for
-                if self._left == 0 or self._sent and self._is_mute():
-                    break  # nobody can receive any more
+                self._write(chunk)  # before the application computes the next chunk
+                if self._remaining == 0 or self._sent and self._is_mute():
+                    break  # the client cannot receive any more
             if not self._sent:
                 self._last = self._with_head(b"", None)
         if self._surplus:
-            self._log("response body is longer than its Content-Length: the rest is dropped")
-        if self._left and not self._is_mute():
-            self._log("response body is %d bytes shorter than its Content-Length" % self._left)
+            self._log("response body is longer than its Content-Length: the rest is not sent")
+        if self._remaining and not self._is_mute():
+            self._log("response body is %d bytes shorter than its Content-Length" % self._remaining)
         self._complete = True
 
     def _with_head(self, data, length):
-        """Return the first part of the response; length is that of the whole body, if known."""
+        """Return the header block and data; length is that of the whole body, None if not known."""
         if self._head is None:
             raise AssertionError("the application ended without calling start_response()")
         self._sent = True
-        if self._left == len(data) and self._has_body and not self._is_head:  # nearly always; the rest is for the others
-            self._left = 0
+        if self._remaining == len(data) and self._has_body and not self._is_head:  # the usual case
+            self._remaining = 0
             return self._head + data
-        if length is not None and self._left is None and self._has_body:
-            if length or not self._is_head:  # else the application left the body out: GET may have one
-                self._left = length
+        if length is not None and self._remaining is None and self._has_body:
+            if length or not self._is_head:  # for HEAD the application may leave out the body that GET has
+                self._remaining = length
                 self._head = b"%bContent-Length: %d\r\n\r\n" % (self._head[:-2], length)
         return self._head + self._allowed(data)
 
     def _allowed(self, data):
         """Return as much of data as the method, the status and Content-Length allow."""
-        if self._left is not None:
-            if len(data) > self._left:
+        if self._remaining is not None:
+            if len(data) > self._remaining:
                 self._surplus = not self._is_mute()
-                data = data[:self._left]
-            self._left -= len(data)
+                data = data[:self._remaining]
+            self._remaining -= len(data)
         return b"" if self._is_mute() else data
 
     def _is_mute(self):
-        """Whether the method or the status allow no body."""
+        """Return whether the method or the status allows no body."""
         return self._is_head or not self._has_body
 
     def _failed(self, error):
-        """Answer for an uncaught exception; false when it is too late for an answer."""
+        """Log an uncaught exception and send a 500; false when the response has already begun."""
         if isinstance(error, ClientGone):
             self._exchange.finish()
             return True
         log_error("uncaught exception in " + self._request_line(), error)
-        if self._complete or self._sent and self._left == 0:  # close() failed, or write() past the end
+        if self._complete or self._sent and self._remaining == 0:  # close() raised, or write() past the end
             self._exchange.finish(self._last)
             return True
         if self._sent:

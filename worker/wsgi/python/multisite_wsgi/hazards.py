@@ -1,4 +1,4 @@
-"""What makes it unsafe to fork this process: state that its children would share or lose."""
+"""List the hazards of this process: state that its children would share or lose, so that it is not fork-safe."""
 
 import gc
 import os
@@ -8,14 +8,14 @@ import stat
 import sys
 import time
 
-from . import threads
+from . import thread_starts
 
-_COMM = 15  # bytes of a thread's name that the kernel keeps
+_COMM = 15  # how many bytes of a thread's name the kernel keeps
 _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 def find(allowed):
-    """Return one line for each hazard; allowed are the descriptors of the zygote itself."""
+    """Return one line for each hazard; allowed are the descriptors that belong to the zygote itself."""
     loops, theirs = _event_loops()
     found = (_threads() + _children() + _timers() + _databases() + loops
              + _descriptors(theirs.union(allowed)) + _mappings())
@@ -29,28 +29,28 @@ def descriptors():
         try:
             target = os.readlink("/proc/self/fd/" + fd)
         except OSError:
-            continue  # closed meanwhile: by a thread, or it is how the directory was read
+            continue  # closed meanwhile: by a thread, or it was the descriptor of the directory itself
         if not target.startswith("/proc/"):
             found.add(int(fd))
     return found
 
 
-def traces():
-    """Return (kind, number) of all that an import may leave in the process."""
+def resources():
+    """Return (kind, number) of all files, threads and processes, to see what an import leaves behind."""
     found = {("file", fd) for fd in descriptors()} | {("thread", tid) for tid in os.listdir("/proc/self/task")}
     return found | ({("process", 0)} if _has_children() else set())
 
 
-def is_alone():
-    """Whether this process has one thread and no child; cheap."""
+def has_neither_threads_nor_children():
+    """Return whether this process has one thread and no child. This is a cheap check."""
     return len(os.listdir("/proc/self/task")) == 1 and not _has_children()
 
 
 def other_threads():
-    """Return the numbers of the threads beside the first."""
+    """Return the numbers of all threads but the first."""
     deadline = time.monotonic() + 0.2
     while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:
-        time.sleep(0.002)  # a thread that was joined may still be about to leave
+        time.sleep(0.002)  # a thread that was joined may still be about to exit
     return {int(tid) for tid in os.listdir("/proc/self/task")} - {os.getpid()}
 
 
@@ -62,19 +62,19 @@ def _threads():
     for thread in sys.modules["threading"].enumerate():
         if thread.native_id in others:
             others.remove(thread.native_id)
-            found.append(threads.describe(thread))
+            found.append(thread_starts.describe(thread))
     return found + _native([name for name in map(_comm, sorted(others)) if name])
 
 
 def _native(names):
-    """Describe threads that Python knows nothing of; those that can be told the origin of come first."""
+    """Describe threads that Python does not know; those whose package is known come first."""
     packages = _packages(names)
     known = ['thread "%s" of %s' % (name, packages[name]) for name in names if name in packages]
     return known + ['thread "%s" of a C library' % name for name in names if name not in packages]
 
 
 def _packages(names):
-    """Return {name: package} of threads that are named after the class of an object, as ddtrace does."""
+    """Return {name: package} of threads that are named after the class of an object, as those of ddtrace are."""
     found = {}
     for kind in {type(thing) for thing in gc.get_objects()}:
         name = kind.__name__[:_COMM]
@@ -124,7 +124,7 @@ def _is_set(timer):
 
 
 def _databases():
-    """Django's connections that could not be closed."""
+    """Return Django's connections that could not be closed."""
     conf, db = sys.modules.get("django.conf"), sys.modules.get("django.db")
     if db is None or not conf.settings.configured:
         return []
@@ -134,7 +134,7 @@ def _databases():
 
 
 def _event_loops():
-    """Return a line if there are asyncio loops, and their descriptors."""
+    """Return (hazards, descriptors) of asyncio event loops that are not closed."""
     base = getattr(sys.modules.get("asyncio.base_events"), "BaseEventLoop", None)
     if base is None:
         return [], set()
@@ -156,7 +156,7 @@ def _descriptors(allowed):
 
 
 def _descriptor(fd, target):
-    """Return what is wrong with sharing a descriptor, or None."""
+    """Return why a descriptor must not be shared, or None."""
     if target.startswith("socket:"):
         return _socket(fd)
     if not target.startswith("/"):
@@ -175,7 +175,7 @@ def _flags(fd):
 
 
 def _socket(fd):
-    """A datagram has no stream to share: syslog, statsd."""
+    """Return why a socket must not be shared; None for a datagram socket (syslog, statsd), which has no stream."""
     sock = socket.socket(fileno=os.dup(fd))
     with sock:
         if sock.type == socket.SOCK_DGRAM:
@@ -197,7 +197,7 @@ def _address(address):
 
 
 def _mappings():
-    """Memory that children would write to together."""
+    """Return shared memory, to which children would write together."""
     found = []
     for line in _read("/proc/self/maps").splitlines():
         parts = line.split(None, 5)

@@ -1,8 +1,8 @@
-"""Status line and header rules of PEP 3333, as one block of CGI response headers."""
+"""Check status and headers by the rules of PEP 3333, and make one block of CGI response headers of them."""
 
 import re
 
-from .report import log_line
+from .log import log_line
 
 _STATUS = re.compile(r"[2-9]\d\d( [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, token
@@ -19,20 +19,20 @@ def response_head(status, headers):
     length = None
     for pair in headers:
         try:
-            line, said = _HEADER_LINES[pair]
-        except TypeError:
-            line, said = _header_line(pair)  # a pair that is no key of a dict: which rule it breaks
+            line, content_length = _HEADER_LINES[pair]
+        except TypeError:  # the pair is not hashable, so no valid tuple
+            line, content_length = _header_line(pair)  # raises an error that names the rule
         lines.append(line)
-        if said is not None:
-            length = said
+        if content_length is not None:
+            length = content_length
     lines.append(b"\r\n")
     return b"".join(lines), length, has_body
 
 
 class _Lines(dict):
-    """Lines by what they are made of: a site says most of them in each answer, but they are checked once.
+    """A cache of lines that were checked: a site repeats most of them in each response.
 
-    Those that it does not repeat drive the others out now and then, and cost no memory to speak of.
+    It is emptied when it is full, so lines that are never repeated cost little memory.
     """
 
     def __init__(self, make):
@@ -49,7 +49,7 @@ class _Lines(dict):
 
 
 def _status_line(status):
-    """Check a status; return (its line, whether its response may have a body)."""
+    """Check a status; return (its line, whether the response may have a body)."""
     if not isinstance(status, str):
         raise TypeError("status must be a str such as '200 OK', not %s" % type(status).__name__)
     if not _STATUS.fullmatch(status):
@@ -58,7 +58,7 @@ def _status_line(status):
 
 
 def _header_line(pair):
-    """Check a header; return (its line, the length that it tells if it is Content-Length)."""
+    """Check a header; return (its line, the length if it is a Content-Length, else None)."""
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise TypeError("a response header must be a (name, value) tuple, not %r" % (pair,))
     name, value = pair
@@ -77,7 +77,7 @@ def _header_line(pair):
         return line, None
     if value.isascii() and value.isdigit():
         return line, int(value)
-    return b"", None  # text that is no length is dropped
+    return b"", None  # a Content-Length that is no number is dropped
 
 
 def _check_name(name):
@@ -90,10 +90,10 @@ def _check_name(name):
 
 
 def _warn_of(name):
-    """Say once that a header is dropped."""
+    """Log once that a header is dropped."""
     if name.lower() not in _dropped:
         _dropped.add(name.lower())
-        log_line("response header %s is dropped: it concerns the connection, which is the front door's (PEP 3333)" % name)
+        log_line("response header %s is dropped: an application must not set headers of the connection (PEP 3333)" % name)
 
 
 _dropped = set()

@@ -1,20 +1,20 @@
-"""Make every object alive now immortal, as None is: nobody counts references to it any more.
+"""Make all existing objects immortal, as None is, so that references to them are not counted.
 
-What it does: CPython 3.12 and later leave the reference count of an object
-alone when it has a certain value. This writes that value into the objects that
-are about to be shared.
+What it does: CPython 3.12 and later do not change the reference count of an
+object if it has a certain value. This module writes that value into the objects
+that are about to be shared.
 
-Why: merely looking at an object writes to its reference count, and the first
-write to a page costs a child a copy of it. It is what keeps most pages shared.
+Why: merely using an object writes to its reference count, and the first write to
+a page costs a child a copy of it. Most pages stay shared because of this trick.
 
-Why it is safe: immortal objects are part of CPython since PEP 683; a mortal one
-that becomes immortal only leaks, and these are as many as the zygote had. Left
-mortal is what acts when it dies, and what runs. It is outside the contract of
-CPython's API all the same, so it is a trick with a switch.
+Why it is safe: immortal objects are part of CPython since PEP 683. An object that
+becomes immortal is never freed, and these are no more than the zygote had.
+Objects with a finaliser and frames stay mortal. Still, CPython's API promises
+nothing of this, so the trick can be switched off (key immortal).
 
-The objects are searched in a child, whose addresses are the same: the search
-would leave holes in this process's heap. gc.freeze() has to come after it: an
-immortal object in a young generation confuses the collector (gh-137110).
+A child searches for the objects, since their addresses are the same there and the
+search would leave holes in this process's heap. gc.freeze() has to come after it:
+an immortal object in a young generation confuses the collector (gh-137110).
 """
 
 import array
@@ -29,11 +29,11 @@ import traceback
 import types
 import weakref
 
-_MANY = 100_000_000  # references to one object: more cannot be true
+_MANY = 100_000_000  # a reference count above it means that this is no object
 
 
 def immortalise():
-    """Return whether it was done."""
+    """Make the objects immortal; return whether that was possible."""
     count = _immortal_count()
     if count is None:
         return False
@@ -45,12 +45,12 @@ def immortalise():
         try:
             os.waitpid(pid, 0)
         except ChildProcessError:
-            pass  # the application ignores SIGCHLD; the wait lasted until the end all the same
+            pass  # the application ignores SIGCHLD; waitpid() has waited for the exit nevertheless
         return _mark(file, count)
 
 
 def _immortal_count():
-    """Return the lower half of the reference count of an immortal object, if there are any."""
+    """Return the lower half of the reference count of an immortal object; None: this interpreter has none."""
     free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
     if sys.implementation.name != "cpython" or sys.maxsize < 2 ** 32 or free_threaded:
         return None
@@ -64,7 +64,7 @@ def _list_objects_and_exit(file, memory):
     code = 1
     try:
         gc.disable()
-        gc.unfreeze()  # in this child alone: get_objects() shows the frozen ones too
+        gc.unfreeze()  # only in this child, so that get_objects() returns frozen objects too
         roots = gc.get_objects()  # before this child makes objects of its own
         mortal = _with_finalisers()
         pairs = array.array("Q")
@@ -75,7 +75,7 @@ def _list_objects_and_exit(file, memory):
         file.write(bytes(8))
         pairs.tofile(file)
         file.seek(0)
-        file.write(struct.pack("Q", len(pairs)))  # last: the list is complete
+        file.write(struct.pack("Q", len(pairs)))  # written last, so it is not 0 only if the list is complete
         file.flush()
         code = 0
     except BaseException:
@@ -85,7 +85,7 @@ def _list_objects_and_exit(file, memory):
 
 
 def _reachable(roots):
-    """Return {address: object} of everything that can be reached from roots.
+    """Return {address: object} of everything that can be reached from roots, also through code objects.
 
     The garbage collector does not look into code objects.
     """
@@ -106,17 +106,17 @@ def _reachable(roots):
 
 
 def _with_finalisers():
-    """Return the addresses of what has a weakref.finalize, such as a TemporaryDirectory."""
+    """Return the addresses of objects with a weakref.finalize, such as a TemporaryDirectory."""
     alive = [finaliser.peek() for finaliser in list(weakref.finalize._registry)]
     return {id(found[0]) for found in alive if found is not None}
 
 
 def _may_be_immortal(kind):
-    return kind is not types.FrameType and not hasattr(kind, "__del__")  # generators have one too
+    return kind is not types.FrameType and not hasattr(kind, "__del__")  # generators have a __del__, too
 
 
 def _private_memory():
-    """Return where this process can write, as a sorted list: start, end, start, end..."""
+    """Return the private writable memory of this process, as a sorted list: start, end, start, end..."""
     bounds = []
     with open("/proc/self/maps", encoding="utf-8") as maps:
         for line in maps:
@@ -131,11 +131,11 @@ def _is_within(address, bounds):
 
 
 def _mark(file, count):
-    """Write the reference counts; skip what is not the object that the child saw."""
+    """Write the reference counts; skip an address at which there is no longer an object of the same type."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory, memoryview(memory) as raw:
         with raw.cast("Q") as numbers:
             size = numbers[0]
-            words = (ctypes.c_uint64 * (1 << 45)).from_address(0)  # all memory there is
+            words = (ctypes.c_uint64 * (1 << 45)).from_address(0)  # all memory, as an array
             halves = (ctypes.c_uint32 * (1 << 46)).from_address(0)
             for n in range(1, size, 2):
                 address = numbers[n]

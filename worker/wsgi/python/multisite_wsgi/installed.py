@@ -1,4 +1,4 @@
-"""What belongs to the interpreter or to an installed package, by its path."""
+"""Tell by its path whether a file belongs to the interpreter or to an installed package."""
 
 import os
 

@@ -1,9 +1,9 @@
-"""What is learned about sites: from the cache while it is true, else by a learner.
+"""Learn what sites import: from the cache while it is valid, else with a learner.
 
-A learner is a process that loads the site as a worker would, answers its
-warm-up requests, writes down what learn.py saw, and ends. What follows from it
-all is found out by one more process: a project zygote that had gone through so
-much data itself would leave holes all over its heap.
+A learner is a process that loads the site as a worker would, answers its warm-up
+requests, writes down what recorder.py has recorded, and exits. One more process,
+the finder, starts the learners and makes the plan from their results: if the
+project zygote processed so much data itself, it would leave holes in its heap.
 """
 
 import importlib.util
@@ -14,14 +14,14 @@ import sys
 import time
 import traceback
 
-from . import learn, lifecycle, load, offspring
-from .plan import Plan
-from .report import error_line
+from . import fork, lifecycle, load, recorder
+from .log import error_line
+from .sharing_plan import SharingPlan
 from .warmup import Warmup
 
-_AT_ONCE = 2
+_AT_ONCE = 2  # learners
 _POLL_SECONDS = 0.005
-_IDLE_SECONDS = 2  # without any work: a learner that waits, for ever perhaps, keeps all other sites waiting
+_IDLE_SECONDS = 2  # a learner that uses no processor time for so long may wait for ever, and all sites wait for it
 
 
 class Findings:
@@ -31,18 +31,18 @@ class Findings:
         self._file = open(os.memfd_create("findings"), "r+b")
         zygote, pid = os.getpid(), os.fork()
         if pid == 0:
-            offspring.die_with(zygote)
+            fork.die_with(zygote)
             _find_and_exit(configs, without, deadline_seconds, self._file)
         os.waitpid(pid, 0)
         found = self._read(0) or {"modules": [], "members": [], "left_out": [
             "%s: the process that plans what to share died" % config.site for config in configs]}
-        self.modules = found["modules"]  # [name, origin] of each
+        self.modules = found["modules"]  # [name, origin] of each shared module
         self.members = found["members"]  # names of the sites that share them
-        self.left_out = found["left_out"]  # "site: why"
-        self.unkept = found.get("unkept", [])  # "site: why it has to be learned again next time"
+        self.left_out = found["left_out"]  # "site: why it cannot share"
+        self.unkept = found.get("unkept", [])  # "site: why its result could not be saved"
 
     def hot(self):
-        """Return the keys of the code that requests call; not kept."""
+        """Return the keys of the code that requests call; read anew for each call, to keep the heap small."""
         return self._read(1)["hot"]
 
     def close(self):
@@ -55,6 +55,7 @@ class Findings:
 
 
 def _find_and_exit(configs, without, deadline_seconds, file):
+    """Run as the finder: write the findings to file and exit."""
     code = 1
     try:
         learned, left_out, unkept = _learn_all(configs, deadline_seconds)
@@ -62,37 +63,37 @@ def _find_and_exit(configs, without, deadline_seconds, file):
         found = {"modules": [], "members": [config.site for config in configs], "left_out": left_out, "unkept": unkept}
         hot = []
         if configs:
-            plan = Plan(configs, learned, without)
+            plan = SharingPlan(configs, learned, without)
             found["modules"] = plan.modules()
             hot = plan.hot({origin for _, origin in found["modules"]})
         file.write(json.dumps(found).encode() + b"\n" + json.dumps({"hot": hot}).encode())
         file.flush()
         code = 0
     except SystemExit:
-        raise  # a learner leaves
+        raise  # this is a learner, and it exits
     except BaseException:
         traceback.print_exc()
     os._exit(code)
 
 
 def _learn_all(configs, deadline_seconds):
-    """Return ({site: learned}, ["site: why there is nothing"...], ["site: why it is not kept"...])."""
+    """Return ({site: result}, ["site: why there is no result"...], ["site: why it could not be saved"...])."""
     learned = {config.site: _cached(config) for config in configs}
     waiting = [config for config in configs if learned[config.site] is None]
     if len(configs) == 1 and not configs[0].learn:
-        waiting = []  # one site shares with nobody
+        waiting = []  # a single site has nobody to share with
     failed, unkept = _run_learners(waiting, time.monotonic() + deadline_seconds, learned)
     return {site: found for site, found in learned.items() if found is not None}, failed, unkept
 
 
 def _run_learners(waiting, deadline, learned):
-    """Fill in learned; return the sites without success, and those whose success is not kept."""
+    """Put the results into learned; return the failures, and the results that could not be saved."""
     failed, unkept, running = [], [], []
     while waiting or running:
         while waiting and len(running) < _AT_ONCE:
             running.append(_Learner(waiting.pop(0)))
         for learner in list(running):
-            if not learner.has_ended(time.monotonic() > deadline or learner.idles()):
+            if not learner.has_exited(time.monotonic() > deadline or learner.idles()):
                 continue
             running.remove(learner)
             site, result = learner.config.site, learner.result()
@@ -100,7 +101,7 @@ def _run_learners(waiting, deadline, learned):
                 failed.append("%s: %s" % (site, result["error"]))
                 continue
             learned[site] = result
-            problem = learner.keep(result)
+            problem = learner.save(result)
             if problem:
                 unkept.append("%s: %s" % (site, problem))
         time.sleep(_POLL_SECONDS)
@@ -108,51 +109,51 @@ def _run_learners(waiting, deadline, learned):
 
 
 class _Learner:
-    """The process, as its parent sees it."""
+    """A learner, seen from the finder."""
 
     def __init__(self, config):
         self.config = config
-        self._overdue = False
-        self._used = b""
-        self._since = self._looked = time.monotonic()
+        self._overdue = False  # whether it was killed because it took too long
+        self._used = b""  # its processor time at the last check
+        self._since = self._looked = time.monotonic()  # when that last changed; when it was last checked
         self._file = open(os.memfd_create("learned"), "r+b")
         finder, self._pid = os.getpid(), os.fork()
         if self._pid == 0:
             os.setpgid(0, 0)
-            offspring.die_with(finder)
+            fork.die_with(finder)
             _learn(config, self._file)
 
-    def has_ended(self, overdue):
-        """Also ends it, if it is overdue, and what it may have started."""
+    def has_exited(self, overdue):
+        """Kill it if it is overdue; when it has exited, kill what it may have started and return True."""
         if overdue:
             self._overdue = True
             self._kill()
-        ended = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        if ended:
+        exited = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        if exited:
             self._kill()
             os.waitpid(self._pid, 0)
-        return ended
+        return exited
 
     def idles(self):
-        """Tell whether it has neither worked nor wanted to for a while."""
+        """Return whether it has neither used nor waited for a processor for a while."""
         now = time.monotonic()
         if now - self._looked > 0.1:
             self._looked = now
             with open("/proc/%d/stat" % self._pid, "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()  # from the third on, proc(5)
-            if fields[0] == b"R" or fields[11:15] != self._used:  # user and system time, its children's too
+                fields = file.read().rpartition(b")")[2].split()  # the third field and those after it, proc(5)
+            if fields[0] == b"R" or fields[11:15] != self._used:  # user and system time, of its children too
                 self._used, self._since = fields[11:15], now
         return now - self._since > _IDLE_SECONDS
 
     def _kill(self):
-        for kill in os.killpg, os.kill:  # it may not lead a group yet
+        for kill in os.killpg, os.kill:  # it may not lead its group yet
             try:
                 kill(self._pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
 
     def result(self):
-        """Return what was learned, or {"error": ...}."""
+        """Return the learning result, or {"error": ...}."""
         with self._file as file:
             file.seek(0)
             data = file.read()
@@ -160,8 +161,8 @@ class _Learner:
             return {"error": "it takes too long to load" if self._overdue else "the process that loaded it died"}
         return json.loads(data.decode())
 
-    def keep(self, result):
-        """Write it down for the next time; return why not, or None."""
+    def save(self, result):
+        """Write the result to the cache; return why that failed, or None."""
         path = self.config.learned
         if not path:
             return None
@@ -175,40 +176,43 @@ class _Learner:
 
 
 def _learn(config, file):
-    """Does not return. What the site prints it will print again when it is loaded, into a log of its own."""
+    """Run as a learner: write the result to file and exit.
+
+    Output is dropped: the site will print it again when it is loaded, into its own log.
+    """
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for fd in 1, 2:
             os.dup2(nowhere, fd)
         os.close(nowhere)
-        offspring.set_umask(config.umask)
-        offspring.set_environment(config.env or {})
-        recorder = learn.Recorder()
+        fork.set_umask(config.umask)
+        fork.set_environment(config.env or {})
+        recorded = recorder.Recorder()
         warmup = Warmup(load.load(config).application, config)
         warmup.run(1)
-        hot = learn.hot_code(lambda: warmup.run(2))
+        hot = recorder.hot_code(lambda: warmup.run(2))
         result = {
             "of": _identity(config),
             "files": _files(),
-            "modules": {name: module.record() for name, module in recorder.modules.items() if name in sys.modules},
+            "modules": {name: module.record() for name, module in recorded.modules.items() if name in sys.modules},
             "hot": sorted(hot),
         }
-    except BaseException as error:  # SystemExit and KeyboardInterrupt of a settings file too
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt, raised by a settings file
         result = {"error": error_line(error)}
     file.write(json.dumps(result).encode())
     file.flush()
-    lifecycle.leave(0, 1)
+    lifecycle.exit_process(0, 1)
 
 
 def _identity(config):
-    """Return what has to be equal for the learned to be true; short, and without the secrets of an environment."""
+    """Return what has to be equal for a cached result to be valid: as a hash, since an environment has secrets."""
     names = ("env", "home", "hosts", "locale", "mount", "python_path", "settings", "warmup", "wsgi")
     values = json.dumps({name: config.values.get(name) for name in names}, sort_keys=True).encode()
     return [sys.version, sys.executable, importlib.util.source_hash(values).hex()]
 
 
 def _files():
-    """Return [path, what tells whether it has changed...] of every file with imported code, our own included."""
+    """Return [path, times and size...] of every file with imported code, this package included."""
     paths = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     return [[path] + _times(path) for path in sorted(filter(None, paths)) if os.path.isabs(path)]
 
@@ -222,11 +226,11 @@ def _times(path):
 
 
 def _cached(config):
-    """Return what was learned before, if it is still true."""
+    """Return the cached result; None: there is none, or it is not valid any more."""
     try:
         with open(config.learned, encoding="utf-8") as file:
             learned = json.load(file)
-        is_true = learned["of"] == _identity(config) and all(_times(f[0]) == f[1:] for f in learned["files"])
+        is_valid = learned["of"] == _identity(config) and all(_times(f[0]) == f[1:] for f in learned["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return learned if is_true else None
+    return learned if is_valid else None

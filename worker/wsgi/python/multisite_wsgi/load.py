@@ -1,4 +1,4 @@
-"""Set the process up for a site and load its WSGI callable."""
+"""Prepare the process for a site and load its WSGI application."""
 
 import importlib
 import os
@@ -8,13 +8,13 @@ import threading
 import types
 
 from . import bytecode, django_site
-from .report import SiteError, log_line
+from .log import SiteError, log_line
 
 SCRIPT_MODULE = "multisite_site_script"
 
 
 class Site:
-    """A loaded application, and what the supervisor wants to know about it."""
+    """A loaded application, and what is reported about it to the supervisor."""
 
     def __init__(self, application, mount):
         self.application = application
@@ -23,7 +23,7 @@ class Site:
 
 
 def load(config):
-    """Prepare the process, then import the application, and what a Django one would import with its first request."""
+    """Prepare the process, then import the application, and of a Django site also what its first request would import."""
     prepare(config)
     application = _application(config)
     django_site.load_urls()
@@ -45,20 +45,20 @@ def prepare(config):
 
 
 def _set_locale(name):
-    """Use it for numbers, dates and sorting too; Python itself takes only the encoding from the environment."""
+    """Set all categories, as numbers, dates and sorting; Python itself sets only LC_CTYPE from the environment."""
     import _locale
 
     try:
         _locale.setlocale(_locale.LC_ALL, name)
     except _locale.Error:
-        log_line('the locale "%s" is not installed' % name)
+        log_line('the locale "%s" is not installed: the default locale is used' % name)
 
 
 def _set_path(python_path, home):
     """Put python_path first, then home, before everything else on sys.path.
 
-    Each python_path entry is a site directory, as in mod_wsgi: its .pth files
-    count, and what they add comes right behind it.
+    Each entry of python_path is a site directory, as in mod_wsgi: its .pth files
+    are read, and the directories that they add follow the entry.
     """
     first = []
     before = list(sys.path)
@@ -95,7 +95,7 @@ def _django_application(config):
 
 
 def _script_application(path):
-    """Execute a WSGI script, whatever its extension, as its own module."""
+    """Execute a WSGI script, whatever its extension, as a module."""
     try:
         with open(path, "rb") as file:
             source = file.read()
@@ -108,25 +108,25 @@ def _script_application(path):
     if not hasattr(module, "application"):
         raise SiteError(
             "the WSGI script %s defines no 'application': write `application = ...` in it%s"
-            % (path, _seen(module)))
+            % (path, _hint(module)))
     return _callable(module.application, "'application' in %s" % path)
 
 
 def _module_application(name):
-    """Import "pkg.mod:callable" (dots allowed in the callable) or "pkg.mod"."""
+    """Import "pkg.mod:callable", where the callable may have dots, or "pkg.mod"."""
     module_name, _, attribute = name.partition(":")
     attribute = attribute or "application"
     target = module = importlib.import_module(module_name)
     for part in attribute.split("."):
         if not hasattr(target, part):
             raise SiteError("module '%s' has no '%s': write wsgi = \"%s:CALLABLE\"%s"
-                            % (module_name, attribute, module_name, _seen(module)))
+                            % (module_name, attribute, module_name, _hint(module)))
         target = getattr(target, part)
     return _callable(target, "'%s' of module '%s'" % (attribute, module_name))
 
 
-def _seen(module):
-    """Name what the author may have meant."""
+def _hint(module):
+    """Return which name the author may have meant, or ""."""
     likely = [n for n in ("application", "app", "wsgi_app", "wsgi", "api")
               if callable(getattr(module, n, None))]
     return " (it does define '%s')" % likely[0] if likely else ""

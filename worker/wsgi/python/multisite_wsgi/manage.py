@@ -1,4 +1,4 @@
-"""`multisite manage SITE ...`: Django's own manage.py machinery, set up as the site's workers are."""
+"""`multisite manage SITE ...`: run a Django management command in the environment of the site's workers."""
 
 import json
 import os
@@ -6,17 +6,17 @@ import sys
 
 from . import load
 from .config import Config
-from .report import SiteError
+from .log import SiteError
 
 
 def main(config_json, arguments):
-    """Run one management command; its exit status is the process's."""
+    """Run one management command; return the exit status of the process."""
     values = json.loads(config_json)
     config = Config(values)
     load.prepare(config)
     try:
         if not config.settings:
-            load.load(config)  # the script or module names the settings, as WSGI scripts do
+            load.load(config)  # the WSGI script or module sets DJANGO_SETTINGS_MODULE
         if "DJANGO_SETTINGS_MODULE" not in os.environ:
             raise SiteError("the site names no Django settings: set settings in sites.toml")
         from django.core.management import execute_from_command_line

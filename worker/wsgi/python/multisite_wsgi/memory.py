@@ -1,13 +1,20 @@
-"""Keep memory shared after a fork: the tricks, each by its name, in the order that they need."""
+"""Keep memory shared after a fork: apply the tricks that are wanted, in the order that they require.
+
+  gc        collect garbage, so that children do not inherit and then free it
+  relocate  move the code that requests run to one place (relocate_code.py)
+  seal      leave no free block in the pages that are shared (seal_heap.py)
+  immortal  stop counting references to shared objects (immortal.py)
+  freeze    exclude shared objects from later garbage collections (gc.freeze)
+"""
 
 import gc
 import sys
 
-from . import immortal, relocate, seal
+from . import immortal, relocate_code, seal_heap
 
 
 def apply(wanted, hot=None):
-    """Do what is wanted and possible in this interpreter; return the names of what was done.
+    """Apply the wanted tricks that are possible in this interpreter; return the names of those that were applied.
 
     hot() returns the keys of the code to relocate.
     """
@@ -18,31 +25,31 @@ def apply(wanted, hot=None):
         applied.append("gc")
     if "relocate" in wanted and hot is not None:
         if "seal" in wanted:
-            seal.seal()
-        if relocate.relocate(hot()):
+            seal_heap.seal()
+        if relocate_code.relocate(hot()):
             applied.append("relocate")
-    if "seal" in wanted and seal.seal():
+    if "seal" in wanted and seal_heap.seal():
         applied.append("seal")
     if _immortal(wanted) and immortal.immortalise():
         applied.append("immortal")
     if "freeze" in wanted or "immortal" in applied:
-        gc.freeze()  # no collection in a child visits, and so writes to, what is there now
+        gc.freeze()  # no collection in a child visits these objects, which would write to them
         applied.append("freeze")
     if "seal" in applied:
-        seal.seal_objects()
+        seal_heap.seal_objects()
     return applied
 
 
 def _immortal(wanted):
-    """Tell whether to immortalise: always, or where the tests of all versions showed it to hold up."""
+    """Return whether to immortalise: always if set to "on", else in the versions for which it has been proven."""
     return "immortal" in wanted or "immortal-auto" in wanted and sys.version_info[:2] == (3, 13)
 
 
 def _forget_lookups():
-    """Empty the cache of attribute lookups, which counts references to the names in it.
+    """Empty the cache of attribute lookups, which holds references to names.
 
-    Whenever a child looks up something else, it would give up a name here and a
-    name there, each with a page. From 3.12 on names are immortal.
+    With each new lookup a child would replace an entry and so write to the reference
+    count of the old name, which copies a page. From 3.12 on names are immortal.
     """
     if sys.version_info < (3, 12):
         sys._clear_type_cache()

@@ -1,19 +1,20 @@
-"""Accept the front door's connections and serve their requests until told to leave."""
+"""Accept the front door's connections and serve their requests until SIGTERM."""
 
 import os
 import sys
 import threading
 
 from . import fastcgi, lifecycle
-from .connection import ClientGone, Connection
+from .connection import Connection
+from .exchange import ClientGone
 from .handler import Handler
 from .lifecycle import Stop
-from .report import log_line
+from .log import log_line
 from .streams import FileWrapper, LineStream, Log
 
 
 def serve(application, config, listener, ready):
-    """Serve until SIGTERM; call ready() once requests are really answered from now on."""
+    """Serve until SIGTERM; call ready() when requests will be answered from now on."""
     stop = Stop()
     server = Server(application, config, listener, stop)
     stop.listen_to_signals()
@@ -32,19 +33,19 @@ class Server:
         self._listener = listener
         self._listener.setblocking(False)  # several threads may wake up for one connection
         self._stop = stop
-        self._connections = set()
-        self._free = set()  # threads that wait for a connection, or are about to
-        self._choosing = threading.Lock()
-        self._in_child = False
-        self._base = base_environ(config)
-        self._limits = {
+        self._connections = set()  # open ones, for forget()
+        self._free = set()  # threads that wait for a connection, or are about to; see _gives_way
+        self._choosing = threading.Lock()  # held by _gives_way, so that two threads do not choose for one connection
+        self._in_child = False  # whether the application has forked this process from the worker
+        self._base = base_environ(config)  # copied for each request
+        self._limits = {  # answers to FCGI_GET_VALUES
             "FCGI_MAX_CONNS": b"%d" % config.threads,
             "FCGI_MAX_REQS": b"%d" % config.threads,
             "FCGI_MPXS_CONNS": b"0",
         }
 
     def run(self):
-        """Serve in this thread and in the others; return when all have left."""
+        """Serve in this thread and in the others; return when all have stopped."""
         others = [threading.Thread(target=self._accept, name="request-%d" % n)
                   for n in range(2, self._threads + 1)]
         for thread in others:
@@ -56,7 +57,7 @@ class Server:
                 thread.join()
 
     def forget(self):
-        """Let a process that the application forked have nothing of the worker, nor what that one forks."""
+        """Close the worker's sockets in a process that the application has forked, and in its children."""
         if self._in_child:
             return
         self._in_child = True
@@ -68,7 +69,7 @@ class Server:
         try:
             self._accept_until_stop()
         finally:
-            self._stop.request()  # one thread that failed would leave a worker that serves too little
+            self._stop.request()  # if one thread fails, stop the worker: it would serve fewer requests than it should
 
     def _accept_until_stop(self):
         waiting = self._stop.waiter(self._listener)
@@ -95,10 +96,10 @@ class Server:
                 self._connections.discard(connection)
 
     def _gives_way(self):
-        """Tell whether this thread's connection, which is idle, ends for another one that waits, or for the stop.
+        """Return whether this thread closes its idle connection, for another one that waits or for the stop.
 
-        The front door makes no more connections than there are threads. If it ever did, a request
-        would wait there for ever.
+        The front door opens no more connections than there are threads. If it ever did, a request on
+        the one too many would otherwise wait for ever.
         """
         with self._choosing:
             if self._free and not self._stop.requested:
@@ -125,19 +126,19 @@ class Server:
         try:
             return Handler(environ, exchange).run(self._application)
         finally:
-            if self._in_child:  # the application forked, and the child came back here
+            if self._in_child:  # the application has forked and the child has returned
                 _flush_and_exit()
 
 
 def _flush_and_exit():
     try:
         sys.stdout.flush()
-    finally:  # whatever the application made of stdout
+    finally:  # the application may have assigned any object to sys.stdout
         os._exit(0)
 
 
 def base_environ(config):
-    """Return what every environ has in common; CGI values are what the front door need not say."""
+    """Return what all environs have in common; its CGI values are defaults that the front door does not send."""
     return {
         "GATEWAY_INTERFACE": "CGI/1.1",
         "SERVER_SOFTWARE": "multisite",
@@ -153,7 +154,7 @@ def base_environ(config):
         "wsgi.url_scheme": "http",
         "wsgi.errors": LineStream(Log()),
         "wsgi.multithread": config.threads > 1,
-        "wsgi.multiprocess": True,  # any site may be scaled, and a worker serves beside its successor
+        "wsgi.multiprocess": True,  # any site may be scaled, and a worker runs beside its successor
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
         "wsgi.file_wrapper": FileWrapper,

@@ -1,10 +1,10 @@
-"""What a zygote is told about a site: more than its workers need to know."""
+"""What a zygote is told about a site: the keys of a worker, and more."""
 
 from .config import Config
 
 
 class SiteConfig(Config):
-    """The JSON object of a site in the commands of the control socket."""
+    """The JSON object of a site in the commands of the control socket (zygoteConfig in Go)."""
 
     def __init__(self, values):
         super().__init__(values)

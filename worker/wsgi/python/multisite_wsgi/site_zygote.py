@@ -5,13 +5,13 @@ import os
 import sys
 import time
 
-from . import clean, hazards, lifecycle, load, memory, nativethreads, offspring
+from . import disconnect, fork, hazards, lifecycle, load, memory, native_threads
 from .control import Control
+from .exit_work import ExitWork
 from .forked_worker import ForkedWorker
-from .inherited import ExitWork
-from .report import error_line
-from .status import Status
-from .threads import Starts
+from .log import error_line
+from .start_report import StartReport
+from .thread_starts import ThreadStarts
 from .warmup import Warmup
 
 
@@ -19,61 +19,63 @@ class SiteZygote:
     """It has no thread and no event loop: it blocks on its control socket."""
 
     def __init__(self, config, fds):
-        """fds are those that came with the command: control, status, output."""
+        """fds came with the command: control, report, output."""
         self._config = config
-        control, status, self._output = fds
+        control, report, self._output = fds
         self._control = Control(control)
-        self._status = Status(status)
-        self._own = {0, 1, 2, control, status}
+        self._report = StartReport(report)
+        self._own = {0, 1, 2, control, report}  # descriptors that are no hazard
         self._exit_work = ExitWork()
         self._site = None
-        self._safe_when_loaded = False  # before the warm-up
-        self._ended_by_fork = 0  # threads, see nativethreads.py
-        self._known = set()  # descriptors that the application left open, harmless ones
+        self._safe_when_loaded = False  # whether there was no hazard before the warm-up
+        self._ended_by_fork = 0  # how many threads a trial fork has ended, see native_threads.py
+        self._known = set()  # all descriptors after the load, found to be no hazard
 
     def run(self):
-        """Load, then obey; return what a forked worker does from here."""
-        offspring.set_name("zyg " + self._config.site)
-        offspring.enter_surroundings(self._config, self._output)
+        """Load the site, then obey commands; return what a forked worker does from here on."""
+        fork.set_name("zyg " + self._config.site)
+        fork.enter_site(self._config, self._output)
         started = time.monotonic()
-        with Starts():
+        with ThreadStarts():
             warmed = self._load()
-            reasons = self._check()
+            reasons = self._find_hazards()
         if reasons:
-            self._status.send({"event": "unsafe", "reasons": reasons, "warmup": warmed,
+            self._report.send({"event": "unsafe", "reasons": reasons, "warmup": warmed,
                                "safe_when_loaded": self._safe_when_loaded})
-            lifecycle.leave(0, self._config.thread_join_seconds)
+            lifecycle.exit_process(0, self._config.thread_join_seconds)
         loaded = time.monotonic()
-        self._exit_work.hold()
+        self._exit_work.disable()
         applied = memory.apply(self._config.tricks)
-        self._status.ready(
+        self._report.ready(
             self._site, warmup=warmed, modules=len(sys.modules), tricks=applied, ended_by_fork=self._ended_by_fork,
             load_seconds=round(loaded - started, 3), tricks_seconds=round(time.monotonic() - loaded, 3))
         self._known = hazards.descriptors()
         return self._obey()
 
     def _load(self):
+        """Load the site and warm it up; return the results of the warm-up."""
         try:
             self._site = load.load(self._config)
-            self._safe_when_loaded = bool(self._config.warmup) and not self._check()
-            outcomes = Warmup(self._site.application, self._config).run()
-            failed = ["%s: %s" % (o.path, o.problem) for o in outcomes if o.failed]
+            self._safe_when_loaded = bool(self._config.warmup) and not self._find_hazards()
+            results = Warmup(self._site.application, self._config).run()
+            failed = ["%s: %s" % (r.path, r.problem) for r in results if r.failed]
             if failed and self._config.warmup_strict:
                 raise load.SiteError("warm-up failed: " + "; ".join(failed))
-            return [vars(outcome) for outcome in outcomes]
-        except BaseException as error:  # SystemExit and KeyboardInterrupt of a settings file too
-            self._status.failed(error)
-            lifecycle.leave(1, self._config.thread_join_seconds)
+            return [vars(result) for result in results]
+        except BaseException as error:  # also SystemExit and KeyboardInterrupt, raised by a settings file
+            self._report.failed(error)
+            lifecycle.exit_process(1, self._config.thread_join_seconds)
 
-    def _check(self):
-        gc.disable()  # what the application imported may have enabled it
+    def _find_hazards(self):
+        """Remove the hazards that can be removed; return the others, one line each."""
+        gc.disable()  # the application may have enabled it
         try:
-            clean.close_everything()
+            disconnect.close_all()
             gc.collect()
-            self._ended_by_fork = max(nativethreads.end_by_fork(), self._ended_by_fork)
+            self._ended_by_fork = max(native_threads.end_by_fork(), self._ended_by_fork)
             return hazards.find(self._own)
-        except Exception as error:  # of a database backend or a cache
-            return ["something cannot be closed: " + error_line(error)]
+        except Exception as error:  # raised by a database backend or a cache
+            return ["a database connection or cache cannot be closed: " + error_line(error)]
 
     def _obey(self):
         while True:
@@ -81,18 +83,18 @@ class SiteZygote:
             if message is None:
                 os._exit(0)
             if message["cmd"] == "exit":
-                self._exit_work.release()
-                lifecycle.leave(0, self._config.thread_join_seconds)
+                self._exit_work.enable()
+                lifecycle.exit_process(0, self._config.thread_join_seconds)
             life = self._fork(message, fds)
             if life is not None:
                 return life
 
     def _fork(self, message, fds):
-        """Answer a fork command; return the worker's life in the worker."""
+        """Fork a worker and answer; return what the worker does in the worker, else None."""
         answer = self._refusal(fds)
         if answer is None:
             try:
-                pid = offspring.beget(self._config.supervisor)
+                pid = fork.fork_for_supervisor(self._config.supervisor)
             except OSError as error:
                 pid = None
                 answer = {"error": "fork: %s" % error}
@@ -107,9 +109,9 @@ class SiteZygote:
         return None
 
     def _refusal(self, fds):
-        """Look again before every fork, cheaply; return why not, or None."""
-        if hazards.is_alone() and hazards.descriptors() == self._known | set(fds):
+        """Check again before every fork, cheaply if nothing has changed; return the refusal, or None."""
+        if hazards.has_neither_threads_nor_children() and hazards.descriptors() == self._known | set(fds):
             return None
-        nativethreads.end_by_fork()
+        native_threads.end_by_fork()
         reasons = hazards.find(self._own | set(fds))
         return {"unsafe": reasons} if reasons else None

@@ -4,13 +4,13 @@ import io
 import sys
 import threading
 
-from . import report
+from . import log
 
 
 class LineStream(io.TextIOWrapper):
-    """Writes whole lines, each with one write, so that lines of threads never mix.
+    """Writes whole lines, with one write each, so that lines of several threads never mix.
 
-    Text without a newline waits, per thread, until its line ends or is flushed.
+    Text without a newline is kept per thread until the line ends or is flushed.
     """
 
     def __init__(self, binary):
@@ -41,19 +41,19 @@ class LineStream(io.TextIOWrapper):
 
 
 def line_by_line():
-    """Make sys.stdout and sys.stderr, and what logging does with them, LineStreams."""
+    """Replace sys.stdout and sys.stderr by LineStreams, so that logging uses these too."""
     sys.stdout = sys.__stdout__ = LineStream(sys.stdout.detach())
     sys.stderr = sys.__stderr__ = LineStream(sys.stderr.detach())
 
 
 class Log(io.RawIOBase):
-    """Under wsgi.errors: what sys.stderr is now; no request fails for what can not be written there."""
+    """The raw stream of wsgi.errors: it writes to the current sys.stderr and never fails."""
 
     def writable(self):
         return True
 
     def write(self, data):
-        report.write(str(data, "utf-8"))
+        log.write(str(data, "utf-8"))
         return len(data)
 
     def fileno(self):
@@ -61,7 +61,7 @@ class Log(io.RawIOBase):
 
 
 class FileWrapper:
-    """wsgi.file_wrapper: an iterable over the blocks of a file (PEP 3333)."""
+    """wsgi.file_wrapper: an iterable of the blocks of a file (PEP 3333)."""
 
     def __init__(self, filelike, block_size=8192):
         self.filelike = filelike

@@ -1,19 +1,19 @@
-"""Requests that a site answers before it is forked, so that its workers share what the first ones cost."""
+"""Warm-up: requests that a site zygote answers before it forks, so that workers share what first requests load."""
 
 import io
 import sys
 import time
 
 from .handler import Handler
-from .report import error_line, traceback_text
+from .log import error_line, traceback_text
 from .server import base_environ
 
-ROUNDS = 30
-SECONDS = 0.5  # for all paths together, however slow they are
+ROUNDS = 30  # how often each path is requested
+SECONDS = 0.5  # limit for all paths together, except that each is requested once
 
 
 class _Answer:
-    """Stands in for the front door."""
+    """Receives the response, as exchange.Exchange does in a worker; keeps only its beginning."""
 
     def __init__(self):
         self._data = b""
@@ -23,8 +23,8 @@ class _Answer:
 
     finish = send
 
-    def look(self):
-        pass  # it stays
+    def check_client(self):
+        pass  # this client never goes away
 
     def status(self):
         return self._data.partition(b"\r\n")[0].decode("latin-1").replace("Status: ", "", 1)
@@ -38,8 +38,8 @@ class _Handler(Handler):
         return super()._failed(error)
 
 
-class Outcome:
-    """What became of the first request to a path."""
+class Result:
+    """The result of the first request to a path. Its attributes are keys of the start report."""
 
     def __init__(self, path, status="", error=None):
         self.path = path
@@ -49,23 +49,23 @@ class Outcome:
             self.problem, self.traceback = error_line(error), traceback_text(error)
         elif self.failed:
             self.problem = "answered " + status
-        elif status.startswith(("3", "400")):  # by a middleware, most often
-            self.problem = "answered %s: nothing is warm" % status
+        elif status.startswith(("3", "400")):  # most often by a middleware, before any view has run
+            self.problem = "answered %s, so the page itself was not run" % status
 
 
 class Warmup:
-    """GET requests to the configured paths, by https; the environ says so under "multisite.warmup"."""
+    """GET requests by https to the configured paths. Their environ has the key "multisite.warmup"."""
 
     def __init__(self, application, config):
         self._application = application
         self._config = config
         self._paths = config.warmup
-        self._raised = []
+        self._raised = []  # exceptions of the current request that Django has turned into a response
 
     def run(self, rounds=ROUNDS, seconds=SECONDS):
-        """Request every path, then again and again; return the outcome of each path's first request.
+        """Request every path several times; return the result of each path's first request.
 
-        A path that fails is not asked again: one traceback is enough.
+        A path that fails is not requested again: one traceback is enough.
         """
         disconnect = self._watch_django()
         try:
@@ -74,23 +74,23 @@ class Warmup:
             disconnect()
 
     def _run(self, rounds, deadline):
-        outcomes = [self._request(path) for path in self._paths]
-        self._paths = [outcome.path for outcome in outcomes if not outcome.failed]
+        results = [self._request(path) for path in self._paths]
+        self._paths = [result.path for result in results if not result.failed]
         for _ in range(rounds - 1):
             for path in self._paths:
                 if time.monotonic() > deadline:
-                    return outcomes
+                    return results
                 self._request(path)
-        return outcomes
+        return results
 
     def _request(self, path):
-        """Answer one request; return what became of it."""
+        """Make one request; return its result."""
         del self._raised[:]
         answer = _Answer()
         handler = _Handler(self._environ(path), answer)
         handler.run(self._application)
         error = handler.error or (self._raised[0] if self._raised else None)
-        return Outcome(path, answer.status(), error)
+        return Result(path, answer.status(), error)
 
     def _environ(self, path):
         path, _, query = path.partition("?")
@@ -101,7 +101,7 @@ class Warmup:
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "REQUEST_URI": mount + path + ("?" + query if query else ""),
-            "HTTPS": "on",  # or SECURE_SSL_REDIRECT would answer, and nothing else be run
+            "HTTPS": "on",  # otherwise SECURE_SSL_REDIRECT would answer, and no view would run
             "REQUEST_SCHEME": "https",
             "wsgi.url_scheme": "https",
             "SERVER_PORT": "443",
@@ -114,7 +114,7 @@ class Warmup:
         return environ
 
     def _watch_django(self):
-        """Collect what views raise, which Django turns into answers; return how to stop that."""
+        """Collect exceptions of views, which Django turns into responses; return a function that stops it."""
         if "django.core.signals" not in sys.modules:
             return lambda: None
         from django.core.signals import got_request_exception

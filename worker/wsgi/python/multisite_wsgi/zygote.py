@@ -1,15 +1,15 @@
-"""The project zygote: it loads what several sites share, and forks site zygotes and workers on command."""
+"""The project zygote: it imports what several sites share, and forks site zygotes and workers on command."""
 
 import gc
 import os
 import sys
 import time
 
-from . import hazards, lifecycle, memory, offspring, shared, streams
+from . import fork, hazards, import_shared, lifecycle, memory, streams
 from .control import Control
 from .forked_worker import ForkedWorker
+from .import_shared import FailedImport
 from .learner import Findings
-from .shared import FailedImport
 from .site_config import SiteConfig
 from .site_zygote import SiteZygote
 
@@ -17,7 +17,7 @@ CONTROL_FD = 3
 
 
 def main():
-    """Live as the project zygote, or as what was forked from it."""
+    """Run the project zygote. In a forked process, go on with what that process is for."""
     life = ProjectZygote().run
     while True:
         life = life()
@@ -29,17 +29,17 @@ class ProjectZygote:
     def __init__(self):
         gc.disable()
         for fd in hazards.descriptors() - {0, 1, 2, CONTROL_FD}:
-            os.close(fd)  # of whoever started the supervisor
+            os.close(fd)  # inherited from the program that started the supervisor
         self._control = Control(CONTROL_FD)
         sys.argv = ["multisite"]
         streams.line_by_line()
         lifecycle.dump_stacks_on_request()
-        self._members = None  # names of the sites that share what is loaded here; None: nothing is, anybody may come
-        offspring.set_name("zygote")
-        offspring.without_huge_pages()
+        self._members = None  # names of the sites that may be forked from here; None: any, as nothing is loaded yet
+        fork.set_name("zygote")
+        fork.disable_huge_pages()
 
     def run(self):
-        """Obey; return what a forked process does from here."""
+        """Obey commands; return what a forked process does from here on."""
         while True:
             message, fds = self._control.receive()
             if message is None or message["cmd"] == "exit":
@@ -49,7 +49,7 @@ class ProjectZygote:
                 return life
 
     def _obey(self, message, fds):
-        """Answer a command; return the life of the forked process in it."""
+        """Answer a command and return None; in a forked process return what it does."""
         life = None
         if message["cmd"] == "prepare":
             answer = self._prepare(message)
@@ -62,7 +62,7 @@ class ProjectZygote:
         return life
 
     def _prepare(self, message):
-        """Load what these sites share; nothing is shared before all of it is."""
+        """Import what these sites share; return the answer."""
         started = time.monotonic()
         configs = [SiteConfig(values) for values in message["sites"]]
         findings = Findings(configs, message["without"], message["deadline_seconds"])
@@ -81,15 +81,15 @@ class ProjectZygote:
     def _load(self, configs, findings):
         """Return the names of the tricks that were applied."""
         self._members = findings.members
-        shared.load(findings.modules, configs, hazards.descriptors())
+        import_shared.import_modules(findings.modules, configs, hazards.descriptors())
         return memory.apply(set.intersection(*[set(config.tricks) for config in configs]), findings.hot)
 
     def _fork(self, command, config, fds):
-        """Return (answer, None), or in the new process (None, life)."""
+        """Return (answer, None), or in the new process (None, what it does)."""
         if self._members is not None and config.site not in self._members:
-            return {"error": "site %s took no part in the preparation of this zygote" % config.site}, None
+            return {"error": "site %s is none of those for which this zygote was prepared" % config.site}, None
         try:
-            pid = offspring.beget(config.supervisor)
+            pid = fork.fork_for_supervisor(config.supervisor)
         except OSError as error:
             return {"error": "fork: %s" % error}, None
         if pid:

@@ -1,9 +1,9 @@
-"""Find out what a site imports, in a process that is thrown away afterwards.
+"""Record what a site imports, in a learner, which exits afterwards.
 
-For each module: where it came from, what it imported, which environment
-variables it read while it was imported, and whether it then did something that
-depends on the site. shared.py draws the conclusions. Reads that happen later,
-when functions are called, do not matter: they happen in the site's own process.
+For each module: its file, what it imported, which environment variables it read
+while it was imported, and whether it did something then that depends on the site.
+sharing_plan.py draws the conclusions. Reads that happen later, when functions are
+called, do not matter: they happen in the site's own process.
 """
 
 import atexit
@@ -14,23 +14,23 @@ import sys
 import weakref
 
 from . import hazards
-from .relocate import code_key
+from .relocate_code import code_key
 
-CWD = "os.getcwd()"  # among the reads; the name of no variable
+CWD = "os.getcwd()"  # stands for the working directory among the reads; no variable can have this name
 
-# Methods of Django's registry of apps, whose answers are those of one site.
+# Methods of Django's registry of apps whose results depend on the site.
 _REGISTRY = ("check_apps_ready", "check_models_ready", "get_app_config", "get_app_configs", "get_containing_app_config",
              "get_model", "is_installed", "lazy_model_operation", "register_model")
 
 
 class Module:
-    """What is known about one module, after its import."""
+    """What was recorded about one module."""
 
     def __init__(self, origin):
         self.origin = origin
         self.imports = set()
         self.reads = set()
-        self.taint = ""  # why it belongs to this site alone
+        self.taint = ""  # why other sites cannot share it; "": nothing is known against it
 
     def record(self):
         return {"origin": self.origin, "imports": sorted(self.imports), "reads": sorted(self.reads),
@@ -38,16 +38,18 @@ class Module:
 
 
 class Recorder:
-    """Watches imports from now on, until this process ends.
+    """Records all imports from now on until this process exits.
 
-    What was imported before has to be what a project zygote has: nothing else
-    may be imported on the way here.
+    The modules that are imported already must be those that a project zygote has
+    too, since they are not recorded.
     """
 
     def __init__(self):
-        self.modules = {}  # by name, in the order in which their imports began: cycles are entered by the same door
-        self._importing = []
-        self._traces = set()
+        # By name, in the order in which their imports began, so that the zygote enters a cycle of imports at the
+        # same module.
+        self.modules = {}
+        self._importing = []  # the modules whose code runs now, the innermost last
+        self._resources = set()  # files, threads and processes that are attributed already
         self._watch_imports()
         self._watch_process()
 
@@ -55,17 +57,17 @@ class Recorder:
         if self._importing:
             self._importing[-1].imports.add(name)
         else:
-            self._traces = hazards.traces()  # left by something else than an import
+            self._resources = hazards.resources()  # so that these are not attributed to this import
         module = self.modules[name] = Module(origin)
         self._importing.append(module)
 
     def end(self, name):
-        """Called when the code of the module has run."""
+        """Note what the module has left behind; called when its code has run."""
         module = self._importing.pop()
-        left = hazards.traces() - self._traces
+        left = hazards.resources() - self._resources
         if left:
             module.taint = "it leaves a %s behind" % " and a ".join(sorted({kind for kind, _ in left}))
-            self._traces |= left
+            self._resources |= left
         if name == "django.conf":
             self._watch_settings()
         if name == "django.apps.registry":
@@ -119,8 +121,8 @@ class Recorder:
 
         def watched_register(function, *args, **kwargs):
             if function != weakref.finalize._exitfunc and getattr(function, "__module__", "") not in (
-                    "logging", "multiprocessing.util"):  # see inherited.py
-                self.taint("it registers work for the end of the process")
+                    "logging", "multiprocessing.util"):  # see exit_work.py
+                self.taint("it registers an exit handler")
             return register(function, *args, **kwargs)
 
         kind.__getitem__ = watched_get_item
@@ -130,11 +132,11 @@ class Recorder:
     def _watch_settings(self):
         lazy = type(sys.modules["django.conf"].settings)
 
-        def watched(settings, name):  # not __getattr__: values that were read once are in the instance
+        def watched(settings, name):  # not __getattr__, which is not called for values that were read before
             if name.isupper():
                 self.taint("it reads settings.%s" % name)
             value = object.__getattribute__(settings, name)
-            if name == "configured" and value:  # while modules are shared they are not
+            if name == "configured" and value:  # in the project zygote they are not
                 self.taint("it asks whether settings are configured")
             return value
 
@@ -154,7 +156,7 @@ class Recorder:
 
 
 class _Finder:
-    """Finds what the others find, and wraps the loader."""
+    """Finds modules with the other finders, and wraps their loaders."""
 
     def __init__(self, recorder):
         self._recorder = recorder
@@ -170,7 +172,7 @@ class _Finder:
 
 
 class _Loader:
-    """Tells the recorder when a module's code begins and ends; the module keeps its own loader."""
+    """Notifies the recorder when a module's code begins and ends; the module keeps its own loader."""
 
     def __init__(self, loader, recorder):
         self._loader = loader
@@ -183,7 +185,7 @@ class _Loader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module):
-        spec = module.__spec__  # the name that was asked for: _decimal calls itself decimal
+        spec = module.__spec__  # it has the name that was asked for; the module _decimal has the __name__ decimal
         spec.loader = module.__loader__ = self._loader
         self._recorder.begin(spec.name, spec.origin)
         try:

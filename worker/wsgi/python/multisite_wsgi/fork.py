@@ -1,4 +1,4 @@
-"""Fork processes that belong to the supervisor, and give them the surroundings of a site."""
+"""Fork processes that belong to the supervisor, and give them the environment of a site."""
 
 import _locale
 import ctypes
@@ -13,12 +13,13 @@ _PR_SET_THP_DISABLE = 41
 _LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
 
 
-def beget(supervisor):
-    """Fork as os.fork() does, but a child of the supervisor; return its pid, and 0 in it.
+def fork_for_supervisor(supervisor):
+    """Fork a child of the supervisor; return its process id, and 0 in the child, as os.fork() does.
 
-    It is forked twice, so that the supervisor, a subreaper, becomes its parent
-    and sees its end. It leads a process group of its own and dies with the
-    supervisor, whatever happens to this process.
+    This is a double fork. When the process in the middle has exited, the kernel makes
+    the supervisor the parent, since it is a subreaper, so it sees the child's exit. The
+    child leads a process group of its own and dies with the supervisor, whatever
+    happens to the process that forked it.
     """
     reader, writer = os.pipe()
     middle = os.fork()
@@ -35,14 +36,14 @@ def beget(supervisor):
     try:
         os.waitpid(middle, 0)  # from now on the supervisor is the parent
     except ChildProcessError:
-        pass  # the application ignores SIGCHLD, or waits for every child
+        pass  # the application ignores SIGCHLD, or waits for every child itself
     if not answer:
         raise OSError("the new process could not be forked")
     return int(answer)
 
 
 def _fork_and_exit(writer):
-    """Return 0 in the grandchild; the process in the middle ends here."""
+    """Fork once more and exit; return 0 in the new process."""
     code = 1
     try:
         pid = os.fork()
@@ -57,25 +58,25 @@ def _fork_and_exit(writer):
 
 
 def _belong_to(supervisor, middle):
-    while os.getppid() == middle:
+    while os.getppid() == middle:  # setting PDEATHSIG earlier would tie this process to the one in the middle
         time.sleep(0.0001)
     die_with(supervisor)
 
 
 def die_with(parent):
-    """Die when the process parent does, or now if it has."""
+    """Make the kernel kill this process when its parent dies; exit now if that has happened already."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
 
-def without_huge_pages():
-    """One write would copy 2 MB. Forks and what they execute inherit it."""
+def disable_huge_pages():
+    """Disable transparent huge pages, of which one write would copy 2 MB. Children inherit this."""
     _prctl(_PR_SET_THP_DISABLE, 1)
 
 
 def set_name(name):
-    """What ps and top show."""
+    """Set the name that ps and top show."""
     _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]))
 
 
@@ -93,8 +94,8 @@ def enter_output(output):
     os.close(output)
 
 
-def enter_surroundings(config, output):
-    """Make output, environment and umask those of the site."""
+def enter_site(config, output):
+    """Make output, umask and environment those of the site."""
     enter_output(output)
     set_umask(config.umask)
     if config.env is not None:
@@ -107,7 +108,7 @@ def set_umask(umask):
 
 
 def set_environment(env):
-    """Replace the environment, and what the interpreter has taken from it."""
+    """Replace the environment, and what the interpreter has derived from it at its start."""
     before = dict(os.environ)
     env = dict(env)
     if "LC_CTYPE" in before and not any(name in env for name in _LOCALE):
@@ -119,4 +120,4 @@ def set_environment(env):
         try:
             _locale.setlocale(_locale.LC_CTYPE, "")
         except _locale.Error:
-            pass  # the interpreter starts with such a locale too
+            pass  # the interpreter accepts a locale that does not exist, too

@@ -1,17 +1,17 @@
-"""Tell the supervisor how the start went: one JSON object per line."""
+"""Report to the supervisor once how the start went, as one line of JSON."""
 
 import json
 import os
 import sys
 
-from .config import STATUS_FD
-from .report import error_line, traceback_text
+from .config import REPORT_FD
+from .log import error_line, traceback_text
 
 
-class Status:
-    """The status pipe. It closes after the one event that it carries."""
+class StartReport:
+    """The report pipe. send() closes it, so there is exactly one report."""
 
-    def __init__(self, fd=STATUS_FD):
+    def __init__(self, fd=REPORT_FD):
         self._fd = fd
 
     def ready(self, site, **more):
@@ -30,7 +30,7 @@ class Status:
             "traceback": traceback_text(error),
         })
 
-    def send(self, event):
-        line = json.dumps(event).encode() + b"\n"
+    def send(self, report):
+        line = json.dumps(report).encode() + b"\n"
         with open(self._fd, "wb") as pipe:
             pipe.write(line)

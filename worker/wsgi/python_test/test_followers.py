@@ -1,4 +1,4 @@
-"""Requests that are sent ahead, and taken back."""
+"""Followers: requests that the front door sends while another one runs, and may recall."""
 
 import os
 import socket
@@ -34,7 +34,7 @@ def request(path, request_id, form, ahead=True):
 
 class Ahead(WorkerCase):
     def greet(self, front):
-        """Give the worker the tokens of a connection; return our end of what plays them."""
+        """Send the worker a descriptor for the tokens of a connection; return the other end, which stands for the front door's."""
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.addCleanup(os.close, writer)
         socket.send_fds(front.sock, [record(GET_VALUES, pairs({"MULTISITE_AHEAD": ""}), 0)], [reader])
@@ -55,9 +55,9 @@ class Ahead(WorkerCase):
                 self.assertEqual(front.record(), (END, 3, struct.pack(">LB3x", 0, 2)))
                 self.assertTrue(front.response(4).body.endswith(b" /d"))
         with worker.front() as front:
-            self.assertEqual(front.request(path="/last").body, b"7 /last")  # what was passed over has not run
+            self.assertEqual(front.request(path="/last").body, b"7 /last")  # the recalled requests have not run
 
-    def test_taken_back_while_the_worker_is_at_another(self):
+    def test_recalled_while_another_request_runs(self):
         gate = os.path.join(self.dir, "gate")
         os.mkfifo(gate)
         worker = self.serve(COUNT)
@@ -72,12 +72,12 @@ class Ahead(WorkerCase):
             self.assertEqual(front.response(2).body, b"2 /b")
             self.assertEqual(front.record(), (END, 3, struct.pack(">LB3x", 0, 2)))
 
-    def test_nobody_is_told_of_what_was_not_given(self):
+    def test_followers_are_not_offered_without_tokens(self):
         with self.serve(COUNT).front() as front:
             front.send(record(GET_VALUES, pairs({"MULTISITE_AHEAD": ""}), 0))
             self.assertEqual(front.record(), (GET_VALUES_RESULT, 0, b""))
 
-    def test_a_connection_takes_its_tokens_with_it(self):
+    def test_tokens_are_closed_with_their_connection(self):
         worker = self.serve(COUNT)
         open_files = set()
         for _ in range(5):

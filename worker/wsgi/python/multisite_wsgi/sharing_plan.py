@@ -1,8 +1,8 @@
-"""Choose what several sites import and none of them can tell apart, to be loaded once for all.
+"""Choose the modules that several sites can share, so that they are imported once for all.
 
-A module is shared if every site imports it by itself, from the same file, and
-while it is imported neither it nor anything it imports
-  - touches settings, the registry of apps, or the working directory or an
+A module can be shared if every site imports it by itself, from the same file, and
+while it is imported neither it nor anything that it imports
+  - reads settings, the registry of apps, or the working directory or an
     environment variable that is not the same for all sites,
   - leaves a thread, a process or an open descriptor behind,
   - is code of a project.
@@ -12,11 +12,11 @@ import os
 import sys
 
 from .installed import PACKAGES, is_installed
-from .learn import CWD
+from .recorder import CWD
 
 
-class Plan:
-    """What the sites with these configurations can share, given what was learned of each."""
+class SharingPlan:
+    """What the sites with these configurations can share, given the learning result of each."""
 
     def __init__(self, configs, learned, without):
         self._sites = [learned[config.site]["modules"] for config in configs]
@@ -27,10 +27,10 @@ class Plan:
         self._excluded = set(without)
 
     def modules(self):
-        """Return [name, origin] of each, in the order in which the first site began to import them."""
+        """Return [name, origin] of each shared module, in the order in which the first site began to import them."""
         chosen = [name for name in self._sites[0] if self._is_neutral(name)]
         fixed = set(sys.modules)
-        while True:  # what imports something that is out is out
+        while True:  # until no module imports one that cannot be shared
             inside = set(chosen)
             kept = [name for name in chosen if all(
                 dep in inside or dep in fixed for modules in self._sites for dep in _needs(name, modules[name]))]
@@ -39,11 +39,11 @@ class Plan:
             chosen = kept
 
     def hot(self, origins):
-        """Return the keys of the code in these files that requests call."""
+        """Return the keys of the code that requests call and that is in these files."""
         return sorted({tuple(key) for key in self._hot if key[0] in origins})
 
     def _is_neutral(self, name):
-        """Whether nothing speaks against the module itself."""
+        """Return whether the module could be shared, apart from what it imports."""
         origin = self._sites[0][name]["origin"]
         if name in self._excluded or name.partition(".")[0] in self._roots or not self._is_public(origin):
             return False
@@ -56,7 +56,7 @@ class Plan:
         return True
 
     def _is_public(self, origin):
-        """Whether a file belongs to the standard library or to an installed package."""
+        """Return whether a file belongs to the standard library or to an installed package, not to a project."""
         if origin in ("built-in", "frozen"):
             return True
         if not origin or not os.path.isabs(origin):
@@ -68,7 +68,7 @@ class Plan:
 
 
 def differing(configs):
-    """Return the names of what a module may read and what is not the same for all sites."""
+    """Return the names of the variables, and CWD, that are not the same for all sites."""
     environments = [config.env or {} for config in configs]
     names = {name for env in environments for name in env}
     found = {name for name in names if len({env.get(name) for env in environments}) > 1}
@@ -78,13 +78,16 @@ def differing(configs):
 
 
 def common_packages(configs):
-    """Return the installed packages on python_path that every site has: mod_wsgi's python-path often names them."""
+    """Return the directories of installed packages in python_path that all sites have in common.
+
+    Configurations from mod_wsgi often name the site-packages of a venv there.
+    """
     return [entry for entry in configs[0].python_path
             if _is_packages(entry) and all(entry in config.python_path for config in configs)]
 
 
 def _needs(name, module):
-    """Return what has to be imported when the module is."""
+    """Return the modules that have to be imported when this one is."""
     parents = [name[:n] for n, letter in enumerate(name) if letter == "."]
     return [dep for dep in module["imports"] + parents if dep != name]
 
@@ -97,7 +100,7 @@ def _project_folders(config):
 
 
 def _project_roots(config):
-    """Return the packages of the settings and of the application: code of the project, even if it is installed."""
+    """Return the packages of the settings and of the application: they belong to the project even if installed."""
     names = [config.settings]
     if not os.path.isabs(config.wsgi):
         names.append(config.wsgi.partition(":")[0])

@@ -1,8 +1,8 @@
-"""Import what several sites share, under guard.
+"""Import what several sites share, and check each import again.
 
-The plan says what that is. Here, a second look is taken at each import:
-settings are out of bounds, no module outside the plan may appear, and no
-thread, process or descriptor may be left behind.
+The plan says which modules these are. An import fails if it reads settings,
+imports a module that is not in the plan, or leaves a thread, process or
+descriptor behind.
 """
 
 import gc
@@ -12,12 +12,12 @@ import os
 import site
 import sys
 
-from . import hazards, offspring, plan
-from .report import error_line
+from . import fork, hazards, sharing_plan
+from .log import error_line
 
 
 class FailedImport(Exception):
-    """This process is of no use any more: half of a module may have been imported."""
+    """An import failed. A module may be half imported, so this process must not be used any more."""
 
     def __init__(self, module, problem):
         super().__init__(module, problem)
@@ -25,72 +25,72 @@ class FailedImport(Exception):
         self.problem = problem
 
 
-def load(modules, configs, own):
+def import_modules(modules, configs, own):
     """Import modules, as [name, origin], which these sites share; own are the descriptors of this process."""
     before = dict(os.environ), list(sys.path), os.getcwd()
     allowed = set(sys.modules).union(name for name, _ in modules)
     try:
-        _enter_surroundings(configs)
-        with _Tripwire() as tripwire:
+        _enter_common_environment(configs)
+        with _SettingsGuard() as guard:
             for name, origin in modules:
-                _load(name, origin, allowed)
+                _import(name, origin, allowed)
                 _check(name, own)
-                tripwire.arm()
+                guard.arm()
     finally:
         sys.path[:] = before[1]
         os.chdir(before[2])
-        offspring.set_environment(before[0])
+        fork.set_environment(before[0])
         gc.disable()  # a module may have enabled it
 
 
-def _load(name, origin, allowed):
+def _import(name, origin, allowed):
     known = len(sys.modules)
     try:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin != origin:
             raise ImportError("it is not at %s" % origin)
         importlib.import_module(name)
-    except _OutOfBounds as error:
+    except _SettingsRead as error:
         raise FailedImport(name, str(error)) from None
-    except BaseException as error:  # SystemExit of a module too
+    except BaseException as error:  # also SystemExit, raised by a module
         raise FailedImport(name, error_line(error)) from None
     strange = [new for new in list(sys.modules)[known:] if new not in allowed and _is_imported(new)]
     if strange:
-        raise FailedImport(name, "it imports %s, which is not to be shared" % ", ".join(strange))
+        raise FailedImport(name, "it imports %s, which cannot be shared" % ", ".join(strange))
 
 
 def _is_imported(name):
-    """Whether it is more than another name in sys.modules for something else."""
+    """Return whether this entry of sys.modules was imported, and is not just another name of some object."""
     return getattr(getattr(sys.modules[name], "__spec__", None), "name", None) == name
 
 
 def _check(name, own):
-    if hazards.is_alone() and hazards.descriptors() == own:
+    if hazards.has_neither_threads_nor_children() and hazards.descriptors() == own:
         return
-    unsafe = hazards.find(own)
-    if unsafe:
-        raise FailedImport(name, "; ".join(unsafe))
+    found = hazards.find(own)
+    if found:
+        raise FailedImport(name, "; ".join(found))
 
 
-def _enter_surroundings(configs):
-    """What is equal for all sites is so here."""
-    differing = plan.differing(configs)
+def _enter_common_environment(configs):
+    """Set the variables, the working directory and the part of sys.path that are the same for all sites."""
+    differing = sharing_plan.differing(configs)
     env = configs[0].env or {}
-    offspring.set_environment({name: env[name] for name in env if name not in differing})
-    if plan.CWD not in differing and configs[0].home:
+    fork.set_environment({name: env[name] for name in env if name not in differing})
+    if sharing_plan.CWD not in differing and configs[0].home:
         os.chdir(configs[0].home)
-    for entry in reversed(plan.common_packages(configs)):
+    for entry in reversed(sharing_plan.common_packages(configs)):
         site.addsitedir(entry)
         sys.path.remove(entry)
         sys.path.insert(0, entry)
 
 
-class _OutOfBounds(BaseException):
-    """Not an Exception: nobody shall go on after it."""
+class _SettingsRead(BaseException):
+    """A module has read settings. This is no Exception, so that no module catches it."""
 
 
-class _Tripwire:
-    """While it is armed, whoever reads Django's settings stops."""
+class _SettingsGuard:
+    """While it is armed, reading Django's settings raises _SettingsRead. It can be armed once django.conf is imported."""
 
     def __enter__(self):
         self._lazy = None
@@ -104,7 +104,7 @@ class _Tripwire:
         self._setup = self._lazy._setup
 
         def stop(_settings, name=None):
-            raise _OutOfBounds("it reads settings.%s" % name)
+            raise _SettingsRead("it reads settings.%s" % name)
 
         self._lazy._setup = stop
 

@@ -1,4 +1,4 @@
-"""Errors as the author of the site wants to read them: without the worker's own frames."""
+"""Log lines, and errors as the author of the site wants to read them: without frames of this package."""
 
 import importlib
 import os
@@ -12,7 +12,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class SiteError(Exception):
-    """A mistake in how the site is described; its message says all there is to say."""
+    """A mistake in the site's configuration. Its message says everything, so it gets no traceback."""
 
 
 def error_line(error):
@@ -24,17 +24,17 @@ def error_line(error):
 
 
 def traceback_text(error):
-    """Return the traceback from the first frame outside of this package on."""
+    """Return the traceback, beginning with the first frame outside of this package."""
     if isinstance(error, SiteError):
         return str(error) + "\n"
     try:
         return "".join(traceback.format_exception(type(error), error, _first_foreign(error.__traceback__)))
-    except BaseException as problem:  # attributes of the exception may be anything
-        return "%s (it has no traceback: %s)\n" % (error_line(error), type(problem).__qualname__)
+    except BaseException as problem:  # the application may have set any attribute of the exception
+        return "%s (its traceback cannot be shown: %s)\n" % (error_line(error), type(problem).__qualname__)
 
 
 def log_error(what, error):
-    """Write one line and the traceback to stderr, in one piece."""
+    """Write one line and the traceback to stderr, with one write."""
     write("%s\n%s" % (what, traceback_text(error)))
 
 
@@ -43,36 +43,36 @@ def log_line(text):
 
 
 def write(text):
-    """Write whole lines to sys.stderr, or where that fails to the stderr that the process was given: it never raises."""
+    """Write whole lines to sys.stderr, or if that fails to the original stderr of the process. Never raise."""
     stream = sys.stderr
     try:
         stream.write(text)
         if hasattr(stream, "flush"):
             stream.flush()
-    except BaseException as problem:  # the application may have put anything there
-        _given.write("%s(sys.stderr could not be written: %s)\n" % (text, error_line(problem)))
+    except BaseException as problem:  # the application may have assigned any object to sys.stderr
+        _original.write("%s(sys.stderr could not be written: %s)\n" % (text, error_line(problem)))
 
 
-class _Given:
-    """The stderr that this process was given, by a descriptor that the application does not know."""
+class _OriginalStderr:
+    """The stderr that this process got at its start, as a descriptor that the application does not know."""
 
     def __init__(self):
         self._fd = Descriptor(-1)
 
     def keep(self):
         self._fd = Descriptor(os.dup(_STDERR_FD))
-        os.register_at_fork(after_in_child=self._fd.close)  # what the application forks has nothing of the worker
+        os.register_at_fork(after_in_child=self._fd.close)  # processes of the application must not inherit it
 
     def write(self, text):
         fd = self._fd.number if self._fd.number >= 0 else _STDERR_FD
         try:
             os.write(fd, text.encode("utf-8", "backslashreplace"))
         except OSError:
-            pass  # nobody is left who could be told
+            pass  # there is no other place to log to
 
 
-_given = _Given()
-keep_stderr = _given.keep
+_original = _OriginalStderr()
+keep_stderr = _original.keep
 
 
 def _message(error):

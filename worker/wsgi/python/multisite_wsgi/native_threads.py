@@ -1,9 +1,10 @@
-"""Threads of C libraries that a fork ends.
+"""Find out whether threads of C libraries are a hazard.
 
-A fork has no thread but the one that forks: a library that another one works for is
-broken in the child, unless it ends its threads before each fork (pthread_atfork) and
-starts them again when it needs them, as OpenBLAS does. Which one does is not known by
-name: it is found out by a fork. A thread that is still there afterwards is a hazard.
+A child process has only the thread that has forked. A library that needs its other
+threads is broken in the child, unless it ends them before each fork (pthread_atfork)
+and starts them again when it needs them, as OpenBLAS does. Names do not tell which
+libraries do so, so this process forks once, for a trial. A thread that is still there
+afterwards is a hazard.
 """
 
 import os
@@ -14,11 +15,11 @@ import warnings
 
 from . import hazards
 
-_SECONDS = 5  # for a child that does nothing but end
+_SECONDS = 5  # limit for a child that only exits
 
 
 def end_by_fork():
-    """Fork once, if there are threads and Python knows of none of them; return how many that has ended."""
+    """Fork for a trial, if there are other threads and none is Python's; return how many threads that has ended."""
     before = len(hazards.other_threads())
     if not before or len(sys._current_frames()) > 1 or len(sys.modules["threading"].enumerate()) > 1:
         return 0
@@ -26,9 +27,9 @@ def end_by_fork():
 
 
 def _fork():
-    """Return whether the child came to its end: it runs what libraries do in a child."""
+    """Fork a child that exits at once; return whether it did, as handlers of libraries run in it first."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: that there are threads
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork with threads
         pid = os.fork()
     if pid == 0:
         os._exit(0)
@@ -44,9 +45,9 @@ def _fork():
 
 
 def _status(pid):
-    """Return how the child has ended; None: not yet.
+    """Return the exit status of the child; None: it has not exited yet.
 
-    Not by os.pidfd_open(), which an interpreter that was built on an old system does not have.
+    os.pidfd_open() is missing in an interpreter that was built on an old system.
     """
     try:
         ended, status = os.waitpid(pid, os.WNOHANG)
