@@ -130,6 +130,32 @@ func TestDocs_Names(t *testing.T) {
 	}
 }
 
+// TestDocs_Packages looks for every package in the page on the architecture.
+func TestDocs_Packages(t *testing.T) {
+	t.Parallel()
+	page := readFile(t, filepath.Join(root, "docs/architecture.md"))
+	n := 0
+	for _, pattern := range []string{"supervisor/*.go", "supervisor/*/*.go", "worker/*.go", "worker/*/*.go"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs := map[string]bool{}
+		for _, file := range files {
+			dirs[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), root+"/")] = true
+		}
+		for dir := range dirs {
+			n++
+			if !strings.Contains(page, "\n| `"+dir+"` | ") {
+				t.Errorf("docs/architecture.md does not say what %s is for", dir)
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("%d packages: is that all?", n)
+	}
+}
+
 // namesIn returns the names of code that a line has in backticks.
 func namesIn(line string) []string {
 	var all []string
