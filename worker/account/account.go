@@ -1,10 +1,10 @@
-// Package account says who the processes of a site run as. It finds users and
-// groups, hands out what starting a process as somebody needs, and tells whether
-// somebody may read a file, and which directory is in the way if not.
+// Package account says as which user the processes of a site run. It finds users and
+// groups, returns what is needed to start a process as a user, and says whether a user may
+// access a file and, if not, which directory on the way prevents it.
 //
-// A nil Account is whoever runs multisite: everything works as without one. Only
-// root can act for anybody else. No Account is root's: a site that asks for a
-// user wants to be kept from root's rights.
+// A nil Account is the user that runs multisite, with whose rights everything then happens.
+// Only root can act for another user. No Account is that of root: a site with a user of
+// its own must not get root's rights.
 package account
 
 import (
@@ -15,20 +15,20 @@ import (
 	"syscall"
 )
 
-// Account is a user with the groups that its processes have.
+// Account is a user with the groups that its processes have. It does not change.
 type Account struct {
-	Name   string // a number, for a user that has no entry in the user database
-	Home   string
+	Name   string // the number, if the user has no entry in the user database
+	Home   string // "/" without an entry
 	UID    int
-	GID    int   // -1: not known, see HasGroup
-	Groups []int // supplementary
+	GID    int   // -1: unknown, see HasGroup
+	Groups []int // the supplementary groups
 }
 
-// ErrRoot says that a site can not run as root.
+// ErrRoot says that a site cannot run as root.
 var ErrRoot = errors.New("a site cannot be given root's rights")
 
-// Find returns the account of a user, by name or by number, with the groups that
-// the system gives it.
+// Find returns the account of a user, by name or by number, with the groups of the user
+// database.
 func Find(name string) (*Account, error) {
 	u, err := findUser(name)
 	if err != nil {
@@ -58,6 +58,7 @@ func Find(name string) (*Account, error) {
 	return a, nil
 }
 
+// find sets the UID of an account.
 func find(a *Account, uid string) (_ *Account, err error) {
 	if a.UID, err = number(uid); err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func find(a *Account, uid string) (_ *Account, err error) {
 	return a, nil
 }
 
-// findUser returns nil for a number that no user has.
+// findUser returns nil for a number that has no entry.
 func findUser(name string) (*user.User, error) {
 	if _, err := number(name); err == nil {
 		u, err := user.LookupId(name)
@@ -99,8 +100,8 @@ func FindGroup(name string) (int, error) {
 	return number(g.Gid)
 }
 
-// number reads a user's or group's number. The highest means "no change" to the
-// kernel.
+// number parses the number of a user or group. The highest is refused: it means "no
+// change" to the kernel.
 func number(s string) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || n == 1<<32-1 {
@@ -109,10 +110,10 @@ func number(s string) (int, error) {
 	return int(n), nil
 }
 
-// HasGroup tells whether GID is known. A number without an entry has no group.
+// HasGroup reports whether GID is known. A user without an entry has no known group.
 func (a *Account) HasGroup() bool { return a.GID >= 0 }
 
-// Key is equal for accounts with equal rights.
+// Key returns the same string for accounts with the same rights.
 func (a *Account) Key() string {
 	if a == nil {
 		return ""
@@ -120,7 +121,7 @@ func (a *Account) Key() string {
 	return fmt.Sprint(a.UID, a.GID, a.Groups)
 }
 
-// Credential is what starts a process as the account.
+// Credential returns what starts a process as the account.
 func (a *Account) Credential() *syscall.Credential {
 	if a == nil {
 		return nil
@@ -132,7 +133,7 @@ func (a *Account) Credential() *syscall.Credential {
 	return c
 }
 
-// Become gives this whole process to the account, for good.
+// Become makes this whole process run as the account from now on.
 func (a *Account) Become() error {
 	if a == nil {
 		return nil

@@ -26,7 +26,7 @@ func TestFind(t *testing.T) {
 	}
 	stranger, err := Find("3000000001")
 	if err != nil || stranger.UID != 3000000001 || stranger.HasGroup() || stranger.Home != "/" {
-		t.Errorf("a number of nobody's: %+v, %v", stranger, err)
+		t.Errorf("a number without a user: %+v, %v", stranger, err)
 	}
 	if _, err := Find("no-such-user"); err == nil || !strings.Contains(err.Error(), `no user "no-such-user"`) {
 		t.Errorf("no such user: %v", err)
@@ -61,7 +61,7 @@ func TestMay(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // it is for this test alone
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // it belongs to this test alone
 		t.Fatal(err)
 	}
 	write := func(name string, mode os.FileMode, gid int) string {
@@ -101,13 +101,13 @@ func TestMay(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.message)
 		}
 		if err := (*Account)(nil).May(tt.want, tt.path); err != nil {
-			t.Errorf("%s: whoever runs multisite: %v", tt.name, err)
+			t.Errorf("%s: the user that runs multisite: %v", tt.name, err)
 		}
 	}
 }
 
-// TestDo_IsForOneThread: what another goroutine does meanwhile, and what this one
-// does afterwards, is done as root.
+// TestDo_IsForOneThread: other goroutines meanwhile, and this one afterwards, have root's
+// rights.
 func TestDo_IsForOneThread(t *testing.T) {
 	t.Parallel()
 	needRoot(t)

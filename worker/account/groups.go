@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setThreadGroups is setgroups(2) for this thread; that of package syscall is for
-// all of them.
+// setThreadGroups calls setgroups(2) for this thread only; package syscall does so for all
+// threads.
 func setThreadGroups(groups []int) error {
-	ids := make([]uint32, len(groups)+1) // so that there is a first one
+	ids := make([]uint32, len(groups)+1) // one more, so that there is a first one
 	for i, gid := range groups {
 		ids[i] = uint32(gid)
 	}

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Do runs f with the account's rights to files instead of ours. They hold for
-// this thread, so f may neither start a process nor leave work to a goroutine.
+// Do calls f with the account's rights to files instead of ours. The rights hold only for
+// this thread, so f may neither start a process nor leave work to another goroutine.
 func (a *Account) Do(f func()) error {
 	if a == nil {
 		f()
 		return nil
 	}
-	runtime.LockOSThread() // no other thread is made from a locked one
+	runtime.LockOSThread() // the Go runtime starts no thread from a locked one
 	defer runtime.UnlockOSThread()
 	before := rights{unix.Getegid(), unix.Geteuid(), nil}
 	var err error
@@ -26,7 +26,7 @@ func (a *Account) Do(f func()) error {
 		return err
 	}
 	defer func() {
-		if err := before.take(); err != nil { // the next work of this thread would have wrong ones
+		if err := before.take(); err != nil { // otherwise this thread would go on with the wrong rights
 			panic(fmt.Sprintf("take back our rights: %v", err))
 		}
 	}()
@@ -37,14 +37,14 @@ func (a *Account) Do(f func()) error {
 	return nil
 }
 
-// rights are what counts when a thread opens a file (setfsuid(2)).
+// rights are the ids that the kernel checks when a thread opens a file (setfsuid(2)).
 type rights struct {
 	gid, uid int
 	groups   []int
 }
 
-// take changes this thread. The group comes first: giving up root's rights to
-// files, and taking them again, is the last step's.
+// take changes the rights of this thread. The user comes last: that step gives up root's
+// rights to files, or takes them again.
 func (r rights) take() error {
 	if err := setThreadGroups(r.groups); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (r rights) take() error {
 		set func(int) (int, error)
 		to  int
 	}{{unix.SetfsgidRetGid, r.gid}, {unix.SetfsuidRetUid, r.uid}} {
-		_, _ = id.set(id.to) // it tells the old number, and no error
+		_, _ = id.set(id.to) // it returns the old id, never an error
 		if now, _ := id.set(-1); now != id.to {
 			return unix.EPERM
 		}
@@ -61,13 +61,13 @@ func (r rights) take() error {
 	return nil
 }
 
-// Access is what somebody wants to do with a file.
+// Access is a way to use a file.
 type Access uint32
 
 // The kinds of access.
 const (
 	Read Access = unix.R_OK
-	Run  Access = unix.X_OK // a program; or enter a directory
+	Run  Access = unix.X_OK // execute a program, or enter a directory
 )
 
 func (m Access) String() string {
@@ -77,8 +77,9 @@ func (m Access) String() string {
 	return "read"
 }
 
-// May returns why the account may not do something with a file or directory, and
-// which directory on the way is in the way. What does not exist is no matter.
+// May returns nil if the account may use a file or directory in the given way. Its error
+// names the first directory on the path that the account may not enter, if there is one.
+// A path that does not exist is no error.
 func (a *Account) May(want Access, path string) error {
 	if a == nil {
 		return nil
@@ -96,8 +97,8 @@ func (a *Account) May(want Access, path string) error {
 	return fmt.Errorf("user %q may not %s %s", a.Name, want, path)
 }
 
-// closedOnTheWay returns the first directory of path, itself included if it is
-// one, that the account may not enter.
+// closedOnTheWay returns the first directory on the path, including path itself, that the
+// account may not enter; "" if there is none.
 func (a *Account) closedOnTheWay(path string) string {
 	for _, dir := range upTo(filepath.Clean(path)) {
 		info, err := os.Stat(dir)
@@ -116,6 +117,7 @@ func (a *Account) closedOnTheWay(path string) string {
 	return ""
 }
 
+// look calls f with the rights of the account and returns its error.
 func (a *Account) look(f func() error) (err error) {
 	if doErr := a.Do(func() { err = f() }); doErr != nil {
 		return doErr
@@ -123,7 +125,7 @@ func (a *Account) look(f func() error) (err error) {
 	return err
 }
 
-// upTo returns "/", "/srv" and "/srv/shop" for "/srv/shop".
+// upTo returns a path and its parents: "/", "/srv" and "/srv/shop" for "/srv/shop".
 func upTo(path string) []string {
 	if dir := filepath.Dir(path); dir != path {
 		return append(upTo(dir), path)

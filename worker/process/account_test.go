@@ -38,15 +38,15 @@ func TestStart_AsAnotherUser(t *testing.T) {
 func TestStart_SaysWhichDirectoryIsClosed(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	dir := t.TempDir() // below one that is its owner's
+	dir := t.TempDir() // its parent directory is open only to its owner
 	_, err := Start(Command{Path: "/bin/true", Args: []string{"true"}, Dir: dir, Account: stranger})
 	if want := `start /bin/true: user "stranger" may not enter ` + filepath.Dir(dir); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
-// TestStart_OfAnotherUserDiesWithTheParent: a change of user clears what ties a
-// process to its parent's life.
+// TestStart_OfAnotherUserDiesWithTheParent: a change of user clears PDEATHSIG, which must
+// be set after it.
 func TestStart_OfAnotherUserDiesWithTheParent(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -58,7 +58,7 @@ func TestStart_OfAnotherUserDiesWithTheParent(t *testing.T) {
 	waitGone(t, killParent(t))
 }
 
-// TestAdopt_TakesOnlyItsOwn: who tells the number may be anybody.
+// TestAdopt_TakesOnlyItsOwn: the pid may come from untrusted code.
 func TestAdopt_TakesOnlyItsOwn(t *testing.T) {
 	t.Parallel()
 	child := exec.Command("cat")
@@ -88,8 +88,8 @@ func TestAdopt_TakesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestStart_WithALimitOfTasks holds the program to it from its first instruction, by
-// its own arguments, and still dies with us.
+// TestStart_WithALimitOfTasks: the limit holds from the first instruction of the program,
+// which still gets its own arguments.
 func TestStart_WithALimitOfTasks(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -104,8 +104,8 @@ func TestStart_WithALimitOfTasks(t *testing.T) {
 	}
 }
 
-// TestLimit_MemoryOfAnotherUsersProcess is set, or it is said what that takes: root in
-// a container is often without CAP_SYS_RESOURCE.
+// TestLimit_MemoryOfAnotherUsersProcess: the limit is set, or the error says what that
+// takes. Root in a container often lacks CAP_SYS_RESOURCE.
 func TestLimit_MemoryOfAnotherUsersProcess(t *testing.T) {
 	t.Parallel()
 	needRoot(t)

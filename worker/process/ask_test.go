@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestAsk returns when the last line of an answer is there. A process that does not
-// handle the signal lives on, and one that does not answer keeps nobody for long.
+// TestAsk: Ask returns when the last line of the answer was read, or after its limit. A
+// process that does not handle the signal lives on.
 func TestAsk(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -39,11 +39,11 @@ func TestAsk(t *testing.T) {
 			<-ready
 			p.Ask(syscall.SIGUSR1, func(line string) bool { return line == "end" }, test.limit)
 			if got := strings.Join(p.Tail(), " "); !strings.HasPrefix(got, test.want) {
-				t.Errorf("it said %q, want %q", got, test.want)
+				t.Errorf("got the output %q, want %q", got, test.want)
 			}
 			select {
 			case <-p.Done():
-				t.Errorf("it has ended: %v", p.Exit())
+				t.Errorf("it has exited: %v", p.Exit())
 			default:
 			}
 		})

@@ -16,11 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The main goroutine is the main thread's, as in a program that calls ServeMain.
+// The main goroutine is locked to the main thread, as in a program that calls ServeMain.
 func init() { runtime.LockOSThread() }
 
-// TestExec_ChildrenOutliveTheirImage: one process replaces itself, three times. Its
-// child, and what that has left to it, live on; then it is killed, and they die.
+// TestExec_ChildrenOutliveTheirImage: one process replaces itself three times. Its child,
+// and an orphan that became its child, live on. When it is killed they die.
 func TestExec_ChildrenOutliveTheirImage(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("/bin/sh", "-c", `ulimit -S -n 500 && exec "$0"`, os.Args[0])
@@ -55,7 +55,7 @@ func TestExec_ChildrenOutliveTheirImage(t *testing.T) {
 	}
 	before, _ := strconv.Atoi(said["before"])
 	after, err := strconv.Atoi(said["after"])
-	if err != nil || after > before { // the one that ends early may have been reaped
+	if err != nil || after > before { // the process that exits early may have been reaped
 		t.Errorf("descriptors: %d at first, %d after three replacements", before, after)
 	}
 	if said["pid"] != strconv.Itoa(cmd.Process.Pid) {
@@ -69,7 +69,7 @@ func TestExec_ChildrenOutliveTheirImage(t *testing.T) {
 	}
 }
 
-// journey is what the images of the test's program leave to each other.
+// journey is what the images of the test's program hand over to each other.
 type journey struct {
 	Image             int
 	Child, Short      Handover
@@ -77,7 +77,7 @@ type journey struct {
 	DescriptorsBefore int
 }
 
-// replaceMyself is that program. It prints what it finds, and waits to be killed.
+// replaceMyself is that program. It prints what it has found and waits to be killed.
 func replaceMyself() {
 	ServeMain(func() {
 		if err := replace(); err != nil {
@@ -109,7 +109,7 @@ func replace() error {
 	b.Close()
 	<-short.Done()
 	if j.Image++; j.Image < 3 {
-		_ = new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j, allowed) // which changes nothing
+		_ = new(Baggage).Exec("/does/not/exist", os.Args, os.Environ(), j, allowed) // it fails and changes nothing
 		return goOn(j, child, short)
 	}
 	_ = child.Signal(syscall.SIGUSR1) // it lives
@@ -136,7 +136,7 @@ func replace() error {
 	return nil
 }
 
-// begin starts the processes that shall stay.
+// begin starts the processes that are handed over.
 func begin() error {
 	if err := BecomeSubreaper(); err != nil {
 		return err
@@ -146,7 +146,7 @@ func begin() error {
 	if err != nil {
 		return err
 	}
-	// What it has forked tells its number, and is ours when it ends.
+	// It forks a process that prints its pid and becomes our child when this one exits.
 	parent, err := Start(Command{Path: "/bin/sh", Args: []string{"sh", "-c", `setsid "$0" & wait`, os.Args[0]},
 		Env: []string{"PROCESS_TEST_DO=orphan", "PROCESS_TEST_PARENT=" + strconv.Itoa(os.Getpid()), "PATH=" + os.Getenv("PATH")}, Output: out})
 	if err != nil {
@@ -157,7 +157,7 @@ func begin() error {
 		return err
 	}
 	parent.Stop(time.Second)
-	<-said // it is bound to us
+	<-said // it has set PDEATHSIG
 
 	begun := make(chan string, 1)
 	if out, err = NewOutput(nil, func(s string) { begun <- s }); err != nil {
@@ -177,7 +177,7 @@ func begin() error {
 	return goOn(j, child, short)
 }
 
-// goOn lets the next image follow.
+// goOn replaces this image by the next one.
 func goOn(j journey, child, short *Process) (err error) {
 	defer HoldReaping()()
 	b := &Baggage{}
@@ -190,7 +190,7 @@ func goOn(j journey, child, short *Process) (err error) {
 	return b.Exec("/proc/self/exe", os.Args, os.Environ(), j, allowed)
 }
 
-// beOrphan is bound to its new parent as a worker is that a zygote has forked.
+// beOrphan sets PDEATHSIG for its new parent, as a worker that a zygote has forked does.
 func beOrphan() {
 	fmt.Println(os.Getpid())
 	parent := os.Getenv("PROCESS_TEST_PARENT")
@@ -204,10 +204,10 @@ func beOrphan() {
 
 func allowed() error { return nil }
 
-// files is how many descriptors a process may have.
+// files returns how many files a process may have open.
 func files(pid int) uint64 {
 	var l unix.Rlimit
-	_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &l) // 0
+	_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &l) // 0 after an error
 	return l.Cur
 }
 

@@ -17,7 +17,7 @@ const mb = 1 << 20
 func TestLimit_MemoryOfARunningProcess(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exec sleep 1000", nil)
-	for _, want := range []int64{512 * mb, 1024 * mb, 0} { // may rise again, and go
+	for _, want := range []int64{512 * mb, 1024 * mb, 0} { // it may rise again, and be removed
 		if err := p.Limit(Limits{Memory: want}); err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestLimit_TasksOfARunningProcess(t *testing.T) {
 			l.Tasks = 0
 		}
 		if err := p.Limit(l); err != nil && want == ours.Cur && strings.Contains(err.Error(), "it takes CAP_SYS_RESOURCE") {
-			continue // it can not rise again
+			continue // we may not raise it again
 		} else if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestLimit_TasksOfARunningProcess(t *testing.T) {
 func TestLimit_PriorityOfEveryThread(t *testing.T) {
 	t.Parallel()
 	pid, p := startGo(t, "wait")
-	want := min(ownNice()+2, 19) // what an ordinary user may set, too
+	want := min(ownNice()+2, 19) // an ordinary user may set this too
 	if err := p.Limit(Limits{Priority: want}); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,8 @@ func TestLimit_PriorityOfEveryThread(t *testing.T) {
 	}
 }
 
-// TestLimit_WhatCanNotBeSet keeps nothing else from being set.
-func TestLimit_WhatCanNotBeSet(t *testing.T) {
+// TestLimit_WhatCannotBeSet: a limit that cannot be set does not prevent the others.
+func TestLimit_WhatCannotBeSet(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exec sleep 1000", nil)
 	nowhere := &Cgroups{filepath.Join(t.TempDir(), "none")}
@@ -86,11 +86,11 @@ func TestLimit_WhatCanNotBeSet(t *testing.T) {
 	}
 }
 
-// TestLimit_PriorityIsGivenUp runs itself with one that is not 0, which a process
-// of no priority of its own has too.
-func TestLimit_PriorityIsGivenUp(t *testing.T) {
+// TestLimit_PriorityIsRemoved runs itself with a priority other than 0, which a process
+// without a priority of its own then has too.
+func TestLimit_PriorityIsRemoved(t *testing.T) {
 	if os.Getenv("PROCESS_TEST_NICE") == "" {
-		cmd := exec.Command("nice", "-n", "2", os.Args[0], "-test.run=^TestLimit_PriorityIsGivenUp$")
+		cmd := exec.Command("nice", "-n", "2", os.Args[0], "-test.run=^TestLimit_PriorityIsRemoved$")
 		cmd.Env = append(os.Environ(), "PROCESS_TEST_NICE=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
@@ -125,13 +125,13 @@ func TestLimit_ZeroValueChangesNothing(t *testing.T) {
 	pid := strconv.Itoa(p.PID())
 	waitName(t, pid, "sleep")
 	own := strconv.Itoa(os.Getpid())
-	ours, _ := strconv.Atoi(niceOf(t, own, own)) // digits
+	ours, _ := strconv.Atoi(niceOf(t, own, own)) // cannot fail
 	if got, want := niceOf(t, pid, pid), strconv.Itoa(min(ours+3, 19)); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-func TestLimit_OfAnEndedProcessIsNoError(t *testing.T) {
+func TestLimit_OfAnExitedProcessIsNoError(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exit 0", nil)
 	<-p.Done()
@@ -170,7 +170,7 @@ func TestOOM_OfAGoProgram(t *testing.T) {
 			_ = p.Signal(unix.SIGUSR1) // go on
 			<-p.Done()
 			if strings.Contains(strings.Join(p.Tail(), "\n"), "ThreadSanitizer") {
-				t.Skip("the race detector ended it first, in words of its own")
+				t.Skip("the race detector killed it first")
 			}
 			if got := p.OOM(); got != tt.want {
 				t.Errorf("got %v after %v\n%s", got, p.Exit(), strings.Join(p.Tail(), "\n"))
@@ -217,8 +217,8 @@ func TestReadRSS_IsAboutRight(t *testing.T) {
 	}
 }
 
-// startGo starts this binary as a program that waits for SIGUSR1, then does as
-// it is told; see TestMain.
+// startGo starts this binary as a program that waits for SIGUSR1 and then does what do
+// says; see TestMain.
 func startGo(t *testing.T, do string) (pid string, p *Process) {
 	t.Helper()
 	ready := make(chan string, 1000)
@@ -252,7 +252,7 @@ func niceOf(t *testing.T, pid, task string) string {
 	return strings.Fields(after)[16]
 }
 
-// waitName waits until a process executes a program.
+// waitName waits until a process executes the given program.
 func waitName(t *testing.T, pid, want string) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
@@ -271,7 +271,7 @@ func waitName(t *testing.T, pid, want string) {
 	}
 }
 
-func TestOOM_OfWhatWasRefusedMemory(t *testing.T) {
+func TestOOM_OfAProcessThatWasRefusedMemory(t *testing.T) {
 	t.Parallel()
 	const python = "echo 'Traceback (most recent call last):'; echo MemoryError; "
 	for _, tt := range []struct {
@@ -279,14 +279,14 @@ func TestOOM_OfWhatWasRefusedMemory(t *testing.T) {
 		limit        int64
 		stop, want   bool
 	}{
-		{"and ended", python + "exit 1", 512 * mb, false, true},
+		{"and exited", python + "exit 1", 512 * mb, false, true},
 		{"in one of its threads", python + "exit 0", 512 * mb, false, true},
 		{"and aborted", "echo \"what():  std::bad_alloc\"; kill -ABRT $$", 512 * mb, false, true},
 		{"and crashed", python + "kill -SEGV $$", 512 * mb, false, true},
 		{"and was killed", python + "kill -KILL $$", 512 * mb, false, false},
-		{"and was told to end", python + "while :; do sleep 0.01; done", 512 * mb, true, false},
+		{"and was told to exit", python + "while :; do sleep 0.01; done", 512 * mb, true, false},
 		{"but not by us", python + "exit 1", 0, false, false},
-		{"which it did not say", "echo bye; exit 1", 512 * mb, false, false},
+		{"which it did not write", "echo bye; exit 1", 512 * mb, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// offspring starts a script and returns the n numbers of processes that it prints.
+// offspring starts a script and returns the n pids that it prints.
 func offspring(t *testing.T, mark, script string, n int) (pids []string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", script)
@@ -23,7 +23,7 @@ func offspring(t *testing.T, mark, script string, n int) (pids []string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it should have been
+		_ = cmd.Process.Kill() // it should have been killed
 		_ = cmd.Wait()
 	})
 	for lines := bufio.NewScanner(out); len(pids) < n && lines.Scan(); {
@@ -35,7 +35,8 @@ func offspring(t *testing.T, mark, script string, n int) (pids []string) {
 	return pids
 }
 
-// TestKillMarked_FindsThemWhereverTheyAre, and touches no other.
+// TestKillMarked_FindsThemWhereverTheyAre: in another session too, but none with another
+// mark.
 func TestKillMarked_FindsThemWhereverTheyAre(t *testing.T) {
 	t.Parallel()
 	mark := fmt.Sprintf("PROCESS_TEST_MARK=%d", os.Getpid())
@@ -44,7 +45,7 @@ func TestKillMarked_FindsThemWhereverTheyAre(t *testing.T) {
 	others := append(offspring(t, mark+"0", "echo $$; exec sleep 1000", 1), offspring(t, "X"+mark, "echo $$; exec sleep 1000", 1)...)
 	ended, err := KillMarked(mark, 10*time.Second)
 	if ended != len(left) || err != nil {
-		t.Errorf("ended %d (%v), want %d", ended, err, len(left))
+		t.Errorf("killed %d (%v), want %d", ended, err, len(left))
 	}
 	for _, pid := range left {
 		waitGone(t, pid)
@@ -55,35 +56,36 @@ func TestKillMarked_FindsThemWhereverTheyAre(t *testing.T) {
 		}
 	}
 	if ended, err := KillMarked(mark, 0); ended != 0 || err != nil {
-		t.Errorf("then ended %d (%v), want none", ended, err)
+		t.Errorf("then killed %d (%v), want none", ended, err)
 	}
 }
 
-// TestKillMarked_SparesWhoCalls and whoever started that.
-func TestKillMarked_SparesWhoCalls(t *testing.T) {
+// TestKillMarked_SparesItsCaller: and the ancestors of that.
+func TestKillMarked_SparesItsCaller(t *testing.T) {
 	t.Parallel()
 	const name = "PROCESS_TEST_MARKED="
 	if value := os.Getenv("PROCESS_TEST_MARKED"); value != "" {
 		if ended, err := KillMarked(name+value, 10*time.Second); ended != 1 || err != nil {
-			t.Errorf("ended %d (%v), want 1", ended, err)
+			t.Errorf("killed %d (%v), want 1", ended, err)
 		}
 		return
 	}
-	cmd := exec.Command("sh", "-c", `sleep 1000 & "$0" -test.run='^TestKillMarked_SparesWhoCalls$' && echo all is well`, os.Args[0])
+	cmd := exec.Command("sh", "-c", `sleep 1000 & "$0" -test.run='^TestKillMarked_SparesItsCaller$' && echo all is well`, os.Args[0])
 	cmd.Env = append(os.Environ(), fmt.Sprint(name, os.Getpid()))
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "all is well\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// TestKillMarked_OfAnotherUser: also where root may not read everybody's environment.
+// TestKillMarked_OfAnotherUser: even if root may not read the environment of other users'
+// processes.
 func TestKillMarked_OfAnotherUser(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	mark := fmt.Sprintf("PROCESS_TEST_STRANGER=%d", os.Getpid())
 	if os.Getenv("PROCESS_TEST_CALLER") != "" {
 		if ended, err := KillMarked(os.Getenv("PROCESS_TEST_CALLER"), 10*time.Second); ended != 1 || err != nil {
-			t.Errorf("ended %d (%v), want 1", ended, err)
+			t.Errorf("killed %d (%v), want 1", ended, err)
 		}
 		return
 	}

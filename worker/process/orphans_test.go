@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// TestReapOrphans_TakesNobodysAndNoOther runs in a process of its own, which is a
-// subreaper and looks far more often than a supervisor does.
-func TestReapOrphans_TakesNobodysAndNoOther(t *testing.T) {
+// TestReapOrphans_TakesOnlyOrphans runs in a process of its own, which is a subreaper and
+// looks far more often than a supervisor does.
+func TestReapOrphans_TakesOnlyOrphans(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("PROCESS_TEST_REAPER") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestReapOrphans_TakesNobodysAndNoOther$", "-test.v")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestReapOrphans_TakesOnlyOrphans$", "-test.v")
 		cmd.Env = append(os.Environ(), "PROCESS_TEST_REAPER=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -31,7 +31,7 @@ func TestReapOrphans_TakesNobodysAndNoOther(t *testing.T) {
 	defer reaping.Wait()
 	defer cancel()
 
-	late := exec.Command("/bin/sh", "-c", "exit 5") // dead long before anybody asks how it ended
+	late := exec.Command("/bin/sh", "-c", "exit 5") // it is dead long before Wait is called
 	if err := late.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +72,11 @@ func TestReapOrphans_TakesNobodysAndNoOther(t *testing.T) {
 		t.Errorf("one that is waited for late: %v, want exit status 5", late.ProcessState)
 	}
 	if n < 200 {
-		t.Errorf("%d orphans told their number, want 200 or more", n)
+		t.Errorf("%d orphans printed their pid, want 200 or more", n)
 	}
 }
 
-// waitReaped waits until a process is no more, not even as a zombie.
+// waitReaped waits until a process is gone, even as a zombie.
 func waitReaped(t *testing.T, pid string) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -87,14 +87,14 @@ func waitReaped(t *testing.T, pid string) {
 	}
 }
 
-// TestReapOrphans_FindsItsOwn: the parts by which it tells whose a child is.
-func TestReapOrphans_FindsItsOwn(t *testing.T) {
+// TestReapOrphans_KnowsItsOwn checks the two questions by which it finds orphans.
+func TestReapOrphans_KnowsItsOwn(t *testing.T) {
 	t.Parallel()
 	p := startScript(t, "exec sleep 1000", nil)
 	if pids := withPidfd(); !pids[p.PID()] {
 		t.Errorf("no pidfd of %d among %v", p.PID(), fmt.Sprint(pids))
 	}
 	if deadChildren()[p.PID()] {
-		t.Error("a process that runs is dead")
+		t.Error("a running process counts as dead")
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a page fault asks of userfaultfd(2), see linux/userfaultfd.h.
+// Constants of userfaultfd(2), from linux/userfaultfd.h.
 const (
 	uffdAPI, uffdRegister = 0xc018aa3f, 0xc020aa00
 	uffdVersion           = 0xaa
 	uffdMissing           = 1
 )
 
-// stallingPage returns memory that keeps waiting whoever reads it, as a file system of
-// a user's own can. stalled returns when somebody waits.
+// stallingPage returns memory whose reader waits for ever, as it would on a user's own file
+// system. stalled returns when one waits.
 func stallingPage(t *testing.T) (page []byte, stalled func()) {
 	t.Helper()
 	fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC, 0, 0)
@@ -27,7 +27,7 @@ func stallingPage(t *testing.T) (page []byte, stalled func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = unix.Close(int(fd)) }) // which lets all go on
+	t.Cleanup(func() { _ = unix.Close(int(fd)) }) // after that all readers go on
 	api := [3]uint64{uffdVersion}
 	register := [4]uint64{uint64(uintptr(unsafe.Pointer(&page[0]))), 4096, uffdMissing}
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, uffdAPI, uintptr(unsafe.Pointer(&api))); errno != 0 {
@@ -44,8 +44,8 @@ func stallingPage(t *testing.T) (page []byte, stalled func()) {
 	}
 }
 
-// TestOutput_WriterThatStalls: a process of another user that stands still in the middle
-// of a write keeps nobody from reading what comes, nor from giving up.
+// TestOutput_WriterThatStalls: a process of another user that stalls in the middle of a
+// write blocks neither the reading of other output nor finish.
 func TestOutput_WriterThatStalls(t *testing.T) {
 	t.Parallel()
 	lines := make(chan string, 1)
@@ -76,6 +76,6 @@ func TestOutput_WriterThatStalls(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(20 * time.Second):
-		t.Fatal("the end waits for the writer")
+		t.Fatal("finish waits for the writer")
 	}
 }

@@ -96,8 +96,8 @@ func TestReap_KillsTheGroup(t *testing.T) {
 	}
 }
 
-// The child's child is killed by the kernel when the child that started it is:
-// nothing outlives a supervisor that was killed with SIGKILL.
+// The kernel kills a process when the one that started it is killed: nothing survives a
+// supervisor that was killed with SIGKILL.
 func TestStart_ChildrenDieWithTheParent(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("PROCESS_TEST_PARENT") != "" {
@@ -108,8 +108,8 @@ func TestStart_ChildrenDieWithTheParent(t *testing.T) {
 	waitGone(t, killParent(t))
 }
 
-// killParent runs this test in a process of its own, with PROCESS_TEST_PARENT,
-// until it tells its child, and kills it.
+// killParent runs this test in another process, with PROCESS_TEST_PARENT, until that has
+// printed the pid of its child, and kills it.
 func killParent(t *testing.T) (child string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
@@ -175,7 +175,7 @@ func startCommand(t *testing.T, script string, line func(string), c Command) *Pr
 	return p
 }
 
-// collect runs script and returns the lines it wrote.
+// collect runs script and returns the lines that it has written.
 func collect(t *testing.T, script string, c Command) []string {
 	t.Helper()
 	var mu sync.Mutex
@@ -187,7 +187,7 @@ func collect(t *testing.T, script string, c Command) []string {
 	return lines
 }
 
-// waitGone waits until a process that was sent SIGKILL is no more.
+// waitGone waits until a process that was sent SIGKILL is dead.
 func waitGone(t *testing.T, pid string) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
@@ -198,7 +198,7 @@ func waitGone(t *testing.T, pid string) {
 	}
 }
 
-// procState returns the state letter of a process, "" when there is none.
+// procState returns the state letter of a process, "" if there is no such process.
 func procState(pid string) string {
 	b, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
@@ -215,11 +215,11 @@ func TestCrashed(t *testing.T) {
 		stop, want   bool
 	}{
 		{"by itself", "exit 0", false, true},
-		{"by a signal of somebody else", "kill -SEGV $$", false, true},
-		{"as it was told", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done", true, false},
+		{"by a signal of another process", "kill -SEGV $$", false, true},
+		{"when it was told to", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done", true, false},
 		{"by our SIGTERM", "echo ready; exec sleep 1000", true, false},
 		{"by our SIGKILL", "trap '' TERM; echo ready; while :; do sleep 0.01; done", true, false},
-		{"by another signal when it was told", "trap 'kill -SEGV $$' TERM; echo ready; while :; do sleep 0.01; done", true, true},
+		{"by another signal when it was told to", "trap 'kill -SEGV $$' TERM; echo ready; while :; do sleep 0.01; done", true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

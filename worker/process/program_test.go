@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestMain lets this binary play a Go program.
+// TestMain makes this binary the programs that the tests start.
 func TestMain(m *testing.M) {
 	switch do := os.Getenv("PROCESS_TEST_DO"); do {
 	case "":
@@ -23,10 +23,10 @@ func TestMain(m *testing.M) {
 }
 
 func program(do string) {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGUSR1)
+	goOn := make(chan os.Signal, 1)
+	signal.Notify(goOn, syscall.SIGUSR1)
 	fmt.Println("ready")
-	<-told
+	<-goOn
 	switch do {
 	case "grow":
 		kept := map[int][]byte{}
@@ -38,6 +38,6 @@ func program(do string) {
 	case "panic":
 		panic("no more")
 	}
-	fmt.Println("out of memory") // said is not died
+	fmt.Println("out of memory") // it says so but does not exit because of it
 	os.Exit(goFatal)
 }

@@ -9,27 +9,27 @@ import (
 	"testing"
 )
 
-// TestRoom_OfASmallLimit leaves room: what is kept for this process is a part of it, and
-// nothing of a limit that only other processes have.
+// TestRoom_OfASmallLimit: the reserve is a part of a small limit, and there is none in a
+// limit that applies only to other processes.
 func TestRoom_OfASmallLimit(t *testing.T) {
 	t.Parallel()
-	const nobodys = 1<<31 - 5 // processes: none
+	const nobodys = 1<<31 - 5 // a user without processes
 	if r := TaskRoom(FreeNow, nobodys, 40); r.Left != 40 || r.By != "tasks_limit 40" {
 		t.Errorf("of another user's limit of 40: %+v", r)
 	}
 	for _, tt := range []struct{ of, want int64 }{{4, 1}, {100, 25}, {300, 64}, {1 << 22, 64}} {
 		if got := taskReserve(tt.of); got != tt.want {
-			t.Errorf("of %d %d are kept, want %d", tt.of, got, tt.want)
+			t.Errorf("of %d %d are reserved, want %d", tt.of, got, tt.want)
 		}
 	}
 }
 
-// TestRoom_CacheOfFiles takes none of the memory that a control group has for processes:
-// the kernel gives it back when they need it.
+// TestRoom_CacheOfFiles: the cache of files does not reduce the room of a control group, as
+// the kernel frees it when processes need memory.
 func TestRoom_CacheOfFiles(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("PROCESS_TEST_CACHE") != "" { // in the group, which has written that file
-		const limit = 200 * mb // a test with the race detector takes some of it
+	if os.Getenv("PROCESS_TEST_CACHE") != "" { // this is the process in the group, which has written a file
+		const limit = 200 * mb // of which a test with the race detector takes some
 		if r := MemoryRoom(FreeNow); !strings.HasPrefix(r.By, "memory.limit") || r.Left > limit || r.Left < limit-90*mb {
 			t.Errorf("got %+v with a file of 100 MB in the cache", r)
 		}
@@ -54,8 +54,8 @@ func TestRoom_CacheOfFiles(t *testing.T) {
 	}
 }
 
-// TestRoom_InTotal asks nobody what is used: to count a user's processes takes as
-// long as there are processes, and sites.toml may have a thousand sites.
+// TestRoom_InTotal: what is in use is not counted. To count the tasks of a user takes time
+// for each process, and sites.toml may have a thousand sites.
 func TestRoom_InTotal(t *testing.T) {
 	t.Parallel()
 	used := func() int64 {
