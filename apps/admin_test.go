@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// newEditors is a project with one post and two editors at work on it.
+// newEditors returns a project with one post, and two editors who are logged in.
 func newEditors(t testing.TB) (p project, ada, bob visitor) {
 	t.Helper()
 	p = newProject(t)
@@ -21,7 +21,7 @@ func newEditors(t testing.TB) (p project, ada, bob visitor) {
 	return p, ada, bob
 }
 
-// post is a form for the post of newEditors with some fields changed.
+// post returns a form for the post of newEditors with some fields changed.
 func post(version string, changes ...string) []string {
 	fields := []string{"title", "First", "slug", "first", "body", "Text", "sites", "1", "status", "published", "published_at", "2026-01-02T10:00", "author_id", ""}
 	for i := 0; i < len(changes); i += 2 {

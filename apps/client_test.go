@@ -21,7 +21,7 @@ const (
 	testPassword = "correct horse battery"
 )
 
-// project is the two builtin sites on a database of their own.
+// project is the two builtin sites with a database of their own.
 type project struct {
 	t     testing.TB
 	state string
@@ -66,7 +66,7 @@ func (p project) user(id int, name string, staff, superuser int) {
 	p.load("auth_user", row{"id": id, "username": name, "password": string(hash), "is_staff": staff, "is_superuser": superuser})
 }
 
-// query returns the first value a query returns.
+// query returns the first value of a query's result.
 func (p project) query(query string) string {
 	p.t.Helper()
 	code, out := runManage(p.t, p.state, query+";", "dbshell")
@@ -77,7 +77,7 @@ func (p project) query(query string) string {
 	return strings.TrimSpace(lines[1])
 }
 
-// RoundTrip hands a request to the site of its host, as the front door would.
+// RoundTrip gives a request to the site of its host, as the front door does.
 func (p project) RoundTrip(r *http.Request) (*http.Response, error) {
 	in := httptest.NewRequest(r.Method, r.URL.String(), r.Body)
 	in.Header = r.Header.Clone()
@@ -96,7 +96,7 @@ func (p project) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// visitor is one browser: it keeps cookies and follows no redirects.
+// visitor is one browser. It keeps cookies and does not follow redirects.
 type visitor struct {
 	t      testing.TB
 	client *http.Client
@@ -114,7 +114,7 @@ func (p project) visitor(base string) visitor {
 	return visitor{p.t, &http.Client{Transport: p, Jar: jar, CheckRedirect: stay}, base, http.Header{}}
 }
 
-// answer is what a visitor got.
+// answer is one response as a visitor got it.
 type answer struct {
 	Status   int
 	Header   http.Header
@@ -128,7 +128,7 @@ func (v visitor) get(path string) answer {
 	return v.send("GET", path, nil)
 }
 
-// post sends a form, given as name, value, name, value.
+// post sends a form; its arguments are name, value, name, value.
 func (v visitor) post(path string, form ...string) answer {
 	v.t.Helper()
 	values := url.Values{}
@@ -159,7 +159,7 @@ func (v visitor) send(method, path string, form url.Values) answer {
 	return answer{response.StatusCode, response.Header, string(body), response.Header.Get("Location"), response.Cookies()}
 }
 
-// logIn logs in and fails the test if that fails.
+// logIn logs in. The test fails if that fails.
 func (v visitor) logIn(name string) answer {
 	v.t.Helper()
 	a := v.post("/accounts/login", "username", name, "password", testPassword, "next", "/admin/")

@@ -28,7 +28,7 @@ func TestRecovered_PanicIsLoggedAndAnswered(t *testing.T) {
 	}
 }
 
-// net/http cuts the connection for this panic, and for no other.
+// For this panic, and no other, net/http cuts the connection.
 func TestRecovered_LeavesAbortAlone(t *testing.T) {
 	t.Parallel()
 	defer func() {

@@ -75,7 +75,7 @@ func TestLimits_FormsHaveASize(t *testing.T) {
 	v.post("/admin/blog/post/add", "body", strings.Repeat("x", 1<<20)).want(t, http.StatusUnprocessableEntity, "100000 is the most")
 }
 
-// A failure is told in the log, and to visitors only when a developer wants.
+// An error is logged. Visitors only see it with debug = true.
 func TestLimits_ErrorsTellVisitorsNothing(t *testing.T) {
 	t.Parallel()
 	for _, debug := range []bool{false, true} {

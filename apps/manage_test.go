@@ -36,7 +36,7 @@ func TestManage_RefusesBadUsageBeforeAnyWork(t *testing.T) {
 	}
 }
 
-// TestManage_Help: who asks how a command is used has made no mistake, and nothing is done.
+// TestManage_Help: a request for help is not an error and changes nothing.
 func TestManage_Help(t *testing.T) {
 	t.Parallel()
 	const createsuperuser = "usage: createsuperuser --username NAME [--email ADDRESS]\n\nadd a user who may do everything; the password is asked for, or read from standard input\n"

@@ -27,7 +27,7 @@ const (
 	oneDBSites = 2
 )
 
-// TestMain lets this binary play a worker process.
+// TestMain lets the test binary act as a worker process.
 func TestMain(m *testing.M) {
 	if settings := os.Getenv(voterEnv); settings != "" {
 		if err := voter(settings); err != nil {
@@ -39,12 +39,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// ballot is what one process reports: how long each of its votes took.
+// ballot is the report of one process: how long each of its votes took.
 type ballot struct{ Took []time.Duration }
 
-// voter opens a site, says so, waits for a line, and votes as many visitors,
-// through the site's whole handler. Each vote is two transactions: the
-// session's and its own.
+// voter opens a site, prints a line, waits for a line, and votes as many visitors through
+// the whole handler of the site. Each vote is two transactions: that of the session and
+// its own.
 func voter(settings string) error {
 	ctx, log := context.Background(), slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	site, err := apps.Open(ctx, settings, apps.Options{Log: log})
@@ -73,9 +73,8 @@ func voter(settings string) error {
 	return site.Close()
 }
 
-// TestProcesses guards what SQLite is trusted with: processes of several
-// sites make the database together, and write to it at once, and nothing is
-// refused or lost.
+// TestProcesses checks that processes of several sites can make the database together and
+// write to it at once, and that no write is refused or lost.
 func TestProcesses_WriteOneDatabaseAtOnce(t *testing.T) {
 	t.Parallel()
 	files := sharedSettings(t)

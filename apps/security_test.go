@@ -92,7 +92,7 @@ func TestSecurity_NoOpenRedirect(t *testing.T) {
 	}
 }
 
-// The two answers are the same, so nobody learns who has an account.
+// Both answers are the same, so that they do not show which users exist.
 func TestSecurity_UnknownUsersAreNotToldApart(t *testing.T) {
 	t.Parallel()
 	p := newProject(t)
@@ -118,7 +118,7 @@ func TestSecurity_LoginIsThrottled(t *testing.T) {
 	if refused.Header.Get("Retry-After") == "" {
 		t.Error("the answer lacks Retry-After")
 	}
-	// The other site has the same users, and so the same count.
+	// The other site has the same users, and so the same count of failures.
 	p.visitor(site2).post("/accounts/login", "username", testUser, "password", testPassword).want(t, http.StatusTooManyRequests)
 
 	elsewhere := p.visitor(site1)

@@ -52,7 +52,7 @@ func TestAsked_IsThePathBeforeItWasStripped(t *testing.T) {
 	}
 }
 
-// FuzzLocalPath looks for a target that a browser would take to another site.
+// FuzzLocalPath looks for a target with which a browser would leave the site.
 func FuzzLocalPath(f *testing.F) {
 	for _, target := range []string{"/", "/admin/?q=1#top", "//evil.example", `/\evil.example`, "/\t/evil.example", "https:/evil", "/a//b", "http://", "/%2f/evil", "?x", ""} {
 		f.Add(target)

@@ -42,7 +42,7 @@ func TestText_SummaryIsTheFirstParagraph(t *testing.T) {
 	}
 }
 
-// FuzzText looks for text that gets out of its tags.
+// FuzzText looks for text that escapes from its tags.
 func FuzzText(f *testing.F) {
 	f.Add("a <b> \"c\" https://x.example/'<i>")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -62,8 +62,8 @@ func TestOpen_SetsUpEveryConnection(t *testing.T) {
 	}
 }
 
-// Each transaction reads before it writes: begun as SQLite begins them by
-// default, one of two such transactions fails at its write.
+// Each transaction reads before it writes. If they were DEFERRED, which is SQLite's
+// default, one of two such transactions would fail at its write.
 func TestWrite_LosesNoUpdate(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.db")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Every value in here is the number of its own line.
+// Every value here is the number of its own line.
 const numbered = `# a comment with [brackets] and "quotes
 a = 2
 "b.c" = 3 # [not] = "a table"
@@ -92,8 +92,8 @@ func checkNumbers(t *testing.T, f *File, path string, value any) (count int) {
 	return count
 }
 
-// FuzzParse: whatever the library accepts, the scanner finds every key of it on
-// a line that exists, and nothing else.
+// FuzzParse: for a text that the library accepts, the scanner finds every key on an
+// existing line, and nothing else.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(numbered))
 	f.Add([]byte("a = '''x''''\r\n[[b.c]]\nd.\"e\\n\" = [{}, {f = 1}]\n"))

@@ -22,7 +22,7 @@ func mustParse(t testing.TB, text string) *File {
 	return f
 }
 
-// report is what a user would read: each problem, and its hint in brackets.
+// report returns each problem as the user reads it, with its hint in brackets.
 func report(err error) []string {
 	problems, _ := errors.AsType[Problems](err)
 	var lines []string
@@ -321,7 +321,7 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-// paths lists every key below value as scanLines would name it.
+// paths returns every key below value, named as scanLines does.
 func paths(path string, value any, to map[string]bool) {
 	if path != "" {
 		to[path] = true

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// siteField is a field of Site as the comparison of two sites sees it.
+// siteField is a field of Site that counts when two sites are compared.
 type siteField struct {
-	index int
-	name  string // as messages and the handover call it
-	key   key    // its live and affects; the name is "" for a field without a key of its own
+	index int    // in Site
+	name  string // in messages and in the handover
+	key   key    // from its tags; without a name if no key sets this field alone
 }
 
 var siteFields = fieldsOf(reflect.TypeFor[Site]())
 
-// fieldsOf returns the fields that count in a comparison.
+// fieldsOf returns the fields of a struct, except those with as:"-".
 func fieldsOf(t reflect.Type) []siteField {
 	var fields []siteField
 	for i := range t.NumField() {
@@ -30,9 +30,9 @@ func fieldsOf(t reflect.Type) []siteField {
 	return fields
 }
 
-// isLive reports whether a running site of this kind takes a change of the field
-// without new workers. The number of threads of a Go worker is known to the front door
-// alone, but the built-in apps are told the names of their site.
+// isLive reports whether a change of the field applies to a running site of this kind
+// without new workers. A Go worker does not know its number of threads, but the built-in
+// apps know the names of their site.
 func (f siteField) isLive(kind Kind) bool {
 	return f.key.live == "yes" || slices.Contains(strings.Fields(f.key.live), string(kind))
 }
@@ -50,8 +50,8 @@ func (s *Site) Same(other *Site) bool {
 	return !slices.ContainsFunc(siteFields, func(f siteField) bool { return !f.equal(s, other) })
 }
 
-// LiveChanges returns the keys in which s differs from old, what sites.toml said
-// before, and which apply without new workers.
+// LiveChanges returns the keys that differ between s and old, what sites.toml said before,
+// and that apply without new workers.
 func (s *Site) LiveChanges(old *Site) []string {
 	var changed []string
 	for _, f := range siteFields {
@@ -62,8 +62,8 @@ func (s *Site) LiveChanges(old *Site) []string {
 	return changed
 }
 
-// LaunchChange returns a key in which s differs from launched, what the workers were
-// launched with, and which only new workers heed; "" if there is none.
+// LaunchChange returns a key that differs between s and launched, which the workers were
+// launched with, and that applies only to new workers. It returns "" if there is none.
 func (s *Site) LaunchChange(launched *Site) string {
 	changed := ""
 	for _, f := range siteFields {
@@ -74,8 +74,8 @@ func (s *Site) LaunchChange(launched *Site) string {
 	return changed
 }
 
-// LaunchValues returns the values that only new workers heed, in JSON. The next
-// version of the program reads them in a handover: names must not change.
+// LaunchValues returns the values that apply only to new workers, by key and in JSON. They
+// go into the handover to the next version of the program, so their names must not change.
 func (s *Site) LaunchValues() map[string]json.RawMessage {
 	values := map[string]json.RawMessage{}
 	for _, f := range siteFields {
@@ -86,8 +86,8 @@ func (s *Site) LaunchValues() map[string]json.RawMessage {
 	return values
 }
 
-// CodeView returns a site that has only those values of s that its code can see while
-// it is loaded. Sites with the same view load in the same way.
+// CodeView returns a site with only those values of s that its code can see while it is
+// loaded. The code of two sites with the same view loads in the same way.
 func (s *Site) CodeView() *Site {
 	view := &Site{}
 	for _, f := range siteFields {
@@ -98,8 +98,8 @@ func (s *Site) CodeView() *Site {
 	return view
 }
 
-// StartChanges returns the keys of the whole file in which c differs from old and
-// which need a new start of the supervisor.
+// StartChanges returns the keys of the whole file that differ between c and old and that
+// need a new start of the supervisor.
 func (c *Config) StartChanges(old *Config) []string {
 	now, was := reflect.ValueOf(c).Elem(), reflect.ValueOf(old).Elem()
 	return names(topKeys, func(k key) bool {

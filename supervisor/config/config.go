@@ -107,18 +107,18 @@ type Site struct {
 
 	// What its processes are given and who they are.
 
-	// EnvFile is absolute. What it says is in Env.
+	// EnvFile is absolute. Its variables are in Env.
 	EnvFile string `toml:"env_file" type:"path" default:"(none)" as:"-" live:"no" affects:"worker code task"`
-	// Env is what env_file says, and over it what env says.
+	// Env has the variables of env_file and env; those of env are stronger.
 	Env map[string]string `toml:"env" type:"table" default:"(none)" live:"no" affects:"worker code task"`
 	// User, Group and SupplementaryGroups are names or numbers as they are written.
 	// What they mean is in Account.
 	User                string   `toml:"user" type:"user" default:"(that of multisite)" as:"-" live:"no" affects:"worker code task"`
 	Group               string   `toml:"group" type:"group" default:"(that of user)" as:"-" live:"no" affects:"worker code task"`
 	SupplementaryGroups []string `toml:"supplementary_groups" type:"group, or list" default:"(those of user)" as:"-" live:"no" affects:"worker code task"`
-	// Account is nil where the site runs as multisite itself does.
+	// Account is nil if the site runs as multisite itself does.
 	Account *account.Account `as:"user or group" live:"no" affects:"worker code task"`
-	// Umask is nil where it is multisite's own.
+	// Umask is nil if it is multisite's own.
 	Umask *int `toml:"umask" type:"octal digits in a string" default:"(that of multisite)" live:"no" affects:"worker code task"`
 	// Lang is LANG.
 	Lang string `toml:"lang" default:"C.UTF-8" live:"no" affects:"worker code task"`
@@ -128,20 +128,27 @@ type Site struct {
 	// How many workers there are, and how they share memory.
 
 	Processes Range `toml:"processes" type:"whole number, or { min, max }" default:"1" live:"yes" affects:"pool"`
-	// Threads is how many requests a worker takes at once. A Go worker is not told.
+	// Threads is how many requests a worker takes at once. The front door applies it; a
+	// Go worker does not know it.
 	Threads int     `toml:"threads" min:"1" default:"(1; Go: 100)" live:"apps app" affects:"pool worker code"`
 	Preload Preload `as:"preload" kind:"wsgi" live:"no" affects:"worker"`
 
 	// How long things may take, and how much may wait.
 
 	// ListenBacklog is how many requests may wait for a worker.
-	ListenBacklog   int           `toml:"listen_backlog" default:"100" live:"yes" affects:"pool"`
-	QueueTimeout    time.Duration `toml:"queue_timeout" default:"30s" nonzero:"yes" live:"yes" affects:"pool"`
-	RequestTimeout  time.Duration `toml:"request_timeout" default:"60s" nonzero:"yes" live:"yes" affects:"door pool"`
-	StartupTimeout  time.Duration `toml:"startup_timeout" default:"30s" nonzero:"yes" live:"yes" affects:"pool code"`
+	ListenBacklog int `toml:"listen_backlog" default:"100" live:"yes" affects:"pool"`
+	// QueueTimeout bounds the wait of a request for a worker.
+	QueueTimeout time.Duration `toml:"queue_timeout" default:"30s" nonzero:"yes" live:"yes" affects:"pool"`
+	// RequestTimeout bounds the time from a worker getting a request to the end of its answer.
+	RequestTimeout time.Duration `toml:"request_timeout" default:"60s" nonzero:"yes" live:"yes" affects:"door pool"`
+	// StartupTimeout bounds the time until a worker is ready.
+	StartupTimeout time.Duration `toml:"startup_timeout" default:"30s" nonzero:"yes" live:"yes" affects:"pool code"`
+	// GracefulTimeout bounds the requests in flight when a worker ends.
 	GracefulTimeout time.Duration `toml:"graceful_timeout" default:"15s" nonzero:"yes" live:"yes" affects:"pool task"`
+	// ShutdownTimeout is the time from SIGTERM to SIGKILL.
 	ShutdownTimeout time.Duration `toml:"shutdown_timeout" default:"5s" nonzero:"yes" live:"yes" affects:"pool task"`
-	// InactivityTimeout is 0 where an idle worker stays as it is.
+	// InactivityTimeout is the idle time after which a worker ends or is replaced; 0 is
+	// never.
 	InactivityTimeout time.Duration `toml:"inactivity_timeout" default:"(0s; 5m for a range of processes)" live:"yes" affects:"pool"`
 
 	// Limits. 0 is no limit, except for MaxBody, which is never 0.
@@ -162,7 +169,7 @@ type Site struct {
 	// CPUTimeLimit is the processor time at which a worker is replaced.
 	CPUTimeLimit time.Duration `toml:"cpu_time_limit" default:"0s" live:"yes" affects:"pool"`
 	// CPUPriority is the nice value of the workers; 0 is the supervisor's own.
-	CPUPriority int `toml:"cpu_priority" min:"-20" default:"0" live:"yes" affects:"pool"`
+	CPUPriority int `toml:"cpu_priority" default:"0" live:"yes" affects:"pool"`
 	// StackSize is in bytes, for the threads of a Python worker; 0 is Python's default.
 	StackSize int64 `toml:"stack_size" default:"0B" kind:"wsgi" live:"no" affects:"worker code"`
 	// TasksLimit is how many processes and threads the site's user may have.
@@ -179,6 +186,6 @@ type Site struct {
 
 // Range is how many worker processes a site may have. Min == Max is a fixed count.
 type Range struct {
-	Min int `toml:"min" min:"0" default:"(required)" live:"yes" affects:"pool"`
-	Max int `toml:"max" min:"1" default:"(required)" live:"yes" affects:"pool"`
+	Min int `toml:"min" default:"(required)" live:"yes" affects:"pool"`
+	Max int `toml:"max" default:"(required)" live:"yes" affects:"pool"`
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 )
 
-// project makes a directory with one of everything a site can refer to.
+// project makes a directory with one of every file that a site can refer to.
 func project(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,7 +49,7 @@ func mustLoad(t testing.TB, dir, text string) *Config {
 	return c
 }
 
-// report is what a user would read, with DIR for the project's directory.
+// report returns what the user reads, with DIR for the project's directory.
 func report(dir string, err error) []string {
 	problems, _ := errors.AsType[tomlfile.Problems](err)
 	var lines []string
@@ -233,7 +233,7 @@ static = { "/s" = "static" }
 	}
 }
 
-// Each pair is [defaults] and [site.x]; the site's kind of program wins.
+// Each pair is [defaults] and [site.x]. The program of the site replaces an inherited one.
 func TestLoad_EntryOfASiteReplacesAnInheritedOne(t *testing.T) {
 	t.Parallel()
 	dir := project(t)

@@ -34,7 +34,7 @@ func (d *siteDraft) readEnvFile() {
 	for i, line := range strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n") {
 		name, value, problem, hint := envLine(line)
 		if first := lines[name]; first > 0 && name != "" {
-			problem = fmt.Sprintf("%s is there twice, first in line %d", name, first)
+			problem = fmt.Sprintf("%s is set twice, first in line %d", name, first)
 		}
 		lines[name] = i + 1
 		switch {

@@ -28,7 +28,7 @@ func TestEnvFile_Values(t *testing.T) {
 	}
 }
 
-// TestEnvFile_Problems names each mistake by its line, and never a value.
+// TestEnvFile_Problems: a message has the line of the mistake, but never a value.
 func TestEnvFile_Problems(t *testing.T) {
 	t.Parallel()
 	dir := project(t)
@@ -50,7 +50,7 @@ func TestEnvFile_Problems(t *testing.T) {
 		at+`9: site.x.env_file: an unknown escape [these are known: \\ \" \$ \n \r \t]`,
 		at+`10: site.x.env_file: not text in UTF-8`,
 		at+`11: site.x.env_file: not text in UTF-8`,
-		at+`13: site.x.env_file: H is there twice, first in line 12`,
+		at+`13: site.x.env_file: H is set twice, first in line 12`,
 		at+`14: site.x.env_file: not a name before "=" [a name has letters, digits and _, and no blanks around it]`,
 		at+`15: site.x.env_file: an unknown escape [these are known: \\ \" \$ \n \r \t]`,
 	)

@@ -10,8 +10,8 @@ import (
 	"github.com/multisite/multisite/apps/tomlfile"
 )
 
-// FuzzLoad: whatever the file says, the answer is a config whose sites can be
-// run, or problems of one line each that name the file.
+// FuzzLoad: any text leads to a config whose sites can run, or to problems of one line each
+// that name the file.
 func FuzzLoad(f *testing.F) {
 	f.Add(string(Demo()))
 	f.Add("listen = [':80', '[::1]:81']\ntrusted_proxies = '10.0.0.0/8'\ninclude = '*.toml'\n")

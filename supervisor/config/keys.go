@@ -36,15 +36,15 @@ import (
 // topReaders.
 type key struct {
 	name     string
-	index    []int // of the field, for reflect.Value.FieldByIndex
-	kind     reflect.Type
-	typeName string
-	initial  string // the tag default
-	min      int
+	index    []int        // of the field, for reflect.Value.FieldByIndex
+	goType   reflect.Type // of the field
+	typeName string       // the tag type, or the name of goType in plainTypes
+	initial  string       // the tag default
+	min      int          // the tag min, as the other tags below
 	nonzero  bool
 	live     string
 	affects  []string
-	tag      reflect.StructTag
+	tag      reflect.StructTag // all tags, those of an outer struct last
 }
 
 // The keys above the first table, and those of a site, in the order of the fields.
@@ -77,16 +77,16 @@ func keysOf(t reflect.Type) []key {
 }
 
 func newKey(name string, i int, f reflect.StructField) key {
-	k := key{name: name, index: []int{i}, kind: f.Type, tag: f.Tag}
+	k := key{name: name, index: []int{i}, goType: f.Type, tag: f.Tag}
 	k.readTag()
 	return k
 }
 
-// readTag sets what the tag says.
+// readTag sets the fields that come from the tags.
 func (k *key) readTag() {
 	k.typeName = k.tag.Get("type")
 	if k.typeName == "" {
-		k.typeName = plainTypes[k.kind]
+		k.typeName = plainTypes[k.goType]
 	}
 	k.initial = k.tag.Get("default")
 	k.min, _ = strconv.Atoi(k.tag.Get("min")) // none is 0
@@ -130,7 +130,7 @@ func (k key) read(t *tomlfile.Table, v reflect.Value) bool {
 	case *[]string:
 		return t.Strings(k.name, to)
 	}
-	panic(fmt.Sprintf("config: key %s has type %v and no reader", k.name, k.kind))
+	panic(fmt.Sprintf("config: key %s has type %v and no reader", k.name, k.goType))
 }
 
 // inDefaults reports whether the key may stand in [defaults].
@@ -173,10 +173,10 @@ func defaultsText(keys []key) string {
 	return text.String()
 }
 
-// initialTOML is the default as sites.toml would have it.
+// initialTOML returns the default as it would be in sites.toml.
 func (k key) initialTOML() string {
 	quoted := []reflect.Type{reflect.TypeFor[string](), reflect.TypeFor[time.Duration](), reflect.TypeFor[int64](), reflect.TypeFor[[]string]()}
-	if slices.Contains(quoted, k.kind) && !strings.HasPrefix(k.initial, "[") {
+	if slices.Contains(quoted, k.goType) && !strings.HasPrefix(k.initial, "[") {
 		return strconv.Quote(k.initial)
 	}
 	return k.initial

@@ -118,7 +118,7 @@ func TestSite_LaunchValuesKeepTheirNames(t *testing.T) {
 
 const docsPath = "../../docs/config.md"
 
-// row is a line of a table of keys. Its third part is what a person wrote.
+// row is a line of a table of keys. Its last group is what a person wrote.
 var row = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|[^|\n]*\\|[^|\n]*\\|[^|\n]*\\|([^|\n]+)\\|$")
 
 // TestDocs_HaveEveryKey compares the tables of docs/config.md with the tags. The flag
@@ -160,7 +160,7 @@ func TestDocs_HaveEveryKey(t *testing.T) {
 	}
 }
 
-// docs is the beginning of the key's row in the documentation.
+// docs returns the beginning of the key's row in the documentation.
 func (k key) docs() string {
 	initial := "`" + k.initial + "`"
 	if inner, ok := strings.CutPrefix(k.initial, "("); ok {

@@ -166,7 +166,7 @@ func (l *loader) sites(table *tomlfile.Table) {
 	first := len(l.drafts)
 	for _, name := range table.Names() {
 		if _, ok := table.Value(name).(map[string]any); !ok {
-			table.Problem(name, "stands in no site", "write it under [site.NAME]")
+			table.Problem(name, "belongs to no site", "write it under [site.NAME]")
 			continue
 		}
 		d := l.defaults.inherit(name, table.Table(name))
@@ -174,7 +174,7 @@ func (l *loader) sites(table *tomlfile.Table) {
 		case !siteName.MatchString(name):
 			table.Problem(name, "not a name for a site", `use letters, digits, "-", "_" and "."; start with none of "-" and "."`)
 		case name == "multisite", strings.HasSuffix(name, ".access"):
-			table.Problem(name, "its log would be another one's", `use another name: multisite.log is the supervisor's, NAME.access.log the access log of a site`)
+			table.Problem(name, "this name is reserved for log files", `use another name: multisite.log is the supervisor's, NAME.access.log the access log of a site`)
 		}
 		for _, other := range l.drafts[:first] {
 			if other.Name == name {

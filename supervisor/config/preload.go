@@ -30,7 +30,7 @@ func (d *siteDraft) readPreload() {
 		d.Preload.Mode = fmt.Sprint(v)
 	case string:
 		if v != "auto" {
-			t.Problem("preload", fmt.Sprintf("%q is not a way to preload", v), `write true, false or "auto"`)
+			t.Problem("preload", fmt.Sprintf("%q is not a choice", v), `write true, false or "auto"`)
 		}
 		d.Preload.Mode = v
 	default:

@@ -29,7 +29,7 @@ func (d *siteDraft) readReloadOn() {
 		case item.Value == "code":
 			d.ReloadOn.Code = true
 		case !touch:
-			t.ProblemAt(item.Position, "reload_on", fmt.Sprintf("%q is nothing to watch", item.Value), `write "code" or "touch:PATH"`)
+			t.ProblemAt(item.Position, "reload_on", fmt.Sprintf("%q cannot be watched", item.Value), `write "code" or "touch:PATH"`)
 		case path == "" || strings.HasSuffix(path, "/"):
 			t.ProblemAt(item.Position, "reload_on", "there is no file after touch:", `write one such as "touch:reload.txt"`)
 		default:

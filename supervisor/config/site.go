@@ -52,7 +52,7 @@ func (d *siteDraft) inherit(name string, table *tomlfile.Table) *siteDraft {
 // readDefaults reads [defaults].
 func (d *siteDraft) readDefaults(t *tomlfile.Table) {
 	d.table = t
-	t.Reject("a default cannot be the name of every site", "write it under [site.NAME]",
+	t.Reject("not allowed in [defaults]", "write it under [site.NAME]",
 		names(siteKeys, func(k key) bool { return !k.inDefaults() })...)
 	d.rejectTopKeys()
 	d.readKeys(key.inDefaults)
@@ -200,7 +200,7 @@ func (d *siteDraft) readStatic() {
 		case !ok || prefix == "":
 			t.Problem(name, "not a URL prefix", `write one such as "/static/"`)
 		case own[prefix]:
-			t.Problem(name, "this URL prefix is there twice", "")
+			t.Problem(name, "this URL prefix is listed twice", "")
 		}
 		own[prefix] = true
 		d.Static[prefix+"/"] = dir

@@ -90,7 +90,7 @@ func TestLoad_ReloadOn(t *testing.T) {
 	}
 }
 
-// FuzzSplitCommand: words put in single quotes come back as they were.
+// FuzzSplitCommand: arguments that are put in single quotes are split into the same ones.
 func FuzzSplitCommand(f *testing.F) {
 	f.Add(`celery -A 'my project' worker "x y"`)
 	f.Add("a|b")

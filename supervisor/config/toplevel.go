@@ -85,7 +85,7 @@ func (l *loader) readControlGroup(top *tomlfile.Table) {
 	}
 	groups, _ := os.Getgroups() // without them, the effective group still counts
 	if os.Geteuid() != 0 && gid != os.Getegid() && !slices.Contains(groups, gid) {
-		top.Problem("control_group", fmt.Sprintf("whoever runs multisite is not in group %q", group), "name one that is shown by the command id")
+		top.Problem("control_group", fmt.Sprintf("the user that runs multisite is not in group %q", group), "name one that is shown by the command id")
 	}
 	l.config.ControlGroup = &gid
 }
@@ -104,7 +104,7 @@ func (l *loader) readListen(top *tomlfile.Table) {
 			continue
 		}
 		if slices.Contains(addresses, address) {
-			top.ProblemAt(item.Position, "listen", fmt.Sprintf("%q is there twice", item.Value), "")
+			top.ProblemAt(item.Position, "listen", fmt.Sprintf("%q is listed twice", item.Value), "")
 		}
 		addresses = append(addresses, address)
 	}

@@ -70,7 +70,7 @@ func (l *loader) finishIdentity(d *siteDraft) {
 	who := d.runAs
 	if who.user == nil {
 		if who.group != nil || who.hasOthers {
-			d.table.Problem("user", "missing: the groups of which user?", "write user beside group and supplementary_groups")
+			d.table.Problem("user", "missing: groups need a user", "write user beside group and supplementary_groups")
 		}
 		if d.TasksLimit > 0 {
 			d.table.Problem("tasks_limit", "needs user: the kernel counts the processes of a user", "give the site a user of its own")
@@ -101,7 +101,7 @@ func (who identity) find(d *siteDraft) (a *account.Account, ok bool) {
 	a, err := account.Find(who.user.text)
 	switch {
 	case errors.Is(err, account.ErrRoot):
-		d.table.Problem("user", err.Error(), "name a user of its own; a site without user runs as whoever starts multisite")
+		d.table.Problem("user", err.Error(), "name a user of its own; a site without user runs as the user that starts multisite")
 		return nil, false
 	case err != nil:
 		d.table.Problem("user", err.Error(), "")

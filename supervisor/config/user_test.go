@@ -10,7 +10,7 @@ import (
 
 const blog = "[site.blog]\nserver_name = 'b'\nsettings = 'project.blog'\n"
 
-// publicProject is a project that every user may enter.
+// publicProject is a project whose directory every user may enter.
 func publicProject(t testing.TB) string {
 	t.Helper()
 	dir := project(t)
@@ -63,12 +63,12 @@ func TestUser_Problems(t *testing.T) {
 	dir := publicProject(t)
 	for _, tt := range []struct{ name, text, want string }{
 		{"nobody of this name", `user = "no-such-user"`, `user: there is no user "no-such-user"`},
-		{"root", `user = "root"`, `user: a site cannot be given root's rights [name a user of its own; a site without user runs as whoever starts multisite]`},
-		{"root by number", `user = "0"`, `user: a site cannot be given root's rights [name a user of its own; a site without user runs as whoever starts multisite]`},
+		{"root", `user = "root"`, `user: a site cannot be given root's rights [name a user of its own; a site without user runs as the user that starts multisite]`},
+		{"root by number", `user = "0"`, `user: a site cannot be given root's rights [name a user of its own; a site without user runs as the user that starts multisite]`},
 		{"a number without a group", `user = "4711"`, `group: missing: user 4711 has no entry in the user database, and so no group`},
 		{"no such group", "user = \"4711\"\ngroup = \"no-such-group\"", `group: there is no group "no-such-group"`},
 		{"no such supplementary group", "user = \"4711\"\ngroup = \"1\"\nsupplementary_groups = [\"no-such-group\"]", `supplementary_groups: there is no group "no-such-group"`},
-		{"a group alone", `group = "4711"`, `user: missing: the groups of which user? [write user beside group and supplementary_groups]`},
+		{"a group alone", `group = "4711"`, `user: missing: groups need a user [write user beside group and supplementary_groups]`},
 		{"a umask of no octal digits", `umask = "028"`, `umask: "028" is not a umask [write the octal digits in quotes: "022"]`},
 		{"a umask that is too long", `umask = "1022"`, `umask: "1022" is not a umask [write the octal digits in quotes: "022"]`},
 		{"a umask as a number", `umask = 22`, `umask: must be a string, not a whole number`},
@@ -85,7 +85,7 @@ func TestUser_Problems(t *testing.T) {
 	}
 }
 
-// TestUser_SomethingIsClosed names the key and the directory that is in the way.
+// TestUser_SomethingIsClosed: the message has the key and the directory that is closed.
 func TestUser_SomethingIsClosed(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -26,7 +26,7 @@ func zone(t testing.TB, name string) *time.Location {
 
 const layout = "2006-01-02 15:04 -0700"
 
-// times returns the next n times of a schedule after start, as a clock shows them.
+// times returns the next n times of a schedule after start, in local time.
 func times(t testing.TB, schedule, start string, loc *time.Location, n int) string {
 	t.Helper()
 	s := mustParse(t, schedule)
@@ -147,8 +147,8 @@ func TestParse_Errors(t *testing.T) {
 	}
 }
 
-// FuzzNext: what Parse takes has a next time, which is later, a full minute, and
-// the first there is.
+// FuzzNext: a schedule that Parse accepts has a next time, which is later, a full minute,
+// and the first one.
 func FuzzNext(f *testing.F) {
 	for _, text := range []string{"*/5 * * * *", "30 2 * * *", "0 0 29 2 */6", "@daily", "5-10/2,7 1 * jan-mar sun,7", "0 0 13 * 5"} {
 		f.Add(text, int64(1774742400)) // 2026-03-29
