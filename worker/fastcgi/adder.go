@@ -8,23 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adder adds 1 to an eventfd as the kernel itself does, which neither waits nor heeds
-// the flags of the descriptor, and leaves a counter that is full as it is: it is asked
-// to do next to nothing (Linux AIO, io_submit(2): read no bytes of /dev/null), and to
-// tell the eventfd when that is done (IOCB_FLAG_RESFD), which it is at once. That takes
-// 0.2 µs longer than write(2) does.
+// adder has the kernel add 1 to an eventfd. The kernel itself neither waits nor heeds the
+// flags of the descriptor, and it leaves a counter at its maximum as it is. For that, adder
+// submits an operation that is complete at once (Linux AIO, io_submit(2): a read of no
+// bytes of /dev/null) and names the eventfd as the one to notify (IOCB_FLAG_RESFD). That
+// takes 0.2 µs longer than write(2).
 type adder struct {
 	mu sync.Mutex
 	// mu protects all below
-	context uintptr
-	request *aioRequest
-	done    [aioDepth * aioEventSize]byte
+	context uintptr                       // of io_setup(2), for the life of the process
+	request *aioRequest                   // the one operation, used again and again
+	done    [aioDepth * aioEventSize]byte // where the kernel's list of completions goes; not read
 }
 
-// aioDepth is how many requests are done before the kernel's list of them is emptied.
+// aioDepth is how many completions the kernel's list holds before it has to be emptied.
 const aioDepth = 64
 
-// aioRequest is struct iocb of linux/aio_abi.h. What stays zero asks for IOCB_CMD_PREAD.
+// aioRequest is struct iocb of linux/aio_abi.h. The fields that stay zero ask for
+// IOCB_CMD_PREAD.
 type aioRequest struct {
 	_        [20]byte // aio_data, aio_key, aio_rw_flags, aio_lio_opcode, aio_reqprio
 	fd       uint32
@@ -33,15 +34,15 @@ type aioRequest struct {
 	resultFD uint32
 }
 
-// aioTellFD is IOCB_FLAG_RESFD.
-const aioTellFD = 1
+// aioNotifyFD is IOCB_FLAG_RESFD.
+const aioNotifyFD = 1
 
-// aioEventSize is that of struct io_event.
+// aioEventSize is the size of struct io_event.
 const aioEventSize = 32
 
-// adders returns the adder of this process. There is one, as the kernel's memory for
-// it is bounded for all users together (fs.aio-max-nr); nothing of it is anybody's
-// between two calls. Where there can be none, no request is sent ahead.
+// adders returns the adder of this process. There is only one, because the kernel bounds
+// such contexts for all users together (fs.aio-max-nr); it keeps nothing of its callers
+// between two calls. Without an adder no follower is sent.
 var adders = sync.OnceValues(newAdder)
 
 func newAdder() (*adder, error) {
@@ -49,7 +50,7 @@ func newAdder() (*adder, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &adder{request: &aioRequest{fd: uint32(null), flags: aioTellFD}}
+	a := &adder{request: &aioRequest{fd: uint32(null), flags: aioNotifyFD}}
 	if _, _, errno := unix.Syscall(unix.SYS_IO_SETUP, aioDepth, uintptr(unsafe.Pointer(&a.context)), 0); errno != 0 {
 		unix.Close(null)
 		return nil, fmt.Errorf("io_setup: %w", errno)
@@ -62,7 +63,7 @@ func (a *adder) add(eventfd int) error {
 	defer a.mu.Unlock()
 	a.request.resultFD = uint32(eventfd)
 	errno := a.submitLocked()
-	if errno == unix.EAGAIN { // the list is full
+	if errno == unix.EAGAIN { // the list of completions is full
 		a.emptyLocked()
 		errno = a.submitLocked()
 	}
@@ -77,7 +78,7 @@ func (a *adder) submitLocked() unix.Errno {
 	return errno
 }
 
-// emptyLocked drops the word of all that is done.
+// emptyLocked drops all completions.
 func (a *adder) emptyLocked() {
 	unix.RawSyscall6(unix.SYS_IO_GETEVENTS, a.context, 0, aioDepth, uintptr(unsafe.Pointer(&a.done)), 0, 0)
 }

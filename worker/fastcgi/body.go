@@ -10,32 +10,33 @@ import (
 // maxHead bounds the header block of an answer.
 const maxHead = 256 << 10
 
-// Body is the body of an answer, read from the connection as it comes.
+// Body is the body of an answer, read from the connection as it arrives. One goroutine at
+// a time uses it.
 type Body struct {
-	conn     *conn
-	deadline time.Time
+	conn     *conn     // owned by the Body until done or closed
+	deadline time.Time // of the request; zero: none
 
-	content []byte // read already, before what the connection holds
-	ended   bool   // END_REQUEST was read
-	err     error
-	closed  bool
+	content []byte // parsed and not returned by Read yet
+	done    bool   // END_REQUEST was read
+	err     error  // that ended the reading; nil: none
+	closed  bool   // Close was called
 }
 
-// Complete tells that the whole answer is here: reading it does not wait, and
-// the worker is already free.
-func (b *Body) Complete() bool { return b.ended }
+// Complete reports whether the whole answer has arrived: reading it does not wait, and
+// the worker is free already.
+func (b *Body) Complete() bool { return b.done }
 
-// Read reads the body. A worker that ends without END_REQUEST is
-// io.ErrUnexpectedEOF, never a clean end.
+// Read reads the body. If the worker ends without END_REQUEST, Read returns
+// io.ErrUnexpectedEOF, never io.EOF.
 func (b *Body) Read(p []byte) (int, error) {
 	for len(b.content) == 0 {
 		switch {
 		case b.err != nil:
 			return 0, b.err
-		case b.ended:
+		case b.done:
 			return 0, io.EOF
 		}
-		if b.advance(); b.ended {
+		if b.advance(); b.done {
 			b.free()
 		}
 	}
@@ -44,14 +45,14 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close gives the connection back. Where the answer was not read to its end the
-// connection is closed, and Close waits until the worker has left the request.
+// Close gives the connection back. If the answer was not read to its end, Close closes the
+// connection and waits until the worker has finished with the request.
 func (b *Body) Close() error {
 	if b.closed {
 		return nil
 	}
 	b.closed = true
-	if b.ended {
+	if b.done {
 		return nil
 	}
 	b.conn.close()
@@ -61,7 +62,8 @@ func (b *Body) Close() error {
 	return b.conn.client.reopen(b.deadline)
 }
 
-// advance waits for the next content of the body, or the end of the request.
+// advance waits for the next part of the answer: content of the body, a line of stderr, or
+// the end of the request.
 func (b *Body) advance() {
 	found, err := b.conn.next()
 	if err == nil {
@@ -71,7 +73,7 @@ func (b *Body) advance() {
 		case typeStderr:
 			b.stderr(found.content)
 		case typeGetValuesResult:
-			b.conn.welcomed(found.content)
+			b.conn.readGreeting(found.content)
 		case typeEndRequest:
 			err = b.end()
 		}
@@ -85,19 +87,19 @@ func (b *Body) stderr(text []byte) {
 	}
 }
 
-// end is called when END_REQUEST was read. Nothing else may have come.
+// end is called when END_REQUEST was read. Nothing else may have arrived.
 func (b *Body) end() (err error) {
-	b.conn.got, err = b.conn.parser.between(b.conn.got)
-	b.ended = err == nil
+	b.conn.buffered, err = b.conn.parser.between(b.conn.buffered)
+	b.done = err == nil
 	return err
 }
 
-// free gives the connection back, after the request body was sent.
+// free gives the connection back, once all of the request body was sent.
 func (b *Body) free() {
 	c := b.conn
-	if c.sent != nil {
-		err := <-c.sent
-		c.sent = nil
+	if c.bodySent != nil {
+		err := <-c.bodySent
+		c.bodySent = nil
 		if err != nil {
 			c.close()
 			return
@@ -106,15 +108,15 @@ func (b *Body) free() {
 	c.client.put(c)
 }
 
-// readHead reads STDOUT up to and with the empty line that ends the header.
-// What follows it stays to be read.
+// readHead reads STDOUT up to and including the empty line that ends the header. What
+// follows is left for Read.
 func (b *Body) readHead() (string, error) {
-	head := make([]byte, 0, 1024) // on the stack, as long as it is enough
+	head := make([]byte, 0, 1024) // on the stack, unless the header is larger
 	for {
 		switch b.advance(); {
 		case b.err != nil:
 			return "", b.err
-		case b.ended:
+		case b.done:
 			return "", malformed("the answer ended within its header")
 		}
 		for len(b.content) > 0 {
@@ -134,22 +136,22 @@ func (b *Body) readHead() (string, error) {
 	}
 }
 
-// takeWhole copies a body that has arrived as a whole and frees the connection: the
-// worker takes its next request while this answer is written to the client.
+// takeWhole copies a body that has arrived completely and frees the connection, so that
+// the worker gets its next request while this answer is written to the client.
 func (b *Body) takeWhole() {
-	ahead := b.conn.parser
-	content, rest, err := ahead.whole(b.conn.got)
+	after := b.conn.parser
+	content, rest, err := after.whole(b.conn.buffered)
 	if err != nil {
 		return
 	}
 	b.content = append(append(make([]byte, 0, len(b.content)+len(content)), b.content...), content...)
-	b.conn.parser, b.conn.got = ahead, rest
-	if b.err = b.end(); b.ended {
+	b.conn.parser, b.conn.buffered = after, rest
+	if b.err = b.end(); b.done {
 		b.free()
 	}
 }
 
-// endsHead tells whether the last line of head is empty.
+// endsHead reports whether the last line of head is empty.
 func endsHead(head []byte) bool {
 	line, ok := bytes.CutSuffix(head, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))

@@ -18,33 +18,36 @@ import (
 
 var errTooMany = errors.New("a connection for each of the worker's threads is open")
 
-// Options are the settings of a Client. Only Socket is needed.
+// Options are the settings of a Client. Only Socket is required.
 type Options struct {
-	Socket     string
+	Socket     string            // path of the worker's socket
 	ScriptName string            // where the site is mounted; "" or "/sub"
 	Params     map[string]string // sent with every request
 	Packed     bool              // the worker is our own: it reads packed parameters, and knows Params and ScriptName
-	Threads    int               // of the worker: there are never more connections to it; 0: 1
-	Stderr     func(line string) // what FCGI_STDERR records say
-	Log        *slog.Logger      // nil: nobody reads it
+	Threads    int               // of the worker, and the most connections to it; 0: 1
+	Stderr     func(line string) // gets each line of FCGI_STDERR records; nil: they are dropped
+	Log        *slog.Logger      // nil: discard
 }
 
-// Client sends requests to one worker process. It has no more connections than that
-// has threads: one too many would wait for a thread that waits on another one.
+// Client sends requests to one worker process. It never has more connections than the
+// worker has threads: one too many would wait for a thread that serves another one. All
+// methods may be called concurrently.
 type Client struct {
-	opts    Options
-	params  []byte    // Options.Params, encoded
-	buffers sync.Pool // of *[readBuffer]byte, for those that wait
+	// These do not change after NewClient.
+	opts   Options
+	params []byte // Options.Params, encoded
+
+	buffers sync.Pool // of *[readBuffer]byte, for connections that are waited on
 
 	mu sync.Mutex
 	// mu protects all below
-	open   map[*conn]bool // all connections
-	idle   []*conn        // last used last
-	busy   *conn          // has requests that nobody waits for; nil: none has
-	closed bool
+	open   map[*conn]bool // all connections, also those that are being made
+	idle   []*conn        // connections without a request, the last used one at the end
+	busy   *conn          // the connection whose line takes followers; nil: there is none
+	closed bool           // Close was called: no connection becomes idle
 }
 
-// NewClient returns a Client that has not connected yet.
+// NewClient returns a Client. It does not connect yet.
 func NewClient(o Options) *Client {
 	c := &Client{opts: o, open: map[*conn]bool{}}
 	c.buffers.New = func() any { return new([readBuffer]byte) }
@@ -59,15 +62,16 @@ func NewClient(o Options) *Client {
 	return c
 }
 
-// Probe opens a connection, to which an idle one gives way, and returns when the worker
-// answers on it (FCGI_GET_VALUES, section 4.1). The connection is kept for requests.
+// Probe opens a connection and returns when the worker answers on it (FCGI_GET_VALUES,
+// section 4.1). An idle connection is closed first, to keep to the number of threads. The
+// new connection is kept for requests.
 func (c *Client) Probe(ctx context.Context) error {
-	c.giveWay()
+	c.closeOneIdle()
 	cn, err := c.dial(ctx)
 	if err != nil {
 		return err
 	}
-	if err := cn.wait(); err != nil {
+	if err := cn.startWaiting(); err != nil {
 		cn.close()
 		return err
 	}
@@ -86,8 +90,8 @@ func (c *Client) Probe(ctx context.Context) error {
 	return nil
 }
 
-// giveWay closes an idle connection, if there is one.
-func (c *Client) giveWay() {
+// closeOneIdle closes the idle connection that was used last, if there is one.
+func (c *Client) closeOneIdle() {
 	c.mu.Lock()
 	var cn *conn
 	if n := len(c.idle); n > 0 {
@@ -99,13 +103,13 @@ func (c *Client) giveWay() {
 	}
 }
 
-// RoundTrip sends r and returns the answer once its header is read. The context
-// bounds the whole exchange by its deadline alone: work that a worker has begun
-// goes on when the client has left. r.Body must be readable without waiting for
-// a client, and is not closed.
+// RoundTrip sends r and returns the answer once its header is read. Only the deadline of
+// the context bounds the exchange, not its cancellation: what a worker has begun goes on
+// when the visitor has left. r.Body must be readable without waiting for a visitor, and
+// is not closed.
 //
-// The caller must close the Body. When Close returns nil, the worker is free.
-// After an error, and after Close, r.Body is the caller's again.
+// The caller must close the answer's Body. When that returns nil, the worker is free.
+// After an error, and after Close, r.Body belongs to the caller again.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	cn, err := c.get(r.Context())
 	if err != nil {
@@ -120,7 +124,7 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Close closes the idle connections, and every other one when its request ends.
+// Close closes the idle connections now, and every other one when its request ends.
 func (c *Client) Close() {
 	c.mu.Lock()
 	idle := c.idle
@@ -142,7 +146,7 @@ func (c *Client) get(ctx context.Context) (*conn, error) {
 	return cn, nil
 }
 
-// takeLocked returns the idle connection that was used last; nil: there is none.
+// takeLocked takes the idle connection that was used last; nil: there is none.
 func (c *Client) takeLocked() *conn {
 	n := len(c.idle)
 	if n == 0 {
@@ -153,8 +157,8 @@ func (c *Client) takeLocked() *conn {
 	return cn
 }
 
-// waited takes note that nobody sends on a connection without waiting any more.
-func (c *Client) waited(cn *conn) {
+// clearBusy ends the sending of followers on a connection.
+func (c *Client) clearBusy(cn *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy == cn {
@@ -162,22 +166,22 @@ func (c *Client) waited(cn *conn) {
 	}
 }
 
-// rested keeps a connection that nobody has waited on and that has no request any more.
-func (c *Client) rested(cn *conn) {
-	c.waited(cn)
+// lineDone keeps a connection whose line has no request left.
+func (c *Client) lineDone(cn *conn) {
+	c.clearBusy(cn)
 	c.keep(cn)
 }
 
-// put keeps a connection that somebody has waited on.
+// put keeps a connection that a goroutine has waited on.
 func (c *Client) put(cn *conn) {
-	cn.rest()
+	cn.stopWaiting()
 	c.keep(cn)
 }
 
-// keep makes a connection idle that can have another request, and closes any other.
+// keep makes a connection idle, or closes it if it must not have another request.
 func (c *Client) keep(cn *conn) {
 	c.mu.Lock()
-	kept := !c.closed && !cn.once && !cn.spoilt
+	kept := !c.closed && !cn.memory && !cn.noReuse
 	if kept {
 		c.idle = append(c.idle, cn)
 	}
@@ -189,12 +193,12 @@ func (c *Client) keep(cn *conn) {
 
 func (c *Client) dial(ctx context.Context) (*conn, error) {
 	cn := &conn{client: c}
-	err := c.enter(cn)
+	err := c.admit(cn)
 	if err != nil {
 		return nil, err
 	}
 	if cn.bare, err = wire.Dial(ctx, c.opts.Socket); err != nil {
-		c.left(cn)
+		c.forget(cn)
 		return nil, err
 	}
 	if c.opts.Packed {
@@ -203,9 +207,9 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 	return cn, nil
 }
 
-// enter counts a connection that is about to be made. Each of those that are open has a
-// thread, or a request that will: who sends more at once is mistaken, and is refused.
-func (c *Client) enter(cn *conn) error {
+// admit counts a connection that is about to be made. It refuses one too many, which is a
+// mistake of the caller: see the package comment.
+func (c *Client) admit(cn *conn) error {
 	c.mu.Lock()
 	n := len(c.open)
 	if n < c.opts.Threads {
@@ -219,14 +223,15 @@ func (c *Client) enter(cn *conn) error {
 	return errTooMany
 }
 
-func (c *Client) left(cn *conn) {
+// forget is the opposite of admit.
+func (c *Client) forget(cn *conn) {
 	c.mu.Lock()
 	delete(c.open, cn)
 	c.mu.Unlock()
 }
 
-// reopen is called after a request was given up: it waits until the worker
-// serves a new connection, which tells that it has left the old request.
+// reopen is called after a request was given up. It waits until the worker serves a new
+// connection, since then the worker has finished with the old request.
 func (c *Client) reopen(deadline time.Time) error {
 	ctx := context.Background()
 	if !deadline.IsZero() {
@@ -235,13 +240,14 @@ func (c *Client) reopen(deadline time.Time) error {
 		defer cancel()
 	}
 	if err := c.Probe(ctx); err != nil {
-		return fmt.Errorf("wait for the worker to leave an abandoned request: %w", connError(err))
+		return fmt.Errorf("wait for the worker to finish an abandoned request: %w", connError(err))
 	}
 	return nil
 }
 
-// connError names a passed deadline as contexts do, and both ways in which the
-// kernel tells that the worker is gone as io.ErrUnexpectedEOF.
+// connError returns the error of a connection as callers expect it: a passed deadline is
+// context.DeadlineExceeded, and both errors that mean that the worker is gone are
+// io.ErrUnexpectedEOF.
 func connError(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -12,46 +12,50 @@ import (
 
 const (
 	readBuffer = 32 << 10
-	// firstWrite is the largest request that is sent in one write. It must fit
-	// an empty socket buffer, because nobody reads the answer meanwhile.
+	// firstWrite is the largest request that is sent in one write. It must fit into an
+	// empty socket buffer, because nobody reads the answer meanwhile.
 	firstWrite = 64 << 10
 	keepBuffer = 128 << 10 // a larger write buffer is not kept
 )
 
-// stream is a connection that one waits on.
+// stream is a connection that can be waited on.
 type stream interface {
 	io.ReadWriteCloser
 	SetDeadline(time.Time) error
 }
 
-// conn is one connection to a worker. Every request has another id than the one
-// before: a late record of that one is seen to be wrong.
+// conn is one connection to a worker; the package comment names its states. It belongs to
+// one goroutine at a time: to the one that has taken it from Client.idle, or to the fast
+// loop for as long as it has a line. Each request has another id than the one before, so
+// that a late record of that one is noticed.
 type conn struct {
-	client *Client
-	bare   *wire.Conn // nil: nc is all there is
-	nc     stream     // nil: nobody waits
-	buf    []byte     // for what is read from nc
-	out    []byte
-	id     byte       // of the last request
-	sent   chan error // of the goroutine that sends a large body; nil: all is sent
+	client *Client // which counts the connection until close
 
-	parser parser
-	got    []byte // read, and not taken yet
-	full   bool   // the last read may have left something
-	ended  bool   // the last read found the end
+	bare     *wire.Conn // the socket; nil: nc is all there is
+	nc       stream     // a copy of the socket for a goroutine that waits; nil: nobody waits
+	buf      []byte     // of client.buffers, for what is read from nc; nil: not needed yet
+	out      []byte     // write buffer: the last request, until the next one is made
+	id       byte       // of the last request that was sent
+	bodySent chan error // result of the goroutine that sends a large body; nil: there is none
 
-	once   bool   // it serves one answer
-	spoilt bool   // it gets no request more
-	tokens tokens // 0: none
-	ahead  bool   // the worker takes requests ahead
-	line   int    // requests on their way, of those that nobody waits for
+	// What was read. Only parser takes records apart.
+	parser      parser
+	buffered    []byte // read and not parsed yet
+	mayHaveMore bool   // the last read filled its buffer: the socket may hold more
+	eof         bool   // the last read found the end of the stream
+
+	memory    bool   // the connection consists of one answer in buffered, and is not used again
+	noReuse   bool   // it gets no further request, and is closed when its line is done
+	tokens    tokens // shared with the worker; 0: none
+	followers bool   // the worker accepts followers
+	line      int    // requests of the line that are not answered yet
 }
 
-// newConn returns a connection that is nc for ever.
+// newConn returns a connection that consists of nc alone.
 func newConn(c *Client, nc stream) *conn { return &conn{client: c, nc: nc} }
 
-// wait makes the connection one to wait on.
-func (c *conn) wait() error {
+// startWaiting makes nc, for a goroutine that is going to wait.
+func (c *conn) startWaiting() error {
 	if c.nc != nil {
 		return nil
 	}
@@ -62,9 +66,9 @@ func (c *conn) wait() error {
 	return err
 }
 
-// rest ends the waiting, between two requests. What was read stays.
-func (c *conn) rest() {
-	c.got = bytes.Clone(c.got)
+// stopWaiting gives up nc, between two requests. What was read and not parsed is kept.
+func (c *conn) stopWaiting() {
+	c.buffered = bytes.Clone(c.buffered)
 	if c.buf != nil {
 		c.client.buffers.Put((*[readBuffer]byte)(c.buf))
 		c.buf = nil
@@ -75,11 +79,12 @@ func (c *conn) rest() {
 	}
 }
 
-// next waits for the next part that the worker sends. Its content is valid until then.
+// next waits for the next part of what the worker sends. Its content is valid until next
+// is called again.
 func (c *conn) next() (part, error) {
 	for {
-		found, rest, err := c.parser.next(c.got)
-		c.got = rest
+		found, rest, err := c.parser.next(c.buffered)
+		c.buffered = rest
 		if err != nil || found.typ != 0 {
 			return found, err
 		}
@@ -95,22 +100,22 @@ func (c *conn) fill() error {
 		c.buf = c.client.buffers.Get().(*[readBuffer]byte)[:]
 	}
 	into := c.buf
-	if len(c.got) >= len(into) { // of a large record
-		into = make([]byte, 2*len(c.got))
+	if len(c.buffered) >= len(into) { // a record that is larger than the buffer
+		into = make([]byte, 2*len(c.buffered))
 	}
-	have := copy(into, c.got)
+	have := copy(into, c.buffered)
 	n, err := c.nc.Read(into[have:])
-	c.got = into[:have+n]
+	c.buffered = into[:have+n]
 	if n > 0 {
 		return nil
 	}
 	return err
 }
 
-// close ends the connection and the goroutine that still sends on it: the
+// close closes the connection and waits for the goroutine that still sends on it: the
 // request body belongs to the caller again.
 func (c *conn) close() {
-	c.client.left(c)
+	c.client.forget(c)
 	if c.nc != nil {
 		c.nc.Close()
 	}
@@ -119,17 +124,18 @@ func (c *conn) close() {
 	}
 	if c.tokens > 0 {
 		c.tokens.close()
-		c.tokens, c.ahead = 0, false
+		c.tokens, c.followers = 0, false
 	}
-	if c.sent != nil {
-		<-c.sent
-		c.sent = nil
+	if c.bodySent != nil {
+		<-c.bodySent
+		c.bodySent = nil
 	}
 }
 
-// probe asks for FCGI_MAX_REQS, if nothing was asked yet; any well-formed answer will do.
+// probe waits for the answer to the greeting, or asks for FCGI_MAX_REQS if there was no
+// greeting. Any well-formed answer will do.
 func (c *conn) probe() error {
-	if !c.parser.greeted {
+	if !c.parser.greeting {
 		content := appendPair(nil, "FCGI_MAX_REQS", "")
 		b := append(appendHeader(nil, typeGetValues, managementID, len(content)), content...)
 		if _, err := c.nc.Write(b); err != nil {
@@ -141,15 +147,15 @@ func (c *conn) probe() error {
 		if err != nil {
 			return err
 		}
-		c.welcomed(found.content)
-		if len(c.got) == 0 {
+		c.readGreeting(found.content)
+		if len(c.buffered) == 0 {
 			return nil
 		}
 	}
 }
 
 func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, error) {
-	if err := c.wait(); err != nil {
+	if err := c.startWaiting(); err != nil {
 		return nil, fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
 	_ = c.nc.SetDeadline(deadline)
@@ -159,7 +165,7 @@ func (c *conn) roundTrip(r *http.Request, deadline time.Time) (*http.Response, e
 	return c.receive(r, c.id, deadline)
 }
 
-// receive waits for the answer to request id until its head is here.
+// receive waits until the header of the answer to request id has arrived.
 func (c *conn) receive(r *http.Request, id byte, deadline time.Time) (*http.Response, error) {
 	c.parser.id = id
 	body := &Body{conn: c, deadline: deadline}
@@ -175,9 +181,9 @@ func (c *conn) receive(r *http.Request, id byte, deadline time.Time) (*http.Resp
 	return resp, nil
 }
 
-// send writes the request. What fits goes in the first write; a goroutine sends
-// the rest, so that a worker that answers before it has read everything, and
-// the front door that waits for it, can not block each other.
+// send writes the request. A small body is part of the first write. A larger one is sent
+// by a goroutine: a worker may write its answer before it has read everything, and then
+// both sides would block each other.
 func (c *conn) send(r *http.Request) error {
 	b := c.appendRequest(headOf(r), 0)
 	rest := r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
@@ -202,19 +208,19 @@ func (c *conn) send(r *http.Request) error {
 		return err
 	}
 	if rest {
-		c.sent = make(chan error, 1)
-		go c.sendBody(r.Body, c.sent)
+		c.bodySent = make(chan error, 1)
+		go c.sendBody(r.Body, c.bodySent)
 	}
 	return nil
 }
 
-// appendRequest begins the next request, in the write buffer.
+// appendRequest returns the beginning of the next request, in the write buffer.
 func (c *conn) appendRequest(h *wire.Head, flags byte) []byte {
 	c.id = c.id%255 + 1
 	return c.appendParamRecords(appendBegin(c.out[:0], c.id, flags), h)
 }
 
-// appendParamRecords appends the PARAMS stream: nearly always one record.
+// appendParamRecords appends the PARAMS stream, which is nearly always one record.
 func (c *conn) appendParamRecords(b []byte, h *wire.Head) []byte {
 	start := len(b)
 	b = appendHeader(b, typeParams, c.id, 0)
@@ -247,8 +253,8 @@ func (c *conn) appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
 	return b, err
 }
 
-// sendBody sends body as the STDIN stream. The worker drains what its
-// application leaves unread, so this ends with the request or its deadline.
+// sendBody sends body as the STDIN stream. The worker reads what its application leaves
+// unread, so this ends with the request or its deadline.
 func (c *conn) sendBody(body io.Reader, sent chan<- error) {
 	buf := make([]byte, headerSize+32<<10)
 	for {
@@ -266,7 +272,7 @@ func (c *conn) sendBody(body io.Reader, sent chan<- error) {
 		case io.EOF, io.ErrUnexpectedEOF:
 			_, err = c.nc.Write(appendHeader(buf[:0], typeStdin, c.id, 0))
 		default:
-			_, _ = c.nc.Write(appendHeader(buf[:0], typeAbortRequest, c.id, 0)) // the connection is closed anyway
+			_, _ = c.nc.Write(appendHeader(buf[:0], typeAbortRequest, c.id, 0)) // if that fails: the connection is closed anyway
 		}
 		sent <- err
 		return

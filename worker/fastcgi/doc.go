@@ -1,50 +1,55 @@
-// Package fastcgi is the front door's side of FastCGI 1.0 (responder role) over
-// a worker's unix socket: it sends an http.Request and returns an http.Response.
+// Package fastcgi is the front door's side of FastCGI 1.0 (responder role) over a
+// worker's unix socket: it sends an http.Request and returns an http.Response.
 //
-// A connection is kept (FCGI_KEEP_CONN), and there are never more than the worker has
-// threads. One whose request did not end as the protocol says is closed, never used
-// again: an answer can not reach the wrong request. The caller sends no more requests at
-// once than the worker has threads, but for those that it sends ahead.
+// Connections are kept open (FCGI_KEEP_CONN). A Client has at most as many as its worker
+// has threads, and its caller sends no more requests at once, followers aside (see below).
+// A connection whose request did not end as the protocol says is closed and never used
+// again, so that an answer cannot reach the wrong request.
 //
-// A small request is one write and a small answer one read: no goroutine is
-// started and nothing is copied but into the connection's buffers. Only a body
-// too large for the first write is sent by a goroutine beside the reading.
+// A small request is one write and a small answer is one read: no goroutine is started,
+// and nothing is copied except into the connection's buffers. Only a body that is too
+// large for the first write is sent by a second goroutine.
 //
-// # Requests ahead
+// # Lines and followers
 //
-// Our own worker (multisite_wsgi/connection.py) finds its next requests in the socket,
-// behind the one that it is at, and answers all in the order in which they were sent. This
-// page is the protocol of both sides, which are tested with each other (worker_test.go).
-// What it adds to FastCGI:
+// Our own worker (multisite_wsgi/connection.py) accepts requests while it runs another:
+// they wait in its socket, and it answers all of them in the order in which they were
+// sent. The requests on one connection that nobody waits for are a line: the head, which
+// the worker runs, and its followers. The front door can recall a follower that the worker
+// has not begun. This is the protocol of both sides, which are tested with each other
+// (worker_test.go). It adds to FastCGI:
 //
 //   - Greeting. The first record on a connection is FCGI_GET_VALUES with the name
-//     MULTISITE_AHEAD and no value; an eventfd, the tokens, comes with its first byte
-//     (SCM_RIGHTS). A worker that has taken them answers FCGI_GET_VALUES_RESULT with
-//     MULTISITE_AHEAD=1. Any other answer: no request goes ahead on this connection.
-//   - Ids. Each request has the id of the one before plus one, from 1 to 255 and round
-//     again. Far fewer are on their way (mostInLine), so none is in use twice.
-//   - Flags of BEGIN_REQUEST. 0x01 (FCGI_KEEP_CONN): the worker begins it when it comes to
-//     it. 0x81: it was sent ahead, and has a token. The front door adds one to the eventfd
-//     before it writes the request, and only a request without a body goes ahead.
-//   - Tokens. Before the worker begins a request with 0x81 it takes a token. Where there
-//     is none the front door has taken it, and the worker passes over the request: it does
-//     not run it, and says END_REQUEST with protocol status 2 (FCGI_OVERLOADED).
-//   - Taking back. The front door takes back the last request sent, with a token, then the
-//     one before. Tokens have no names: who takes one back first has the last request that
-//     was not begun, since the worker begins them from the front. No token: it is begun.
+//     MULTISITE_AHEAD and an empty value. An eventfd, which holds the tokens, comes with
+//     its first byte (SCM_RIGHTS). A worker that uses the tokens answers
+//     FCGI_GET_VALUES_RESULT with MULTISITE_AHEAD=1. After any other answer no follower is
+//     sent on this connection.
+//   - Ids. Each request has the id of the one before plus one, from 1 to 255 and then from
+//     1 again. A line has at most maxLine requests, so that no id is in use twice.
+//   - Flags of BEGIN_REQUEST. 0x01 (FCGI_KEEP_CONN) is a head: the worker begins it when
+//     it reads it. 0x81 is a follower, which has a token: the front door adds one to the
+//     eventfd before it writes the request. A follower never has a body.
+//   - Tokens. The worker takes a token before it begins a follower. If there is none, the
+//     front door has taken it: the worker skips the request. It does not run it, and
+//     reports that by END_REQUEST with protocol status 2 (FCGI_OVERLOADED), the skip record.
+//   - Recall. The front door recalls the last follower by taking a token, then the one
+//     before, and so on. Tokens have no names; this works because the worker begins
+//     followers from the front of the line and the front door recalls them from its end.
+//     If there is no token, the worker has begun the last follower.
 //
-// What may be on a connection, and who reads it:
+// A connection is in one of these states, which say what may arrive and who reads it:
 //
-//	idle      nothing, or the word of what is to be passed over (skip). Nobody reads.
-//	line      requests that nobody waits for: the first without, the others with a token.
-//	          Their answers come in order; Receive reads them as events tell. Nothing is
-//	          sent ahead while the worker is yet to pass over something.
-//	waited    one request. What was behind it was taken back: its word comes after the
-//	          answer, and is no part of it. Await, RoundTrip and Body read.
-//	aside     no connection but memory: a whole answer that is not simple, or what there is
-//	          of one that a worker owes while it has begun the next. Await reads it.
-//	spoilt    a line that gets no request more and whose connection ends with it.
+//	idle      No request. Nothing may arrive but skip records. Nobody reads.
+//	line      A head and its followers. Answers arrive in order; Receive reads them when
+//	          the watcher reports something. No follower is sent while a skip record is
+//	          outstanding.
+//	waited    One request, that a goroutine waits for: its followers were recalled. Their
+//	          skip records arrive after its answer and are no part of it. Await, RoundTrip
+//	          and Body read.
+//	memory    No connection: the bytes of one answer, which is complete but not simple, or
+//	          incomplete although the worker has begun the next request. Await reads it.
+//	noReuse   A line that gets no further request. The connection is closed at its end.
 //
-// All of them read with one parser, which knows what was taken back: whoever has a
-// connection next reads past it.
+// All of them read with one parser. It knows which requests were recalled, and drops their
+// skip records whoever reads the connection next.
 package fastcgi

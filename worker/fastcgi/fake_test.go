@@ -141,10 +141,10 @@ func (p *peer) answerProbe() bool {
 // requests ahead.
 func (p *peer) welcome(value string) {
 	typ, _, content, err := p.record()
-	if err != nil || typ != typeGetValues || content != string(appendPair(nil, aheadName, "")) {
+	if err != nil || typ != typeGetValues || content != string(appendPair(nil, followersName, "")) {
 		p.t.Errorf("got record type %d %q (%v), want a greeting", typ, content, err)
 	}
-	p.send(rec(typeGetValuesResult, 0, string(appendPair(nil, aheadName, value)), 0))
+	p.send(rec(typeGetValuesResult, 0, string(appendPair(nil, followersName, value)), 0))
 }
 
 // waitGone waits until the client has closed the connection.

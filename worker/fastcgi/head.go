@@ -13,7 +13,7 @@ import (
 func parseHead(resp *http.Response, head string) error {
 	lines := strings.Count(head, "\n")
 	resp.Header = make(http.Header, lines)
-	values := make([]string, 0, lines) // of all headers: nearly every one has one value
+	values := make([]string, 0, lines) // one array for all headers, as nearly each has one value
 	status, err := eachField(head, func(name, value string) {
 		if before := resp.Header[name]; before != nil {
 			resp.Header[name] = append(before, value)
@@ -33,13 +33,13 @@ func parseHead(resp *http.Response, head string) error {
 	return err
 }
 
-// eachField calls f for every header line of a CGI answer (RFC 3875, section 6.3)
-// but Status, whose value it returns: "" when there is none.
+// eachField calls f for every header line of a CGI answer (RFC 3875, section 6.3) except
+// Status, whose value it returns; "": there is none.
 func eachField(head string, f func(name, value string)) (status string, err error) {
-	said := false
+	present := false
 	err = wire.EachField(head, func(name, value string) {
 		if name == "Status" {
-			status, said = value, true
+			status, present = value, true
 			return
 		}
 		f(name, value)
@@ -47,14 +47,14 @@ func eachField(head string, f func(name, value string)) (status string, err erro
 	switch {
 	case err != nil:
 		return "", malformed("%v", err)
-	case said && status == "":
+	case present && status == "":
 		return "", malformed("an empty status")
 	}
 	return status, nil
 }
 
-// statusOf reads the value of Status: 200 when absent, and 302 when there is only
-// a Location.
+// statusOf parses the value of Status. An absent one stands for 302 where there is a
+// Location, which moved reports, and otherwise for 200.
 func statusOf(status string, moved bool) (int, string, error) {
 	switch {
 	case status == "" && moved:
@@ -70,8 +70,8 @@ func statusOf(status string, moved bool) (int, string, error) {
 	return n, status, nil
 }
 
-// setLength drops a Content-Length that is no number or said twice: the length
-// is known from the stream.
+// setLength takes over Content-Length, or drops one that is not a number or contradicts
+// another: the stream says how long the body is.
 func setLength(resp *http.Response) {
 	v, ok := resp.Header["Content-Length"]
 	if !ok {

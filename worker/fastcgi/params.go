@@ -11,7 +11,7 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// headOf is the head of a request as the front door received it, checked and stripped.
+// headOf returns the head of a request, which the front door has checked and stripped.
 func headOf(r *http.Request) *wire.Head {
 	h := &wire.Head{
 		Method: r.Method, URI: r.RequestURI, Path: r.URL.Path, Query: r.URL.RawQuery, Proto: r.Proto,
@@ -37,8 +37,8 @@ func headOf(r *http.Request) *wire.Head {
 	return h
 }
 
-// separator stands between the values of a repeated header (RFC 9110, section 5.3;
-// cookies by RFC 6265).
+// separator returns what joins the values of a repeated header (RFC 9110, section 5.3;
+// for cookies RFC 6265).
 func separator(name string) string {
 	if name == "Cookie" {
 		return "; "
@@ -54,26 +54,27 @@ func appendParams(b []byte, h *wire.Head, script string) []byte {
 	return p.b
 }
 
-// appendPacked appends them as our own worker reads them fastest: one pair without a
-// name, whose value is NAME NUL VALUE NUL NAME NUL VALUE and so on, without what the
-// worker takes for granted. It returns false where that can not be said.
+// appendPacked appends the CGI variables as our own worker reads them fastest: one pair
+// without a name, whose value is NAME NUL VALUE NUL NAME NUL VALUE and so on. Variables
+// with the values that the worker assumes are left out. It returns false if a value
+// contains a NUL.
 func appendPacked(b []byte, h *wire.Head, script string) ([]byte, bool) {
-	const prefix = 5 // a name of no bytes, and a length of four
+	const prefix = 5 // the length of the empty name in one byte, that of the value in four
 	p := params{b: append(b, 0, 0, 0, 0, 0), packed: true}
 	p.addAll(h, script)
 	content := p.b[len(b)+prefix:]
 	if len(content) == 0 || bytes.Count(content, []byte{0}) != 2*p.n {
-		return b, false // a value has a NUL of its own
+		return b, false
 	}
 	binary.BigEndian.PutUint32(p.b[len(b)+1:], uint32(len(content)-1)|1<<31)
 	return p.b[:len(p.b)-1], true
 }
 
-// params writes variables.
+// params appends CGI variables to b.
 type params struct {
 	b      []byte
-	packed bool
-	n      int
+	packed bool // see appendPacked
+	n      int  // variables so far
 }
 
 func (p *params) add(name, value string) {
@@ -86,7 +87,7 @@ func (p *params) add(name, value string) {
 	p.b = append(append(p.b, value...), 0)
 }
 
-// addBut adds what our own worker would not assume.
+// addBut adds a variable, unless our own worker assumes that value.
 func (p *params) addBut(usual, name, value string) {
 	if !p.packed || value != usual {
 		p.add(name, value)
@@ -122,12 +123,12 @@ func (p *params) addAll(h *wire.Head, script string) {
 	}
 }
 
-// pathInfo is what follows the mount point; "" is the mount point itself.
+// pathInfo returns what follows the mount point in path; "" for the mount point itself.
 func pathInfo(path, script string) string {
 	return strings.TrimPrefix(path, script)
 }
 
-// addServer adds the name and port that the client spoke to.
+// addServer adds the name and port that the client has addressed.
 func (p *params) addServer(h *wire.Head) {
 	scheme, port := "http", "80"
 	if h.Scheme == "https" {
@@ -136,9 +137,9 @@ func (p *params) addServer(h *wire.Head) {
 	}
 	host := h.Host
 	if host == "" {
-		host = h.Local // HTTP/1.0: neither may be empty, says PEP 3333
+		host = h.Local // HTTP/1.0; PEP 3333 forbids an empty name or port
 	}
-	// The brackets of an IPv6 address stay, says RFC 3875, section 4.1.14.
+	// The brackets of an IPv6 address are kept (RFC 3875, section 4.1.14).
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
 		if i+1 < len(host) {
 			port = host[i+1:]
@@ -150,7 +151,7 @@ func (p *params) addServer(h *wire.Head) {
 	p.addBut("80", "SERVER_PORT", port)
 }
 
-// addHeader adds one header as HTTP_NAME.
+// addHeader adds a header as HTTP_NAME.
 func (p *params) addHeader(name, value string) {
 	p.n++
 	if !p.packed {

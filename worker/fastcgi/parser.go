@@ -2,24 +2,26 @@ package fastcgi
 
 import "errors"
 
-// parser takes apart what a worker sends on one connection, however it comes in pieces.
-// Nothing else reads records. It is a value: a copy of it can look ahead.
+// parser splits what a worker sends on one connection into records, in whatever pieces it
+// arrives. Nothing else reads records. A parser is a value: a copy can read ahead without
+// changing the original.
 type parser struct {
-	id      byte   // of the request whose answer comes; managementID: none does
-	greeted bool   // the answer to greet is yet to come
-	skip    []byte // ids of requests that were taken back, which the worker is yet to pass over
-	content int    // what is missing of the STDOUT record that has begun
-	padding int    // that follows it
+	id       byte   // of the request whose answer comes next; managementID: there is no request
+	greeting bool   // the answer to the greeting has not been read yet
+	recalled []byte // ids of the recalled requests whose skip records have not been read yet, in order
+	content  int    // bytes missing of the STDOUT record that has begun
+	padding  int    // bytes of padding that follow them
 }
 
-// part is some content of a STDOUT record, or the whole content of another record.
+// part is some content of a STDOUT record, or the complete content of another record.
 type part struct {
-	typ     byte // 0: the data ends first
-	content []byte
+	typ     byte   // 0: there is no part, since the data ends first
+	content []byte // shares memory with the data
 }
 
-// next takes the next part off data. Where data ends first, rest is what is to be given
-// once more, with what comes behind it. An error is the worker's, and stays.
+// next splits the next part off data. If data ends before that, the caller passes rest
+// again together with what follows it. An error means that the worker broke the protocol;
+// the connection is of no more use.
 func (p *parser) next(data []byte) (found part, rest []byte, err error) {
 	for {
 		if n := min(p.content, len(data)); n > 0 {
@@ -31,7 +33,7 @@ func (p *parser) next(data []byte) (found part, rest []byte, err error) {
 			return part{}, data, nil
 		}
 		var short bool
-		if data, short = p.passOver(data); short || len(data) < headerSize {
+		if data, short = p.dropSkips(data); short || len(data) < headerSize {
 			return part{}, data, nil
 		}
 		r, err := p.header(data)
@@ -46,19 +48,19 @@ func (p *parser) next(data []byte) (found part, rest []byte, err error) {
 	}
 }
 
-// header reads the header of a record that may come now.
+// header reads the header of a record and checks that it may come now.
 func (p *parser) header(data []byte) (record, error) {
 	r, err := parseRecord(data, p.id)
-	// Some workers, as net/http/fcgi, end an answer to FCGI_GET_VALUES with an empty record,
-	// like a stream. It may come within that to the first request.
-	if r.typ == typeGetValuesResult && r.content > 0 && p.id != managementID && !p.greeted {
+	// Some workers, such as net/http/fcgi, end the answer to FCGI_GET_VALUES with an empty
+	// record, like a stream. That record may arrive within the answer to the first request.
+	if r.typ == typeGetValuesResult && r.content > 0 && p.id != managementID && !p.greeting {
 		return r, malformed("an answer to FCGI_GET_VALUES within a request")
 	}
 	return r, err
 }
 
-// whole takes what is left of an answer off data, if all of it is there and nothing but
-// STDOUT comes with it. A content that comes in one piece is not copied.
+// whole splits the rest of an answer off data, if all of it is there and consists of STDOUT
+// records alone. Content in one piece is not copied.
 func (p *parser) whole(data []byte) (content, rest []byte, err error) {
 	for rest = data; ; {
 		var found part
@@ -82,45 +84,46 @@ func (p *parser) whole(data []byte) (content, rest []byte, err error) {
 	}
 }
 
-// Why an answer is not taken as a whole.
+// Reasons of parser.whole.
 var (
 	errPart   = errors.New("a part of the answer is missing")
 	errPieces = errors.New("the answer comes in pieces")
 	errMore   = errors.New("more than an answer")
 )
 
-// passOver drops the word of the worker that it has passed over requests. short: data
-// may end within it.
-func (p *parser) passOver(data []byte) (rest []byte, short bool) {
-	for len(p.skip) > 0 && len(data) > 0 {
+// dropSkips drops the skip records that data begins with. short reports that data ends
+// within what may be one.
+func (p *parser) dropSkips(data []byte) (rest []byte, short bool) {
+	for len(p.recalled) > 0 && len(data) > 0 {
 		if len(data) < headerSize {
 			return data, true
 		}
-		if data[1] != typeEndRequest || data[3] != p.skip[0] {
+		if data[1] != typeEndRequest || data[3] != p.recalled[0] {
 			return data, false
 		}
 		total := headerSize + endSize + int(data[6])
 		if len(data) < total {
 			return data, true
 		}
-		if data[headerSize+4] != overloaded {
-			return data, false // no answer to what was taken back: a record that nobody knows
+		if data[headerSize+4] != statusSkipped {
+			return data, false // the worker has run a recalled request: malformed
 		}
-		data, p.skip = data[total:], p.skip[1:]
+		data, p.recalled = data[total:], p.recalled[1:]
 	}
 	return data, false
 }
 
-// between drops what may come between two answers. An error says that there is more.
+// between drops what may come between two answers, and fails if there is more.
 func (p *parser) between(data []byte) (rest []byte, err error) {
-	rest, short := p.passOver(data)
+	rest, short := p.dropSkips(data)
 	if len(rest) > 0 && !short {
 		return rest, malformed("%d bytes after END_REQUEST", len(rest))
 	}
 	return rest, nil
 }
 
-// ends tells whether nothing else comes in data. It is no step ahead.
+// ends reports whether data has nothing but what may come between two answers. It does not
+// change the parser.
 func (p parser) ends(data []byte) bool {
 	_, err := p.between(data)
 	return err == nil

@@ -38,7 +38,7 @@ func parse(p parser, pieces ...[]byte) (all parts) {
 			}
 		}
 	}
-	all.rest, all.skip = string(data), string(p.skip)
+	all.rest, all.skip = string(data), string(p.recalled)
 	return all
 }
 
@@ -63,7 +63,7 @@ func FuzzParser(f *testing.F) {
 		if len(data) > 2<<10 {
 			t.Skip()
 		}
-		p := parser{id: 1, skip: skip}
+		p := parser{id: 1, recalled: skip}
 		want := parse(p, data)
 		var bytewise [][]byte
 		for i := range data {

@@ -30,7 +30,7 @@ const (
 	managementID = 0 // of records that belong to no request
 )
 
-// ErrMalformed says that a worker did not speak FastCGI, or broke its rules.
+// ErrMalformed says that a worker does not speak FastCGI, or broke its rules.
 var ErrMalformed = errors.New("malformed FastCGI answer")
 
 func malformed(format string, args ...any) error {
@@ -44,8 +44,8 @@ type record struct {
 	padding int
 }
 
-// parseRecord reads a header of headerSize bytes, of a record that may come in the answer
-// to request id, or to FCGI_GET_VALUES; managementID: to that alone.
+// parseRecord reads a header of headerSize bytes. The record must belong to the answer to
+// request id or to FCGI_GET_VALUES; if id is managementID, to the latter.
 func parseRecord(h []byte, id byte) (record, error) {
 	if h[0] != version {
 		return record{}, malformed("version %d", h[0])
@@ -72,7 +72,7 @@ func parseRecord(h []byte, id byte) (record, error) {
 	return record{}, malformed("record type %d", r.typ)
 }
 
-// takeWhole takes the record off data, which begins with its header.
+// takeWhole splits the record off data, which begins with the record's header.
 func (r record) takeWhole(data []byte) (found part, rest []byte, err error) {
 	end := headerSize + r.content
 	if len(data) < end+r.padding {
@@ -85,12 +85,12 @@ func (r record) takeWhole(data []byte) (found part, rest []byte, err error) {
 	return part{r.typ, content}, data[end+r.padding:], nil
 }
 
-// appendHeader appends a record header without padding.
+// appendHeader appends the header of a record without padding.
 func appendHeader(b []byte, typ, id byte, content int) []byte {
 	return append(b, version, typ, 0, id, byte(content>>8), byte(content), 0, 0)
 }
 
-// appendStream appends content as records of a stream, without its end.
+// appendStream appends content as records of a stream, without the record that ends it.
 func appendStream(b []byte, typ, id byte, content []byte) []byte {
 	for len(content) > 0 {
 		n := min(len(content), maxContent)
@@ -104,7 +104,7 @@ func appendBegin(b []byte, id, flags byte) []byte {
 	return append(appendHeader(b, typeBeginRequest, id, 8), 0, roleResp, keepConn|flags, 0, 0, 0, 0, 0)
 }
 
-// appendPair appends a name-value pair, section 3.4.
+// appendPair appends a name-value pair (section 3.4).
 func appendPair(b []byte, name, value string) []byte {
 	b = appendLength(b, len(name))
 	b = appendLength(b, len(value))

@@ -12,21 +12,21 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// Sent is a request without a body that was sent, and whose answer is taken
-// without waiting for it: by Receive, as often as the watcher tells, or at last
-// by Await. It is used by one goroutine at a time.
+// Sent is a request without a body that was given to Send or SendFollower; see wire.Sent.
+// One goroutine at a time uses it, the same as for all others of its line.
 type Sent struct {
-	client *Client
-	conn   *conn // nil: there was none to send it on; see err
-	err    error // why it did not go out
-	head   bool  // a HEAD request
-	id     byte
-	behind bool // the worker had another request when it was sent
-	more   bool // see HasBuffered
+	client   *Client
+	conn     *conn // shared with the other requests of its line; nil: none was there, or the one there took no follower
+	err      error // why it was not sent, or only in part; nil: it was sent, or conn is nil
+	head     bool  // it is a HEAD request
+	id       byte  // on conn
+	follower bool  // SendFollower made it
+
+	hasBuffered bool // see HasBuffered
 }
 
 // Send sends a request on an idle connection, which w watches from then on. It does not
-// wait. What hinders it is for Await to say, or to mend.
+// wait. If it fails, Await says why; if there is no idle connection, Await makes one.
 func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 	s := &Sent{client: c, head: h.Method == http.MethodHead}
 	c.mu.Lock()
@@ -36,31 +36,31 @@ func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 	c.mu.Unlock()
 	if s.conn != nil {
 		s.err = s.conn.sendNow(h, w, 0)
-		s.sent()
+		s.noteSent()
 	}
 	return s
 }
 
-// SendFollower sends a request behind those that were sent and are not answered yet. One
-// that waits for its turn never takes an idle connection: who has the turn will.
+// SendFollower sends a request behind those that were sent and are not answered yet. It
+// never takes an idle connection: the idle ones are for the heads of lines.
 func (c *Client) SendFollower(h *wire.Head, w wire.Watcher) *Sent {
-	s := &Sent{client: c, head: h.Method == http.MethodHead, behind: true, err: errNoFollower}
+	s := &Sent{client: c, head: h.Method == http.MethodHead, follower: true, err: errNoFollower}
 	c.mu.Lock()
 	s.conn = c.busy
 	c.mu.Unlock()
 	if s.conn != nil {
-		s.err = s.conn.sendAhead(h, w)
+		s.err = s.conn.sendFollower(h, w)
 	}
 	if s.err != nil {
-		s.conn = nil // it is another's
+		s.conn = nil // it belongs to the line
 		return s
 	}
-	s.sent()
+	s.noteSent()
 	return s
 }
 
-// sent notes what is on its way.
-func (s *Sent) sent() {
+// noteSent counts the request into the line of its connection, if it was sent.
+func (s *Sent) noteSent() {
 	s.id = s.conn.id
 	if s.err == nil {
 		s.conn.line++
@@ -70,7 +70,7 @@ func (s *Sent) sent() {
 // Outcome says what Send or SendFollower did.
 func (s *Sent) Outcome() wire.Outcome {
 	switch {
-	case s.err != nil && s.behind:
+	case s.err != nil && s.follower:
 		return wire.NoFollower
 	case s.conn == nil, s.err != nil:
 		return wire.AwaitOnly
@@ -81,7 +81,7 @@ func (s *Sent) Outcome() wire.Outcome {
 // FD returns the descriptor of the connection. The request must be Written.
 func (s *Sent) FD() int { return s.conn.bare.FD() }
 
-// sendNow writes the request into the socket's buffer, where it fits.
+// sendNow writes a request into the socket's buffer; one that does not fit is an error.
 func (c *conn) sendNow(h *wire.Head, w wire.Watcher, flags byte) error {
 	c.out = appendHeader(c.appendRequest(h, flags), typeStdin, c.id, 0)
 	sent, err := c.bare.Send(c.out, w)
@@ -91,15 +91,17 @@ func (c *conn) sendNow(h *wire.Head, w wire.Watcher, flags byte) error {
 	return err
 }
 
-// Receive reads what has arrived, into buf. It returns nil while the answer is not
-// whole but about to be, wire.ErrAside for a whole one that Await must look at, and
-// wire.ErrNotWhole for one that it must wait for: one that comes in pieces, is too
-// large, or is not as it should be. One with others behind it must be alone first
-// (Recall). Where it can not be, because the worker has begun the next, all of it is
-// here, and one more Receive gets it.
+// Receive reads what has arrived into buf. It returns nil and no error while the rest of
+// the answer is about to come; wire.ErrNotSimple if the answer is complete but only Await
+// can read it; and wire.ErrMustWait if Await may have to wait for it, because it comes in
+// pieces, is too large or malformed.
+//
+// After wire.ErrMustWait the caller recalls the followers of the request. If one cannot be
+// recalled, the worker has begun it: then all of this answer is in the socket, and one more
+// Receive returns it.
 func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
 	c := s.conn
-	data := append(buf[:0], c.got...)
+	data := append(buf[:0], c.buffered...)
 	grow := len(data) == cap(data)
 	for read := false; ; read = true {
 		a, left, err := s.take(data)
@@ -107,36 +109,37 @@ func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
 		switch data = left; {
 		case err == nil, err == wire.ErrNotSimple:
 			return a, err
-		case read && !(missing && c.full && grow && len(data) < mostInSocket):
-			return nil, s.keep(data, err == errPart && !c.full && !c.ended)
+		case read && !(missing && c.mayHaveMore && grow && len(data) < maxInSocket):
+			return nil, s.keepPart(data, err == errPart && !c.mayHaveMore && !c.eof)
 		case grow:
 			data = slices.Grow(data, len(data))
 		}
 		n, again, _ := c.bare.Read(data[len(data):cap(data)])
-		c.full, c.ended = n == cap(data)-len(data), n == 0 && !again
+		c.mayHaveMore, c.eof = n == cap(data)-len(data), n == 0 && !again
 		data = data[:len(data)+n]
 	}
 }
 
-// mostInSocket is more than a worker can have sent of an answer, and gone on, while nobody
-// reads.
-const mostInSocket = 1 << 20
+// maxInSocket is more than what fits into the socket: a worker that has begun its next
+// request while nobody reads cannot have written a larger answer.
+const maxInSocket = 1 << 20
 
-// keep keeps what is no whole answer yet. soon: the rest of it is about to come.
-func (s *Sent) keep(data []byte, soon bool) error {
-	s.conn.got = append(s.conn.got[:0], data...)
-	if s.more = !soon; soon { // there is no other word of what can not be waited for
+// keepPart keeps an answer that is not complete yet. soon says that the rest of it is about
+// to come.
+func (s *Sent) keepPart(data []byte, soon bool) error {
+	s.conn.buffered = append(s.conn.buffered[:0], data...)
+	if s.hasBuffered = !soon; soon { // no event announces what was read already
 		return nil
 	}
 	return wire.ErrMustWait
 }
 
-// take returns the answer that data begins with, and data without what was passed over.
-// What comes behind the answer is kept.
+// take returns the answer that data begins with, and data without the skip records in
+// front of it. It keeps what follows the answer.
 func (s *Sent) take(data []byte) (*wire.Answer, []byte, error) {
 	c := s.conn
 	c.parser.id = s.id
-	data, _ = c.parser.passOver(data)
+	data, _ = c.parser.dropSkips(data)
 	after := c.parser
 	content, rest, err := after.whole(data)
 	if err != nil {
@@ -145,27 +148,27 @@ func (s *Sent) take(data []byte) (*wire.Answer, []byte, error) {
 	a, err := parseAnswer(content)
 	simple := err == nil && a.Plain(s.head)
 	switch {
-	case c.line == 1 && !(simple && after.ends(rest)): // or more than there should be
+	case c.line == 1 && !(simple && after.ends(rest)): // not simple, or more than there should be
 		return nil, data, wire.ErrMustWait
 	case !simple:
-		s.aside(data[:len(data)-len(rest)])
+		s.moveToMemory(data[:len(data)-len(rest)])
 		a, err = nil, wire.ErrNotSimple
 	}
-	c.parser, c.got = after, append(c.got[:0], rest...)
-	s.more = len(rest) > 0 || c.full
-	s.leave(c)
+	c.parser, c.buffered = after, append(c.buffered[:0], rest...)
+	s.hasBuffered = len(rest) > 0 || c.mayHaveMore
+	s.leaveLine(c)
 	return a, data, err
 }
 
-// leave ends the request's time in the line of c.
-func (s *Sent) leave(c *conn) {
+// leaveLine takes an answered request out of the line of c.
+func (s *Sent) leaveLine(c *conn) {
 	if c.line--; c.line == 0 {
-		c.client.rested(c)
+		c.client.lineDone(c)
 	}
 }
 
-// Await waits for the answer as RoundTrip does. r is the request that was sent. It is
-// sent now where nothing hindered it but the lack of a connection.
+// Await waits for the answer as RoundTrip does. r is the request that was given to Send.
+// Await sends it now, if Send found no idle connection.
 func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	if s.conn == nil && s.err != nil {
 		return nil, fmt.Errorf("%w: %w", wire.ErrNotSent, s.err)
@@ -177,7 +180,7 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	deadline, _ := r.Context().Deadline()
 	err := s.err
 	if err == nil {
-		err = s.conn.wait()
+		err = s.conn.startWaiting()
 		s.conn.line = 0
 	}
 	var resp *http.Response
@@ -192,22 +195,22 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseLine lets no other request be sent behind this one. Where there are some that the
-// worker has begun, and still no answer to this one, that does not keep the order: the
-// connection stays with the others, and ends with them.
+// CloseLine lets no other request be sent behind this one. If there still are followers,
+// the worker has begun them without completing this answer, which breaks the order: the
+// followers keep the connection, which is closed at the end of the line.
 func (s *Sent) CloseLine() {
 	switch c := s.conn; {
 	case c == nil:
 	case c.line > 1:
-		c.spoilt = true
-		s.aside(c.got)
-		s.leave(c)
+		c.noReuse = true
+		s.moveToMemory(c.buffered)
+		s.leaveLine(c)
 	default:
-		s.client.waited(c)
+		s.client.clearBusy(c)
 	}
 }
 
-// Close gives up the request, and returns nil when the worker has left it.
+// Close gives up the request. It returns nil when the worker has finished with it.
 func (s *Sent) Close(deadline time.Time) error {
 	if s.conn == nil {
 		return nil
@@ -217,13 +220,13 @@ func (s *Sent) Close(deadline time.Time) error {
 	switch {
 	case errors.Is(s.err, wire.ErrNotSent):
 		return s.err
-	case s.conn.once: // the answer was here
+	case s.conn.memory: // the worker has finished with it
 		return nil
 	}
 	return s.client.reopen(deadline)
 }
 
-// parseAnswer parses a CGI answer. Anything unusual is left to Await.
+// parseAnswer parses a CGI answer. It leaves anything unusual to Await.
 func parseAnswer(content []byte) (*wire.Answer, error) {
 	end := headEnd(content)
 	if end < 0 {
@@ -248,7 +251,7 @@ func parseAnswer(content []byte) (*wire.Answer, error) {
 	return a, nil
 }
 
-// headEnd returns where the body begins, -1 if the header does not end.
+// headEnd returns where the body begins; -1: the header does not end.
 func headEnd(content []byte) int {
 	for i := 0; ; i++ {
 		n := bytes.IndexByte(content[i:], '\n')

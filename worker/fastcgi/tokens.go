@@ -6,22 +6,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tokens let a request be taken back that waits in a worker's socket behind another
-// one. Each has a token: the worker takes one before it begins such a request, and
-// passes over the request when there is none. So who takes one back first has the
-// last request that was not begun; the kernel sees to it that only one of both does
-// (eventfd(2), a semaphore).
+// tokens is an eventfd in semaphore mode (eventfd(2)) that a worker and the front door
+// share. There is one token for each follower that is neither begun nor recalled: the
+// worker takes one before it begins a follower, and the front door takes one to recall the
+// last. The kernel gives each token to one of them only.
 //
-// The worker may be hostile, and what it shares with us is not only the counter but the
-// flags too: it can clear O_NONBLOCK, empty the counter, or fill it to its maximum, when
-// read(2) and write(2) wait for ever. So neither is used. RWF_NOWAIT makes one read not
-// wait, whatever the flags say. For a write there is no such thing (EOPNOTSUPP), and to
-// set the flag or look at the counter before it is a race: adder lets the kernel add.
-// What is left to the worker is to lie about its own site's requests.
+// The worker may be hostile. It shares not only the counter but also the descriptor's
+// flags: it can clear O_NONBLOCK, empty the counter, or fill it to its maximum, and then
+// read(2) and write(2) wait for ever. So neither is used. RWF_NOWAIT makes a single read
+// that does not wait, whatever the flags are. There is no such flag for a write
+// (EOPNOTSUPP), and to set O_NONBLOCK or to look at the counter first is a race; therefore
+// adder lets the kernel add. All that the worker can still do is lie about requests of its
+// own site.
 type tokens int
 
-var errWaits = errors.New("this kernel can not read an eventfd without waiting")
+var errEventfdBlocks = errors.New("this kernel cannot read an eventfd without waiting")
 
+// newTokens returns tokens of which there is none yet. It fails on a kernel that cannot
+// use them without waiting.
 func newTokens() (tokens, error) {
 	if _, err := adders(); err != nil {
 		return 0, err
@@ -33,7 +35,7 @@ func newTokens() (tokens, error) {
 	t := tokens(fd)
 	if _, err := t.read(); err != unix.EAGAIN {
 		t.close()
-		return 0, errWaits
+		return 0, errEventfdBlocks
 	}
 	return t, nil
 }
@@ -47,7 +49,7 @@ func (t tokens) add() error {
 	return a.add(int(t))
 }
 
-// take tells whether there was one. It never waits.
+// take takes one token and reports whether there was one. It never waits.
 func (t tokens) take() bool {
 	n, err := t.read()
 	return err == nil && n > 0

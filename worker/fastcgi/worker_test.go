@@ -44,7 +44,7 @@ func newPythonWorker(t *testing.T) *pythonWorker {
 	if err := w.client.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !w.client.idle[0].ahead {
+	if !w.client.idle[0].followers {
 		t.Fatal("it does not take requests ahead")
 	}
 	return w
@@ -196,7 +196,7 @@ func TestWorker_TakesBackAtAnyTime(t *testing.T) {
 		for i := range 1 + rand.IntN(6) {
 			n++
 			uri := "/" + strconv.Itoa(n)
-			if i > 0 && len(w.client.busy.parser.skip) > 0 {
+			if i > 0 && len(w.client.busy.parser.recalled) > 0 {
 				break // nothing goes ahead yet
 			}
 			s := w.send(uri, i > 0)

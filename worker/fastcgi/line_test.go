@@ -34,7 +34,7 @@ func newBusyWorker(t *testing.T, requests int) *busyWorker {
 	if w.tokens, err = newTokens(); err != nil {
 		t.Fatal(err)
 	}
-	c.idle[0].tokens, c.idle[0].ahead = w.tokens, true
+	c.idle[0].tokens, c.idle[0].followers = w.tokens, true
 	t.Cleanup(func() { c.Close(); w.Close(); w.watch.checkNone() })
 	for i := range requests {
 		if s := w.send(i + 1); s.Outcome() != wire.Written {
@@ -418,7 +418,7 @@ func TestAhead_WorkerDies(t *testing.T) {
 func TestAhead_NotWithoutTokens(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 1)
-	w.client.busy.ahead = false
+	w.client.busy.followers = false
 	if s := w.send(2); s.Outcome() != wire.NoFollower {
 		t.Fatalf("got %v, want %v", s.Outcome(), wire.NoFollower)
 	}
@@ -429,11 +429,11 @@ func TestAhead_NotWithoutTokens(t *testing.T) {
 // TestAhead_NotTooMany: an id is free again before it comes round.
 func TestAhead_NotTooMany(t *testing.T) {
 	t.Parallel()
-	w := newBusyWorker(t, mostInLine)
-	if s := w.send(mostInLine + 1); s.Outcome() != wire.NoFollower {
+	w := newBusyWorker(t, maxLine)
+	if s := w.send(maxLine + 1); s.Outcome() != wire.NoFollower {
 		t.Fatalf("got %v, want %v", s.Outcome(), wire.NoFollower)
 	}
-	for n := range mostInLine {
+	for n := range maxLine {
 		w.says(answer(n+1, "\nhello"))
 		w.wantAnswer(n+1, "hello")
 	}
@@ -473,7 +473,7 @@ func TestAhead_Greeting(t *testing.T) {
 			if knows {
 				value = "1"
 			}
-			p.send(rec(typeGetValuesResult, 0, string(appendPair(nil, aheadName, value)), 0))
+			p.send(rec(typeGetValuesResult, 0, string(appendPair(nil, followersName, value)), 0))
 			messages, _ := unix.ParseSocketControlMessage(oob[:n])
 			fds, err := unix.ParseUnixRights(&messages[0])
 			if err != nil {
@@ -487,7 +487,7 @@ func TestAhead_Greeting(t *testing.T) {
 		if err := c.Probe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.idle[0].ahead; got != knows {
+		if got := c.idle[0].followers; got != knows {
 			t.Errorf("takes requests ahead: %v, want %v", got, knows)
 		}
 		if err := c.idle[0].tokens.add(); err != nil {
