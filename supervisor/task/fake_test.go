@@ -11,13 +11,13 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// fake is a process that ends when a test says so, or when it is told to.
+// fake is a process that exits when a test says so, or when it is told to.
 type fake struct {
 	pid      int
 	once     sync.Once
 	done     chan struct{}
 	exit     process.Exit
-	stubborn bool // SIGTERM does not end it
+	stubborn bool // it ignores SIGTERM
 }
 
 func (f *fake) PID() int              { return f.pid }
@@ -43,15 +43,15 @@ func (f *fake) end(exit process.Exit) {
 	})
 }
 
-// stage starts fake processes and notes what happens to them.
+// stage starts fake processes and records the events.
 type stage struct {
 	mu sync.Mutex
 	// mu protects all below
 	begin     time.Time
 	processes []*fake
-	most      int // that ran at once
+	most      int // processes that ran at once
 	events    []string
-	fail      error
+	fail      error // of the next starts
 	stubborn  bool
 }
 
@@ -101,7 +101,7 @@ func (s *stage) last() *fake {
 	return s.processes[len(s.processes)-1]
 }
 
-// took returns what has happened since it was last asked.
+// took returns the events since its last call.
 func (s *stage) took() []string {
 	synctest.Wait()
 	s.mu.Lock()
@@ -125,5 +125,5 @@ func run(t *testing.T, f func(ctx, force context.Context)) (stop, kill func()) {
 	return stop, kill
 }
 
-// words is the process's end as a status tells it.
+// words returns the exit of the process as a status shows it.
 func (f *fake) words(end string) string { return fmt.Sprintf("pid %d: %s", f.pid, end) }

@@ -2,7 +2,8 @@ package task
 
 import "time"
 
-// Handover is what one image of this program leaves to the next of a task.
+// Handover is a task as one image of this program hands it over to the next. Its JSON is
+// read by other versions of this program.
 type Handover struct {
 	Started  time.Time     `json:"started"`
 	Runs     int           `json:"runs,omitempty"`     // of a job
@@ -10,15 +11,15 @@ type Handover struct {
 	Restarts int           `json:"restarts,omitempty"` // of a service
 	LastExit string        `json:"last_exit,omitempty"`
 	Wait     time.Duration `json:"wait,omitempty"` // before a service is started again; 0: it has not failed
-	Next     time.Time     `json:"next,omitzero"`  // when a job is due, or was when it could not be started
+	Next     time.Time     `json:"next,omitzero"`  // when a job is due, or was due when it could not be started
 
-	// Process is the one that runs; nil: none does. Whoever makes the task of the
-	// next image sets it to the same process.
+	// Process is the running one; nil: none runs. The next image sets it to the same
+	// process before it calls Inherit.
 	Process Process `json:"-"`
 }
 
-// Pause lets no process be started until resume is called, and tells of the task
-// as it is then.
+// Pause lets no process be started until resume is called, and returns the state of the
+// task.
 func (s *Service) Pause() (h Handover, resume func()) {
 	s.starting.Lock()
 	s.mu.Lock()
@@ -28,20 +29,21 @@ func (s *Service) Pause() (h Handover, resume func()) {
 	}, s.starting.Unlock
 }
 
-// Inherit makes a new service that of the image before. It is called before Run.
+// Inherit makes a new service go on where that of the image before stopped. It is called
+// before Run.
 func (s *Service) Inherit(h Handover) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.Started, s.status.Restarts, s.status.LastExit = h.Started, h.Restarts, h.LastExit
 	s.wait, s.inherited = h.Wait, h.Process
-	if h.Process != nil { // the next image may come before Run has
+	if h.Process != nil { // there may be another upgrade before Run has begun
 		s.process = h.Process
 		s.status.State, s.status.PID = "running", h.Process.PID()
 	}
 }
 
-// Pause lets no process be started until resume is called, and tells of the task
-// as it is then.
+// Pause lets no process be started until resume is called, and returns the state of the
+// task.
 func (j *Job) Pause() (h Handover, resume func()) {
 	j.starting.Lock()
 	j.mu.Lock()
@@ -56,7 +58,8 @@ func (j *Job) Pause() (h Handover, resume func()) {
 	return h, j.starting.Unlock
 }
 
-// Inherit makes a new job that of the image before. It is called before Run.
+// Inherit makes a new job go on where that of the image before stopped. It is called before
+// Run.
 func (j *Job) Inherit(h Handover) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -51,7 +51,7 @@ func TestService_IsHandedOverWhileItWaits(t *testing.T) {
 			old.last().end(process.Exit{Code: 1})
 			time.Sleep(250 * time.Millisecond)
 		}
-		stop() // or it would wait for the mutex, which stops the clock
+		stop() // otherwise it waits for a mutex, and the clock of the bubble stands still
 		synctest.Wait()
 		h, _ := before.Pause()
 		if h.Process != nil || h.Wait != 400*time.Millisecond {
@@ -95,17 +95,17 @@ func TestJob_IsHandedOverWithItsRun(t *testing.T) {
 	})
 }
 
-// TestJob_DueWhileItIsHandedOver: it is started late, and once.
+// TestJob_DueWhileItIsHandedOver: the run starts late, and once.
 func TestJob_DueWhileItIsHandedOver(t *testing.T) {
 	t.Parallel()
 	const late = "1m2s started 100"
 	for name, test := range map[string]struct {
-		due  func(*Job) // how far the image before comes
+		due  func(*Job) // how far the image before gets
 		want []string
 	}{
-		"before anybody looked": {func(*Job) {}, []string{late}},
-		"before it was started": {func(j *Job) { j.claim() }, []string{late}},
-		"when it was started":   {func(j *Job) { j.claim(); _, _ = j.start(time.Now()) }, nil},
+		"before the timer fired": {func(*Job) {}, []string{late}},
+		"before it was started":  {func(j *Job) { j.claim() }, []string{late}},
+		"when it was started":    {func(j *Job) { j.claim(); _, _ = j.start(time.Now()) }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,7 +114,7 @@ func TestJob_DueWhileItIsHandedOver(t *testing.T) {
 				before := NewJob(every(time.Minute), newStage().options())
 				stop, _ := run(t, before.Run)
 				time.Sleep(59 * time.Second)
-				stop() // or it would wait for the mutex, which stops the clock
+				stop() // otherwise it waits for a mutex, and the clock of the bubble stands still
 				time.Sleep(time.Second)
 				test.due(before)
 				h, _ := before.Pause()

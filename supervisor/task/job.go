@@ -8,10 +8,9 @@ import (
 	"time"
 )
 
-// lookAgain is how often a job that waits looks at the clock, which may have been
-// set, and how late a run may begin. The machine may have slept: what was due
-// then is not made up.
-const lookAgain = time.Minute
+// clockPeriod is how often a job that waits reads the clock, which may have been set, and
+// how late a run may begin. Runs that were due while the machine slept are skipped.
+const clockPeriod = time.Minute
 
 var errMissed = errors.New("missed: the machine or the supervisor was not awake")
 
@@ -20,31 +19,31 @@ type Schedule interface {
 	Next(after time.Time) time.Time
 }
 
-// Job runs a process whenever its schedule says so. One that is due while the
-// last run goes on is skipped.
+// Job runs a process whenever its schedule says so. A run that is due while the last one
+// goes on is skipped.
 type Job struct {
 	opts    Options
-	changed chan struct{} // tells Run to look at the schedule again
+	changed chan struct{} // makes Run ask the schedule again; holds at most one value
 
-	starting sync.Mutex // held while a process is started
+	starting sync.Mutex // is held while a process is started, and while the job is paused
 
 	mu sync.Mutex
 	// mu protects all below
 	schedule Schedule
 	status   JobStatus
-	busy     bool
-	claimed  time.Time // since when it is
-	process  Process   // that runs; nil: none does
+	busy     bool      // a run goes on, or is about to start
+	claimed  time.Time // since when busy
+	process  Process   // the running one; nil: none runs
 }
 
 // JobStatus is what a job was doing at one moment.
 type JobStatus struct {
-	Next     time.Time
-	PID      int // of the run that goes on; 0: none
-	Started  time.Time
+	Next     time.Time // when the next run is due
+	PID      int       // of the run that goes on; 0: none does
+	Started  time.Time // of the last run
 	Runs     int
 	Skipped  int
-	LastExit string
+	LastExit string // how the last run exited, or why it did not start
 }
 
 // NewJob returns a Job. Nothing starts before Run.
@@ -52,14 +51,14 @@ func NewJob(s Schedule, o Options) *Job {
 	return &Job{opts: o.withDefaults(), changed: make(chan struct{}, 1), schedule: s}
 }
 
-// SetSchedule changes when the job is due. A run that goes on is not touched.
+// SetSchedule changes when the job is due. It does not affect a run that goes on.
 func (j *Job) SetSchedule(s Schedule) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.schedule = s
 	select {
 	case j.changed <- struct{}{}:
-	default: // Run will look anyway
+	default: // Run has not yet taken the last value
 	}
 }
 
@@ -78,7 +77,7 @@ func (j *Job) Run(ctx, force context.Context) {
 	inherited, began := j.process, j.status.Started
 	j.mu.Unlock()
 	if inherited != nil {
-		runs.Go(func() { j.attend(ctx, force, inherited, began) })
+		runs.Go(func() { j.awaitExit(ctx, force, inherited, began) })
 	}
 	for j.due(ctx) {
 		if j.claim() {
@@ -87,11 +86,11 @@ func (j *Job) Run(ctx, force context.Context) {
 	}
 }
 
-// due returns true when a run is due, and false when ctx has ended.
+// due waits for the next run. It returns false when ctx has ended.
 func (j *Job) due(ctx context.Context) bool {
 	next := j.first()
 	for {
-		timer := time.NewTimer(min(time.Until(next), lookAgain))
+		timer := time.NewTimer(min(time.Until(next), clockPeriod))
 		select {
 		case <-timer.C:
 		case <-j.changed:
@@ -102,8 +101,8 @@ func (j *Job) due(ctx context.Context) bool {
 			timer.Stop()
 			return false
 		}
-		late := time.Since(next) // next has no monotonic reading: it is the clock on the wall that counts
-		if late >= 0 && late < lookAgain {
+		late := time.Since(next) // next has no monotonic reading: the wall clock counts
+		if late >= 0 && late < clockPeriod {
 			return true
 		}
 		if late > 0 {
@@ -113,18 +112,18 @@ func (j *Job) due(ctx context.Context) bool {
 	}
 }
 
-// first is the next time after now, or one that passed during an upgrade.
+// first returns the next time after now, or one that has passed during an upgrade.
 func (j *Job) first() time.Time {
 	j.mu.Lock()
 	next := j.status.Next
 	j.mu.Unlock()
-	if next.IsZero() || next.After(time.Now()) { // by a schedule that may have changed
+	if next.IsZero() || next.After(time.Now()) { // the schedule may have changed
 		return j.plan()
 	}
 	return next
 }
 
-// plan finds the next time after now.
+// plan asks the schedule for the next time after now.
 func (j *Job) plan() time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -132,7 +131,7 @@ func (j *Job) plan() time.Time {
 	return j.status.Next
 }
 
-// claim tells whether a run may begin: no other one goes on.
+// claim makes the job busy and returns true, unless another run goes on.
 func (j *Job) claim() bool {
 	j.mu.Lock()
 	busy, pid := j.busy, j.status.PID
@@ -140,7 +139,7 @@ func (j *Job) claim() bool {
 	if !busy {
 		j.busy, j.claimed = true, now
 	}
-	j.status.Next = j.schedule.Next(now) // or the image after us would take it for due once more
+	j.status.Next = j.schedule.Next(now) // otherwise the next image would start the run once more
 	j.mu.Unlock()
 	if busy {
 		j.skip(fmt.Errorf("the last run has not ended (pid %d)", pid))
@@ -148,6 +147,7 @@ func (j *Job) claim() bool {
 	return !busy
 }
 
+// skip reports a run that does not happen.
 func (j *Job) skip(err error) {
 	j.mu.Lock()
 	j.status.Skipped++
@@ -155,6 +155,7 @@ func (j *Job) skip(err error) {
 	j.opts.Observe(Event{Kind: Skipped, Time: time.Now(), Err: err})
 }
 
+// run is one run, from its start to the exit of its process.
 func (j *Job) run(ctx, force context.Context) {
 	began := time.Now()
 	p, err := j.start(began)
@@ -163,7 +164,7 @@ func (j *Job) run(ctx, force context.Context) {
 		return
 	}
 	j.opts.Observe(Event{Kind: Started, Time: began, PID: p.PID()})
-	j.attend(ctx, force, p, began)
+	j.awaitExit(ctx, force, p, began)
 }
 
 func (j *Job) start(began time.Time) (Process, error) {
@@ -181,19 +182,19 @@ func (j *Job) start(began time.Time) (Process, error) {
 	return p, nil
 }
 
-// attend returns when the process has ended.
-func (j *Job) attend(ctx, force context.Context, p Process, began time.Time) {
+// awaitExit returns when the process has exited.
+func (j *Job) awaitExit(ctx, force context.Context, p Process, began time.Time) {
 	reason := ReasonDone
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
-		reason = whyStopped(ctx)
-		end(force, p, j.opts.Grace())
+		reason = stopReason(ctx)
+		stop(force, p, j.opts.Grace())
 	}
-	j.finish(ended(p, began, reason))
+	j.finish(exitEvent(p, began, reason))
 }
 
-// finish lets the next run begin.
+// finish records the end of a run, so that the next one may begin.
 func (j *Job) finish(e Event) {
 	j.mu.Lock()
 	j.process, j.busy = nil, false

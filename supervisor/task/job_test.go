@@ -18,7 +18,7 @@ func (e every) Next(after time.Time) time.Time {
 
 func TestJob_RunsWhenItIsDue(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // which begins at midnight
+	synctest.Test(t, func(t *testing.T) { // its clock begins at midnight
 		s := newStage()
 		j := NewJob(every(5*time.Minute), s.options())
 		run(t, j.Run)
@@ -89,7 +89,7 @@ func TestJob_SetSchedule(t *testing.T) {
 	})
 }
 
-func TestJob_EndsItsRun(t *testing.T) {
+func TestJob_StopsItsRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
@@ -102,8 +102,8 @@ func TestJob_EndsItsRun(t *testing.T) {
 	})
 }
 
-// asleep is a schedule on a machine whose clock jumps, as after a suspend: what it
-// says first is long past when the timer fires.
+// asleep is a schedule on a machine whose clock jumps, as after a suspend: its first time
+// has passed long ago when the timer fires.
 type asleep struct {
 	every
 	past *time.Time
@@ -117,7 +117,7 @@ func (a asleep) Next(after time.Time) time.Time {
 	return a.every.Next(after)
 }
 
-func TestJob_DoesNotMakeUpForWhatItMissed(t *testing.T) {
+func TestJob_SkipsWhatItMissed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()

@@ -13,21 +13,21 @@ const (
 	stable = time.Second
 )
 
-// Service keeps one process running. One that ends, however, is started again:
-// at once the first time, then ever later while it does not stay.
+// Service keeps one process running. When the process exits, for whatever reason, a new one
+// is started: after 0.1 s the first time, then ever later while no process lives long.
 type Service struct {
-	opts  Options
-	again chan request
-	gone  chan struct{} // closed when Run has returned
+	opts     Options
+	restarts chan restart  // from Restart to Run
+	done     chan struct{} // is closed when Run has returned
 
-	starting sync.Mutex // held while a process is started
+	starting sync.Mutex // is held while a process is started, and while the service is paused
 
 	mu sync.Mutex
 	// mu protects all below
 	status    ServiceStatus
-	process   Process       // that runs; nil: none does
-	inherited Process       // that Run begins with; nil: none
-	wait      time.Duration // before the next start; 0: the last one did not fail
+	process   Process       // the running one; nil: none runs
+	inherited Process       // of the image before, with which Run begins; nil: none
+	wait      time.Duration // before the next start; 0: the last process did not fail
 }
 
 // ServiceStatus is what a service was doing at one moment.
@@ -35,25 +35,25 @@ type ServiceStatus struct {
 	State    string // "running", "waiting" to be started again, or "stopped"
 	PID      int    // 0: it does not run
 	Started  time.Time
-	Restarts int    // ends that nobody asked for
-	LastExit string // how it last ended or why it did not start
+	Restarts int    // unplanned exits
+	LastExit string // how it last exited, or why it did not start
 }
 
-// request asks for a new process.
-type request struct {
+// restart is a request for a new process.
+type restart struct {
 	reason string
-	done   chan struct{} // closed when it was started, or failed to
+	done   chan struct{} // is closed when the process was started, or failed to
 }
 
 // NewService returns a Service. Nothing starts before Run.
 func NewService(o Options) *Service {
-	return &Service{opts: o.withDefaults(), again: make(chan request), gone: make(chan struct{}), status: ServiceStatus{State: "stopped"}}
+	return &Service{opts: o.withDefaults(), restarts: make(chan restart), done: make(chan struct{}), status: ServiceStatus{State: "stopped"}}
 }
 
 // Run keeps the process running until ctx ends.
 func (s *Service) Run(ctx, force context.Context) {
-	defer close(s.gone)
-	defer s.set("stopped")
+	defer close(s.done)
+	defer s.setState("stopped")
 	p, began, asked := s.begin(ctx)
 	for p != nil || ctx.Err() == nil {
 		var err error
@@ -66,11 +66,11 @@ func (s *Service) Run(ctx, force context.Context) {
 			asked = nil
 		}
 		if err == nil {
-			asked = s.attend(ctx, force, p, began)
+			asked = s.awaitExit(ctx, force, p, began)
 		}
 		p = nil
 		if asked == nil {
-			asked = s.rest(ctx, s.failedAgain(time.Since(began)))
+			asked = s.awaitStart(ctx, s.nextWait(time.Since(began)))
 		}
 		if asked != nil {
 			s.setWait(0)
@@ -78,8 +78,8 @@ func (s *Service) Run(ctx, force context.Context) {
 	}
 }
 
-// begin returns the process that was inherited, or waits as the image before would have.
-func (s *Service) begin(ctx context.Context) (Process, time.Time, *request) {
+// begin returns the inherited process, or waits as the image before would have done.
+func (s *Service) begin(ctx context.Context) (Process, time.Time, *restart) {
 	s.mu.Lock()
 	p, began, wait := s.inherited, s.status.Started, s.wait
 	s.inherited = nil
@@ -89,24 +89,24 @@ func (s *Service) begin(ctx context.Context) (Process, time.Time, *request) {
 		s.running(p, began)
 		return p, began, nil
 	case wait > 0:
-		s.set("waiting")
-		return nil, began, s.rest(ctx, wait)
+		s.setState("waiting")
+		return nil, began, s.awaitStart(ctx, wait)
 	}
 	return nil, began, nil
 }
 
-// Restart replaces the process by a new one and returns when that has been
-// started, or has failed to.
+// Restart replaces the process by a new one, and returns when that was started or has failed
+// to start.
 func (s *Service) Restart(reason string) {
-	r := request{reason, make(chan struct{})}
+	r := restart{reason, make(chan struct{})}
 	select {
-	case s.again <- r:
-	case <-s.gone:
+	case s.restarts <- r:
+	case <-s.done:
 		return
 	}
 	select {
 	case <-r.done:
-	case <-s.gone:
+	case <-s.done:
 	}
 }
 
@@ -117,6 +117,7 @@ func (s *Service) Status() ServiceStatus {
 	return s.status
 }
 
+// start starts the process and reports that.
 func (s *Service) start() (Process, error) {
 	p, err := s.startProcess()
 	if err != nil {
@@ -139,51 +140,45 @@ func (s *Service) startProcess() (Process, error) {
 	return p, err
 }
 
-// attend returns when the process has ended, with the request that ended it.
-func (s *Service) attend(ctx, force context.Context, p Process, began time.Time) *request {
-	var asked *request
+// awaitExit returns when the process has exited, with the restart that was the reason.
+func (s *Service) awaitExit(ctx, force context.Context, p Process, began time.Time) *restart {
+	var asked *restart
 	reason := ReasonCrash
 	select {
 	case <-p.Done():
-	case r := <-s.again:
+	case r := <-s.restarts:
 		asked, reason = &r, r.reason
-		end(force, p, s.opts.Grace())
+		stop(force, p, s.opts.Grace())
 	case <-ctx.Done():
-		reason = whyStopped(ctx)
-		end(force, p, s.opts.Grace())
+		reason = stopReason(ctx)
+		stop(force, p, s.opts.Grace())
 	}
-	e := ended(p, began, reason)
+	e := exitEvent(p, began, reason)
 	if reason == ReasonCrash {
 		s.failed(e)
 	} else {
-		s.set("waiting")
+		s.setState("waiting")
 	}
 	s.opts.Observe(e)
 	return asked
 }
 
-// rest waits before the next start, or until somebody asks for it.
-func (s *Service) rest(ctx context.Context, wait time.Duration) *request {
+// awaitStart waits before the next start, at most until a restart is requested, which it
+// returns.
+func (s *Service) awaitStart(ctx context.Context, wait time.Duration) *restart {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
-	case r := <-s.again:
+	case r := <-s.restarts:
 		return &r
 	case <-ctx.Done():
 		return nil
 	}
 }
 
-// nextWait doubles from 0.1 s to 30 s while the process does not stay.
-func nextWait(wait, lived time.Duration) time.Duration {
-	if wait == 0 || lived > max(stable, 2*wait) {
-		return firstWait
-	}
-	return min(2*wait, lastWait)
-}
-
+// running records that a process runs.
 func (s *Service) running(p Process, began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,20 +186,29 @@ func (s *Service) running(p Process, began time.Time) {
 	s.status.State, s.status.PID, s.status.Started = "running", p.PID(), began
 }
 
-// set is called when no process runs.
-func (s *Service) set(state string) {
+// setState records that no process runs.
+func (s *Service) setState(state string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.process = nil
 	s.status.State, s.status.PID = state, 0
 }
 
-// failedAgain returns how long to wait before the next start.
-func (s *Service) failedAgain(lived time.Duration) time.Duration {
+// nextWait returns how long to wait before the next start.
+func (s *Service) nextWait(lived time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wait = nextWait(s.wait, lived)
+	s.wait = waitAfter(s.wait, lived)
 	return s.wait
+}
+
+// waitAfter returns how long to wait after a process that lived so long, when the wait
+// before it was the given one: it doubles from 0.1 s to 30 s while none lives long.
+func waitAfter(wait, lived time.Duration) time.Duration {
+	if wait == 0 || lived > max(stable, 2*wait) {
+		return firstWait
+	}
+	return min(2*wait, lastWait)
 }
 
 func (s *Service) setWait(wait time.Duration) {
@@ -213,7 +217,7 @@ func (s *Service) setWait(wait time.Duration) {
 	s.wait = wait
 }
 
-// failed takes note of an end that nobody asked for.
+// failed records a failed start or an unplanned exit.
 func (s *Service) failed(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

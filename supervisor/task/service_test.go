@@ -33,19 +33,19 @@ func TestService_IsStartedAgainEverLater(t *testing.T) {
 			}
 			time.Sleep(wait - 1)
 			if got := s.took(); len(got) != 1 {
-				t.Errorf("end %d: got %q before %v were over", i+1, got, wait)
+				t.Errorf("end %d: got %q before %v had passed", i+1, got, wait)
 			}
 			time.Sleep(time.Nanosecond)
 			if got := s.took(); len(got) != 1 {
 				t.Errorf("end %d: got %q after %v", i+1, got, wait)
 			}
 		}
-		time.Sleep(2 * time.Minute) // it stays: the next failure is the first
+		time.Sleep(2 * time.Minute) // it lives long: the next failure counts as the first
 		s.last().end(process.Exit{Code: 1})
 		s.took()
 		time.Sleep(firstWait)
 		if got := s.took(); len(got) != 1 {
-			t.Errorf("one that had stayed was not started again at once: %q", got)
+			t.Errorf("one that had lived long was not started again at once: %q", got)
 		}
 	})
 }
@@ -66,7 +66,7 @@ func TestService_ThatDoesNotStart(t *testing.T) {
 		s.mu.Lock()
 		s.fail = nil
 		s.mu.Unlock()
-		v.Restart("reload") // who asks does not wait
+		v.Restart("reload") // it starts the process at once
 		wantEvents(t, s, "300ms started 100")
 	})
 }
@@ -90,7 +90,7 @@ func TestService_Restart(t *testing.T) {
 	})
 }
 
-func TestService_Ends(t *testing.T) {
+func TestService_Stops(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string

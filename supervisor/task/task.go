@@ -1,10 +1,10 @@
-// Package task runs what stands beside the web workers of a site: a Service is a
-// process that always runs, a Job one that runs when its schedule says so.
+// Package task runs what a site has beside its web workers: a Service is a process that
+// always runs, a Job a process that runs when its schedule says so.
 //
-// Whoever calls Run owns the task: it returns when the context has ended and the
-// process with it, asked first (SIGTERM), killed after the grace or when force
-// ends. There are never two processes of one task at a time. How a process is
-// started is told by a function; what happens to it is told to another.
+// The caller of Run owns the task. Run returns when its context has ended and the process
+// has exited, which is told to (SIGTERM) and killed after the grace period or when force
+// ends. A task never has two processes at a time. Options say how a process is started,
+// and what to call when something happens to it.
 package task
 
 import (
@@ -19,17 +19,17 @@ import (
 // Process is a running process, as a task needs it.
 type Process interface {
 	PID() int
-	Done() <-chan struct{} // closed when it has ended
-	Exit() process.Exit
-	Stop(grace time.Duration) // ends it, with force after grace; returns when it has ended
-	Kill()                    // ends it at once
+	Done() <-chan struct{}    // is closed when it has exited
+	Exit() process.Exit       // says how, after Done
+	Stop(grace time.Duration) // tells it to exit, kills it after grace, and returns when it has exited
+	Kill()                    // kills it and does not wait
 }
 
 // Options are what a task is made of.
 type Options struct {
 	Start   func() (Process, error)
 	Grace   func() time.Duration // from SIGTERM to SIGKILL
-	Observe func(Event)          // told of what happens; may be nil
+	Observe func(Event)          // is called for each event; may be nil
 }
 
 func (o Options) withDefaults() Options {
@@ -39,36 +39,36 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// EventKind tells what happened to a task.
+// EventKind says what happened to a task.
 type EventKind string
 
-// What happens to a task.
+// The kinds of events.
 const (
 	Started EventKind = "started"
 	Failed  EventKind = "failed to start"
 	Exited  EventKind = "ended"
-	Skipped EventKind = "skipped" // a run of a job that was due
+	Skipped EventKind = "skipped" // a run of a job was due and did not happen
 )
 
-// The reasons for which a process of a task ends.
+// The reasons for which a process of a task exits.
 const (
-	ReasonCrash = "crash" // a service that ended by itself
-	ReasonDone  = "done"  // so did a job, as it should
+	ReasonCrash = "crash" // a service exited by itself
+	ReasonDone  = "done"  // a job exited by itself, as it should
 	ReasonStop  = "supervisor stop"
 )
 
-// StopReason is the cause with which the context of Run ends where the process is to end
+// StopReason is the cause with which the context of Run is cancelled if its process exits
 // for another reason than ReasonStop.
 type StopReason string
 
 // Error returns the reason.
-func (b StopReason) Error() string { return string(b) }
+func (r StopReason) Error() string { return string(r) }
 
-// whyStopped is the reason for which a context has ended.
-func whyStopped(ctx context.Context) string {
-	var b StopReason
-	if errors.As(context.Cause(ctx), &b) {
-		return string(b)
+// stopReason returns why a context has ended.
+func stopReason(ctx context.Context) string {
+	var r StopReason
+	if errors.As(context.Cause(ctx), &r) {
+		return string(r)
 	}
 	return ReasonStop
 }
@@ -77,14 +77,14 @@ func whyStopped(ctx context.Context) string {
 type Event struct {
 	Kind   EventKind
 	Time   time.Time
-	PID    int
-	Reason string       // of Ended
-	Exit   process.Exit // of Ended
-	Age    time.Duration
-	Err    error // of Failed and Skipped
+	PID    int           // of Started and Exited
+	Reason string        // of Exited
+	Exit   process.Exit  // of Exited
+	Age    time.Duration // of Exited: how long the process has lived
+	Err    error         // of Failed and Skipped
 }
 
-// String is the end of a process in words; "" of anything else.
+// String describes a failed start or an exit; "" for other events.
 func (e Event) String() string {
 	switch e.Kind {
 	case Failed:
@@ -95,14 +95,15 @@ func (e Event) String() string {
 	return ""
 }
 
-// end waits for the end of a process that has to go.
-func end(force context.Context, p Process, grace time.Duration) {
+// stop stops a process and returns when it has exited; it kills the process when force
+// ends.
+func stop(force context.Context, p Process, grace time.Duration) {
 	disarm := context.AfterFunc(force, p.Kill)
 	defer disarm()
 	p.Stop(grace)
 }
 
-func ended(p Process, started time.Time, reason string) Event {
+func exitEvent(p Process, started time.Time, reason string) Event {
 	now := time.Now()
 	return Event{Kind: Exited, Time: now, PID: p.PID(), Reason: reason, Exit: p.Exit(), Age: now.Sub(started)}
 }
