@@ -16,6 +16,7 @@ var (
 	heading  = regexp.MustCompile(`^#+ (.*)$`)
 	codeFile = regexp.MustCompile(`^[\w./*-]+\.(go|py|md|txtar)$`)
 	codeName = regexp.MustCompile(`^(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w{2,})(?:\(\))?$`)
+	inFile   = regexp.MustCompile("`([\\w./]+\\.(?:go|py))`\\s\\((`[^)]*`)\\)")
 	term     = regexp.MustCompile(`^- \*\*([^*]+)\*\*`)
 )
 
@@ -127,6 +128,32 @@ func TestDocs_Names(t *testing.T) {
 	}
 	if n < 20 {
 		t.Errorf("%s has %d names: is that all?", page, n)
+	}
+}
+
+// TestDocs_NamesInFiles looks for names in the file that a document says they are in:
+// a path in backticks, then the names in parentheses.
+func TestDocs_NamesInFiles(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for _, file := range documents(t) {
+		text := strings.Join(prose(t, file), "\n")
+		for _, m := range inFile.FindAllStringSubmatch(text, -1) {
+			code, err := os.ReadFile(filepath.Join(root, m[1]))
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			for _, name := range backtick.FindAllStringSubmatch(m[2], -1) {
+				n++
+				if !regexp.MustCompile(`\b` + name[1] + `\b`).Match(code) {
+					t.Errorf("%s: %s has no %s", file, m[1], name[1])
+				}
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("the documents name %d names with their files: is that all?", n)
 	}
 }
 
