@@ -31,7 +31,7 @@ type Claim struct {
 	avoids   []*member // workers on which the request failed before
 	requeued bool      // it has had its turn before: it precedes all that wait; Pool.mu protects it
 
-	// Set by enqueueLocked, read by the one who waits.
+	// Set by enqueueLocked, read by the goroutine that waits.
 	since    time.Time     // when it began to wait
 	assigned chan struct{} // is closed when it is resolved; nil: it has never waited
 

@@ -39,7 +39,7 @@ const (
 	ReasonStartupTimeout  Reason = "startup_timeout"
 	ReasonCPUTimeLimit    Reason = "cpu_time_limit"
 	ReasonUnreachable     Reason = "unreachable" // it neither exited nor answered any more
-	ReasonCrash           Reason = "crash"       // it exited by itself, or by a signal that somebody else sent
+	ReasonCrash           Reason = "crash"       // it exited by itself, or by a signal that was not ours
 	ReasonStop            Reason = "supervisor stop"
 )
 

@@ -35,11 +35,8 @@
 package pool
 
 import (
-	"cmp"
-	"container/heap"
 	"container/list"
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
@@ -140,9 +137,9 @@ type Pool struct {
 	deadly    deadly        // requests that workers died of
 	totals    totals
 
-	// Who waits for what.
+	// Signals.
 	changed chan struct{}   // is closed and replaced at every change
-	idle    chan struct{}   // is closed when no request runs or waits; nil unless somebody awaits that
+	idle    chan struct{}   // is closed when no request runs or waits; nil unless AwaitIdle waits for that
 	awaited []*awaitedGroup // see AwaitRunning
 }
 
@@ -236,61 +233,6 @@ func (p *Pool) Stop() {
 		m.retireLocked(Draining, p.stopReason)
 	}
 	p.changedLocked()
-}
-
-// Apply changes the settings. No worker restarts.
-func (p *Pool) Apply(s Settings) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.applyLocked(s)
-}
-
-func (p *Pool) applyLocked(s Settings) {
-	p.settings = s
-	heap.Init(&p.rank) // whether a worker is full depends on Threads
-	if !p.stopped {
-		p.desired = min(max(p.desired, s.Min), s.Max)
-	}
-	p.dispatchLocked()
-	p.changedLocked()
-}
-
-// ErrScaledAgain is why Scale did not reach its number: another one was set meanwhile.
-var ErrScaledAgain = errors.New("it was scaled to another number meanwhile")
-
-// Scale sets a fixed number of workers and returns when it is reached. After an error
-// the pool keeps the settings and the workers that it had.
-func (p *Pool) Scale(ctx context.Context, n int) error {
-	p.mu.Lock()
-	before, desired := p.settings, p.desired
-	s := p.settings
-	s.Min, s.Max = n, n
-	p.applyLocked(s)
-	p.mu.Unlock()
-	err := p.AwaitTarget(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.settings.Min != n || p.settings.Max != n:
-		return cmp.Or(err, ErrScaledAgain)
-	case err != nil && !p.stopped && p.readyLocked() < n:
-		s = p.settings
-		s.Min, s.Max = before.Min, before.Max
-		p.desired, p.backoff = desired, backoff{} // the workers that failed are no longer needed
-		p.applyLocked(s)
-		p.drainSurplusLocked() // drain now, so that a launch that fails from here on does not count
-	}
-	return err
-}
-
-// readyLocked returns how many workers are ready and not about to be replaced.
-func (p *Pool) readyLocked() (n int) {
-	for _, m := range p.members {
-		if m.state == Ready && !p.outgoingLocked(m) {
-			n++
-		}
-	}
-	return n
 }
 
 // changedLocked wakes Run and everybody who waits for a change.
