@@ -73,8 +73,8 @@ func TestClient_TwoRequestsTwoConnections(t *testing.T) {
 	}
 }
 
-// TestClient_NeverMoreConnectionsThanThreads refuses what the caller must not send: it
-// would wait for a thread that has another connection.
+// TestClient_NeverMoreConnectionsThanThreads: a request too many, which the caller must
+// not send, would wait for a thread that has another connection.
 func TestClient_NeverMoreConnectionsThanThreads(t *testing.T) {
 	t.Parallel()
 	for threads := range 3 {
@@ -214,8 +214,8 @@ func TestClient_NotSent(t *testing.T) {
 	})
 }
 
-// TestClient_WorkerDiesUnread closes with the request in the socket, which the
-// kernel tells the client as a reset.
+// TestClient_WorkerDiesUnread closes the worker's end with the request unread, which the
+// kernel reports as a reset.
 func TestClient_WorkerDiesUnread(t *testing.T) {
 	t.Parallel()
 	for _, records := range []string{"", stdout(1, "\nhello")} {
@@ -297,7 +297,7 @@ func TestBody_CloseWaitsForWorker(t *testing.T) {
 	}
 }
 
-func TestBody_CloseTellsOfBusyWorker(t *testing.T) {
+func TestBody_CloseReportsABusyWorker(t *testing.T) {
 	t.Parallel()
 	c := startWorker(t, Options{}, func(p *peer) {
 		if p.n == 1 {
@@ -334,7 +334,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestProbe_OfAWorkerWithAnIdleConnection: its only thread may be waiting on that.
+// TestProbe_OfAWorkerWithAnIdleConnection: the worker's only thread may serve that.
 func TestProbe_OfAWorkerWithAnIdleConnection(t *testing.T) {
 	t.Parallel()
 	c := startWorker(t, Options{}, func(p *peer) {

@@ -156,7 +156,7 @@ func TestRoundTrip_Deadline(t *testing.T) {
 	}
 }
 
-// overrun sends a request to a worker that says wire and no more, and reads little.
+// overrun sends a request to a worker that sends wire and nothing else, and reads little.
 func overrun(t *testing.T, limit time.Duration, body, wire string) error {
 	t.Helper()
 	c := startWorker(t, Options{}, func(p *peer) {

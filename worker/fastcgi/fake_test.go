@@ -24,7 +24,7 @@ type peer struct {
 	n  int // 1 is the first connection that the worker accepted
 }
 
-// request is what a peer read of one request.
+// request is a request as the peer has read it.
 type request struct {
 	id     int
 	params map[string]string
@@ -74,7 +74,7 @@ func (p *peer) record() (typ byte, id int, content string, err error) {
 	return h[1], int(binary.BigEndian.Uint16(h[2:])), string(b[:len(b)-int(h[6])]), err
 }
 
-// begin reads a request up to its body; ok is false when the client has left.
+// begin reads a request up to its body; ok is false if the client has closed the connection.
 func (p *peer) begin() (r request, ok bool) {
 	typ, id, content, err := p.record()
 	if err != nil {
@@ -137,8 +137,8 @@ func (p *peer) answerProbe() bool {
 	return true
 }
 
-// welcome answers what our own worker is greeted with: value is "1" where it takes
-// requests ahead.
+// welcome answers the greeting as our own worker does: value is "1" if it accepts
+// followers.
 func (p *peer) welcome(value string) {
 	typ, _, content, err := p.record()
 	if err != nil || typ != typeGetValues || content != string(appendPair(nil, followersName, "")) {
@@ -164,14 +164,14 @@ func stdout(id int, content string) string { return rec(typeStdout, id, content,
 
 func end(id int) string { return rec(typeEndRequest, id, strings.Repeat("\x00", 8), 0) }
 
-// answer is a whole answer on the wire, as FastCGI libraries send it.
+// answer is a complete answer on the wire, as FastCGI libraries send it.
 func answer(id int, content string) string {
 	return stdout(id, content) + stdout(id, "") + end(id)
 }
 
 var errTwice = errors.New("a variable was sent twice")
 
-// decodePairs is a slow and simple reader of name-value pairs.
+// decodePairs is a slow and simple decoder of name-value pairs.
 func decodePairs(s string) (map[string]string, error) {
 	pairs := map[string]string{}
 	length := func() int {
@@ -204,7 +204,7 @@ func decodePairs(s string) (map[string]string, error) {
 	return pairs, nil
 }
 
-// newRequest is a request as the front door has it; the deadline is for a test that fails.
+// newRequest returns a request as the front door has it. The deadline ends a test that fails.
 func newRequest(t testing.TB, method, target, body string) *http.Request {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -217,7 +217,7 @@ func newRequest(t testing.TB, method, target, body string) *http.Request {
 	return r
 }
 
-// fetch sends a request and reads its whole answer.
+// fetch sends a request and reads its answer to the end.
 func fetch(c *Client, r *http.Request) (*http.Response, string, error) {
 	resp, err := c.RoundTrip(r)
 	if err != nil {
@@ -227,7 +227,7 @@ func fetch(c *Client, r *http.Request) (*http.Response, string, error) {
 	return resp, string(body), errors.Join(err, resp.Body.Close())
 }
 
-// idle is the number of connections that wait for a request.
+// idle returns the number of idle connections.
 func idle(c *Client) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

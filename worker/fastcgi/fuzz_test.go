@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// FuzzAnswer sends what the fuzzer thinks of as a worker's answer, in pieces of
-// size bytes, and compares with a reader that has all bytes at hand.
+// FuzzAnswer sends the fuzzer's bytes as a worker's answer, in pieces of size bytes, and
+// compares the result with that of a reader that has all bytes at once.
 func FuzzAnswer(f *testing.F) {
 	for _, test := range answerTests() {
 		if len(test.wire) < 4000 {
@@ -59,7 +59,7 @@ func readAll(t *testing.T, body io.ReadCloser, err *error) string {
 	return string(all)
 }
 
-// verdict is what the reference says of an answer.
+// verdict is the result of the reference for an answer.
 type verdict struct {
 	err  error
 	body string // as far as it came
@@ -77,7 +77,7 @@ func (v verdict) check(t *testing.T, body string, err error) {
 	}
 }
 
-// reference reads an answer to request 1 slowly and simply.
+// reference is a slow and simple reader of an answer to request 1.
 func reference(wire string) verdict {
 	out := ""
 	for {
@@ -115,8 +115,8 @@ func reference(wire string) verdict {
 	}
 }
 
-// splitHead returns what follows the header in out, whether the header is whole
-// and whether it is wrong.
+// splitHead returns what follows the header in out, and reports whether the header is
+// complete and whether it is malformed.
 func splitHead(out string) (body string, done, bad bool) {
 	for {
 		line, rest, ok := strings.Cut(out, "\n")

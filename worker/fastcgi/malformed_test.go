@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// malformedAnswers are what a first request must not get.
+// malformedAnswers returns answers that the first request on a connection must not get.
 func malformedAnswers() map[string]string {
 	const head = "Content-Type: text/plain\n\n"
 	stderr := rec(typeStderr, 1, "note", 0)
@@ -93,8 +93,8 @@ func TestRoundTrip_RefusesMalformedAnswers(t *testing.T) {
 	}
 }
 
-// TestRoundTrip_RefusesMalformedAnswersInPieces cuts each at every byte. The
-// error may come late, but it comes, and the connection is not used again.
+// TestRoundTrip_RefusesMalformedAnswersInPieces cuts each answer at every byte. The error
+// may come late, but it comes, and the connection is not used again.
 func TestRoundTrip_RefusesMalformedAnswersInPieces(t *testing.T) {
 	t.Parallel()
 	for name, wire := range malformedAnswers() {
@@ -119,8 +119,8 @@ func TestRoundTrip_RefusesMalformedAnswersInPieces(t *testing.T) {
 	}
 }
 
-// TestRoundTrip_RefusesLateAnswer sends more of an answer when that request has
-// long ended: it must not reach the next one.
+// TestRoundTrip_RefusesLateAnswer sends more of an answer after its request has ended: it
+// must not reach the next request.
 func TestRoundTrip_RefusesLateAnswer(t *testing.T) {
 	t.Parallel()
 	c := startWorker(t, Options{}, func(p *peer) {
@@ -138,7 +138,7 @@ func TestRoundTrip_RefusesLateAnswer(t *testing.T) {
 	}
 }
 
-// TestRoundTrip_WorkerDies covers the ends that are not malformed.
+// TestRoundTrip_WorkerDies covers answers that end early and are not malformed.
 func TestRoundTrip_WorkerDies(t *testing.T) {
 	t.Parallel()
 	whole := rec(typeStderr, 1, "note", 1) + rec(typeStdout, 1, "Content-Type: text/plain\r\n\r\nhel", 5) + answer(1, "lo")

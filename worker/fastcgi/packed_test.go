@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// unpack is a slow and simple reader of packed parameters, which knows what our own
-// worker takes for granted.
+// unpack is a slow and simple decoder of packed parameters. It adds the variables that our
+// own worker assumes.
 func unpack(t *testing.T, packed []byte, script string) map[string]string {
 	t.Helper()
 	pairs, err := decodePairs(string(packed))
@@ -26,8 +26,8 @@ func unpack(t *testing.T, packed []byte, script string) map[string]string {
 	return all
 }
 
-// TestPacked_SaysTheSame compares both ways to send parameters.
-func TestPacked_SaysTheSame(t *testing.T) {
+// TestPacked_SameAsPairs compares both encodings of parameters.
+func TestPacked_SameAsPairs(t *testing.T) {
 	t.Parallel()
 	for _, target := range []string{"/", "/?a=b", "https://example.com:8443/sub/x?y"} {
 		for _, method := range []string{"GET", "POST"} {
@@ -47,7 +47,7 @@ func TestPacked_SaysTheSame(t *testing.T) {
 	}
 }
 
-// TestPacked_RefusesNUL: what has one in a value goes in pairs.
+// TestPacked_RefusesNUL: a request with a NUL in a value is sent as pairs.
 func TestPacked_RefusesNUL(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest("GET", "/a%00b", nil)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// parts is what a parser finds in pieces of data, with the contents of one STDOUT record
-// behind those of another put together.
+// parts is what a parser finds in pieces of data. The contents of successive STDOUT records
+// are joined.
 type parts struct {
 	found []string
 	rest  string
@@ -16,7 +16,7 @@ type parts struct {
 	err   string
 }
 
-// parse gives p each piece behind what it has left of the ones before, as its users do.
+// parse gives p each piece together with what it left of the ones before, as its users do.
 func parse(p parser, pieces ...[]byte) (all parts) {
 	var data []byte
 	for _, piece := range pieces {
@@ -42,8 +42,8 @@ func parse(p parser, pieces ...[]byte) (all parts) {
 	return all
 }
 
-// FuzzParser cuts what a worker may say at every byte, and everywhere at once: that must
-// not make a difference.
+// FuzzParser cuts what a worker may send at each byte, and at all bytes at once. That must
+// make no difference.
 func FuzzParser(f *testing.F) {
 	for _, test := range answerTests() {
 		if len(test.wire) < 1000 {
@@ -55,8 +55,8 @@ func FuzzParser(f *testing.F) {
 			f.Add([]byte(wire), []byte{2})
 		}
 	}
-	f.Add([]byte(passedOver(7)+passedOver(8)+answer(1, "\none")+passedOver(9)), []byte{7, 8, 9})
-	f.Add([]byte(passedOver(8)+answer(1, "\none")), []byte{7, 8})
+	f.Add([]byte(skipped(7)+skipped(8)+answer(1, "\none")+skipped(9)), []byte{7, 8, 9})
+	f.Add([]byte(skipped(8)+answer(1, "\none")), []byte{7, 8})
 	f.Add([]byte(end(7)+answer(1, "\none")), []byte{7})
 	f.Add([]byte(rec(typeEndRequest, 7, "\x00\x00\x00\x00\x02\x00\x00\x00", 9)+answer(1, "\none")), []byte{7})
 	f.Fuzz(func(t *testing.T, data, skip []byte) {
@@ -86,7 +86,7 @@ func checkSame(t *testing.T, how string, got, want parts) {
 	}
 }
 
-// checkWhole compares the look ahead with what comes bit by bit.
+// checkWhole compares whole with next, which reads the same part by part.
 func checkWhole(t *testing.T, p parser, data []byte, want parts) {
 	t.Helper()
 	content, rest, err := p.whole(bytes.Clone(data))

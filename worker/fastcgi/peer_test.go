@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// startPeer serves h by net/http/fcgi, which knows nothing of this package.
+// startPeer serves h with net/http/fcgi, an implementation that is independent of ours.
 func startPeer(t *testing.T, h http.HandlerFunc, o Options) *Client {
 	t.Helper()
 	o.Socket = filepath.Join(t.TempDir(), "w.sock")
@@ -97,7 +97,7 @@ func TestPeer_BigBodies(t *testing.T) {
 	}
 }
 
-// TestPeer_ManyRequests mixes sizes and abandoned answers: each request gets its own.
+// TestPeer_ManyRequests mixes sizes and abandoned answers: each request gets its own answer.
 func TestPeer_ManyRequests(t *testing.T) {
 	t.Parallel()
 	c := startPeer(t, func(w http.ResponseWriter, r *http.Request) {

@@ -15,7 +15,7 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// ready waits until there is something to read.
+// ready waits until the descriptor is readable.
 func ready(t testing.TB, fd int) {
 	t.Helper()
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
@@ -31,7 +31,7 @@ func ready(t testing.TB, fd int) {
 	}
 }
 
-// quick sends a request and takes its whole answer.
+// quick sends a request and receives its answer without waiting for it.
 func quick(t testing.TB, c *Client, w wire.Watcher, target string) string {
 	t.Helper()
 	s := c.Send(headOf(newRequest(t, "GET", target, "")), w)
@@ -61,7 +61,7 @@ func slow(t testing.TB, c *Client, w wire.Watcher, target string) string {
 	return string(body)
 }
 
-// TestSent_MixesWithWaiting uses one connection in all ways, by turns.
+// TestSent_MixesWithWaiting uses one connection in all ways, in turn.
 func TestSent_MixesWithWaiting(t *testing.T) {
 	t.Parallel()
 	accepted := make(chan int, 100)
@@ -207,7 +207,7 @@ func TestSent_Close(t *testing.T) {
 	}
 }
 
-// TestSent_CloseWaits until the worker has left the request, but not for ever.
+// TestSent_CloseWaits until the worker has finished with the request, but not for ever.
 func TestSent_CloseWaits(t *testing.T) {
 	t.Parallel()
 	left, asked := make(chan bool), make(chan bool)
@@ -237,7 +237,7 @@ func TestSent_CloseWaits(t *testing.T) {
 	}
 }
 
-// TestSent_AfterClientClose: the answer comes, the connection does not stay.
+// TestSent_AfterClientClose: the answer arrives, and the connection is closed.
 func TestSent_AfterClientClose(t *testing.T) {
 	t.Parallel()
 	c, w := NewClient(Options{Socket: "absent"}), newWatching(t)
@@ -255,7 +255,7 @@ func TestSent_AfterClientClose(t *testing.T) {
 	wantGone(t, worker)
 }
 
-// TestSent_NothingThere is what a Watcher that tells too much meets.
+// TestSent_NothingThere calls Receive when nothing has arrived.
 func TestSent_NothingThere(t *testing.T) {
 	t.Parallel()
 	c := NewClient(Options{Socket: "absent"})
@@ -288,7 +288,7 @@ func wantGone(t *testing.T, worker *os.File) {
 	}
 }
 
-// TestSent_BufferFull: there may be no further word of what is there already.
+// TestSent_BufferFull: no event announces the rest of an answer that is in the socket.
 func TestSent_BufferFull(t *testing.T) {
 	t.Parallel()
 	c := NewClient(Options{Socket: "absent"})

@@ -18,7 +18,7 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// result is what became of a request and its connection.
+// result is the outcome of a request, and the state of its connection.
 type result struct {
 	status int
 	reason string
@@ -57,8 +57,8 @@ func pair(t testing.TB, c *Client) *os.File {
 	return worker
 }
 
-// bySent sends a request, and takes the answer as it comes in pieces: as a whole
-// where it can be had so, else by waiting. Then the worker leaves.
+// bySent sends a request and receives the answer, which arrives in pieces: by Receive if
+// that can read it, else by Await. Then the worker exits.
 func bySent(t *testing.T, method string, pieces []string) (r result, whole bool) {
 	t.Helper()
 	c := NewClient(Options{Socket: "absent", Stderr: func(line string) { r.stderr = append(r.stderr, line) }})
@@ -107,7 +107,7 @@ func bySent(t *testing.T, method string, pieces []string) (r result, whole bool)
 	return r, false
 }
 
-// byRoundTrip is what has to come out.
+// byRoundTrip returns the result that bySent must have, too.
 func byRoundTrip(t *testing.T, method string, pieces []string) (r result) {
 	t.Helper()
 	c := NewClient(Options{Socket: "absent", Stderr: func(line string) { r.stderr = append(r.stderr, line) }})
@@ -129,14 +129,14 @@ func (r *result) take(t *testing.T, c *Client, resp *http.Response, err error) {
 	r.kind, r.idle = kindOf(t, err), idle(c)
 }
 
-// watching is a Watcher that finds fault.
+// watching is a Watcher that fails the test for a descriptor watched twice or not at all.
 type watching struct {
 	t testing.TB
 
 	mu sync.Mutex
 	// mu protects all below
 	fds     map[int]bool
-	watched int // so often
+	watched int // calls of Watch
 }
 
 func newWatching(t testing.TB) *watching { return &watching{t: t, fds: map[int]bool{}} }
@@ -176,8 +176,8 @@ func (w *watching) times() int {
 	return w.watched
 }
 
-// sentTests are all answers that others test, and those that only a whole answer
-// could get wrong.
+// sentTests returns the answers of the other tests, and some that only reading a complete
+// answer could get wrong.
 func sentTests() []answerTest {
 	tests := answerTests()
 	for name, wire := range malformedAnswers() {
@@ -239,8 +239,8 @@ func (test answerTest) compare(t *testing.T, pieces []string) {
 	}
 }
 
-// TestSent_TakesWholeAnswers says which answers need nobody who waits.
-func TestSent_TakesWholeAnswers(t *testing.T) {
+// TestSent_ReceivesCompleteAnswers says which answers Receive can read.
+func TestSent_ReceivesCompleteAnswers(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 60000)
 	tests := map[string]struct {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inTime fails the test where f waits for what nobody gives.
+// inTime fails the test if f waits for ever.
 func inTime(t *testing.T, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -22,8 +22,8 @@ func inTime(t *testing.T, what string, f func()) {
 	}
 }
 
-// hostile returns tokens whose worker has made read and write wait: a copy of the
-// descriptor, as it has one, has the same flags.
+// hostile returns tokens whose worker has cleared O_NONBLOCK: its copy of the descriptor
+// shares the flags with ours.
 func hostile(t *testing.T) (ours tokens, its int) {
 	t.Helper()
 	ours, err := newTokens()
@@ -78,7 +78,7 @@ func TestTokens_HostileCounter(t *testing.T) {
 	})
 }
 
-// TestTokens_Each adds more than the kernel's list has room for, from several sides.
+// TestTokens_Each adds more tokens than the kernel's list has room for, concurrently.
 func TestTokens_Each(t *testing.T) {
 	t.Parallel()
 	const sides, each = 4, 3 * aioDepth

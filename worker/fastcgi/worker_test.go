@@ -13,8 +13,8 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// pythonWorker is the real worker, which answers each request with its URI, and /gate
-// when it is let.
+// pythonWorker is the real worker. It answers each request with its URI, and /gate only
+// when the test lets it.
 type pythonWorker struct {
 	t      *testing.T
 	client *Client
@@ -45,15 +45,15 @@ func newPythonWorker(t *testing.T) *pythonWorker {
 		t.Fatal(err)
 	}
 	if !w.client.idle[0].followers {
-		t.Fatal("it does not take requests ahead")
+		t.Fatal("it does not accept followers")
 	}
 	return w
 }
 
-func (w *pythonWorker) send(uri string, behind bool) *Sent {
+func (w *pythonWorker) send(uri string, follower bool) *Sent {
 	w.t.Helper()
 	send := w.client.Send
-	if behind {
+	if follower {
 		send = w.client.SendFollower
 	}
 	s := send(headOf(newRequest(w.t, "GET", uri, "")), w.watch)
@@ -63,7 +63,7 @@ func (w *pythonWorker) send(uri string, behind bool) *Sent {
 	return s
 }
 
-// wantAnswer waits for events until the answer is here.
+// wantAnswer receives the answer, as often as something has arrived.
 func (w *pythonWorker) wantAnswer(s *Sent, uri string) {
 	w.t.Helper()
 	for buf := make([]byte, 64<<10); ; {
@@ -107,15 +107,15 @@ func (w *pythonWorker) wantBegun(once ...string) {
 	}
 }
 
-// TestWorker_SaysWhatTheFakeSays compares the bytes of the real worker with those that
-// other tests let a fake say.
-func TestWorker_SaysWhatTheFakeSays(t *testing.T) {
+// TestWorker_SendsWhatTheFakeSends compares the bytes of the real worker with those of
+// the fake in other tests.
+func TestWorker_SendsWhatTheFakeSends(t *testing.T) {
 	t.Parallel()
 	w := newPythonWorker(t)
 	sent := []*Sent{w.send("/gate", false), w.send("/b", true), w.send("/c", true), w.send("/d", true)}
 	<-w.atGate
 	if sent[0].Recall() || !sent[3].Recall() || !sent[2].Recall() {
-		t.Fatal("want the last two taken back, and never the first")
+		t.Fatal("want the last two recalled, and never the head")
 	}
 	w.gate <- true
 	content := func(body string) string {
@@ -125,7 +125,7 @@ func TestWorker_SaysWhatTheFakeSays(t *testing.T) {
 		c := content(body)
 		return rec(typeStdout, id, c, -len(c)&7) + rec(typeStdout, id, "", 0) + end(id)
 	}
-	want := said(1, "/gate") + said(2, "/b") + passedOver(3) + passedOver(4)
+	want := said(1, "/gate") + said(2, "/b") + skipped(3) + skipped(4)
 	got := ""
 	for buf := make([]byte, 4096); len(got) < len(want); {
 		ready(t, sent[0].FD())
@@ -142,9 +142,9 @@ func TestWorker_SaysWhatTheFakeSays(t *testing.T) {
 	w.wantBegun("/gate", "/b")
 }
 
-// TestWorker_TakenBack: the next request of each kind reads past what was passed over, on
-// the same connection.
-func TestWorker_TakenBack(t *testing.T) {
+// TestWorker_Recall: the next request on the connection, whatever its kind, drops the skip
+// records.
+func TestWorker_Recall(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string]func(w *pythonWorker){
 		"Receive": func(w *pythonWorker) { w.wantAnswer(w.send("/next", false), "/next") },
@@ -156,14 +156,14 @@ func TestWorker_TakenBack(t *testing.T) {
 		},
 	} {
 		for _, waits := range []bool{true, false} {
-			t.Run(fmt.Sprint(name, ", before it somebody waits: ", waits), func(t *testing.T) {
+			t.Run(fmt.Sprint(name, ", after a request that is waited for: ", waits), func(t *testing.T) {
 				t.Parallel()
 				w := newPythonWorker(t)
 				first := w.send("/gate", false)
 				sent := []*Sent{w.send("/b", true), w.send("/c", true)}
 				<-w.atGate
 				if !sent[1].Recall() || !sent[0].Recall() {
-					t.Fatal("not taken back")
+					t.Fatal("not recalled")
 				}
 				if waits {
 					first.CloseLine()
@@ -183,9 +183,9 @@ func TestWorker_TakenBack(t *testing.T) {
 	}
 }
 
-// TestWorker_TakesBackAtAnyTime, while the worker goes through its line: each request is
-// either taken back or answered, and begun once or not at all.
-func TestWorker_TakesBackAtAnyTime(t *testing.T) {
+// TestWorker_RecallAtAnyTime recalls requests while the worker works on its line: each is
+// either recalled or answered, and begun once or not at all.
+func TestWorker_RecallAtAnyTime(t *testing.T) {
 	t.Parallel()
 	w := newPythonWorker(t)
 	var once []string
@@ -197,13 +197,13 @@ func TestWorker_TakesBackAtAnyTime(t *testing.T) {
 			n++
 			uri := "/" + strconv.Itoa(n)
 			if i > 0 && len(w.client.busy.parser.recalled) > 0 {
-				break // nothing goes ahead yet
+				break // no follower is accepted yet
 			}
 			s := w.send(uri, i > 0)
 			sent, line[s] = append(sent, s), uri
 		}
 		keep := 1 + rand.IntN(len(sent))
-		for range rand.IntN(3000) { // a moment, in which the worker goes on
+		for range rand.IntN(3000) { // gives the worker a random time
 		}
 		for len(sent) > keep && sent[len(sent)-1].Recall() {
 			sent = sent[:len(sent)-1]

@@ -1,5 +1,5 @@
-// Package fastcgitest starts the Python worker's own server for tests of those who speak
-// to it: what they take for its answers are its answers.
+// Package fastcgitest starts the Python worker's own server for the tests of its clients,
+// so that they read real answers.
 package fastcgitest
 
 import (
@@ -20,13 +20,13 @@ import (
 
 // Worker is a Python process with one thread.
 type Worker struct {
-	Socket string
-	ended  sync.WaitGroup
+	Socket string // path of its socket
+	done   sync.WaitGroup
 	cmd    *exec.Cmd
 }
 
-// Start starts a worker that answers each URI as does says, which is called when it has
-// begun that request; nil: it dies. The worker ends with the test.
+// Start starts a worker that answers each URI with what does returns, which is called when
+// the worker has begun the request; nil makes the worker die. The worker ends with the test.
 func Start(tb testing.TB, does func(uri string) *wire.Answer) *Worker {
 	tb.Helper()
 	w := &Worker{Socket: filepath.Join(tb.TempDir(), "w.sock")}
@@ -40,13 +40,13 @@ func Start(tb testing.TB, does func(uri string) *wire.Answer) *Worker {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	begun, tell := pipe(tb)
+	begun, begin := pipe(tb)
 	answers, answer := pipe(tb)
 	_, here, _, _ := runtime.Caller(0)
 	here = filepath.Dir(here)
 	w.cmd = exec.Command("python3", filepath.Join(here, "worker.py"), filepath.Join(here, "..", "..", "wsgi", "python"))
 	w.cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-	w.cmd.ExtraFiles = []*os.File{listening, tell, answers}
+	w.cmd.ExtraFiles = []*os.File{listening, begin, answers}
 	var stderr bytes.Buffer
 	w.cmd.Stderr = &stderr
 	err = w.cmd.Start()
@@ -56,14 +56,14 @@ func Start(tb testing.TB, does func(uri string) *wire.Answer) *Worker {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w.ended.Go(func() {
+	w.done.Go(func() {
 		answerAll(begun, answer, does)
-		_ = w.cmd.Wait() // it was killed, or died of an answer
+		_ = w.cmd.Wait() // it was killed, or exited because of an answer
 	})
 	tb.Cleanup(func() {
 		w.Kill()
 		if tb.Failed() && stderr.Len() > 0 {
-			tb.Logf("the worker says: %s", &stderr)
+			tb.Logf("stderr of the worker: %s", &stderr)
 		}
 	})
 	return w
@@ -72,7 +72,7 @@ func Start(tb testing.TB, does func(uri string) *wire.Answer) *Worker {
 // Kill ends the worker and waits for its end.
 func (w *Worker) Kill() {
 	_ = w.cmd.Process.Kill() // it may have ended
-	w.ended.Wait()
+	w.done.Wait()
 }
 
 func pipe(tb testing.TB) (r, w *os.File) {
@@ -84,7 +84,7 @@ func pipe(tb testing.TB) (r, w *os.File) {
 	return r, w
 }
 
-// answerAll answers until the worker has ended.
+// answerAll answers until the worker has exited.
 func answerAll(begun, answer *os.File, does func(uri string) *wire.Answer) {
 	defer begun.Close()
 	defer answer.Close()

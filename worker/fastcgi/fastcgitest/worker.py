@@ -1,7 +1,8 @@
-"""The worker's own server (multisite_wsgi) with an application that a test answers for.
+"""The worker's own server (multisite_wsgi) with an application whose answers a test gives.
 
-Arguments: the directory of multisite_wsgi. Descriptors: 3 listens, 4 takes the URI of each
-request that is begun, 5 has the answer to it, each a line; null: the worker is to die.
+Argument: the directory of multisite_wsgi. Descriptors: 3 is the listening socket; to 4 the
+URI of each request is written when it is begun; from 5 the answer to it is read. Each is a
+line; the answer null makes the worker exit.
 """
 
 import base64
