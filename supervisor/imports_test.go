@@ -35,6 +35,7 @@ func own(paths []string) []string {
 func TestImports_KeepTheTable(t *testing.T) {
 	t.Parallel()
 	leaves := map[string][]string{ // and what of this module each may import
+		"supervisor/capacity":  {"worker/process"},
 		"supervisor/code":      nil,
 		"supervisor/config":    {"apps/tomlfile", "worker/account", "supervisor/cron"},
 		"supervisor/control":   {"worker/unixsock", "supervisor/status"},
@@ -43,6 +44,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/gate":      nil,
 		"supervisor/journal":   nil,
 		"supervisor/launches":  nil,
+		"supervisor/limits":    {"worker/process"},
 		"supervisor/logs":      nil,
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     {"supervisor/site", "worker/wire"},

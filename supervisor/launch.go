@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/capacity"
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/launches"
@@ -97,7 +98,7 @@ func (t *site) makeGeneration(c *config.Site, code code.Tree, sockets string, at
 		limit := now().StartupTimeout
 		return limit, pool.StartupTimeoutError{Limit: limit}
 	}
-	g.guard = launches.Guard{Slots: t.super.slots, Room: func() error { return roomForOne(now()) }, Timeout: timeout}
+	g.guard = launches.Guard{Slots: t.super.slots, Room: func() error { return capacity.RoomForOne(needsOf(now())) }, Timeout: timeout}
 	if c.Kind == config.WSGI {
 		r, err := wsgi.New(t.wsgiOptions(c, g, now, timeout))
 		if err != nil {

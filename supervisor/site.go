@@ -13,6 +13,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/limits"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
@@ -34,7 +35,7 @@ type site struct {
 	tasks  *tasks
 	ended  chan struct{} // closed when the last worker and the last task have
 
-	floor     memoryFloor
+	meter     limits.Meter  // used by watchLimits alone, but for Problem
 	rolling   chan struct{} // holds a value while the workers are replaced
 	lastEnded string        // the last end of a worker before an upgrade, for status
 	stale     string        // why the workers that an upgrade has left are to be replaced; "": they are not
@@ -74,7 +75,7 @@ func (s *Supervisor) bareSite(cfg *config.Site) *site {
 
 func (t *site) newPool(inherited *pool.Handover) *pool.Pool {
 	return pool.New(pool.Options{
-		Crowded:   t.super.processors.crowded,
+		Crowded:   t.super.processors.Crowded,
 		Site:      t.name,
 		Settings:  settingsOf(t.cfg),
 		Launcher:  t.current,

@@ -65,7 +65,7 @@ func (t *site) status() status.Site {
 		Workers:  []status.Worker{},
 	}
 	st.Failed = t.failed.Load()
-	st.LastError = t.floor.String()
+	st.LastError = t.meter.Problem()
 	if ps.LastError != nil {
 		st.LastError = describeError(ps.LastError)
 	}

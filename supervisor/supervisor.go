@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/capacity"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/gate"
@@ -57,7 +58,7 @@ type Supervisor struct {
 	door     *proxy.Server
 	slots    launches.Slots // in which workers start
 
-	processors processors
+	processors capacity.Processors
 	lock       *statedir.Lock
 	mark       string // in the environment of every process of the sites; "": none
 	journal    *journal.Journal
@@ -203,10 +204,10 @@ func (s *Supervisor) recallScales() error {
 	if err != nil {
 		return err
 	}
-	machine := newIdeal()
+	machine := capacity.NewMachine()
 	for _, t := range s.sites {
 		n, ok := scales[t.name]
-		if why := machine.refuse(t.cfg, n); why != "" {
+		if why := machine.Refuse(limitsOf(t.cfg), n, needsOf(t.cfg)); why != "" {
 			t.log.Warn("a number of workers set by hand is forgotten", "reason", why)
 			continue
 		}

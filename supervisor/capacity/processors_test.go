@@ -1,4 +1,4 @@
-package supervisor
+package capacity
 
 import (
 	"runtime"
@@ -9,7 +9,7 @@ import (
 
 // TestProcessors_CrowdedWhenAllWork keeps every processor busy, and one more.
 func TestProcessors_CrowdedWhenAllWork(t *testing.T) {
-	var p processors
+	var p Processors
 	count := runtime.GOMAXPROCS(0)
 	var stop atomic.Bool
 	defer stop.Store(true)
@@ -20,14 +20,14 @@ func TestProcessors_CrowdedWhenAllWork(t *testing.T) {
 			}
 		}()
 	}
-	for deadline := time.Now().Add(time.Minute); !p.crowded(count+1, time.Now()); runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); !p.Crowded(count+1, time.Now()); runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d run on %d processors, and they are not crowded", running(), count)
+			t.Fatalf("%d run on %d processors, and they are not crowded", runnable(), count)
 		}
 	}
 	now := p.looked
-	if !p.crowded(count+1, now) || p.crowded(count, now) {
-		t.Error("want more workers than there are processors, and no fewer")
+	if !p.Crowded(count+1, now) || p.Crowded(count, now) {
+		t.Error("want that it is crowded with more workers than processors, and with no fewer")
 	}
 }
 
@@ -36,11 +36,11 @@ func TestProcessors_LooksOnceAMillisecond(t *testing.T) {
 	t.Parallel()
 	const nobody = 1 << 20 // has so many processors
 	now := time.Now()
-	p := processors{looked: now, count: nobody, busy: true}
-	if !p.crowded(nobody+1, now.Add(time.Millisecond-1)) || p.count != nobody {
-		t.Error("it was looked up before a millisecond was over")
+	p := Processors{looked: now, count: nobody, busy: true}
+	if !p.Crowded(nobody+1, now.Add(time.Millisecond-1)) || p.count != nobody {
+		t.Error("it looked again before a millisecond was over")
 	}
-	p.crowded(nobody+1, now.Add(time.Millisecond))
+	p.Crowded(nobody+1, now.Add(time.Millisecond))
 	if p.count != runtime.GOMAXPROCS(0) || !p.looked.Equal(now.Add(time.Millisecond)) {
 		t.Errorf("got %d processors as of %v, want those of now", p.count, p.looked)
 	}
