@@ -117,19 +117,22 @@ func (c *Claim) blameLocked(now time.Time) {
 // was sent and that is deadly is refused with ErrDeadly.
 func (c *Claim) Retry(ctx context.Context) (*Claim, error) {
 	p := c.pool
-	next := &Claim{pool: p, what: c.what, requeued: true, failedSent: c.failedSent, deaths: c.deaths, avoids: append(slices.Clip(c.avoids), c.member)}
 	p.mu.Lock()
-	var err error
-	if c.deaths >= mostDeaths || c.failedSent && p.deadly.has(c.what, time.Now()) {
-		err = ErrDeadly
-	} else {
-		err = p.placeLocked(next)
-	}
+	next, err := c.retryLocked()
 	p.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	return next.Wait(ctx)
+}
+
+func (c *Claim) retryLocked() (*Claim, error) {
+	p := c.pool
+	if c.deaths >= mostDeaths || c.failedSent && p.deadly.has(c.what, time.Now()) {
+		return nil, ErrDeadly
+	}
+	next := &Claim{pool: p, what: c.what, requeued: true, failedSent: c.failedSent, deaths: c.deaths, avoids: append(slices.Clip(c.avoids), c.member)}
+	return next, p.placeLocked(next)
 }
 
 // avoidsLocked reports whether the claim does not take m: the request failed there, and

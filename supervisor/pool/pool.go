@@ -10,8 +10,8 @@
 // launch, Options.Observe and every method of a Worker that takes time run without it.
 //
 // One goroutine, Run, compares what is with what should be and starts or drains workers.
-// One goroutine per worker supervises it from its launch to its end. Whatever changes
-// wakes Run and everybody who waits for a change; nothing polls.
+// One goroutine per worker supervises it from its launch to its end. Each change wakes Run
+// and all that wait for a change; only a suspect worker is asked repeatedly.
 //
 // # The states of a worker
 //
