@@ -18,18 +18,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// app is go-plugin's view of a process: a runner.Runner. Its stdout is a pipe of
-// its own for the handshake alone, and its stderr is empty: what the program
-// writes goes to process.Output and never through go-plugin.
+// app is a process as go-plugin sees it: a runner.Runner. Its stdout is a pipe for the
+// handshake alone, and its stderr is empty: what the program writes goes to process.Output
+// and never through go-plugin. It exists only while a worker is launched.
 type app struct {
-	*process.Process
-	name      string
-	handshake *os.File // the end to read from
-	path      string   // of the control socket's directory, made by go-plugin for us
-	dir       *os.File // the same, open: /proc/self/fd/N is short enough for a socket
+	*process.Process          // outlives the app, in its Worker
+	name             string   // of the program, for go-plugin's messages
+	handshake        *os.File // the reading end of the pipe
+	path             string   // of the directory for the control socket, which go-plugin has created
+	dir              *os.File // that directory: /proc/self/fd/N is short enough for a socket's address
 }
 
-// startApp starts the program with what worker.Serve expects.
+// startApp starts the program with the descriptors and variables that worker.Serve expects.
 func startApp(o Options, id string, env []string, dir string, listener *os.File, deadline time.Time) (*app, error) {
 	a := &app{name: o.Path, path: dir}
 	if err := a.start(o, id, env, listener, deadline); err != nil {
@@ -42,7 +42,7 @@ func startApp(o Options, id string, env []string, dir string, listener *os.File,
 func (a *app) start(o Options, id string, env []string, listener *os.File, deadline time.Time) (err error) {
 	if as := o.Account; as != nil {
 		if err := os.Lchown(a.path, as.UID, as.GID); err != nil {
-			return fmt.Errorf("hand over control directory: %w", err)
+			return fmt.Errorf("change owner of control directory: %w", err)
 		}
 	}
 	if a.dir, err = os.OpenFile(a.path, unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
@@ -54,7 +54,8 @@ func (a *app) start(o Options, id string, env []string, listener *os.File, deadl
 	}
 	defer w.Close()
 	a.handshake = r
-	// The pipe stays open for as long as anyone holds it: a daemon that the program left.
+	// The pipe stays open as long as any process holds it, such as a daemon that the program
+	// has started.
 	if err := r.SetReadDeadline(deadline); err != nil {
 		return fmt.Errorf("make handshake pipe: %w", err)
 	}
@@ -77,8 +78,9 @@ func (a *app) start(o Options, id string, env []string, listener *os.File, deadl
 	return err
 }
 
-// environment puts our own variables first: the first of two with one name counts,
-// and stays alone, since to a shell on the way the last one would.
+// environment returns our variables, go-plugin's and the site's. Of several with the same
+// name only the first is kept: a Go program would take the first, but a shell in between
+// the last.
 func environment(site, plugins []string) []string {
 	env := []string{
 		worker.ListenEnv + "=" + strconv.Itoa(worker.ListenFD),
@@ -93,21 +95,21 @@ func environment(site, plugins []string) []string {
 	})
 }
 
-// close drops what only the start needs. A connected control socket needs no name.
+// close closes what only the launch needs.
 func (a *app) close() {
-	a.handshake.Close() // nil is no error that matters, here and below
+	a.handshake.Close() // of a nil file, too: that only returns an error
 	a.dir.Close()
 	a.removeDir()
 }
 
-// mostInDir is more than go-plugin puts into the directory of a control socket.
-const mostInDir = 16
+// maxInDir is more than go-plugin puts into the directory of a control socket.
+const maxInDir = 16
 
-// removeDir removes the control socket and its directory. What else the program has put
-// there stays until its generation ends: a launch does not wait for who adds to it.
+// removeDir removes the directory of the control socket. If the program has put more files
+// there, they stay until the generation ends: a launch must not depend on how many.
 func (a *app) removeDir() {
 	if dir, err := os.Open(a.path); err == nil {
-		names, _ := dir.Readdirnames(mostInDir)
+		names, _ := dir.Readdirnames(maxInDir)
 		for _, name := range names {
 			_ = os.Remove(filepath.Join(a.path, name))
 		}
@@ -118,9 +120,9 @@ func (a *app) removeDir() {
 
 func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
-// The methods of runner.Runner.
+// These methods make an app a runner.Runner.
 
-func (a *app) Start(context.Context) error     { return nil } // it runs already
+func (a *app) Start(context.Context) error     { return nil } // it runs since startApp
 func (a *app) Diagnose(context.Context) string { return "" }
 func (a *app) Stdout() io.ReadCloser           { return a.handshake }
 func (a *app) Stderr() io.ReadCloser           { return io.NopCloser(strings.NewReader("")) }
@@ -129,7 +131,8 @@ func (a *app) ID() string                      { return strconv.Itoa(a.PID()) }
 func (a *app) Wait(context.Context) error      { <-a.Done(); return nil }
 func (a *app) Kill(context.Context) error      { a.Process.Kill(); return nil }
 
-// PluginToHost turns the worker's name of its control socket into ours.
+// PluginToHost returns the path by which the supervisor reaches the control socket that the
+// worker has named.
 func (a *app) PluginToHost(network, address string) (string, string, error) {
 	name, ok := strings.CutPrefix(address, descriptorPath(worker.ControlDirFD)+"/")
 	if network != "unix" || !ok || strings.Contains(name, "/") {
@@ -138,7 +141,7 @@ func (a *app) PluginToHost(network, address string) (string, string, error) {
 	return network, descriptorPath(int(a.dir.Fd())) + "/" + name, nil
 }
 
-// HostToPlugin is only for sockets of ours that a plugin calls back: there are none.
+// HostToPlugin is for sockets of the supervisor that a plugin connects to. There are none.
 func (a *app) HostToPlugin(network, address string) (string, string, error) {
 	return network, address, nil
 }

@@ -56,8 +56,9 @@ func (l *link) wait() {
 	}
 }
 
-// relink connects to the control socket of an inherited worker, without keeping its
-// caller waiting: the worker may be slow, and requests wait for the upgrade to end.
+// relink connects to the control socket of an inherited worker. It does not wait for that:
+// the worker may be slow, and requests wait until the upgrade is done. failed is called if
+// the connection cannot be made.
 func relink(path string, as *account.Account, failed func(error)) *link {
 	l := &link{done: make(chan struct{})}
 	go func() { // ends within askTime; Worker.Close waits for it
@@ -74,8 +75,8 @@ func relink(path string, as *account.Account, failed func(error)) *link {
 	return l
 }
 
-// connect opens a control connection to a worker that runs as the account. The end of
-// ctx ends the waiting for the worker's part in that.
+// connect opens a control connection to a worker that runs as the account. The end of ctx
+// ends the waiting for the worker's answers.
 func connect(ctx context.Context, path string, as *account.Account) (*worker.Control, error) {
 	conn, err := unixsock.Dial(ctx, path)
 	if err != nil {
@@ -97,8 +98,8 @@ func connect(ctx context.Context, path string, as *account.Account) (*worker.Con
 	return c, nil
 }
 
-// checkPeer makes sure that an account's own process listens there: the account made the
-// socket, and may have put a link to another's socket in its place.
+// checkPeer makes sure that a process of the account listens on the control socket. The
+// account has created that, and may have put a link to another user's socket in its place.
 func checkPeer(conn *net.UnixConn, as *account.Account) error {
 	if as == nil {
 		return nil

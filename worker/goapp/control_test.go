@@ -8,15 +8,13 @@ import (
 	"github.com/multisite/multisite/worker/account"
 )
 
-// again returns w as the next image of the supervisor has it, and what its link has
-// failed of.
+// again returns w as the next image of the supervisor has it, and the error of its link.
 func again(w *Worker, as *account.Account) (*Worker, <-chan error) {
 	failed := make(chan error, 1)
 	return &Worker{Process: w.Process, link: relink(w.controlPath, as, func(err error) { failed <- err })}, failed
 }
 
-// TestRelink: a worker is asked and drained through a second connection as through the
-// first, whether that one still exists or not.
+// TestRelink: a second control connection works as the first, beside it.
 func TestRelink(t *testing.T) {
 	t.Parallel()
 	w := launch(t, options(t, "app"))
@@ -40,8 +38,8 @@ func TestRelink(t *testing.T) {
 	}
 }
 
-// TestRelink_Fails where nobody answers, or somebody else would. Such a worker is taken
-// for stuck.
+// TestRelink_Fails if nobody answers, or a process of another user does. Such a worker is
+// taken for stuck.
 func TestRelink_Fails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -69,7 +67,7 @@ func TestRelink_Fails(t *testing.T) {
 				t.Error("it gave stats")
 			}
 			if err := <-failed; err == nil {
-				t.Error("it failed of nothing")
+				t.Error("it failed without an error")
 			}
 		})
 	}

@@ -1,12 +1,12 @@
 // Package goapp starts the workers of a Go site: programs that call worker.Serve.
 //
-// A program is launched, greeted and controlled through hashicorp/go-plugin, but
-// its process belongs to package process, which sees its death at once and ties
-// its life to ours. Requests go as HTTP/1.1 over a unix socket that is made here
-// and inherited by the program, so that nobody waits for it to appear.
+// A program is launched and controlled through hashicorp/go-plugin, but its process belongs
+// to package process, which notices its end at once and ends it with the supervisor.
+// Requests are sent as HTTP/1.1 over a unix socket that this package creates and the
+// program inherits, so that nobody has to wait for it to appear.
 //
-// A Worker never outlives the supervisor, and after Close nothing of it is left:
-// no process, no socket file, no goroutine, no descriptor.
+// A Worker never outlives the supervisor. After Close nothing of it is left: no process, no
+// socket file, no goroutine, no descriptor.
 package goapp
 
 import (
@@ -23,34 +23,34 @@ import (
 	"github.com/multisite/multisite/worker/unixsock"
 )
 
-// Options says what the workers of a site are.
+// Options are the settings of a Runtime. Its functions are called at each launch, so that
+// what they return may change in between.
 type Options struct {
 	Site      string
-	Path      string          // the program, absolute
-	Args      func() []string // its arguments, without its name, asked for each start; nil: none
-	Env       []string        // its whole environment
-	Dir       string          // its working directory
-	SocketDir string          // where the sockets are made; must exist
+	Path      string                   // of the program, absolute
+	Args      func() []string          // the program's arguments, without its name; nil: none
+	Env       []string                 // the program's whole environment
+	Dir       string                   // the program's working directory
+	At        func(path string) string // returns where Path and Dir lead to; nil: to themselves
+	SocketDir string                   // where the sockets are created; must exist
 
-	At func(path string) string // where Path and Dir are, asked for each start; nil: there
+	Account *account.Account // the user that workers run as; nil: the supervisor's
+	Umask   *int             // nil: the supervisor's
+	Tasks   func() int       // how many tasks the workers' user may have, see process.Limits; nil: no limit
 
-	Account *account.Account // who the workers run as; nil: as this process
-	Umask   *int             // nil: this process's
-	Tasks   func() int       // that their user may have, see process.Limits; nil: no bound
+	Prepare func(*process.Process) error // called with each new worker before it serves; nil: nothing to do
 
-	Prepare func(*process.Process) error // called with each new worker before it serves; may be nil
-
-	Log    *slog.Logger              // default: discard
-	Output func(worker, line string) // gets each line of stdout and stderr; may be nil
+	Log    *slog.Logger              // nil: discard
+	Output func(worker, line string) // gets each line of stdout and stderr; nil: discard
 }
 
-// backlog holds connections for the moment between launch and the first accept.
+// backlog holds connections in the time between launch and the first accept.
 const backlog = 128
 
-// Runtime starts the workers of one site.
+// Runtime starts the workers of one generation of a Go site. It does not change.
 type Runtime struct{ options Options }
 
-// New returns the runtime of a site. It starts nothing.
+// New returns a Runtime. It starts nothing.
 func New(o Options) *Runtime {
 	if o.Args == nil {
 		o.Args = func() []string { return nil }
@@ -70,9 +70,9 @@ func New(o Options) *Runtime {
 	return &Runtime{options: o}
 }
 
-// Launch starts a worker and returns when it accepts requests. The worker is the
-// caller's, to be closed. When it does not become ready, nothing of it is left and
-// the error is a *process.LaunchError. The deadline of ctx limits how long that may take.
+// Launch starts a worker and returns when it accepts requests; the caller must close it.
+// The deadline of ctx limits how long that may take. If the worker does not become ready,
+// nothing of it is left, and the error is a *process.LaunchError.
 func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	begin, o := time.Now(), r.options
 	o.Path, o.Dir = o.At(o.Path), o.At(o.Dir)
@@ -81,7 +81,7 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 	if err != nil {
 		return nil, &process.LaunchError{Problem: err.Error()}
 	}
-	defer listener.Close() // the worker has its own
+	defer listener.Close() // the worker has a copy
 	w.remember()
 	w.transport = newTransport(w.path)
 
@@ -101,7 +101,7 @@ func (r *Runtime) Launch(ctx context.Context, id string) (*Worker, error) {
 
 func (o Options) prepare(p *process.Process) error { return process.Prepare(p, o.Prepare) }
 
-// explain puts a failed start in the program's own words where it spoke.
+// explain returns the reason of a failed start, in the program's own words if it wrote any.
 func explain(ctx context.Context, w *Worker, path string, err error) *process.LaunchError {
 	var known *process.LaunchError
 	if errors.As(err, &known) {
@@ -122,6 +122,7 @@ func explain(ctx context.Context, w *Worker, path string, err error) *process.La
 	return process.NewLaunchError(problem+hint(w), w.Process)
 }
 
+// hint returns what may help with a program that has written nothing.
 func hint(w *Worker) string {
 	if len(w.Tail()) > 0 {
 		return ""
@@ -129,7 +130,7 @@ func hint(w *Worker) string {
 	return " and said nothing; a Go site's program must call worker.Serve"
 }
 
-// lastWords finds the line that says why a Go program ended.
+// lastWords returns the line that says why a Go program has exited.
 func lastWords(tail []string) string {
 	last := ""
 	for _, line := range tail {

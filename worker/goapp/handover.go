@@ -10,10 +10,10 @@ import (
 type WorkerHandover struct {
 	Process process.Handover `json:"process"`
 	Socket  string           `json:"socket"`
-	Control string           `json:"control,omitempty"` // path of the control socket; "": the image before this one kept none
+	Control string           `json:"control,omitempty"` // path of the control socket; "": unknown, the image was an older version
 }
 
-// HandOver packs the worker.
+// HandOver packs the worker for the next image.
 func (w *Worker) HandOver(b *process.Baggage) (s WorkerHandover, err error) {
 	s.Socket, s.Control = w.path, w.controlPath
 	s.Process, err = w.Process.HandOver(b)

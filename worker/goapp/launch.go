@@ -15,18 +15,18 @@ import (
 	"github.com/multisite/multisite/worker"
 )
 
-// noLimit is how long go-plugin waits where only the caller sets a limit.
+// noLimit is go-plugin's time limit for a launch without a deadline.
 const noLimit = 24 * time.Hour
 
-// start runs the program through go-plugin until it says that it is ready. The
-// end of ctx kills it, which is what ends every wait in here. The client needs no
-// Kill, which would wait two seconds for nothing: it ends with the process.
+// start launches the program through go-plugin and returns when it is ready. The end of ctx
+// kills the process, which ends all waiting in here. go-plugin's client is not closed by
+// its Kill, which would always wait for two seconds: it ends with the process.
 func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error {
 	var run *app
-	deadline, limited := ctx.Deadline() // zero: none
+	deadline, limited := ctx.Deadline()
 	patience := noLimit
 	if limited {
-		patience = time.Until(deadline) + time.Second // ctx comes first and has a better reason
+		patience = time.Until(deadline) + time.Second // ctx ends first, and its error says more
 	}
 	disarm := func() bool { return true }
 	client := plugin.NewClient(&plugin.ClientConfig{
@@ -34,7 +34,7 @@ func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error 
 		Plugins:          worker.Plugins(),
 		SkipHostEnv:      true,
 		StartTimeout:     patience,
-		Logger:           hclog.NewNullLogger(), // all that it would say is in our errors
+		Logger:           hclog.NewNullLogger(), // our errors say the same
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: o.SocketDir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
 			var err error
@@ -59,8 +59,9 @@ func (w *Worker) start(ctx context.Context, o Options, listener *os.File) error 
 	return err
 }
 
-// greet waits for the handshake and opens the control connection. The control socket
-// moves out of the account's reach, to be found there after an upgrade.
+// greet waits for the handshake and opens the control connection. Before that it moves the
+// control socket out of the account's reach, to where the next image of the supervisor
+// finds it.
 func (w *Worker) greet(ctx context.Context, client *plugin.Client, o Options) error {
 	address, err := client.Start() // launch and handshake
 	if err != nil {

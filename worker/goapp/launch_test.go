@@ -94,7 +94,7 @@ func TestLaunch_WhatCanNotBePreparedDoesNotServe(t *testing.T) {
 	}
 }
 
-// TestLaunch_AsksWhereThePathsAre for each start: a link among them may lead elsewhere.
+// TestLaunch_AsksWhereThePathsAre at each launch, since a link may lead elsewhere by then.
 func TestLaunch_AsksWhereThePathsAre(t *testing.T) {
 	t.Parallel()
 	o := options(t, "app")
@@ -182,7 +182,7 @@ func TestLaunch_GivesOnlyItsEnvironment(t *testing.T) {
 	}
 }
 
-// The supervisor is killed with SIGKILL: its worker must go with it.
+// TestLaunch_WorkerDiesWithTheSupervisor, even if that is killed by SIGKILL.
 func TestLaunch_WorkerDiesWithTheSupervisor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -10,9 +10,9 @@ import (
 	"github.com/multisite/multisite/worker/unixsock"
 )
 
-// TestCheckPeer_TellsAnothersSocket: a link to it may stand where a site's user
-// should have put its own.
-func TestCheckPeer_TellsAnothersSocket(t *testing.T) {
+// TestCheckPeer_RefusesAnothersSocket: a site's user may have put a link to one in place of
+// its own.
+func TestCheckPeer_RefusesAnothersSocket(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "sock")
 	listener, err := net.Listen("unix", path)

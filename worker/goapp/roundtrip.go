@@ -14,7 +14,7 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// maxIdle is more connections than a worker has threads.
+// maxIdle is larger than the number of threads of any worker.
 const maxIdle = 1024
 
 func newTransport(path string) *http.Transport {
@@ -28,9 +28,8 @@ func newTransport(path string) *http.Transport {
 	}
 }
 
-// RoundTrip sends one request to the worker. It adds no header and changes neither
-// Host nor the request line: what came from the visitor in RequestURI goes out as
-// it came. An error means that no answer began.
+// RoundTrip sends one request to the worker. It adds no header, and sends Host and the
+// visitor's RequestURI unchanged. An error means that no answer has begun.
 func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.transport.RoundTrip(outgoing(r))
 	var op *net.OpError
@@ -40,15 +39,16 @@ func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// outgoing returns a copy of r with a URL that net/http writes out byte for byte.
+// outgoing returns a copy of r with a URL that net/http writes byte for byte as RequestURI.
 func outgoing(r *http.Request) *http.Request {
 	out := *r
 	u := *r.URL
-	u.Scheme, u.Host, u.User = "http", "worker", nil // the dialer knows where; the Host header is r.Host
+	u.Scheme, u.Host, u.User = "http", "worker", nil // the dialer ignores the host; the Host header is r.Host
 	if out.Host == "" {
 		out.Host = r.URL.Host
 	}
-	// Two leading slashes would read as a host; net/http escapes such a path itself.
+	// net/http would take what follows two leading slashes for a host. It escapes such a path
+	// itself, from u.Path.
 	if path, query, ok := strings.Cut(r.RequestURI, "?"); strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
 		u.Opaque, u.RawQuery, u.ForceQuery = path, query, ok && query == ""
 	}
@@ -58,16 +58,16 @@ func outgoing(r *http.Request) *http.Request {
 		if out.Header == nil {
 			out.Header = http.Header{}
 		}
-		out.Header["User-Agent"] = nil // keeps net/http from inventing one
+		out.Header["User-Agent"] = nil // keeps net/http from adding its own
 	}
 	sendOnce(&out)
 	return &out
 }
 
-// sendOnce keeps net/http from repeating a request by itself when a connection
-// breaks: to try it again is the front door's decision.
-// A body that cannot be had again forbids it; "identity" keeps the empty body off
-// the wire.
+// sendOnce keeps net/http from repeating a request by itself when a connection breaks: only
+// the front door decides about that. net/http does not repeat a request with a body that it
+// cannot get again, so a request without one gets an empty body; "identity" keeps net/http
+// from announcing it.
 func sendOnce(r *http.Request) {
 	switch r.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -79,6 +79,7 @@ func sendOnce(r *http.Request) {
 	r.GetBody = nil
 }
 
+// emptyBody is a body without content that is not http.NoBody.
 type emptyBody struct{}
 
 func (emptyBody) Read([]byte) (int, error)         { return 0, io.EOF }

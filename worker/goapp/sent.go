@@ -17,13 +17,13 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// idleConns are connections for requests that nobody waits for. Those that are
-// waited for have the transport's.
+// idleConns are the idle connections for requests that nobody waits for. Requests that a
+// goroutine waits for use those of the transport.
 type idleConns struct {
 	mu sync.Mutex
 	// mu protects all below
-	idle   []*wire.Conn
-	closed bool
+	idle   []*wire.Conn // the last used one at the end
+	closed bool         // no connection becomes idle any more
 }
 
 func (l *idleConns) take() *wire.Conn {
@@ -58,17 +58,17 @@ func (l *idleConns) close() {
 	l.idle = nil
 }
 
-// sent is a request of HTTP/1.1 without a body.
+// sent is an HTTP/1.1 request without a body that was given to Send; see wire.Sent. One
+// goroutine at a time uses it.
 type sent struct {
-	worker *Worker
-	conn   *wire.Conn
-	err    error // why it did not go out
-	head   bool  // a HEAD request
-	got    []byte
+	worker   *Worker
+	conn     *wire.Conn // for this request alone; nil: none could be made
+	err      error      // why it was not sent, or only in part; nil: it was sent
+	head     bool       // it is a HEAD request
+	buffered []byte     // what was read of the answer
 }
 
-// Send sends a request, and tells the worker of the visitor in X-Forwarded headers.
-// It does not wait.
+// Send sends a request with X-Forwarded headers about the visitor. It does not wait.
 func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 	s := &sent{worker: w, head: h.Method == http.MethodHead}
 	b := appendRequest(make([]byte, 0, 1024), h)
@@ -76,7 +76,7 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 		s.conn = w.idle.take()
 		fresh := s.conn == nil
 		if fresh {
-			if s.conn, s.err = wire.Dial(context.Background(), w.path); s.err != nil { // a unix socket does not let one wait
+			if s.conn, s.err = wire.Dial(context.Background(), w.path); s.err != nil { // which does not wait: it is a unix socket
 				s.err = fmt.Errorf("%w: %w", wire.ErrNotSent, s.err)
 				return s
 			}
@@ -84,7 +84,7 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 		if s.err = s.sendNow(b, watcher); s.err == nil || fresh {
 			return s
 		}
-		s.conn.Close() // the worker had closed it
+		s.conn.Close() // an idle one, which the worker has closed
 	}
 }
 
@@ -103,7 +103,7 @@ func appendRequest(b []byte, h *wire.Head) []byte {
 	b = append(b, " HTTP/1.1\r\n"...)
 	b = wire.AppendField(b, "Host", h.Host)
 	for _, f := range h.Fields {
-		if !isTold(f[0]) {
+		if !isForwarded(f[0]) {
 			b = wire.AppendField(b, f[0], f[1])
 		}
 	}
@@ -113,9 +113,9 @@ func appendRequest(b []byte, h *wire.Head) []byte {
 	return append(b, "\r\n"...)
 }
 
-// isTold tells whether a header is one that the worker gets from us, whatever a proxy
-// before us has said in it.
-func isTold(name string) bool {
+// isForwarded reports whether a header is one that Send sets itself. Its value in the
+// request, from the visitor or another proxy, is dropped.
+func isForwarded(name string) bool {
 	return strings.EqualFold(name, "X-Forwarded-For") || strings.EqualFold(name, "X-Forwarded-Proto") || strings.EqualFold(name, "X-Forwarded-Host")
 }
 
@@ -133,20 +133,20 @@ func (s *sent) FD() int { return s.conn.FD() }
 // CloseLine does nothing: each request has a connection of its own.
 func (s *sent) CloseLine() {}
 
-// HasBuffered is false.
+// HasBuffered returns false.
 func (s *sent) HasBuffered() bool { return false }
 
-// Recall is false.
+// Recall returns false: there are no followers.
 func (s *sent) Recall() bool { return false }
 
-// Receive reads what has arrived.
+// Receive reads what has arrived of the answer.
 func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
-	have := copy(buf, s.got)
+	have := copy(buf, s.buffered)
 	n, again, _ := s.conn.Read(buf[have:])
 	switch {
 	case again:
 		return nil, nil
-	case n == 0: // Await meets the same
+	case n == 0: // Await reports why
 		return nil, wire.ErrMustWait
 	}
 	have += n
@@ -155,20 +155,20 @@ func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
 		s.worker.idle.put(s.conn)
 		return a, nil
 	}
-	s.got = bytes.Clone(buf[:have])
+	s.buffered = bytes.Clone(buf[:have])
 	if have == len(buf) {
 		err = wire.ErrMustWait
 	}
 	return nil, err
 }
 
-// parseWhole parses an answer. nil without an error: the rest is on its way.
+// parseWhole parses an answer. It returns nil and no error if the rest has not arrived yet.
 func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 	top, body, ok := bytes.Cut(data, []byte("\r\n\r\n"))
 	switch {
 	case !ok:
 		return nil, nil
-	case bytes.Count(top, []byte("\n")) != bytes.Count(top, []byte("\r\n")): // lines of another kind
+	case bytes.Count(top, []byte("\n")) != bytes.Count(top, []byte("\r\n")): // some lines end with LF alone
 		return nil, wire.ErrMustWait
 	}
 	line, lines, _ := strings.Cut(string(top), "\r\n")
@@ -184,7 +184,7 @@ func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 			chunked = true
 			return
 		case name == "Content-Length":
-			length, _ = strconv.Atoi(value) // Plain judges it
+			length, _ = strconv.Atoi(value) // Plain checks it
 		}
 		a.Fields = append(a.Fields, [2]string{name, value})
 	})
@@ -197,7 +197,7 @@ func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 		}
 	case length > len(body) && !bodiless:
 		return nil, nil
-	case length < 0 && !bodiless: // it ends with the connection
+	case length < 0 && !bodiless: // the end of the connection is its end
 		return nil, wire.ErrMustWait
 	}
 	if !a.Plain(head) {
@@ -206,7 +206,8 @@ func parseWhole(data []byte, head bool) (*wire.Answer, error) {
 	return a, nil
 }
 
-// parseStatus reads a status line. An informational answer is not the answer.
+// parseStatus parses a status line. It refuses an informational answer, which the answer
+// itself follows.
 func parseStatus(line string) (int, error) {
 	rest, ok := strings.CutPrefix(line, "HTTP/1.1 ")
 	code, _, _ := strings.Cut(rest, " ")
@@ -217,13 +218,13 @@ func parseStatus(line string) (int, error) {
 	return n, nil
 }
 
-// unchunk returns the content of a body that is here to its last chunk.
+// unchunk returns the content of a chunked body, of which all has arrived.
 func unchunk(body []byte) ([]byte, error) {
 	if !bytes.HasSuffix(body, []byte("0\r\n\r\n")) {
 		return nil, wire.ErrMustWait
 	}
 	in := bytes.NewReader(body)
-	br := bufio.NewReader(in) // or the chunked reader makes its own, and what it leaves is lost
+	br := bufio.NewReader(in) // the chunked reader would make its own, which hides what is left
 	content, err := io.ReadAll(httputil.NewChunkedReader(br))
 	if err != nil || br.Buffered() != len("\r\n") || in.Len() > 0 {
 		return nil, wire.ErrMustWait
@@ -231,10 +232,11 @@ func unchunk(body []byte) ([]byte, error) {
 	return content, nil
 }
 
-// Await waits for the answer.
+// Await waits for the answer as RoundTrip does. The end of r's context ends the connection,
+// and so the request's context in the worker.
 func (s *sent) Await(r *http.Request) (*http.Response, error) {
 	if s.err != nil {
-		_ = s.Close(time.Time{}) // nothing waits
+		_ = s.Close(time.Time{}) // it returns s.err
 		return nil, s.err
 	}
 	f, err := s.conn.Wait()
@@ -243,18 +245,18 @@ func (s *sent) Await(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	ctx := r.Context()
-	stop := context.AfterFunc(ctx, func() { f.Close() }) // tells the worker, too
-	resp, err := readResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(s.got), f)), r)
+	stop := context.AfterFunc(ctx, func() { f.Close() }) // the worker notices that
+	resp, err := readResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(s.buffered), f)), r)
 	if err != nil {
 		stop()
 		f.Close()
-		return nil, ended(ctx, err)
+		return nil, causeOf(ctx, err)
 	}
 	resp.Body = &awaited{ReadCloser: resp.Body, ctx: ctx, stop: stop, conn: f}
 	return resp, nil
 }
 
-// readResponse skips informational answers.
+// readResponse reads an answer. It skips informational ones.
 func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
 	for {
 		resp, err := http.ReadResponse(br, r)
@@ -264,7 +266,7 @@ func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
 	}
 }
 
-// Close gives up the request, whose context ends in the worker.
+// Close gives up the request: its context in the worker ends. It does not wait for that.
 func (s *sent) Close(time.Time) error {
 	if s.conn != nil {
 		s.conn.Close()
@@ -272,7 +274,7 @@ func (s *sent) Close(time.Time) error {
 	return s.err
 }
 
-// awaited is the body of an answer. Its connection ends with it.
+// awaited is the body of an answer. Its Close closes the connection.
 type awaited struct {
 	io.ReadCloser
 	ctx  context.Context
@@ -283,19 +285,19 @@ type awaited struct {
 func (b *awaited) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = ended(b.ctx, err)
+		err = causeOf(b.ctx, err)
 	}
 	return n, err
 }
 
-// Close ends the connection.
+// Close closes the connection.
 func (b *awaited) Close() error {
 	b.stop()
 	return b.conn.Close()
 }
 
-// ended names the end of ctx, where that is why a connection broke.
-func ended(ctx context.Context, err error) error {
+// causeOf returns the error of ctx, if its end is why a connection failed with err.
+func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -29,7 +29,7 @@ func TestParseWhole(t *testing.T) {
 		data   string
 		status int // 0: not an answer
 		body   string
-		wait   bool // the rest is on its way
+		wait   bool // the rest has not arrived yet
 	}{
 		{name: "with a length", data: top + "Content-Length: 5\r\n\r\nhello", status: 200, body: "hello"},
 		{name: "nothing yet", data: "HTTP/1.1 200", wait: true},
@@ -63,7 +63,7 @@ func TestParseWhole(t *testing.T) {
 	}
 }
 
-// FuzzParseWhole: what is taken for a whole answer is what net/http reads.
+// FuzzParseWhole: an answer that parseWhole returns is the one that net/http reads.
 func FuzzParseWhole(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\nhello", false)
 	f.Add("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false)
@@ -120,7 +120,7 @@ func headOf(path string) *wire.Head {
 	return &wire.Head{Method: "GET", URI: path, Host: "example.com", Scheme: "https", RemoteAddr: "192.0.2.1", Fields: [][2]string{{"A", "b"}}}
 }
 
-// receive does what the loop does.
+// receive reads the answer as the fast loop does.
 func receive(t *testing.T, s wire.Sent) (*wire.Answer, error) {
 	t.Helper()
 	buf := make([]byte, 64<<10)
@@ -135,8 +135,8 @@ func receive(t *testing.T, s wire.Sent) (*wire.Answer, error) {
 	}
 }
 
-// TestSent_TellsOfTheVisitor on one connection, request after request.
-func TestSent_TellsOfTheVisitor(t *testing.T) {
+// TestSent_ForwardsTheVisitor on one connection, request after request.
+func TestSent_ForwardsTheVisitor(t *testing.T) {
 	t.Parallel()
 	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {
 		said := slices.Concat([]string{r.RequestURI, r.Host, r.Header.Get("A")}, r.Header["X-Forwarded-For"], r.Header["X-Forwarded-Proto"], r.Header["X-Forwarded-Host"])
@@ -156,7 +156,7 @@ func TestSent_TellsOfTheVisitor(t *testing.T) {
 	}
 }
 
-// TestSent_AwaitsWhatStreams and leaves nothing watched or idle.
+// TestSent_AwaitsWhatStreams: Await reads it, and leaves nothing watched or idle.
 func TestSent_AwaitsWhatStreams(t *testing.T) {
 	t.Parallel()
 	goOn := make(chan struct{})
@@ -210,7 +210,7 @@ func TestSent_EndsWithTheContext(t *testing.T) {
 	<-left
 }
 
-// TestSent_DeadConnections are replaced; where nobody listens, nothing was sent.
+// TestSent_DeadConnections are replaced; if nobody listens, nothing was sent.
 func TestSent_DeadConnections(t *testing.T) {
 	t.Parallel()
 	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {})

@@ -12,15 +12,15 @@ import (
 	"github.com/multisite/multisite/worker/unixsock"
 )
 
-// Worker is one running process of a Go site. Its Done is closed as soon as the
-// process is gone, however it went.
+// Worker is one process of a Go site. Its Done channel is closed as soon as the process has
+// exited, for whatever reason.
 type Worker struct {
 	*process.Process
 
 	// These do not change after Launch or InheritWorker.
 	id          string
 	path        string          // of the socket for requests
-	made        os.FileInfo     // the socket file as we made it
+	made        os.FileInfo     // the file of that socket, as this worker has it
 	controlPath string          // of the control socket; "": only the image that launched the worker had one
 	link        *link           // the control connection; nil: there is none, and never will be
 	transport   *http.Transport // for requests that are waited for
@@ -28,13 +28,13 @@ type Worker struct {
 	idle idleConns // for requests that are not waited for
 }
 
-// ID is the name that the worker was launched under.
+// ID returns the name that the worker was launched with.
 func (w *Worker) ID() string { return w.id }
 
-// Socket is the path of the unix socket that answers requests.
+// Socket returns the path of the unix socket for requests.
 func (w *Worker) Socket() string { return w.path }
 
-// Stats asks the worker about itself.
+// Stats asks the worker for its counters.
 func (w *Worker) Stats(ctx context.Context) (worker.Stats, error) {
 	c, err := w.link.get(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (w *Worker) Stats(ctx context.Context) (worker.Stats, error) {
 	return c.Stats(ctx)
 }
 
-// Probe returns nil when the worker takes connections.
+// Probe returns nil if the worker accepts connections.
 func (w *Worker) Probe(ctx context.Context) error {
 	conn, err := unixsock.Dial(ctx, w.path)
 	if err != nil {
@@ -69,15 +69,15 @@ func (w *Worker) Stuck(age time.Duration) bool {
 // DumpStack makes the worker write the stacks of its goroutines to its log.
 func (w *Worker) DumpStack() { _ = w.Signal(syscall.SIGUSR1) } // it may have ended
 
-// Stop lets the worker finish the requests it has begun and end, kills it after
-// grace, and returns when it is gone.
+// Stop tells the worker to finish the requests that it has begun and to exit, and kills it
+// after grace. It returns when the worker has exited.
 func (w *Worker) Stop(grace time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
 		if c, err := w.link.get(ctx); err == nil {
-			_ = c.Drain(ctx) // SIGTERM says the same to a worker that does not answer
+			_ = c.Drain(ctx) // SIGTERM, which Process.Stop sends, says the same
 		}
 	}()
 	w.Process.Stop(grace)
@@ -85,8 +85,8 @@ func (w *Worker) Stop(grace time.Duration) {
 	<-asked
 }
 
-// Close kills the worker if it still runs and removes what it used. It may be
-// called more than once.
+// Close kills the worker if it still runs, and removes its sockets. It may be called more
+// than once.
 func (w *Worker) Close() {
 	if w.Process != nil {
 		w.Kill()
@@ -95,24 +95,24 @@ func (w *Worker) Close() {
 	w.link.wait()
 	w.transport.CloseIdleConnections()
 	w.idle.close()
-	// The name may belong to a newer worker by now, and so may the inode's number.
+	// Both the path and the inode number may belong to a newer worker by now.
 	if now, err := os.Lstat(w.path); err == nil && os.SameFile(now, w.made) && now.ModTime().Equal(w.made.ModTime()) {
 		_ = os.Remove(w.path) // a stale socket is removed by the next Listen
 	}
 	if w.controlPath != "" {
-		_ = os.Remove(w.controlPath) // its generation removes what stays
+		_ = os.Remove(w.controlPath) // what remains is removed with the generation
 	}
 }
 
 func (w *Worker) remember() { w.made, _ = os.Lstat(w.path) }
 
-// endsByItself gives a process that broke off the handshake the time to die of
-// what ails it, and tells whether it did.
+// endsByItself gives a process that broke off the handshake time to exit, and reports
+// whether it did so without being killed.
 func (w *Worker) endsByItself(ctx context.Context) bool {
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	if ctx.Err() != nil {
-		return false // it was killed for that
+		return false // the process was killed because of that
 	}
 	select {
 	case <-w.Done():

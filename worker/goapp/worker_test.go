@@ -85,7 +85,7 @@ func TestRoundTrip_Bodies(t *testing.T) {
 	}
 }
 
-// TestWorker_DeathIsSeen by the kernel's word: nothing asks the worker.
+// TestWorker_DeathIsSeen without asking the worker.
 func TestWorker_DeathIsSeen(t *testing.T) {
 	t.Parallel()
 	w := launch(t, options(t, "app"))
@@ -203,9 +203,9 @@ func TestWorker_StopKillsAfterGrace(t *testing.T) {
 	}
 }
 
-func TestWorker_CloseLeavesNothing(t *testing.T) { // not parallel: it counts what this process has
+func TestWorker_CloseLeavesNothing(t *testing.T) { // not parallel: it counts the goroutines and descriptors of this process
 	o := options(t, "app")
-	launch(t, o).Close() // opens what is opened once for all
+	launch(t, o).Close() // opens what is opened once in a process
 	before := holdings(t)
 	w := launch(t, o)
 	get(t, w, "/")
@@ -278,7 +278,7 @@ func holdings(t *testing.T) held {
 	return held{goroutines: runtime.NumGoroutine(), descriptors: len(fds)}
 }
 
-// TestStuck: a handler may know that nobody waits for it any more, or not.
+// TestStuck has one handler that heeds the end of its context, and one that does not.
 func TestStuck(t *testing.T) {
 	t.Parallel()
 	said := newLines()
