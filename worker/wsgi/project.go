@@ -41,7 +41,7 @@ type Project struct {
 	mu       sync.Mutex       // protects all below
 	expected map[*Runtime]int // how many more forks each site will ask for; a site that needs none is not in it
 	process  *process.Process // of the zygote, set before it is prepared; nil: not started yet
-	ended    bool             // no site needs the zygote any more; one that starts now is killed
+	unneeded bool             // no site needs the zygote any more; one that starts now is killed
 }
 
 // NewProject joins runtimes whose ProjectKey is the same. Nothing starts before
@@ -95,7 +95,7 @@ func interpreterReads(name string) bool {
 // when closed is closed before the zygote is ready.
 func (p *Project) get(closed <-chan struct{}) (*zygote, error) {
 	p.once.Do(func() {
-		go func() { // end waits for it
+		go func() { // kill waits for it
 			defer close(p.started)
 			p.zygote, p.err = p.start()
 		}()
@@ -167,7 +167,7 @@ func (p *Project) spawn() (*zygote, error) {
 	}
 	p.mu.Lock()
 	p.process = proc
-	if p.ended {
+	if p.unneeded {
 		proc.Kill()
 	}
 	p.mu.Unlock()
@@ -239,7 +239,7 @@ func (p *Project) expectForks(r *Runtime, n int) {
 }
 
 // forksDone notes that a site needs n forks less. When no site needs any more, the
-// project zygote is ended.
+// project zygote is killed.
 func (p *Project) forksDone(r *Runtime, n int) {
 	p.mu.Lock()
 	if p.expected[r] -= n; p.expected[r] <= 0 {
@@ -248,7 +248,7 @@ func (p *Project) forksDone(r *Runtime, n int) {
 	sites := len(p.expected)
 	p.mu.Unlock()
 	if sites == 0 {
-		p.end()
+		p.kill()
 	}
 }
 
@@ -260,10 +260,10 @@ func (p *Project) forget(r *Runtime) {
 	p.forksDone(r, n)
 }
 
-// end ends the project zygote, even one that is still loading, and waits for that.
-func (p *Project) end() {
+// kill kills the project zygote, even one that is still loading, and waits for that.
+func (p *Project) kill() {
 	p.mu.Lock()
-	p.ended = true
+	p.unneeded = true
 	if p.process != nil {
 		p.process.Kill()
 	}

@@ -12,15 +12,15 @@ class Config:
     """The keys of the JSON object that a worker uses; it ignores the others."""
 
     def __init__(self, values):
-        self.settings = values.get("settings") or ""
-        self.wsgi = values.get("wsgi") or ""
+        self.settings = values.get("settings") or ""  # DJANGO_SETTINGS_MODULE; "": the application sets it, or none
+        self.wsgi = values.get("wsgi") or ""  # script path or "module:callable"; "": Django's, from the settings
         self.python_path = values.get("python_path") or []
-        self.home = values.get("home") or ""
+        self.home = values.get("home") or ""  # working directory; "": unchanged
         self.mount = values.get("mount") or "/"
-        self.locale = values.get("locale") or ""
+        self.locale = values.get("locale") or ""  # for setlocale(); "": as Python does
         self.threads = int(values.get("threads") or 1)
-        self.stack_size = int(values.get("stack_size") or 0)
-        self.thread_join_seconds = float(values.get("thread_join_seconds") or 3)
+        self.stack_size = int(values.get("stack_size") or 0)  # of threads, in bytes; 0: the system's default
+        self.thread_join_seconds = float(values.get("thread_join_seconds") or 3)  # limit at exit; set by tests only
 
 
 def read():

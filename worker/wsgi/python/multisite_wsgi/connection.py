@@ -31,9 +31,9 @@ class Connection:
         it returns whether this connection, which is idle, should end.
         limits are the values for FCGI_GET_VALUES, as {name: decimal text} in bytes.
         """
-        self._sock = sock
+        self._sock = sock  # owned by this object; close() closes it
         self._stop = stop
-        self._idle = stop.waiter(sock, listener)
+        self._idle = stop.waiter(sock, listener)  # waits for a request, the stop, or another connection
         self._gives_way = gives_way
         self._limits = limits
         self._tokens = None  # descriptor of the eventfd with the tokens of followers; None: the front door sent none

@@ -12,8 +12,8 @@ _FAILED = (b"Status: 500 Internal Server Error\r\nContent-Type: text/plain; char
 class Handler:
     """Runs the application once and sends its response."""
 
-    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_remaining", "_has_body", "_single", "_sent", "_surplus",
-                 "_complete", "_last")
+    __slots__ = ("_environ", "_exchange", "_is_head", "_head", "_remaining", "_has_body", "_single", "_sent",
+                 "_surplus", "_complete", "_last")
 
     def __init__(self, environ, exchange):
         self._environ = environ

@@ -93,7 +93,7 @@ def _warn_of(name):
     """Log once that a header is dropped."""
     if name.lower() not in _dropped:
         _dropped.add(name.lower())
-        log_line("response header %s is dropped: an application must not set headers of the connection (PEP 3333)" % name)
+        log_line("response header %s is dropped: applications must not set headers of the connection (PEP 3333)" % name)
 
 
 _dropped = set()

@@ -90,7 +90,7 @@ class _SettingsRead(BaseException):
 
 
 class _SettingsGuard:
-    """While it is armed, reading Django's settings raises _SettingsRead. It can be armed once django.conf is imported."""
+    """While it is armed, reading Django's settings raises _SettingsRead. arm() does so once django.conf is imported."""
 
     def __enter__(self):
         self._lazy = None

@@ -116,7 +116,7 @@ def dump_stacks_on_request():
 
 
 def exit_process(code, join_seconds):
-    """Exit as Python does (join threads, run exit handlers, flush), but wait for threads no longer than join_seconds."""
+    """Exit as Python does (join threads, run exit handlers, flush); wait for threads at most join_seconds."""
     signal.signal(signal.SIGALRM, _threads_overdue)
     signal.setitimer(signal.ITIMER_REAL, join_seconds)
     atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # registered last, so it is the first exit handler to run

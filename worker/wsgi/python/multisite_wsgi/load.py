@@ -23,7 +23,7 @@ class Site:
 
 
 def load(config):
-    """Prepare the process, then import the application, and of a Django site also what its first request would import."""
+    """Prepare the process and import the application; of a Django site also what its first request would import."""
     prepare(config)
     application = _application(config)
     django_site.load_urls()

@@ -27,9 +27,9 @@ class Module:
     """What was recorded about one module."""
 
     def __init__(self, origin):
-        self.origin = origin
-        self.imports = set()
-        self.reads = set()
+        self.origin = origin  # its file, or "built-in" or "frozen"
+        self.imports = set()  # names of the modules that it imported
+        self.reads = set()  # names of the environment variables that it read, and CWD
         self.taint = ""  # why other sites cannot share it; "": nothing is known against it
 
     def record(self):

@@ -30,7 +30,7 @@ class Server:
     def __init__(self, application, config, listener, stop):
         self._application = application
         self._threads = config.threads
-        self._listener = listener
+        self._listener = listener  # owned by the server; it is closed at exit only
         self._listener.setblocking(False)  # several threads may wake up for one connection
         self._stop = stop
         self._connections = set()  # open ones, for forget()

@@ -19,12 +19,12 @@ class SharingPlan:
     """What the sites with these configurations can share, given the learning result of each."""
 
     def __init__(self, configs, learned, without):
-        self._sites = [learned[config.site]["modules"] for config in configs]
-        self._hot = [key for config in configs for key in learned[config.site]["hot"]]
-        self._project = {folder for config in configs for folder in _project_folders(config)}
-        self._roots = {root for config in configs for root in _project_roots(config)}
+        self._sites = [learned[config.site]["modules"] for config in configs]  # {name: record} of each site
+        self._hot = [key for config in configs for key in learned[config.site]["hot"]]  # code that requests call
+        self._project = {folder for config in configs for folder in _project_folders(config)}  # directories of projects
+        self._roots = {root for config in configs for root in _project_roots(config)}  # top packages of projects
         self._differing = differing(configs)
-        self._excluded = set(without)
+        self._excluded = set(without)  # modules that have failed to be imported for all sites
 
     def modules(self):
         """Return [name, origin] of each shared module, in the order in which the first site began to import them."""

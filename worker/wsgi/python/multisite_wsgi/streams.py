@@ -22,7 +22,7 @@ class LineStream(io.TextIOWrapper):
         if newline:
             self._send(self._take() + lines + newline)
         if rest:
-            self._thread.pending = self._take() + rest
+            self._thread.partial = self._take() + rest
         return len(text)
 
     def flush(self):
@@ -30,9 +30,9 @@ class LineStream(io.TextIOWrapper):
             self._send(self._take())
 
     def _take(self):
-        pending = getattr(self._thread, "pending", "")
-        self._thread.pending = ""
-        return pending
+        partial = getattr(self._thread, "partial", "")
+        self._thread.partial = ""
+        return partial
 
     def _send(self, text):
         if text:

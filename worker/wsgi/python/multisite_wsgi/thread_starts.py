@@ -23,7 +23,7 @@ class ThreadStarts:
         return self
 
     def __exit__(self, *_):
-        if threading.Thread.start is self._remember:  # else the application has wrapped it, as Sentry does, and it stays
+        if threading.Thread.start is self._remember:  # else the application has wrapped it, as Sentry does
             threading.Thread.start = self._start
 
 

@@ -59,7 +59,7 @@ class Warmup:
     def __init__(self, application, config):
         self._application = application
         self._config = config
-        self._paths = config.warmup
+        self._paths = config.warmup  # from the second round on without those that failed
         self._raised = []  # exceptions of the current request that Django has turned into a response
 
     def run(self, rounds=ROUNDS, seconds=SECONDS):
