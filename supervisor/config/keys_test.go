@@ -95,27 +95,6 @@ func mustParse(t *testing.T, text string) *tomlfile.File {
 	return file
 }
 
-// TestSite_LaunchValuesKeepTheirNames: a running supervisor of another version
-// compares them by name.
-func TestSite_LaunchValuesKeepTheirNames(t *testing.T) {
-	t.Parallel()
-	want := strings.Fields("app env home kind lang locale mount name preload python_home python_path settings stack_size threads umask wsgi")
-	want = append(want, "user or group")
-	slices.Sort(want)
-	var got []string
-	for name := range (&Site{Kind: WSGI}).LaunchValues() {
-		got = append(got, name)
-	}
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-	preload := `{"Mode":"","Warmup":null,"WarmupStrict":false,"GCFreeze":false,"SealHeap":false,"RelocateCode":false,"Immortal":""}`
-	if got := string((&Site{Kind: WSGI}).LaunchValues()["preload"]); got != preload {
-		t.Errorf("preload: got %s, want %s", got, preload)
-	}
-}
-
 const docsPath = "../../docs/config.md"
 
 // row is a line of a table of keys. Its last group is what a person wrote.
