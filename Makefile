@@ -1,7 +1,7 @@
 SHELL       := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help build test race fuzz check bench django clean
+.PHONY: help build test race fuzz check lint bench django clean
 
 GO       ?= go
 FUZZTIME ?= 60s
@@ -18,6 +18,8 @@ TIMEOUT  ?= $(if $(LONG),60m,10m)
 # The program is the module at the top. Its benchmark and the tests in a browser are
 # modules of their own, whose dependencies nobody else needs.
 modules = . cmd/bench cmd/browsertest
+
+golangci = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 django := testdata/django
 venv   := $(django)/.venv
@@ -56,6 +58,9 @@ fuzz: ## every fuzz target for FUZZTIME=60s each
 check: ## formatting and go vet
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:" $$files >&2; exit 1; fi
 	for module in $(modules); do $(GO) -C $$module vet ./...; done
+
+lint: ## golangci-lint, with staticcheck among its linters, as .golangci.yml says
+	for module in $(modules); do $(GO) -C $$module run $(golangci) run ./...; done
 
 # make bench BENCH='throughput --quick'
 bench: ## measure multisite beside its peers: BENCH=memory

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -169,7 +170,7 @@ func absolute(name string) string {
 }
 
 func asProblems(name string, err error) tomlfile.Problems {
-	if problems, ok := err.(tomlfile.Problems); ok {
+	if problems, ok := errors.AsType[tomlfile.Problems](err); ok {
 		return problems
 	}
 	return tomlfile.Problems{{Position: tomlfile.Position{File: name}, Message: err.Error()}}

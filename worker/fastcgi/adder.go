@@ -80,5 +80,5 @@ func (a *adder) submitLocked() unix.Errno {
 
 // emptyLocked drops all completions.
 func (a *adder) emptyLocked() {
-	unix.RawSyscall6(unix.SYS_IO_GETEVENTS, a.context, 0, aioDepth, uintptr(unsafe.Pointer(&a.done)), 0, 0)
+	_, _, _ = unix.RawSyscall6(unix.SYS_IO_GETEVENTS, a.context, 0, aioDepth, uintptr(unsafe.Pointer(&a.done)), 0, 0)
 }

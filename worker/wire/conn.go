@@ -27,6 +27,7 @@ var ErrNotSimple = errors.New("the answer is not a simple one")
 // Outcome says what Send did with a request.
 type Outcome int
 
+// The outcomes of Send.
 const (
 	AwaitOnly  Outcome = iota // not sent, or in part: Await sends it or says why it failed
 	Written                   // sent: Receive reads the answer when FD is readable
