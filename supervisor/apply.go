@@ -169,7 +169,7 @@ func (s *Supervisor) applyOne(ctx context.Context, ch *change) error {
 		}))
 	}
 	t.failed.Store(nil)
-	t.tasks.apply(ch.cfg, string(pool.ReasonReload), false)
+	t.tasks.Apply(t.taskSpec(ch.cfg), string(pool.ReasonReload), false)
 	return t.explain(t.pool.AwaitTarget(ctx))
 }
 

@@ -175,7 +175,7 @@ func (t *site) pack(b *process.Baggage) (st siteState, err error) {
 	for _, what := range st.Pool.Cut {
 		t.log.Warn("request cut by an upgrade", "request", what)
 	}
-	if st.Services, st.Jobs, err = t.tasks.pack(b); err != nil {
+	if st.Services, st.Jobs, err = packTasks(b, t.tasks); err != nil {
 		return st, err
 	}
 	for _, w := range st.Pool.Workers {
@@ -197,32 +197,27 @@ func packWorker(b *process.Baggage, w pool.Worker) (workerState, error) {
 	return workerState{WSGI: &left}, err
 }
 
-func (k *tasks) pack(b *process.Baggage) (services, jobs map[string]taskState, err error) {
-	_, runningServices, runningJobs := k.now()
+// packTasks packs services and cron entries, by name.
+func packTasks(b *process.Baggage, tasks *task.Set) (services, jobs map[string]taskState, err error) {
 	services, jobs = map[string]taskState{}, map[string]taskState{}
-	for name, s := range runningServices {
-		if services[name], err = packTask(b, s.Pause); err != nil {
-			return nil, nil, err
+	err = tasks.Pause(func(id task.ID, h task.Handover, resume func()) (err error) {
+		b.OnFailure(resume)
+		st := taskState{Handover: h}
+		if h.Process != nil {
+			left, err := h.Process.(*process.Process).HandOver(b)
+			if err != nil {
+				return err
+			}
+			st.Running = &left
 		}
-	}
-	for name, j := range runningJobs {
-		if jobs[name], err = packTask(b, j.Pause); err != nil {
-			return nil, nil, err
+		if id.Kind == task.KindService {
+			services[id.Name] = st
+		} else {
+			jobs[id.Name] = st
 		}
-	}
-	return services, jobs, nil
-}
-
-func packTask(b *process.Baggage, pause func() (task.Handover, func())) (taskState, error) {
-	h, resume := pause()
-	b.OnFailure(resume)
-	st := taskState{Handover: h}
-	if h.Process == nil {
-		return st, nil
-	}
-	left, err := h.Process.(*process.Process).HandOver(b)
-	st.Running = &left
-	return st, err
+		return nil
+	})
+	return services, jobs, err
 }
 
 // built are the settings that only new workers would heed, as the generation has them.

@@ -150,39 +150,34 @@ func (g *generation) inheritWorker(b *process.Baggage, id string, left workerSta
 	return nil, errOtherKind
 }
 
-// inheritTasks takes over those that sites.toml still has.
+// inheritTasks takes over the tasks that sites.toml still has, and ends the others.
 func (t *site) inheritTasks(st siteState) {
-	take := func(kind, name string, left taskState, wanted bool) (task.Handover, bool) {
-		h := left.Handover
-		switch {
-		case left.Running == nil:
-			return h, wanted
-		case !wanted:
-			t.super.end(*left.Running, t.config().ShutdownTimeout)
-			return h, false
-		}
-		id := t.name + "/" + kind + "." + name
-		p, err := t.super.inherited.baggage.Inherit(*left.Running, func(line string) { t.output(id, line) })
-		if err != nil {
-			t.log.Warn("not taken over", kind, id, "error", err)
-			return h, true
-		}
-		h.Process = p
-		t.tasks.note(id, p)
-		return h, true
-	}
 	for name, left := range st.Services {
-		_, wanted := serviceOf(t.cfg, name)
-		if h, ok := take("service", name, left, wanted); ok {
-			t.tasks.leftServices[name] = h
-		}
+		t.inheritTask(task.ID{Kind: task.KindService, Name: name}, left)
 	}
 	for name, left := range st.Jobs {
-		_, wanted := cronOf(t.cfg, name)
-		if h, ok := take("cron", name, left, wanted); ok {
-			t.tasks.leftJobs[name] = h
+		t.inheritTask(task.ID{Kind: task.KindJob, Name: name}, left)
+	}
+}
+
+func (t *site) inheritTask(which task.ID, left taskState) {
+	h := left.Handover
+	switch wanted := t.tasks.Has(which); {
+	case !wanted && left.Running != nil:
+		t.super.end(*left.Running, t.config().ShutdownTimeout)
+		return
+	case !wanted:
+		return
+	case left.Running != nil:
+		id := t.taskID(which)
+		p, err := t.super.inherited.baggage.Inherit(*left.Running, func(line string) { t.output(id, line) })
+		if err != nil {
+			t.log.Warn("not taken over", string(which.Kind), id, "error", err)
+		} else {
+			h.Process = p
 		}
 	}
+	t.tasks.Inherit(which, h)
 }
 
 // end ends a process of before that nobody wants any more.

@@ -79,11 +79,15 @@ func (t *site) limit(c *config.Site, p *process.Process) error {
 // limitAll is limit for the workers that run already. The limit of tasks is that of
 // all processes of the site.
 func (t *site) limitAll() {
-	tasks := process.Limits{Tasks: t.tasksLimit()}
+	tasks := process.Limits{Tasks: t.config().TasksLimit}
 	if r := t.python(); r != nil {
 		r.Limit(tasks)
 	}
-	t.tasks.limit(tasks)
+	for which, p := range t.tasks.Processes() {
+		if err := p.(*process.Process).Limit(tasks); err != nil {
+			t.log.Warn("a limit will hold for its next process only", "task", t.taskID(which), "error", err)
+		}
+	}
 	for _, w := range t.pool.Status().Workers {
 		if one, ok := w.Worker.(worker); ok {
 			t.limitAgain(w.ID, one)

@@ -90,7 +90,7 @@ func (s *Supervisor) goingDown() error {
 func (s *Supervisor) startSites(force context.Context) {
 	s.mu.Lock()
 	s.runSite = func(t *site) {
-		t.tasks.start(force) // now: an upgrade takes what runs, and nothing that is to run
+		t.tasks.Start(force) // now: an upgrade takes what runs, and nothing that is to run
 		s.running.Go(func() { t.run(force) })
 	}
 	for _, site := range s.sites {

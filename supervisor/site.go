@@ -19,6 +19,7 @@ import (
 	"github.com/multisite/multisite/supervisor/proxy"
 	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/status"
+	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
@@ -32,7 +33,7 @@ type site struct {
 	guests *front.Clients
 	log    *slog.Logger
 	access *logs.AccessLog
-	tasks  *tasks
+	tasks  *task.Set     // services and cron entries
 	ended  chan struct{} // closed when the last worker and the last task have
 
 	meter     limits.Meter  // used by watchLimits alone, but for Problem
@@ -88,7 +89,7 @@ func (t *site) newPool(inherited *pool.Handover) *pool.Pool {
 func (t *site) run(force context.Context) {
 	defer close(t.ended)
 	t.pool.Run(force)
-	t.tasks.stop() // only now: a request in flight may need them
+	t.tasks.Stop() // only now: a request in flight may need them
 }
 
 // config is what sites.toml says of the site now.
@@ -108,9 +109,6 @@ func (t *site) configOf(g *generation) *config.Site {
 	}
 	return g.cfg
 }
-
-// tasksLimit is that of now.
-func (t *site) tasksLimit() int { return t.config().TasksLimit }
 
 func (t *site) setConfig(c *config.Site) {
 	t.mu.Lock()
@@ -235,7 +233,7 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 		return err
 	}
 	t.failed.Store(nil)
-	t.tasks.apply(next.cfg, string(reason), true)
+	t.tasks.Apply(t.taskSpec(next.cfg), string(reason), true)
 	if next.python != nil && t.pool.Status().State == pool.SiteSleeping { // as it was before the trial
 		next.python.Unload()
 	}

@@ -36,7 +36,7 @@ func (s *Supervisor) addSite(t *site) error {
 // caller's to end.
 func (s *Supervisor) removeSite(t *site) {
 	t.pool.SetStopReason(pool.ReasonReload)
-	t.tasks.endFor(string(pool.ReasonReload))
+	t.tasks.SetStopReason(string(pool.ReasonReload))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sites = slices.DeleteFunc(slices.Clone(s.sites), func(o *site) bool { return o == t })

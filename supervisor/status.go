@@ -84,7 +84,7 @@ func (t *site) status() status.Site {
 		st.Memory.Saved -= m.PSS
 	}
 	st.Memory.Memory = memory(sum)
-	st.Services, st.Cron = t.tasks.status()
+	st.Services, st.Cron = taskStatus(t.tasks)
 	return st
 }
 

@@ -2,219 +2,154 @@ package supervisor
 
 import (
 	"context"
-	"maps"
+	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
-	"sync"
+	"strings"
+	"time"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/process"
 )
 
-// tasks are the services and the cron entries of a site. They start with it, end
-// when its last worker has, and run with the settings that its workers run with:
-// a reload that fails leaves them alone. Whether the site sleeps is nothing to them.
-type tasks struct {
-	site *site
-
-	mu sync.Mutex
-	// mu protects all below
-	cfg      *config.Site
-	begin    func(run func(ctx, force context.Context)) (end func(reason string)) // nil: the site does not run
-	why      string                                                               // for which they end when they are stopped
-	services map[string]runningService
-	jobs     map[string]runningJob
-	last     map[string]*process.Process // the last one of each, by "shop/service.mail"
-
-	// what an upgrade has left, until it is started
-	leftServices, leftJobs map[string]task.Handover
+// newTasks returns the services and cron entries of a site. They start with it, end
+// when its last worker has exited, and run with the settings that its workers run with:
+// a reload that fails does not touch them, nor does it matter whether the site sleeps.
+func newTasks(t *site, c *config.Site) *task.Set {
+	return task.NewSet(t.taskSpec(c), task.SetOptions{
+		Grace:   func() time.Duration { return t.config().ShutdownTimeout },
+		Observe: t.observeTask,
+	})
 }
 
-type runningService struct {
-	*task.Service
-	end func(reason string) // returns when it has ended
-}
-
-type runningJob struct {
-	*task.Job
-	end func(reason string)
-}
-
-func newTasks(t *site, c *config.Site) *tasks {
-	return &tasks{
-		site: t, cfg: c, why: task.ReasonStop, services: map[string]runningService{}, jobs: map[string]runningJob{}, last: map[string]*process.Process{},
-		leftServices: map[string]task.Handover{}, leftJobs: map[string]task.Handover{},
-	}
-}
-
-// note takes note of a process that runs now.
-func (k *tasks) note(id string, p *process.Process) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.last[id] = p
-}
-
-// ended returns the process of an id and a pid that has ended, nil if it is not known.
-func (k *tasks) ended(id string, pid int) *process.Process {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if p := k.last[id]; p != nil && p.PID() == pid {
-		return p
-	}
-	return nil
-}
-
-// limit bounds those that run.
-func (k *tasks) limit(l process.Limits) {
-	k.mu.Lock()
-	last := maps.Clone(k.last)
-	k.mu.Unlock()
-	for id, p := range last {
-		select {
-		case <-p.Done(): // its number may be another's
-		default:
-			if err := p.Limit(l); err != nil {
-				k.site.log.Warn("a limit will hold for its next process only", "task", id, "error", err)
-			}
-		}
-	}
-}
-
-// start starts all of them. When force ends they are killed.
-func (k *tasks) start(force context.Context) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.begin = func(run func(ctx, force context.Context)) func(string) {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			run(ctx, force)
-		}()
-		return func(reason string) {
-			cancel(task.StopReason(reason))
-			<-done
-		}
-	}
-	k.startMissingLocked()
-}
-
-// endFor says why they will end once stop is called.
-func (k *tasks) endFor(reason string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.why = reason
-}
-
-// stop ends all of them and returns when they have.
-func (k *tasks) stop() {
-	k.mu.Lock()
-	k.begin = nil
-	ends := k.takeLocked(k.why, func(string) bool { return true }, func(string) bool { return true })
-	k.mu.Unlock()
-	together(ends)
-}
-
-// apply makes them those of c, and returns when those that c does not have are
-// gone. It starts services whose command has changed anew, or all of them.
-func (k *tasks) apply(c *config.Site, reason string, all bool) {
-	k.mu.Lock()
-	old := k.cfg
-	k.cfg = c
-	ends := k.takeLocked(reason,
-		func(name string) bool { _, ok := serviceOf(c, name); return !ok },
-		func(name string) bool { _, ok := cronOf(c, name); return !ok })
-	for name, s := range k.services {
-		was, _ := serviceOf(old, name)
-		if now, _ := serviceOf(c, name); all || !sameCommand(was.Command, now.Command) {
-			ends = append(ends, func() { s.Restart(reason) })
-		}
-	}
-	for name, j := range k.jobs {
-		now, _ := cronOf(c, name)
-		j.SetSchedule(now.Schedule)
-	}
-	k.startMissingLocked()
-	k.mu.Unlock()
-	together(ends)
-}
-
-// takeLocked takes tasks out, and returns what ends them for a reason.
-func (k *tasks) takeLocked(reason string, service, job func(name string) bool) (ends []func()) {
-	for name, s := range k.services {
-		if service(name) {
-			ends = append(ends, func() { s.end(reason) })
-			delete(k.services, name)
-		}
-	}
-	for name, j := range k.jobs {
-		if job(name) {
-			ends = append(ends, func() { j.end(reason) })
-			delete(k.jobs, name)
-		}
-	}
-	return ends
-}
-
-func (k *tasks) startMissingLocked() {
-	if k.begin == nil {
-		return
-	}
-	for _, c := range k.cfg.Services {
-		if _, runs := k.services[c.Name]; !runs {
-			s := task.NewService(k.serviceOptions(c.Name))
-			if h, left := k.leftServices[c.Name]; left {
-				s.Inherit(h)
-				delete(k.leftServices, c.Name)
-			}
-			k.services[c.Name] = runningService{s, k.begin(s.Run)}
-		}
-	}
-	for _, c := range k.cfg.Cron {
-		if _, runs := k.jobs[c.Name]; !runs {
-			j := task.NewJob(c.Schedule, k.cronOptions(c.Name))
-			if h, left := k.leftJobs[c.Name]; left {
-				j.Inherit(h)
-				delete(k.leftJobs, c.Name)
-			}
-			k.jobs[c.Name] = runningJob{j, k.begin(j.Run)}
-		}
-	}
-}
-
-// now are the settings of now and the tasks that run.
-func (k *tasks) now() (*config.Site, map[string]runningService, map[string]runningJob) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.cfg, maps.Clone(k.services), maps.Clone(k.jobs)
-}
-
-func serviceOf(c *config.Site, name string) (config.Service, bool) {
+// taskSpec returns the tasks that c describes.
+func (t *site) taskSpec(c *config.Site) task.Spec {
+	spec := task.Spec{Start: func(id task.ID, command task.Command) (task.Process, error) {
+		return t.startTask(c, command, t.taskID(id))
+	}}
 	for _, s := range c.Services {
-		if s.Name == name {
-			return s, true
-		}
+		spec.Services = append(spec.Services, task.ServiceSpec{Name: s.Name, Command: task.Command(s.Command)})
 	}
-	return config.Service{}, false
-}
-
-func cronOf(c *config.Site, name string) (config.Cron, bool) {
 	for _, e := range c.Cron {
-		if e.Name == name {
-			return e, true
+		spec.Jobs = append(spec.Jobs, task.JobSpec{Name: e.Name, Schedule: e.Schedule, Command: task.Command(e.Command)})
+	}
+	return spec
+}
+
+// taskID returns the name of a task in logs: "shop/service.mail".
+func (t *site) taskID(id task.ID) string { return t.name + "/" + id.String() }
+
+// startTask starts a command as the site's workers are started. Its output goes to the
+// site's log.
+func (t *site) startTask(c *config.Site, command task.Command, id string) (task.Process, error) {
+	output, err := process.NewOutput(c.Account, func(line string) { t.output(id, line) })
+	if err != nil {
+		return nil, err
+	}
+	current, _ := t.launchedFrom()
+	at := current.paths
+	var pythonPath []string
+	if current.python != nil {
+		pythonPath = current.python.PythonPath()
+	}
+	p, err := process.Start(process.Command{
+		Path:   at.At(command.Path),
+		Args:   command.Args,
+		Env:    t.marked(taskEnvironment(c, at, pythonPath)),
+		Dir:    at.At(c.Home),
+		Output: output,
+
+		Account: c.Account,
+		Umask:   c.Umask,
+		Tasks:   t.config().TasksLimit,
+	})
+	if err != nil {
+		return nil, err // a nil process in the interface would not be nil
+	}
+	return p, nil
+}
+
+// taskEnvironment returns the environment of the site's workers, and in it what a Python
+// worker gets in another way: its interpreter, its path and its settings.
+func taskEnvironment(c *config.Site, at code.Paths, pythonPath []string) []string {
+	env := environment(c)
+	if c.Kind != config.WSGI {
+		return env
+	}
+	prepend := func(name string, dirs ...string) {
+		i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+		if i < 0 {
+			env = append(env, name+"="+strings.Join(dirs, ":"))
+			return
 		}
+		env[i] = name + "=" + strings.Join(append(dirs, strings.TrimPrefix(env[i], name+"=")), ":")
 	}
-	return config.Cron{}, false
+	prepend("PATH", filepath.Dir(at.At(c.Python)))
+	prepend("PYTHONPATH", append(pythonPath, at.At(c.Home))...)
+	if c.Settings != "" {
+		env = append(env, "DJANGO_SETTINGS_MODULE="+c.Settings)
+	}
+	return append(env, "PYTHONUNBUFFERED=1") // what it prints is in the log at once
 }
 
-func sameCommand(a, b config.Command) bool {
-	return a.Path == b.Path && slices.Equal(a.Args, b.Args)
+// observeTask logs what happens to a service or a cron entry.
+func (t *site) observeTask(which task.ID, e task.Event, exited task.Process) {
+	kind, id := string(which.Kind), t.taskID(which)
+	level := slog.LevelInfo
+	attrs := []any{kind, id}
+	switch e.Kind {
+	case task.Started:
+		attrs = append(attrs, "pid", e.PID)
+		if which.Kind == task.KindJob {
+			level = slog.LevelDebug // the line about its exit is enough
+		}
+	case task.Failed:
+		level = slog.LevelError
+		attrs = append(attrs, "error", e.Err)
+	case task.Skipped:
+		level = slog.LevelWarn
+		attrs = append(attrs, "reason", e.Err)
+	case task.Exited:
+		if e.Reason == task.ReasonCrash || e.Reason == task.ReasonDone && e.Exit != (process.Exit{}) {
+			level = slog.LevelError
+		}
+		attrs = append(attrs, "pid", e.PID, "reason", e.Reason, "exit", e.Exit.String(), "age", e.Age)
+	}
+	what := fmt.Sprintf("%s %s", kind, e.Kind)
+	t.log.Log(context.Background(), level, what, attrs...)
+	if p, ok := exited.(*process.Process); ok {
+		t.logCompanions(kind, id, p)
+	}
+	if which.Kind == task.KindService || level > slog.LevelInfo { // a success each minute would fill the journal
+		detail := e.String()
+		if e.Err != nil {
+			detail = e.Err.Error()
+		}
+		t.super.journal.Record(journal.Event{Time: e.Time, Site: t.name, Worker: id, PID: e.PID, Kind: what, Reason: e.Reason, Detail: detail})
+	}
 }
 
-func together(calls []func()) {
-	var wg sync.WaitGroup
-	for _, call := range calls {
-		wg.Go(call)
+// taskStatus returns what the site's tasks are doing.
+func taskStatus(tasks *task.Set) (services []status.Service, entries []status.Cron) {
+	services, entries = []status.Service{}, []status.Cron{} // [] in JSON, not null
+	spec, ss, js := tasks.Status()
+	for i, s := range ss {
+		st := status.Service{Name: spec.Services[i].Name, State: s.State, PID: s.PID, Restarts: s.Restarts, LastExit: s.LastExit}
+		if st.PID != 0 {
+			st.Memory = memoryOf(st.PID)
+		}
+		services = append(services, st)
 	}
-	wg.Wait()
+	for i, j := range js {
+		c := spec.Jobs[i]
+		entries = append(entries, status.Cron{
+			Name: c.Name, Schedule: fmt.Sprint(c.Schedule), Next: j.Next, PID: j.PID, Runs: j.Runs, Skipped: j.Skipped, LastExit: j.LastExit,
+		})
+	}
+	return services, entries
 }
