@@ -34,19 +34,21 @@
 //
 // # How a worker is forked
 //
-//	Runtime.Launch               launch.go      makes the worker's listening socket
-//	 Runtime.launchForked        launch.go
-//	  Runtime.getTemplate        template.go    the template is made by the first launch:
-//	   Runtime.makeTemplate      template.go
-//	    Project.get              project.go      starts and prepares the project zygote
-//	    Runtime.forkZygote       sitezygote.go   forks the site zygote, waits for its report
-//	  Runtime.startFromTemplate  fork.go
-//	   childPipes.fork           fork.go        the command "fork", with three descriptors
-//	    zygote.ask               zygote.go      writes the command, reads the answer (control.go)
-//	     SiteZygote._fork        site_zygote.py checks that it is fork-safe, forks
-//	      ForkedWorker.run       forked_worker.py serves (server.py)
-//	    process.Adopt            worker/process takes charge of the new process
-//	  Runtime.await              launch.go      reads the start report, then probes the socket
+//	Runtime.Launch              launch.go         makes the worker's listening socket
+//	 Runtime.launchForked       launch.go
+//	  Runtime.getTemplate       template.go       the first launch makes the template:
+//	   Runtime.makeTemplate     template.go
+//	    Project.get             project.go        starts and prepares the project zygote
+//	    Runtime.forkZygote      sitezygote.go     forks the site zygote, waits for its report
+//	  Runtime.startFromTemplate fork.go
+//	   Runtime.forkWorker       fork.go           makes the pipes for report and output
+//	    childPipes.fork         fork.go           the command "fork", with three descriptors
+//	     zygote.ask             zygote.go         writes the command, reads the answer (control.go)
+//	      SiteZygote._fork      site_zygote.py    checks that it is fork-safe, then forks:
+//	       fork_for_supervisor  fork.py           the double fork
+//	       ForkedWorker.run     forked_worker.py  in the new process: serves (server.py)
+//	     process.Adopt          worker/process    takes charge of the new process
+//	  Runtime.await             launch.go         reads the start report, then probes the socket
 //
 // Without a zygote Runtime.spawn (launch.go) starts an interpreter instead.
 //
@@ -59,7 +61,7 @@
 // writing. Each of these is a hazard. Before its first fork a site zygote closes
 // what Django has a function for (disconnect.py), then looks for hazards
 // (hazards.py); before each later fork it looks again. A thread of a C library is
-// a hazard unless a trial fork has ended it (native_threads.py).
+// a hazard unless a test fork has ended it (native_threads.py).
 //
 // A hazard that only appears during the warm-up costs the warm-up, not the
 // sharing: the site zygote is forked again without it. Any other hazard makes
@@ -77,13 +79,14 @@
 //
 // # Learning
 //
-// Learning means to find out what a site imports. A learner is a process that the
-// project zygote forks to load one site, to warm it up, and to record for each
-// module what it imports and what it reads (recorder.py, learner.py). From the
-// results of all sites the plan is made (sharing_plan.py): the modules that every
-// site imports and none of which depends on one site. Results are kept in
-// CodeDir/learned and are used as long as no file of the site has changed. Sites
-// that need longer than 8 s together are left out of the sharing.
+// Learning means to find out what a site imports. The project zygote forks a
+// process, the finder, which forks a learner for each site (learner.py). A learner
+// loads the site, warms it up, and records for each module what it imports and
+// what it reads (recorder.py). From the results of all sites the finder makes the
+// plan (sharing_plan.py): the modules that every site imports and none of which
+// depends on one site. Results are kept in CodeDir/learned and are used as long as
+// no file and no configuration of the site has changed. A site whose learner has no
+// result after 8 s for all sites, or uses no processor for 2 s, is left out.
 //
 // # Control socket
 //
@@ -99,7 +102,7 @@
 //	project   {"cmd":"site","config":CONFIG}               control, report, output   {"pid":N} or {"error":WHY}
 //	project   {"cmd":"worker","config":CONFIG}             listener, report, output  {"pid":N} or {"error":WHY}
 //	site      {"cmd":"fork","worker":"SITE/N"}             listener, report, output  {"pid":N}, {"unsafe":[HAZARD...]} or {"error":WHY}
-//	both      {"cmd":"exit"}                               none                      none: it runs its exit handlers and exits
+//	both      {"cmd":"exit"}                               none                      none; a site zygote runs its exit handlers first
 //
 // CONFIG is the type zygoteConfig. Deadlines: prepare has 16 s; a fork has
 // startup_timeout, but no more than 20 s; exit has 3 s. A zygote that answers late
@@ -115,7 +118,7 @@
 // # Start report
 //
 // A worker or site zygote reports once how its start went, as one line of JSON on
-// the report pipe, and closes it (report.py):
+// the report pipe, and closes it (start_report.py):
 //
 //	{"event":"ready","python":"3.11.2","django":"5.2","static":[...]}        and of a site zygote "warmup", "tricks", "ended_by_fork"
 //	{"event":"failed","error":"NameError: ...","traceback":"..."}

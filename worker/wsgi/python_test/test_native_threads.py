@@ -1,4 +1,4 @@
-"""Threads of C libraries: a trial fork shows whether they are a hazard."""
+"""Threads of C libraries: a test fork shows whether they are a hazard."""
 
 import os
 import shutil
@@ -104,7 +104,7 @@ class NativeThreads(Hazards):
                                 "_thread.start_new_thread(lock.acquire, ())")
 
     def test_a_child_that_hangs(self):
-        """A child that hangs in the trial fork would hang in each worker."""
+        """A child that hangs in the test fork would hang in each worker."""
         self.check_hazards('^thread ".+" of a C library$', modules="os, time", warmup=[],
                         prepare="os.register_at_fork(after_in_child=lambda: time.sleep(1000))")
 

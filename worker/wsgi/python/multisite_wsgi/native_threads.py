@@ -3,7 +3,7 @@
 A child process has only the thread that has forked. A library that needs its other
 threads is broken in the child, unless it ends them before each fork (pthread_atfork)
 and starts them again when it needs them, as OpenBLAS does. Names do not tell which
-libraries do so, so this process forks once, for a trial. A thread that is still there
+libraries do so, so this process makes a test fork. A thread that is still there
 afterwards is a hazard.
 """
 
@@ -19,7 +19,7 @@ _SECONDS = 5  # limit for a child that only exits
 
 
 def end_by_fork():
-    """Fork for a trial, if there are other threads and none is Python's; return how many threads that has ended."""
+    """Make a test fork if there are other threads and none is Python's; return how many threads that has ended."""
     before = len(hazards.other_threads())
     if not before or len(sys._current_frames()) > 1 or len(sys.modules["threading"].enumerate()) > 1:
         return 0

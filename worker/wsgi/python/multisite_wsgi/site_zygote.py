@@ -28,7 +28,7 @@ class SiteZygote:
         self._exit_work = ExitWork()
         self._site = None
         self._safe_when_loaded = False  # whether there was no hazard before the warm-up
-        self._ended_by_fork = 0  # how many threads a trial fork has ended, see native_threads.py
+        self._ended_by_fork = 0  # how many threads a test fork has ended, see native_threads.py
         self._known = set()  # all descriptors after the load, found to be no hazard
 
     def run(self):
