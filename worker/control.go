@@ -11,17 +11,16 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// What the supervisor gives a worker beside its command line: descriptors, and
-// where to find the first of them.
+// What a worker inherits from the supervisor.
 const (
-	ListenEnv    = "MULTISITE_LISTEN_FD"
-	ListenFD     = 3 // the listening socket for requests
-	HandshakeFD  = 4 // where go-plugin's handshake line goes; stdout belongs to the app
-	ControlDirFD = 5 // the directory for the control socket: its path may be too long to bind
+	ListenEnv    = "MULTISITE_LISTEN_FD" // the variable that names ListenFD
+	ListenFD     = 3                     // the listening socket for requests
+	HandshakeFD  = 4                     // where go-plugin's handshake line is written; stdout belongs to the app
+	ControlDirFD = 5                     // the directory for the control socket, whose path may be too long to bind
 )
 
-// Handshake is what both sides compare before they talk. The version grows when
-// an older program could not be driven any more.
+// Handshake is what both sides compare first. Its version grows when the supervisor could
+// no longer control older programs.
 var Handshake = plugin.HandshakeConfig{
 	ProtocolVersion:  1,
 	MagicCookieKey:   "MULTISITE_WORKER",
@@ -30,25 +29,26 @@ var Handshake = plugin.HandshakeConfig{
 
 const controlName = "control"
 
-// Stats is what a worker says about itself.
+// Stats are the counters of a worker.
 type Stats struct {
-	Requests   int64 // begun since the start
-	Active     int64 // of these, not yet answered
+	Requests   int64 // that were begun since the start
+	Active     int64 // of these, that are not answered yet
 	Goroutines int
 }
 
-// Control is the supervisor's end of the control connection to a worker.
+// Control is the supervisor's end of the control connection to a worker. Its methods may be
+// called concurrently.
 type Control struct{ client *rpc.Client }
 
-// Plugins is the set that the supervisor gives to go-plugin.
+// Plugins returns the plugin set that the supervisor gives to go-plugin.
 func Plugins() plugin.PluginSet {
 	return plugin.PluginSet{controlName: controlPlugin{}}
 }
 
-// NewControl takes over a connection to the control socket of a worker. It ends
-// with the worker and is not closed before.
+// NewControl returns the Control of a connection to a worker's control socket. It waits for
+// the worker. The connection lasts as long as the worker.
 func NewControl(conn io.ReadWriteCloser) (*Control, error) {
-	c, err := plugin.NewRPCClient(&quiet{ReadWriteCloser: conn, begun: time.Now()}, Plugins())
+	c, err := plugin.NewRPCClient(&bounded{ReadWriteCloser: conn, begun: time.Now()}, Plugins())
 	if err != nil {
 		return nil, fmt.Errorf("open control connection: %w", err)
 	}
@@ -59,35 +59,36 @@ func NewControl(conn io.ReadWriteCloser) (*Control, error) {
 	return v.(*Control), nil
 }
 
-// A worker may say so much at once, and so much more each second: keepalives, and
-// answers of some bytes. It may be hostile, and gob reads messages of gigabytes.
+// A worker may send controlBurst bytes at once and controlRate bytes a second on average:
+// it sends keepalives, and answers of a few bytes. It may be hostile, and gob accepts
+// messages of gigabytes.
 const (
 	controlBurst = 1 << 20
 	controlRate  = 1 << 10
 )
 
-var errTalks = errors.New("the worker says more than it was asked")
+var errTooMuch = errors.New("the worker sends more than it was asked for")
 
-// quiet hides that a write came too late: go-plugin's multiplexer would print it
-// on our stderr. The reading side says soon enough that the worker is gone, and ends
-// with one that says too much.
-type quiet struct {
+// bounded is a control connection that ends if the worker sends too much. It hides failed
+// writes, which go-plugin's multiplexer would print to the supervisor's stderr: when the
+// worker is gone, the reading side notices that soon enough.
+type bounded struct {
 	io.ReadWriteCloser
-	begun time.Time
-	heard int64
+	begun time.Time // when the connection was made
+	read  int64     // bytes so far; the multiplexer's reader alone uses it
 }
 
-func (q *quiet) Read(p []byte) (int, error) {
-	n, err := q.ReadWriteCloser.Read(p)
-	q.heard += int64(n)
-	if q.heard > controlBurst+controlRate*int64(time.Since(q.begun)/time.Second) {
-		return 0, errTalks
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.ReadWriteCloser.Read(p)
+	b.read += int64(n)
+	if b.read > controlBurst+controlRate*int64(time.Since(b.begun)/time.Second) {
+		return 0, errTooMuch
 	}
 	return n, err
 }
 
-func (q *quiet) Write(p []byte) (int, error) {
-	_, _ = q.ReadWriteCloser.Write(p)
+func (b *bounded) Write(p []byte) (int, error) {
+	_, _ = b.ReadWriteCloser.Write(p)
 	return len(p), nil
 }
 
@@ -96,7 +97,7 @@ func (c *Control) Ready(ctx context.Context) error {
 	return c.call(ctx, "Ready", true, new(bool))
 }
 
-// Stats asks the worker about itself.
+// Stats asks the worker for its counters.
 func (c *Control) Stats(ctx context.Context) (Stats, error) {
 	s := new(Stats)
 	if err := c.call(ctx, "Stats", true, s); err != nil {
@@ -105,8 +106,8 @@ func (c *Control) Stats(ctx context.Context) (Stats, error) {
 	return *s, nil
 }
 
-// Stuck asks how many requests have run for at least age, though nobody waits for
-// their answer any more. A program that was built before it could be asked says 0.
+// Stuck asks how many requests have run for at least age although nobody waits for their
+// answers any more. A program that was built before Stuck existed counts as 0.
 func (c *Control) Stuck(ctx context.Context, age time.Duration) (n int, err error) {
 	err = c.call(ctx, "Stuck", age, &n)
 	if old := rpc.ServerError(""); errors.As(err, &old) {
@@ -115,8 +116,8 @@ func (c *Control) Stuck(ctx context.Context, age time.Duration) (n int, err erro
 	return n, err
 }
 
-// Drain tells the worker to finish what it has begun and to end, as SIGTERM does.
-// It does not wait for that.
+// Drain tells the worker to finish the requests that it has begun and to exit, as SIGTERM
+// does. It does not wait for that.
 func (c *Control) Drain(ctx context.Context) error {
 	return c.call(ctx, "Drain", true, new(bool))
 }
@@ -134,12 +135,14 @@ func (c *Control) call(ctx context.Context, method string, arg, reply any) error
 	return nil
 }
 
-// controlPlugin makes either end for go-plugin. Only the worker's has a server.
-type controlPlugin struct{ server *controlServer }
+// controlPlugin makes both ends of the control connection for go-plugin.
+type controlPlugin struct {
+	server *controlServer // the worker's end; nil in the supervisor
+}
 
 func (p controlPlugin) Server(*plugin.MuxBroker) (any, error) {
 	if p.server == nil {
-		return nil, errors.New("this end has no worker")
+		return nil, errors.New("the supervisor does not serve control connections")
 	}
 	return p.server, nil
 }
@@ -148,12 +151,13 @@ func (p controlPlugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) {
 	return &Control{client: c}, nil
 }
 
-// controlServer answers in the worker. net/rpc asks for these signatures.
+// controlServer is the worker's end of control connections. Its methods have the signatures
+// that net/rpc requires, and are called concurrently. Its fields do not change.
 type controlServer struct {
-	accepting <-chan struct{}
+	accepting <-chan struct{} // closed when the worker accepts requests
 	stats     func() Stats
 	stuck     func(age time.Duration) int
-	drain     func()
+	drain     func() // makes serve finish and return
 }
 
 func (s *controlServer) Ready(_ bool, reply *bool) error {

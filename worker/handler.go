@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// handler counts requests and answers 500 for a handler that panics. Left to
-// net/http, a panic cuts the connection, which reads as a worker that died.
+// handler counts requests, and answers 500 for a handler that panics. net/http would close
+// the connection, which the front door takes for a worker that died.
 type handler struct {
-	app http.Handler
+	app http.Handler // does not change
 
 	mu sync.Mutex
 	// mu protects all below
-	requests int64
-	running  map[*tracked]struct{} // nil before the first
+	requests int64                 // that were begun
+	running  map[*tracked]struct{} // those that are not answered yet; nil before the first
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -54,8 +54,8 @@ func (h *handler) stats() Stats {
 	return Stats{Requests: h.requests, Active: int64(len(h.running)), Goroutines: runtime.NumGoroutine()}
 }
 
-// stuck counts the requests that have run for at least age, though nobody waits for
-// their answer any more.
+// stuck counts the requests that have run for at least age although nobody waits for their
+// answers any more.
 func (h *handler) stuck(age time.Duration) (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -67,17 +67,20 @@ func (h *handler) stuck(age time.Duration) (n int) {
 	return n
 }
 
-// tracked knows whether the answer has begun. It has every method of net/http's
-// own HTTP/1 writer that apps look for.
+// tracked is a ResponseWriter that knows whether the answer has begun. It has every method
+// of net/http's own HTTP/1 writer that apps look for.
 type tracked struct {
 	http.ResponseWriter
-	client context.Context // ends when the client has gone
-	since  time.Time
-	begun  bool
+
+	// These do not change; handler.stuck reads them from another goroutine.
+	client context.Context // ends when nobody waits for the answer any more
+	since  time.Time       // when the request was begun
+
+	begun bool // the answer has begun; only the handler's goroutine uses it
 }
 
-// recover turns a panic into a 500, or, when it is too late for one, cuts the
-// connection so that nobody takes half an answer for a whole one.
+// recover turns a panic into a 500. If the answer has begun already, it closes the
+// connection, so that nobody takes a truncated answer for a complete one.
 func (t *tracked) recover(r *http.Request) {
 	v := recover()
 	if v == nil {

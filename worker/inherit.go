@@ -12,14 +12,14 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// inherited is what the supervisor left to this process.
+// inherited are the descriptors that the supervisor has opened for this process.
 type inherited struct {
-	listener   net.Listener
-	handshake  *os.File
-	controlDir *os.File
+	listener   net.Listener // for requests; open as long as the worker serves
+	handshake  *os.File     // closed after the handshake
+	controlDir *os.File     // closed after the handshake
 }
 
-// errByHand is what a person sees who starts the program in a shell.
+// errByHand is the error of a program that a person has started in a shell.
 type errByHand struct{ program string }
 
 func (e errByHand) Error() string {
@@ -27,8 +27,8 @@ func (e errByHand) Error() string {
 		e.program, e.program)
 }
 
-// inherit takes the descriptors. They and the variables that name them are ours
-// alone: what the app starts must not have them.
+// inherit takes over the inherited descriptors. It removes the variables that name them and
+// sets close-on-exec, so that processes which the app starts get neither.
 func inherit() (*inherited, error) {
 	if os.Getenv(Handshake.MagicCookieKey) != Handshake.MagicCookieValue {
 		return nil, errByHand{os.Args[0]}
@@ -43,7 +43,7 @@ func inherit() (*inherited, error) {
 		syscall.CloseOnExec(fd)
 	}
 	socket := os.NewFile(uintptr(fd), "listener")
-	defer socket.Close() // FileListener has its own copy
+	defer socket.Close() // FileListener has made a copy
 	l, err := net.FileListener(socket)
 	if err != nil {
 		return nil, fmt.Errorf("take over the listening socket: %w", err)
@@ -55,7 +55,7 @@ func inherit() (*inherited, error) {
 	}, nil
 }
 
-// shakeHands writes the line that go-plugin's client waits for.
+// shakeHands writes the line that go-plugin's client in the supervisor waits for.
 func (in *inherited) shakeHands(c *plugin.ReattachConfig) error {
 	_, err := fmt.Fprintf(in.handshake, "%d|%d|%s|%s|%s|\n",
 		plugin.CoreProtocolVersion, c.ProtocolVersion, c.Addr.Network(), c.Addr, c.Protocol)
@@ -64,7 +64,7 @@ func (in *inherited) shakeHands(c *plugin.ReattachConfig) error {
 	}
 	for _, kv := range os.Environ() {
 		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "PLUGIN_") {
-			_ = os.Unsetenv(name) // go-plugin's, read by now
+			_ = os.Unsetenv(name) // they are for go-plugin, which has read them
 		}
 	}
 	return nil

@@ -2,13 +2,13 @@
 //
 //	func main() { worker.Serve(http.HandlerFunc(hello)) }
 //
-// The supervisor starts the program as often as its site says, through
-// hashicorp/go-plugin: handshake and control (ready, stats, drain) are go-plugin's,
-// requests come as plain HTTP/1.1 on a unix socket that the supervisor made.
+// The supervisor starts as many processes of the program as its site is configured to have.
+// Handshake and control (ready, stats, drain) go through hashicorp/go-plugin. Requests
+// arrive as plain HTTP/1.1 on a unix socket that the supervisor has created.
 //
-// What the program writes to stdout and stderr becomes the site's log, line by
-// line. A panic in a handler is a 500 and a stack in that log. The visitor's
-// address is in X-Forwarded-For: Request.RemoteAddr is the front door's socket.
+// What the program writes to stdout and stderr is written to the site's log, line by line.
+// A panic in a handler results in a 500 and a stack in that log. The visitor's address is in
+// the X-Forwarded-For header; Request.RemoteAddr is that of the front door's socket.
 package worker
 
 import (
@@ -27,10 +27,10 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// Serve answers requests with h until the supervisor says it is enough (SIGTERM).
-// It then finishes the requests it has begun and returns, so that main can close
-// what it opened; returning from main ends the program with status 0. Where it
-// cannot serve, it says why in one line and exits with status 1.
+// Serve answers requests with h until the supervisor ends the worker, by SIGTERM or over the
+// control connection. It then finishes the requests that it has begun and returns, so that
+// main can close what it has opened. If it cannot serve, it writes why to stderr, in one
+// line, and exits with status 1.
 func Serve(h http.Handler) {
 	in, err := inherit()
 	if err == nil {
@@ -43,8 +43,8 @@ func Serve(h http.Handler) {
 }
 
 func serve(in *inherited, h http.Handler) error {
-	// Caught until the process ends: a signal that comes after a drain that the
-	// supervisor asked for must not kill what is about to leave in order.
+	// SIGTERM is caught until the process exits: after a drain over the control connection
+	// it must not kill a process that is about to exit in order.
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
@@ -70,8 +70,8 @@ func serve(in *inherited, h http.Handler) error {
 	return server.Shutdown(context.Background())
 }
 
-// dumpStacksOnRequest has the stacks of all goroutines written to stderr at SIGUSR1,
-// for as long as the process lives.
+// dumpStacksOnRequest starts to write the stacks of all goroutines to stderr at each SIGUSR1,
+// as long as the process lives.
 func dumpStacksOnRequest() {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
@@ -83,37 +83,37 @@ func dumpStacksOnRequest() {
 				b = make([]byte, 2*n)
 				n = runtime.Stack(b, true)
 			}
-			_, _ = os.Stderr.Write(b[:n]) // nobody could be told
+			_, _ = os.Stderr.Write(b[:n]) // there is nowhere to report an error
 		}
 	}()
 }
 
-// serveControl starts go-plugin's server, which lives as long as the process, and
-// tells the supervisor where it is. It runs in go-plugin's test mode: the normal
-// one takes os.Stdout and os.Stderr away and sends them over the control
-// connection, where the last words of a crash would be lost.
+// serveControl starts go-plugin's server, which lives as long as the process and accepts a
+// new connection after each upgrade of the supervisor, and writes the handshake. The server
+// runs in go-plugin's test mode: the normal mode redirects os.Stdout and os.Stderr over the
+// control connection, where the last lines before a crash would be lost.
 func serveControl(in *inherited, control *controlServer) error {
 	started := make(chan *plugin.ReattachConfig)
-	ended := make(chan struct{})
+	done := make(chan struct{})
 	go plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: Handshake,
 		Plugins:         plugin.PluginSet{controlName: controlPlugin{control}},
 		Logger:          hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: os.Stderr}),
-		Test:            &plugin.ServeTestConfig{ReattachConfigCh: started, CloseCh: ended},
+		Test:            &plugin.ServeTestConfig{ReattachConfigCh: started, CloseCh: done},
 	})
 	select {
 	case c := <-started:
 		return in.shakeHands(c)
-	case <-ended:
+	case <-done:
 		return errors.New("cannot serve the control connection")
 	}
 }
 
-// announcing tells when its owner first asks for a connection.
+// announcing is a listener that announces the first call of Accept.
 type announcing struct {
 	net.Listener
 	once      sync.Once
-	accepting chan struct{}
+	accepting chan struct{} // closed by the first call of Accept
 }
 
 func (l *announcing) Accept() (net.Conn, error) {

@@ -9,14 +9,6 @@ import (
 	"testing"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv("WORKER_TEST_SERVE") != "" {
-		Serve(http.NotFoundHandler())
-		return
-	}
-	os.Exit(m.Run())
-}
-
 func TestServe_StartedByHand(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -31,7 +23,7 @@ func TestServe_StartedByHand(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(test.env, "WORKER_TEST_SERVE=1")
+			cmd.Env = append(test.env, "WORKER_TEST_PROGRAM=hello")
 			out, err := cmd.CombinedOutput()
 			if err == nil || cmd.ProcessState.ExitCode() != 1 {
 				t.Errorf("got %v, want exit status 1", err)
@@ -43,7 +35,7 @@ func TestServe_StartedByHand(t *testing.T) {
 	}
 }
 
-// Apps look for these methods; a writer without them breaks streaming and websockets.
+// TestTracked_KeepsTheWritersMethods: without them streaming and websockets do not work.
 func TestTracked_KeepsTheWritersMethods(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(&handler{app: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -65,7 +57,7 @@ func TestHandler_PanicAfterHeadersOfItsOwn(t *testing.T) {
 	t.Parallel()
 	h := &handler{app: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Set-Cookie", "half=done")
-		w.WriteHeader(http.StatusEarlyHints) // is no answer yet
+		w.WriteHeader(http.StatusEarlyHints) // the answer has not begun yet
 		panic("before the answer")
 	})}
 	rec := httptest.NewRecorder()
@@ -79,7 +71,8 @@ func TestHandler_PanicAfterHeadersOfItsOwn(t *testing.T) {
 	}
 }
 
-// informational keeps 1xx from the recorder, which takes it for the answer.
+// informational keeps informational answers from the recorder, which takes them for the
+// answer.
 type informational struct{ *httptest.ResponseRecorder }
 
 func (w informational) WriteHeader(status int) {

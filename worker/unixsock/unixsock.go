@@ -1,10 +1,9 @@
-// Package unixsock makes and dials unix stream sockets by path, however long
-// the path is. The kernel limits a socket's address to 107 bytes (unix(7)); a
-// longer one is reached through its directory's descriptor, as
-// /proc/self/fd/N/name.
+// Package unixsock creates and dials unix stream sockets by path, however long the path is.
+// The kernel limits a socket's address to 107 bytes (unix(7)); a socket with a longer path is
+// reached through its directory's descriptor, as /proc/self/fd/N/name.
 //
-// Sockets are made with mode 0600 and one is removed before it is made again
-// only when nobody listens on it.
+// Sockets are created with mode 0600. An existing one is replaced only if nobody listens on
+// it.
 package unixsock
 
 import (
@@ -19,14 +18,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPath is the longest path that fits sockaddr_un with its closing zero byte.
+// maxPath is the length of the longest path that fits into sockaddr_un with its final NUL.
 const maxPath = 107
 
 // ErrInUse says that another process listens on the socket.
 var ErrInUse = errors.New("another process listens on this socket")
 
-// Listen binds path and returns the listening socket as a blocking, close-on-exec
-// file that can be given to a child process. Who accepts on it is the caller's affair.
+// Listen binds path and returns the listening socket as a blocking, close-on-exec file,
+// which the caller can give to a child process that accepts connections.
 func Listen(path string, backlog int) (*os.File, error) {
 	if err := removeStale(path); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
@@ -38,7 +37,7 @@ func Listen(path string, backlog int) (*os.File, error) {
 	f := os.NewFile(uintptr(fd), path)
 	err = withShortPath(path, func(short string) error { return unix.Bind(fd, &unix.SockaddrUnix{Name: short}) })
 	if err == nil {
-		err = os.Chmod(path, 0o600) // nobody can connect before listen
+		err = os.Chmod(path, 0o600) // before listen(2), so that nobody has connected
 	}
 	if err == nil {
 		err = unix.Listen(fd, backlog)
@@ -64,7 +63,7 @@ func Dial(ctx context.Context, path string) (*net.UnixConn, error) {
 	return conn.(*net.UnixConn), nil
 }
 
-// removeStale removes a socket that a dead process left behind.
+// removeStale removes a socket that a process has left behind.
 func removeStale(path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -77,7 +76,7 @@ func removeStale(path string) error {
 	return os.Remove(path)
 }
 
-// withShortPath calls f with a name for path that fits a socket address.
+// withShortPath calls f with a name of path that fits into a socket address.
 func withShortPath(path string, f func(short string) error) error {
 	if len(path) <= maxPath {
 		return f(path)
