@@ -99,8 +99,8 @@ func TestLimits_ErrorsTellVisitorsNothing(t *testing.T) {
 			p := project{t, dir, map[string]*apps.Site{"subdomain1.localhost": site}}
 			a := p.visitor(site1).get("/")
 			a.want(t, http.StatusInternalServerError, "Internal Server Error", "Subdomain1")
-			if told := strings.Contains(a.Body, "no such table"); told != debug {
-				t.Errorf("the visitor was told why: %v, want %v", told, debug)
+			if shown := strings.Contains(a.Body, "no such table"); shown != debug {
+				t.Errorf("the page shows the error: %v, want %v", shown, debug)
 			}
 			if !strings.Contains(log.String(), "no such table: blog_post") {
 				t.Errorf("the log says %q", log.String())

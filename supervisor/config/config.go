@@ -46,15 +46,14 @@ type Config struct {
 	Sites []*Site // in order of name
 }
 
-// Timeouts are how long a client of the front door may take. 0 means the default,
-// which the front door fills in.
+// Timeouts are how long a client of the front door may take. None is 0.
 type Timeouts struct {
 	// Header bounds the head of a request, and the wait for one on a new connection.
-	Header time.Duration `toml:"header_timeout" default:"(10s)" nonzero:"yes"`
+	Header time.Duration `toml:"header_timeout" default:"10s" nonzero:"yes"`
 	// Idle bounds the time between two requests of a connection.
-	Idle time.Duration `toml:"idle_timeout" default:"(75s)" nonzero:"yes"`
+	Idle time.Duration `toml:"idle_timeout" default:"75s" nonzero:"yes"`
 	// Client bounds each wait for the client to send or take a piece of a body.
-	Client time.Duration `toml:"client_timeout" default:"(60s)" nonzero:"yes"`
+	Client time.Duration `toml:"client_timeout" default:"60s" nonzero:"yes"`
 }
 
 // Kind says which runtime serves a site.

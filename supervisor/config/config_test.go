@@ -79,7 +79,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 	c := mustLoad(t, dir, "[site.blog]\nserver_name = 'Blog.Example.COM.:80'\nsettings = 'project.blog'\n")
 	want := &Config{
 		Path: dir + "/sites.toml", Dir: dir, Listen: []string{"127.0.0.1:8080"}, StateDir: dir + "/.multisite", LogDir: dir + "/.multisite/logs",
-		LogMaxSize: 64 << 20, LogKeep: 3,
+		LogMaxSize: 64 << 20, LogKeep: 3, Timeouts: Timeouts{Header: 10 * time.Second, Idle: 75 * time.Second, Client: 60 * time.Second},
 		Sites: []*Site{{
 			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 1},
 			ServerName: "blog.example.com", Aliases: []string{},

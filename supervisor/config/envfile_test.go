@@ -55,7 +55,7 @@ func TestEnvFile_Problems(t *testing.T) {
 		at+`15: site.x.env_file: an unknown escape [these are known: \\ \" \$ \n \r \t]`,
 	)
 	if problems, _ := errors.AsType[tomlfile.Problems](err); strings.Contains(problems.Error(), "SECRET") {
-		t.Errorf("a value is told:\n%v", problems)
+		t.Errorf("a message has a value:\n%v", problems)
 	}
 	for file, want := range map[string]string{"nothing.env": "cannot be read: open DIR/nothing.env: no such file or directory", "bin": "not a file: DIR/bin"} {
 		_, err := Parse(dir+"/sites.toml", []byte("[site.x]\nserver_name = 'x'\nsettings = 'a.b'\nenv_file = '"+file+"'\n"))
