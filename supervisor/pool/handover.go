@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Handover is what one image of this program leaves to the next of a Pool. Its JSON is
+// Handover is a Pool as one image of this program hands it over to the next. Its JSON is
 // read by other versions of this program.
 type Handover struct {
 	Generation int              `json:"generation"`

@@ -60,7 +60,7 @@ func (m *member) dueLocked(s *Settings, now time.Time) (Reason, time.Duration) {
 		more := time.Duration(m.chance * float64(s.RestartInterval/spread))
 		rest = s.RestartInterval + more - now.Sub(m.ready)
 	}
-	idle := m.idleLocked(s, now)
+	idle := m.idleLeftLocked(s, now)
 	switch {
 	case m.exceeded != "":
 		return m.exceeded, 0
@@ -74,11 +74,11 @@ func (m *member) dueLocked(s *Settings, now time.Time) (Reason, time.Duration) {
 	return "", min(rest, idle)
 }
 
-// idleLocked returns how long the worker may still be idle before a fresh one replaces
+// idleLeftLocked returns how long the worker may still be idle before a fresh one replaces
 // it. Memory that its requests wrote to is not shared any more, and a new fork gives it
 // back. A worker that has served nothing is fresh. The end of a request does not wake
 // Run, so the result is at most InactivityTimeout.
-func (m *member) idleLocked(s *Settings, now time.Time) time.Duration {
+func (m *member) idleLeftLocked(s *Settings, now time.Time) time.Duration {
 	switch {
 	case s.InactivityTimeout == 0:
 		return forever

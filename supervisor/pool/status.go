@@ -32,7 +32,7 @@ type Status struct {
 	Refused    int64 // requests that got no worker
 	Restarts   int   // workers that exited unplanned
 	LastExit   Event // zero if none has exited
-	LastError  error // why the last launch failed; nil when the last one succeeded
+	LastError  error // why the last launch failed; nil if it succeeded
 	Workers    []WorkerStatus
 }
 
