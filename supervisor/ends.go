@@ -30,22 +30,22 @@ func (t *site) observe(e pool.Event) {
 			return
 		}
 		t.log.Error("worker failed to start", append(endAttrs(e), "generation", e.Generation, "error", e.Err)...)
-		t.logCompanions("worker", e.ID, processOf(e))
+		t.logLeftovers("worker", e.ID, processOf(e))
 		t.logDetail(e.Err)
 	case pool.WorkerExited:
 		if w != nil { // else it was never ready
 			w.Close()
 		}
 		t.log.Log(context.Background(), gravity(e.Reason), "worker ended", endAttrs(e)...)
-		t.logCompanions("worker", e.ID, processOf(e))
+		t.logLeftovers("worker", e.ID, processOf(e))
 		t.letZygoteRest()
 	}
 	t.super.journal.Record(journalEvent(t.name, e))
 }
 
-// logCompanions tells of what a worker, service or command had started, and what ended
-// with it: whoever wants it to live on has to give it a session of its own.
-func (t *site) logCompanions(kind, id string, p *process.Process) {
+// logLeftovers logs what a worker, service or command had started and what was killed with
+// it. A process that is to live on needs a session of its own.
+func (t *site) logLeftovers(kind, id string, p *process.Process) {
 	if p == nil {
 		return
 	}

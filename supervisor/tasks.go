@@ -123,7 +123,7 @@ func (t *site) observeTask(which task.ID, e task.Event, exited task.Process) {
 	what := fmt.Sprintf("%s %s", kind, e.Kind)
 	t.log.Log(context.Background(), level, what, attrs...)
 	if p, ok := exited.(*process.Process); ok {
-		t.logCompanions(kind, id, p)
+		t.logLeftovers(kind, id, p)
 	}
 	if which.Kind == task.KindService || level > slog.LevelInfo { // a success each minute would fill the journal
 		detail := e.String()
