@@ -145,8 +145,8 @@ func (s *Supervisor) packClients(b *process.Baggage, st *state) error {
 			fd, err = b.Pack(c.File)
 		}
 		c.File.Close()
-		if len(c.Begun) > 0 {
-			st.Begun = append(st.Begun, begun{fd, c.Begun})
+		if len(c.Buffered) > 0 {
+			st.Begun = append(st.Begun, begun{fd, c.Buffered})
 		} else {
 			st.Clients = append(st.Clients, fd)
 		}

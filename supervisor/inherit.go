@@ -67,10 +67,10 @@ func (in *Inheritance) listener(fd int) (net.Listener, error) {
 }
 
 // clients are the connections that waited for the upgrade to be over.
-func (in *Inheritance) clients() (clients []proxy.Client) {
+func (in *Inheritance) clients() (clients []proxy.IdleConn) {
 	take := func(fd int, read []byte) {
 		if f, err := in.baggage.Take(fd, "client"); err == nil {
-			clients = append(clients, proxy.Client{File: f, Begun: read})
+			clients = append(clients, proxy.IdleConn{File: f, Buffered: read})
 		}
 	}
 	for _, fd := range in.Clients {

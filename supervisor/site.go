@@ -13,10 +13,10 @@ import (
 
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/limits"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
-	"github.com/multisite/multisite/supervisor/proxy"
 	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
@@ -153,7 +153,7 @@ func (t *site) route() front.Route {
 func hostsOf(c *config.Site) []string {
 	var hosts []string
 	for _, name := range append([]string{c.ServerName}, c.Aliases...) {
-		if normal, err := proxy.NormalizeHost(name); err == nil {
+		if normal, err := httphead.NormalizeHost(name); err == nil {
 			name = normal // a wildcard stays as it is
 		}
 		if name != "" {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -47,7 +48,7 @@ const clientEvents = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 func (l *Loop) add(fd int, peer, local string, patience time.Duration) {
 	c := &client{loop: l, fd: fd, peer: peer, local: local, start: time.Now(), patience: patience}
 	c.addr, c.port, _ = net.SplitHostPort(peer) // it is one
-	c.trusted = isTrusted(peer, l.proxy.trusted)
+	c.trusted = httphead.IsTrusted(peer, l.proxy.trusted)
 	c.told = func() { l.tell(c) }
 	if l.isClosing() || l.watch(fd, clientEvents) != nil {
 		unix.Close(fd)
@@ -84,7 +85,7 @@ func (c *client) begin(data []byte) (mine bool) {
 	if !ok {
 		return false
 	}
-	host, err := NormalizeHost(r.Host)
+	host, err := httphead.NormalizeHost(r.Host)
 	if err != nil || host == "" {
 		return false
 	}
@@ -248,17 +249,17 @@ func (c *client) handOver() {
 			return
 		}
 	}
-	c.giveAway([]byte(c.request.text), bodyEnd{}, &pending{site: c.site, start: c.start, asked: c.asked, direct: c.direct, sent: c.sent})
+	c.giveAway([]byte(c.request.text), httphead.BodyEnd{}, &pending{site: c.site, start: c.start, asked: c.asked, direct: c.direct, sent: c.sent})
 }
 
 // handOverErr lets net/http tell why there is no worker.
 func (c *client) handOverErr(err error) {
-	c.giveAway([]byte(c.request.text), bodyEnd{}, &pending{site: c.site, start: c.start, err: err})
+	c.giveAway([]byte(c.request.text), httphead.BodyEnd{}, &pending{site: c.site, start: c.start, err: err})
 }
 
 // giveAway hands the connection over for a request whose head was read. end is in what
 // comes behind that.
-func (c *client) giveAway(head []byte, end bodyEnd, p *pending) {
+func (c *client) giveAway(head []byte, end httphead.BodyEnd, p *pending) {
 	l := c.loop
 	h := newHanded(l, head, end, c.begun)
 	if p != nil {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/httphead"
 )
 
 // roomy is a listener whose connections hold more than the loop reads at once.
@@ -65,7 +67,7 @@ func TestLoop_ReadsAllThatCameAtOnce(t *testing.T) {
 // TestLoop_ReadsALongHeadAtOnce: one that is longer than a read, and one that is too long.
 func TestLoop_ReadsALongHeadAtOnce(t *testing.T) {
 	t.Parallel()
-	for length, status := range map[int]int{maxHeader - 1000: 200, maxHeader + 1000: 431, 2 * maxHeader: 431} {
+	for length, status := range map[int]int{httphead.MaxLength - 1000: 200, httphead.MaxLength + 1000: 431, 2 * httphead.MaxLength: 431} {
 		f := startFrontOn(t, roomy(t), newCrew(t, 1, echo), Options{})
 		p := f.sendWhole("GET /a HTTP/1.1\r\nHost: site.test\r\nX-Long: " + strings.Repeat("x", length) + "\r\n\r\n")
 		if resp, _ := p.whole("GET"); resp.StatusCode != status {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/httphead"
 )
 
 // TestLoop_TellsTheScheduler of the wait that follows what it gave to a goroutine, and
@@ -17,7 +19,7 @@ func TestLoop_TellsTheScheduler(t *testing.T) {
 	until(t, "accepted", func() bool { return f.clients() == 1 })
 	f.loop.do(func() {
 		for _, c := range f.loop.clients {
-			c.giveAway([]byte("POST /a HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n"), bodyEnd{}, nil)
+			c.giveAway([]byte("POST /a HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n"), httphead.BodyEnd{}, nil)
 		}
 		if !f.loop.gave {
 			t.Error("it does not know that it gave something away")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -20,9 +21,9 @@ func clientOf(r *http.Request, trusted []netip.Prefix) (scheme string) {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	isProxy := isTrusted(r.RemoteAddr, trusted)
+	isProxy := httphead.IsTrusted(r.RemoteAddr, trusted)
 	for name := range r.Header {
-		if strings.Contains(name, "_") || !isProxy && onlyProxy(name) {
+		if strings.Contains(name, "_") || !isProxy && httphead.OnlyProxy(name) {
 			delete(r.Header, name)
 		}
 	}
@@ -30,66 +31,47 @@ func clientOf(r *http.Request, trusted []netip.Prefix) (scheme string) {
 		return scheme
 	}
 	list := func(name string) string { return strings.Join(r.Header[name], ",") }
-	f := forwarded{list("X-Forwarded-For"), list("X-Forwarded-Proto"), list("X-Forwarded-Host"), list("Forwarded")}
-	v := f.visitor(trusted)
-	if f.isOld() {
+	f := httphead.Forwarded{For: list("X-Forwarded-For"), Proto: list("X-Forwarded-Proto"), Host: list("X-Forwarded-Host"), Elements: list("Forwarded")}
+	v := f.Client(trusted)
+	if f.Legacy() {
 		delete(r.Header, "Forwarded")
 	}
-	if v.host != "" {
-		r.Header["X-Forwarded-Host"] = []string{v.host}
+	if v.Host != "" {
+		r.Header["X-Forwarded-Host"] = []string{v.Host}
 	}
-	if v.addr != "" {
-		r.RemoteAddr = net.JoinHostPort(v.addr, v.port)
+	if v.Addr != "" {
+		r.RemoteAddr = net.JoinHostPort(v.Addr, v.Port)
 	}
-	return cmp.Or(v.scheme, scheme)
+	return cmp.Or(v.Scheme, scheme)
 }
 
 // believe is clientOf for the Loop, where each header is there at most once.
 func (r *simple) believe(trusted []netip.Prefix) {
-	var f forwarded
+	var f httphead.Forwarded
 	for _, field := range r.Fields {
 		switch name, value := field[0], field[1]; {
-		case !onlyProxy(name):
+		case !httphead.OnlyProxy(name):
 		case strings.EqualFold(name, "X-Forwarded-For"):
-			f.addrs = value
+			f.For = value
 		case strings.EqualFold(name, "X-Forwarded-Proto"):
-			f.proto = value
+			f.Proto = value
 		case strings.EqualFold(name, "X-Forwarded-Host"):
-			f.host = value
+			f.Host = value
 		case strings.EqualFold(name, "Forwarded"):
-			f.elements = value
+			f.Elements = value
 		}
 	}
-	v := f.visitor(trusted)
-	if f.isOld() {
+	v := f.Client(trusted)
+	if f.Legacy() {
 		r.Fields = slices.DeleteFunc(r.Fields, func(field [2]string) bool { return strings.EqualFold(field[0], "Forwarded") })
 	}
-	if v.host != "" {
-		r.Fields = append(r.Fields, [2]string{"X-Forwarded-Host", v.host})
+	if v.Host != "" {
+		r.Fields = append(r.Fields, [2]string{"X-Forwarded-Host", v.Host})
 	}
-	if v.addr != "" {
-		r.RemoteAddr, r.RemotePort = v.addr, v.port
+	if v.Addr != "" {
+		r.RemoteAddr, r.RemotePort = v.Addr, v.Port
 	}
-	r.Scheme = cmp.Or(v.scheme, r.Scheme)
-}
-
-// isTrusted tells whether a peer, "10.0.0.1:1234", may speak for others.
-func isTrusted(peer string, trusted []netip.Prefix) bool {
-	if len(trusted) == 0 {
-		return false
-	}
-	addr, err := netip.ParseAddrPort(peer)
-	return err == nil && contains(trusted, addr.Addr())
-}
-
-func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
-	addr = addr.Unmap()
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
-
-// onlyProxy tells whether a header is a word of one proxy to the next.
-func onlyProxy(name string) bool {
-	return hasPrefixFold(name, "X-Forwarded-") || strings.EqualFold(name, "Forwarded")
+	r.Scheme = cmp.Or(v.Scheme, r.Scheme)
 }
 
 // stripHop drops what concerns the connection. What a proxy says of the client is
@@ -97,7 +79,7 @@ func onlyProxy(name string) bool {
 func stripHop(h http.Header) {
 	for _, value := range h["Connection"] {
 		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.TrimSpace(name); !onlyProxy(name) {
+			if name = strings.TrimSpace(name); !httphead.OnlyProxy(name) {
 				h.Del(name)
 			}
 		}

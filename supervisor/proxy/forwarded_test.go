@@ -13,13 +13,6 @@ import (
 	"github.com/multisite/multisite/supervisor/site"
 )
 
-func prefixes(list ...string) (all []netip.Prefix) {
-	for _, s := range list {
-		all = append(all, netip.MustParsePrefix(s))
-	}
-	return all
-}
-
 func TestClientOf(t *testing.T) {
 	t.Parallel()
 	proxies := prefixes("10.0.0.0/8", "2001:db8::/32")

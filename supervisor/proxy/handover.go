@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 )
 
@@ -52,10 +53,10 @@ func (p *pending) giveUp() {
 type handed struct {
 	*socket
 	loop      *Loop
-	feed      []byte  // of the request, read already
-	end       bodyEnd // of the request, in what is still to be read
-	rest      []byte  // read behind that
-	malformed error   // the body is
+	feed      []byte           // of the request, read already
+	end       httphead.BodyEnd // of the request, in what is still to be read
+	rest      []byte           // read behind that
+	malformed error            // the body is
 	answered  bool
 	back      atomic.Bool // it goes back when it is closed
 	cut       atomic.Bool // the client is to see a reset
@@ -65,7 +66,7 @@ type handed struct {
 
 // newHanded returns a connection for a request whose head was read, with what was read
 // of its body and behind that. The socket is to be added.
-func newHanded(l *Loop, head []byte, end bodyEnd, behind []byte) *handed {
+func newHanded(l *Loop, head []byte, end httphead.BodyEnd, behind []byte) *handed {
 	h := &handed{loop: l, feed: head, end: end}
 	n := h.take(behind)
 	h.feed = append(h.feed, behind[:n]...)
@@ -74,7 +75,7 @@ func newHanded(l *Loop, head []byte, end bodyEnd, behind []byte) *handed {
 
 // take splits what was read, and returns how much of it belongs to the request.
 func (h *handed) take(data []byte) int {
-	n, err := h.end.take(data)
+	n, err := h.end.Take(data)
 	if err != nil {
 		h.malformed = err
 		return n
@@ -89,7 +90,7 @@ func (h *handed) take(data []byte) int {
 func (h *handed) Read(b []byte) (n int, err error) {
 	switch {
 	case h.answered:
-		h.back.Store(h.end.over() && len(h.feed) == 0)
+		h.back.Store(h.end.Found() && len(h.feed) == 0)
 		return 0, io.EOF // net/http closes the connection now, it believes
 	case len(h.feed) > 0:
 		n = copy(b, h.feed)
@@ -100,7 +101,7 @@ func (h *handed) Read(b []byte) (n int, err error) {
 	case h.malformed != nil:
 		return 0, h.malformed
 	}
-	if !h.end.over() {
+	if !h.end.Found() {
 		h.waits(bodyPatience)
 		defer h.waited()
 	}

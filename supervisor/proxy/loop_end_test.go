@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -190,7 +191,7 @@ func TestHanded_IsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHanded(f.loop, []byte("no HTTP\r\n\r\n"), bodyEnd{}, nil)
+	h := newHanded(f.loop, []byte("no HTTP\r\n\r\n"), httphead.BodyEnd{}, nil)
 	h.socket = newSocket(fd, "127.0.0.1:1", "127.0.0.1:2")
 	h.pending.Store(&pending{site: f.site, asked: a})
 	f.loop.handover.put(h)

@@ -44,15 +44,15 @@ func (s *Server) quiet(ctx context.Context) error {
 	}
 }
 
-// Client is a connection without a request under way.
-type Client struct {
-	File  *os.File
-	Begun []byte // what was read of the next one
+// IdleConn is a connection without a request under way.
+type IdleConn struct {
+	File     *os.File
+	Buffered []byte // what was read of the next one
 }
 
 // Idle returns copies of the connections without a request, while paused.
-func (s *Server) Idle() ([]Client, error) {
-	var clients []Client
+func (s *Server) Idle() ([]IdleConn, error) {
+	var clients []IdleConn
 	var failed error
 	add := func(fd int, begun []byte) {
 		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
@@ -60,7 +60,7 @@ func (s *Server) Idle() ([]Client, error) {
 			failed = fmt.Errorf("copy the connections of clients: %w", err)
 			return
 		}
-		clients = append(clients, Client{os.NewFile(uintptr(copied), "client"), begun})
+		clients = append(clients, IdleConn{os.NewFile(uintptr(copied), "client"), begun})
 	}
 	s.loop.do(func() {
 		for fd, c := range s.loop.clients {
@@ -80,10 +80,10 @@ func (s *Server) Idle() ([]Client, error) {
 
 // Adopt takes connections that were Idle in another process. The files stay the
 // caller's.
-func (s *Server) Adopt(clients []Client) {
+func (s *Server) Adopt(clients []IdleConn) {
 	for _, c := range clients {
 		if fd, err := wire.Dup(c.File); err == nil {
-			s.loop.adopt(fd, c.Begun)
+			s.loop.adopt(fd, c.Buffered)
 		}
 	}
 }

@@ -180,7 +180,7 @@ func TestServer_AdoptOfTheDead(t *testing.T) {
 		}
 		leave(far)
 		wantGoneSoon(t, near)
-		f.Adopt([]Client{{File: file}})
+		f.Adopt([]IdleConn{{File: file}})
 		file.Close()
 	}
 	until(t, "closed", func() bool { return f.clients() == 0 })

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 )
 
@@ -88,7 +89,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	scheme := toOrigin(r)
 	e.strip()
-	host, err := NormalizeHost(r.Host)
+	host, err := httphead.NormalizeHost(r.Host)
 	if err != nil {
 		e.fail(http.StatusBadRequest, "bad Host header", err)
 		return

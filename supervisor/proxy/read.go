@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/errorpage"
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -32,7 +34,7 @@ func (c *client) readable(gone bool) {
 	data := c.loop.in[:n]
 	c.unread = n == mostRead // no event tells of what is left
 	if c.unread && len(bytes.Trim(data, "\r\n")) == 0 {
-		c.refuse(badRequest("nothing but empty lines"), c.begun) // they could go on for ever
+		c.refuse(httphead.BadRequest("nothing but empty lines"), c.begun) // they could go on for ever
 		return
 	}
 	c.come(data)
@@ -71,11 +73,11 @@ func (c *client) come(data []byte) {
 	if !c.gone && c.begin(data) {
 		return
 	}
-	switch end, refused := headEnd(data, scanned); {
+	switch end, refused := httphead.Length(data, scanned); {
 	case refused != nil:
 		c.refuse(refused, data)
-	case end > maxHeader || end == 0 && len(data) > maxHeader:
-		c.refuse(&refusal{http.StatusRequestHeaderFieldsTooLarge, "the head is too large"}, data)
+	case end > httphead.MaxLength || end == 0 && len(data) > httphead.MaxLength:
+		c.refuse(&httphead.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Why: "the head is too large"}, data)
 	case end > 0:
 		c.begun = bytes.Clone(data[end:])
 		c.decide(data[:end])
@@ -91,7 +93,7 @@ func (c *client) decide(head []byte) {
 	if len(c.begun) > 0 && !c.gone && c.begin(head) {
 		return
 	}
-	end, refused := readHead(string(head))
+	end, refused := httphead.Read(string(head))
 	if refused != nil {
 		c.refuse(refused, head)
 		return
@@ -117,17 +119,17 @@ func (c *client) expire() {
 		c.close()
 		return
 	}
-	c.refuse(&refusal{http.StatusRequestTimeout, "header_timeout"}, c.begun)
+	c.refuse(&httphead.Error{Status: http.StatusRequestTimeout, Why: "header_timeout"}, c.begun)
 }
 
 // refuse answers a request that begins with head with a page of our own, and ends the
 // connection.
-func (c *client) refuse(r *refusal, head []byte) {
+func (c *client) refuse(r *httphead.Error, head []byte) {
 	l := c.loop
 	c.refused(r, head)
-	a := &wire.Answer{Status: r.status, Fields: pageFields(r.status), Body: pageOf(r.status)}
-	if r.status == http.StatusMethodNotAllowed {
-		a.Fields = append(a.Fields, [2]string{"Allow", allowed})
+	a := &wire.Answer{Status: r.Status, Fields: errorpage.Fields(r.Status), Body: errorpage.Body(r.Status)}
+	if r.Status == http.StatusMethodNotAllowed {
+		a.Fields = append(a.Fields, [2]string{"Allow", errorpage.AllowedMethods})
 	}
 	l.out = appendAnswer(l.out[:0], a, false, true, l.date.at(time.Now()))
 	_, _ = unix.Write(c.fd, l.out) // who takes not even that gets nothing

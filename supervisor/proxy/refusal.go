@@ -5,30 +5,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 )
-
-// refusal is why the front door does not take a request. The connection ends with it,
-// for where the next request begins is not certain.
-type refusal struct {
-	status int
-	why    string
-}
-
-func (r *refusal) Error() string { return r.why }
-
-func badRequest(why string) *refusal { return &refusal{http.StatusBadRequest, why} }
 
 const longestLine = 512 // of what can not be read
 
 // refused tells of a request of which nothing was read but this.
-func (c *client) refused(r *refusal, head []byte) {
+func (c *client) refused(r *httphead.Error, head []byte) {
 	if c.loop.proxy.refused == nil {
 		return
 	}
 	line, _, _ := strings.Cut(string(head[:min(len(head), longestLine)]), "\r\n")
 	now := time.Now()
-	c.loop.proxy.refused(site.Refusal{Entry: site.Entry{Client: c.addr, Line: line, Time: now, Status: r.status}, Why: r.why})
+	c.loop.proxy.refused(site.Refusal{Entry: site.Entry{Client: c.addr, Line: line, Time: now, Status: r.Status}, Why: r.Why})
 }
 
 // refused tells of a failure, if that is the front door's.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -38,7 +39,7 @@ func TestServer_TellsOfRefusals(t *testing.T) {
 	want("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "", "", "a method of proxies", "CONNECT a:1 HTTP/1.1")
 	want(hello, 400, "", "", "TLS, where HTTP is spoken", hello)
 	want("\x01"+strings.Repeat("x", 9000), 400, "", "", "not HTTP", "\x01"+strings.Repeat("x", longestLine-1))
-	want("GET /a HTTP/1.1\r\nX-A: "+strings.Repeat("a", maxHeader), 431, "", "", "the head is too large", "GET /a HTTP/1.1")
+	want("GET /a HTTP/1.1\r\nX-A: "+strings.Repeat("a", httphead.MaxLength), 431, "", "", "the head is too large", "GET /a HTTP/1.1")
 	want("GET /half HTTP/1.1\r\nHo", 408, "", "", "header_timeout", "GET /half HTTP/1.1")
 	want("POST /a HTTP/1.1\r\nHost: site.test\r\nContent-Length: 11\r\n\r\n", 413, "site", "site.test", "max_body", "POST /a HTTP/1.1")
 	slow := f.dial(get("/slow"))

@@ -9,10 +9,9 @@ import (
 	"net/http"
 	"sync"
 	"time"
-)
 
-// maxHeader is how large the head of a request may be.
-const maxHeader = 64 << 10
+	"github.com/multisite/multisite/supervisor/httphead"
+)
 
 // Server serves a Proxy on any number of listeners: a Loop, and net/http behind it.
 type Server struct {
@@ -54,7 +53,7 @@ func (p *Proxy) newHTTPServer() *http.Server {
 		Handler:                      p,
 		ReadHeaderTimeout:            p.timeouts.Header,
 		IdleTimeout:                  p.timeouts.Idle,
-		MaxHeaderBytes:               maxHeader,
+		MaxHeaderBytes:               httphead.MaxLength,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -94,7 +95,7 @@ func (r *simple) parseField(line string) bool {
 		return last || strings.EqualFold(value, "keep-alive")
 	case notSimple(name):
 		return false
-	case strings.Contains(name, "_"), !r.trusted && onlyProxy(name):
+	case strings.Contains(name, "_"), !r.trusted && httphead.OnlyProxy(name):
 		return true
 	case strings.EqualFold(name, "Referer"):
 		r.referer = value
@@ -125,8 +126,4 @@ func notSimple(name string) bool {
 		}
 	}
 	return false
-}
-
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }

@@ -12,6 +12,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/multisite/multisite/supervisor/httphead"
 )
 
 func TestParseSimple(t *testing.T) {
@@ -139,7 +141,7 @@ func FuzzSimple(f *testing.F) {
 	f.Fuzz(func(t *testing.T, uri, host, name, value string) {
 		data := []byte("GET " + uri + " HTTP/1.1\r\nHost: " + host + "\r\n" + name + ": " + value + "\r\n\r\n")
 		r, ok := parseSimple(data, false)
-		if _, err := NormalizeHost(r.Host); !ok || err != nil {
+		if _, err := httphead.NormalizeHost(r.Host); !ok || err != nil {
 			return
 		}
 		client, conn := net.Pipe()

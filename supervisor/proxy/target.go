@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"net/http"
 	"strings"
-)
 
-// allowed are the methods of OPTIONS *, which is about no site, and of 405.
-const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+	"github.com/multisite/multisite/supervisor/errorpage"
+)
 
 // toOrigin makes of a target that is a URL what it would be without scheme and host,
 // and returns the scheme. net/http has put the host in r.Host: it beats the header
@@ -29,7 +28,7 @@ func toOrigin(r *http.Request) (scheme string) {
 // answerOptions answers OPTIONS *.
 func (e *exchange) answerOptions() {
 	h := e.w.Header()
-	h.Set("Allow", allowed)
+	h.Set("Allow", errorpage.AllowedMethods)
 	h.Set("Content-Length", "0")
 	if e.r.ContentLength != 0 {
 		h.Set("Connection", "close") // as in writePage

@@ -1,4 +1,4 @@
-package proxy
+package httphead
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// NormalizeHost returns the name in a Host header in the form that tables hold:
+// NormalizeHost returns the name in a Host header in the form that tables of sites hold:
 // lower case, without port and without one trailing dot. An IPv6 address keeps
-// its brackets. "" stays: HTTP/1.0 needs no name.
+// its brackets. "" stays "", because HTTP/1.0 needs no name.
 func NormalizeHost(host string) (string, error) {
 	if host == "" {
 		return "", nil
@@ -42,7 +42,7 @@ func isPort(s string) bool {
 	return len(s) <= 5 && strings.Trim(s, "0123456789") == ""
 }
 
-// validName accepts what DNS and browsers do, and underscores, which are common.
+// validName accepts what DNS and browsers accept, and underscores, which are common.
 func validName(name string) bool {
 	if name == "" || len(name) > 253 || name[0] == '.' || strings.Contains(name, "..") || name[len(name)-1] == '.' {
 		return false

@@ -1,4 +1,4 @@
-package proxy
+package httphead
 
 import (
 	"bytes"
@@ -6,24 +6,24 @@ import (
 	"strconv"
 )
 
-// maxChunkLine is how long a line between two chunks may be, and how long all trailers.
+// maxChunkLine is how long a line between two chunks may be, and all trailers together.
 const maxChunkLine = 4 << 10
 
-// errChunks says that a body's chunks are not as they should be.
+// errChunks says that the chunks of a body are malformed.
 var errChunks = errors.New("malformed chunks")
 
-// bodyEnd finds where the body of a request ends in what comes. The zero value has
-// found it.
-type bodyEnd struct {
-	left   int64 // to come, without chunks
-	chunks *chunks
+// BodyEnd finds the end of a request's body in the bytes that arrive. The zero value has
+// found it: it is that of a request without a body.
+type BodyEnd struct {
+	left   int64   // bytes to come of a body with a length
+	chunks *chunks // of a body in chunks; nil: it has a length
 }
 
-// over tells whether the end was found.
-func (e *bodyEnd) over() bool { return e.left == 0 && (e.chunks == nil || e.chunks.part == behind) }
+// Found reports whether the end was found.
+func (e *BodyEnd) Found() bool { return e.left == 0 && (e.chunks == nil || e.chunks.part == afterBody) }
 
-// take returns how much of data belongs to the body.
-func (e *bodyEnd) take(data []byte) (n int, err error) {
+// Take returns how many bytes of data belong to the body.
+func (e *BodyEnd) Take(data []byte) (n int, err error) {
 	if e.chunks != nil {
 		return e.chunks.take(data)
 	}
@@ -36,24 +36,24 @@ func (e *bodyEnd) take(data []byte) (n int, err error) {
 type chunkPart int
 
 const (
-	size     chunkPart = iota // a line
-	content                   // of a chunk
-	dataEnd                   // an empty line
-	trailers                  // lines, the last of them empty
-	behind                    // the next request
+	sizeLine  chunkPart = iota
+	content             // of a chunk
+	dataEnd             // the empty line after the content
+	trailers            // lines, the last of them empty
+	afterBody           // the next request
 )
 
 // chunks follows a body in chunks (RFC 9112, section 7.1).
 type chunks struct {
 	part     chunkPart
-	left     uint64 // of the content
-	line     []byte // what has come of it
-	trailers int    // bytes
+	left     uint64 // bytes to come of the content
+	line     []byte // what has arrived of a line
+	trailers int    // bytes of all trailers so far
 }
 
-// take returns how much of data belongs to the body. What is malformed does not.
+// take returns how many bytes of data belong to the body. Malformed bytes do not.
 func (c *chunks) take(data []byte) (n int, err error) {
-	for n < len(data) && c.part != behind {
+	for n < len(data) && c.part != afterBody {
 		if c.part == content {
 			some := min(c.left, uint64(len(data)-n))
 			n += int(some)
@@ -74,21 +74,21 @@ func (c *chunks) take(data []byte) (n int, err error) {
 	return n, nil
 }
 
-// endLine goes on behind a line. False: it is malformed.
+// endLine reads a whole line. It returns false for a malformed one.
 func (c *chunks) endLine() bool {
 	line, ok := bytes.CutSuffix(c.line, []byte("\r"))
 	if !ok || bytes.IndexByte(line, '\r') >= 0 {
 		return false
 	}
 	switch c.part {
-	case size:
+	case sizeLine:
 		return c.readSize(line)
 	case dataEnd:
-		c.part = size
+		c.part = sizeLine
 		return len(line) == 0
 	}
 	if len(line) == 0 {
-		c.part = behind
+		c.part = afterBody
 		return true
 	}
 	c.trailers += len(line)
@@ -97,7 +97,7 @@ func (c *chunks) endLine() bool {
 }
 
 func (c *chunks) readSize(line []byte) bool {
-	digits, _, _ := bytes.Cut(line, []byte(";")) // extensions mean nothing to us
+	digits, _, _ := bytes.Cut(line, []byte(";")) // extensions are ignored
 	n, err := strconv.ParseUint(string(bytes.TrimRight(digits, " \t")), 16, 63)
 	if c.left, c.part = n, content; n == 0 {
 		c.part = trailers

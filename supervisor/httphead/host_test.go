@@ -1,4 +1,4 @@
-package proxy
+package httphead
 
 import (
 	"net/netip"
