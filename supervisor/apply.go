@@ -157,9 +157,9 @@ func (s *Supervisor) applyOne(ctx context.Context, ch *change) error {
 		t.close()
 		return nil
 	case ch.added:
-		return t.explain(t.pool.AwaitTarget(ctx))
+		return explain(t.name, t.pool.AwaitTarget(ctx))
 	case ch.next != nil:
-		return t.explain(t.roll(ctx, ch.next, pool.ReasonReload, func() {
+		return explain(t.name, t.roll(ctx, ch.next, pool.ReasonReload, func() {
 			ch.switched = true
 			same := t.config().Same(ch.cfg)
 			_ = s.applyLive(ch) // only what is added can fail
@@ -170,7 +170,7 @@ func (s *Supervisor) applyOne(ctx context.Context, ch *change) error {
 	}
 	t.failed.Store(nil)
 	t.tasks.Apply(t.taskSpec(ch.cfg), string(pool.ReasonReload), false)
-	return t.explain(t.pool.AwaitTarget(ctx))
+	return explain(t.name, t.pool.AwaitTarget(ctx))
 }
 
 // describe writes what has become of a change.

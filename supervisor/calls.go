@@ -23,7 +23,7 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 	errs := make([]error, len(sites))
 	var wg sync.WaitGroup
 	for i, site := range sites {
-		wg.Go(func() { errs[i] = site.explain(site.pool.AwaitTarget(ctx)) })
+		wg.Go(func() { errs[i] = explain(site.name, site.pool.AwaitTarget(ctx)) })
 	}
 	wg.Wait()
 	failed := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
@@ -64,7 +64,7 @@ func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 	errs := make([]error, len(scales))
 	var wg sync.WaitGroup
 	for i, site := range sites {
-		wg.Go(func() { errs[i] = site.explain(site.scale(ctx, scales[i].Processes)) })
+		wg.Go(func() { errs[i] = explain(site.name, site.scale(ctx, scales[i].Processes)) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -97,7 +97,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return site.explain(site.roll(ctx, next, pool.ReasonRestart, func() {}))
+	return explain(site.name, site.roll(ctx, next, pool.ReasonRestart, func() {}))
 }
 
 // Down ends Run and returns when the last worker has ended.
@@ -126,13 +126,13 @@ func (s *Supervisor) site(name string) (*site, error) {
 	return nil, e
 }
 
-// explain puts an error into words for the person at the command line, with the
-// traceback of the site's own code.
-func (t *site) explain(err error) error {
+// explain returns an error in words for a person at the command line, with the traceback
+// of the site's own code; nil for none.
+func explain(site string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &control.Error{Message: fmt.Sprintf("site %s: %v", t.name, err), Hint: fmt.Sprintf("multisite logs %s", t.name)}
+	e := &control.Error{Message: fmt.Sprintf("site %s: %v", site, err), Hint: "multisite logs " + site}
 	var launch *process.LaunchError
 	if errors.As(err, &launch) {
 		e.Detail = launch.Detail

@@ -70,3 +70,6 @@ func CheckProcesses(cfg *config.Config) error {
 	}
 	return problems.Err()
 }
+
+// roomForOne returns an error if this machine has no room for another process of a site.
+func roomForOne(c *config.Site) error { return capacity.RoomForOne(needsOf(c)) }

@@ -2,43 +2,63 @@ package supervisor
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/launches"
-	"github.com/multisite/multisite/supervisor/logs"
+	"github.com/multisite/multisite/supervisor/runtimes"
+	"github.com/multisite/multisite/supervisor/statedir"
+	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
-// Check loads the code of every Python site once, as a worker of it would, and
-// returns why it does not load where it does not. Sites that load the same in the
-// same circumstances are tried once for all of them. It uses a directory of its
-// own: nothing that runs is touched.
+// ManagePython replaces this process by Django's manage.py for a Python site. It needs
+// no running supervisor. It returns only with an error.
+func ManagePython(stateDir string, c *config.Site, args []string) error {
+	p := planOutside(stateDir, c, filepath.Join(stateDir, statedir.RunDir), code.Paths{})
+	return wsgi.Manage(p.WSGI(), args)
+}
+
+// planOutside returns how workers of a site are launched outside of a supervisor.
+func planOutside(stateDir string, c *config.Site, sockets string, at code.Paths) runtimes.Plan {
+	now := func() *config.Site { return c }
+	return runtimes.Plan{
+		Site: c, Now: now, Timeout: startupTimeout(now), At: at.At,
+		Sockets: sockets, StateDir: stateDir, CodeDir: statedir.CodeDir(stateDir), Log: slog.New(slog.DiscardHandler),
+		Prepare: func(p *process.Process) error { // control groups are the supervisor's
+			return p.Limit(process.Limits{Tasks: c.TasksLimit, Priority: c.CPUPriority})
+		},
+		Output: func(string, string) {},
+	}
+}
+
+// Check loads the code of every Python site once, as a worker of it would, and returns
+// an error for each site whose code does not load. Sites that load the same code under
+// the same conditions are tried once for all of them. It uses a directory of its own,
+// and touches nothing that runs.
 func Check(ctx context.Context, cfg *config.Config) []error {
 	dir, err := os.MkdirTemp("", "multisite-check-")
 	if err != nil {
 		return []error{err}
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o711); err != nil { // sites of other users read their worker there
+	if err := os.Chmod(dir, 0o711); err != nil { // sites of other users read their worker's code there
 		return []error{err}
 	}
-	s := &Supervisor{dirs: directories{dir, filepath.Join(dir, "logs")}, slots: launches.NewSlots(runtime.GOMAXPROCS(0))}
-	if s.logs, err = logs.Open(s.dirs.logs, nil); err != nil {
-		return []error{err}
-	}
-	defer s.logs.Close()
+	slots := launches.NewSlots(runtime.GOMAXPROCS(0))
 	errs := make([]error, len(cfg.Sites))
 	var wg sync.WaitGroup
 	for _, alike := range trials(cfg.Sites) {
 		wg.Go(func() {
-			err := s.tryLoad(ctx, cfg.Sites[alike[0]])
+			err := tryLoad(ctx, dir, slots, cfg.Sites[alike[0]])
 			for _, i := range alike {
-				errs[i] = (&site{name: cfg.Sites[i].Name}).explain(err)
+				errs[i] = explain(cfg.Sites[i].Name, err)
 			}
 		})
 	}
@@ -46,8 +66,8 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
-// trials groups the Python sites, by their index, so that one of each group tells
-// of all.
+// trials groups the Python sites, by their index, so that a trial of one of a group holds
+// for all.
 func trials(sites []*config.Site) (groups [][]int) {
 	var views []*config.Site
 	for i, c := range sites {
@@ -65,21 +85,24 @@ func trials(sites []*config.Site) (groups [][]int) {
 	return groups
 }
 
-// tryLoad starts one worker of a site and ends it when it is ready.
-func (s *Supervisor) tryLoad(ctx context.Context, c *config.Site) error {
-	plain := *c
-	plain.Preload.Mode = string(wsgi.PreloadOff) // one interpreter is enough
-	plain.MemoryLimitHard = 0                    // control groups are the supervisor's
-	t, err := s.newSite(&plain, s.lookAtCode())
+// tryLoad launches one worker of a site and ends it when it is ready.
+func tryLoad(ctx context.Context, dir string, slots launches.Slots, site *config.Site) error {
+	c := *site
+	c.Preload.Mode = string(wsgi.PreloadOff) // one interpreter is enough
+	p := planOutside(dir, &c, filepath.Join(dir, statedir.RunDir, c.Name), pathsOf(&c))
+	r, err := wsgi.New(p.WSGI())
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	w, err := t.current.Launch(ctx, c.Name+"/1")
-	if err != nil {
-		return err
-	}
-	w.Stop(c.ShutdownTimeout)
-	w.(worker).Close()
-	return nil
+	defer r.Close()
+	guard := launches.Guard{Slots: slots, Timeout: p.Timeout, Room: func() error { return roomForOne(&c) }}
+	return guard.Do(ctx, func(ctx context.Context) error {
+		w, err := r.Launch(ctx, c.Name+"/1")
+		if err != nil {
+			return err
+		}
+		w.Stop(c.ShutdownTimeout)
+		w.Close()
+		return nil
+	})
 }

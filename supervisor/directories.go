@@ -10,6 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/statedir"
+	"github.com/multisite/multisite/worker/process"
 )
 
 // directories are where the state and the logs really are. A link on the way to them
@@ -50,6 +51,24 @@ func (d directories) keep() error {
 		return &control.Error{Message: refused.Reason, Hint: refused.Hint}
 	}
 	return err
+}
+
+// strayPatience is how long the strays of a killed supervisor may take to exit.
+const strayPatience = 5 * time.Second
+
+// endStrays ends what a killed supervisor left: its children have died with it, but
+// not what they had started themselves.
+func (s *Supervisor) endStrays() {
+	if !s.lock.Stale() {
+		return
+	}
+	ended, err := process.KillMarked(s.mark, strayPatience)
+	switch {
+	case err != nil:
+		s.log.Error("processes of a supervisor that was killed are left", "error", err)
+	case ended > 0:
+		s.log.Warn("processes of a supervisor that was killed were ended", "processes", ended)
+	}
 }
 
 // keepPeriod is how long, at most, a removed directory is missing: bodies have no place

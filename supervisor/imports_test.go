@@ -52,10 +52,12 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/proxy":     {"supervisor/errorpage", "supervisor/httphead", "supervisor/site", "worker/wire"},
 		"supervisor/site":      {"worker/wire"},
 		"supervisor/status":    nil,
+		"supervisor/runtimes":  {"supervisor/config", "worker/goapp", "worker/process", "worker/wsgi"},
 		"supervisor/statedir":  nil,
 		"supervisor/systemd":   nil,
 		"supervisor/task":      {"worker/process"},
 		"supervisor/visible":   nil,
+		"supervisor/warnings":  {"supervisor/config"},
 		"supervisor/watch":     nil,
 	}
 	packages := listPackages(t)

@@ -8,14 +8,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/capacity"
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/launches"
 	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/supervisor/runtimes"
 	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/worker/goapp"
 	"github.com/multisite/multisite/worker/process"
@@ -93,14 +92,10 @@ func (t *site) makeGeneration(c *config.Site, code code.Tree, sockets string, at
 	if err := os.MkdirAll(g.sockets, 0o700); err != nil {
 		return nil, err
 	}
-	now := func() *config.Site { return t.configOf(g) }
-	timeout := func() (time.Duration, error) {
-		limit := now().StartupTimeout
-		return limit, pool.StartupTimeoutError{Limit: limit}
-	}
-	g.guard = launches.Guard{Slots: t.super.slots, Room: func() error { return capacity.RoomForOne(needsOf(now())) }, Timeout: timeout}
+	p := t.plan(g)
+	g.guard = launches.Guard{Slots: t.super.slots, Room: func() error { return roomForOne(p.Now()) }, Timeout: p.Timeout}
 	if c.Kind == config.WSGI {
-		r, err := wsgi.New(t.wsgiOptions(c, g, now, timeout))
+		r, err := wsgi.New(p.WSGI())
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +103,7 @@ func (t *site) makeGeneration(c *config.Site, code code.Tree, sockets string, at
 		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
 		return g, nil
 	}
-	g.program = goapp.New(t.goOptions(c, g, now))
+	g.program = goapp.New(p.Go())
 	g.launch = func(ctx context.Context, id string) (worker, error) {
 		w, err := g.program.Launch(ctx, id)
 		return asWorker(goWorker{w}, err)
@@ -153,102 +148,25 @@ func asWorker(w worker, err error) (worker, error) {
 	return w, nil
 }
 
-// wsgiOptions are those of the workers that c describes; now has what may change
-// while they run.
-func (t *site) wsgiOptions(c *config.Site, g *generation, now func() *config.Site, timeout func() (time.Duration, error)) wsgi.Options {
-	return wsgi.Options{
-		Site:       c.Name,
-		Python:     c.Python,
-		Settings:   c.Settings,
-		Entry:      c.WSGI,
-		PythonPath: c.PythonPath,
-		Home:       c.Home,
-		Mount:      c.Mount,
-		Env:        t.marked(environment(c)),
-		Threads:    c.Threads,
-		Processes:  c.Processes.Max,
-		StackSize:  c.StackSize,
-
-		Account: c.Account,
-		Umask:   c.Umask,
-		Tasks:   func() int { return now().TasksLimit },
-		Locale:  c.Locale,
-
-		Preload:        wsgi.Preload(c.Preload.Mode),
-		Warmup:         c.Preload.Warmup,
-		WarmupStrict:   c.Preload.WarmupStrict,
-		Host:           hostForWarmup(c),
-		Tricks:         tricks(c),
-		StartupTimeout: timeout,
-
-		Prepare:   func(p *process.Process) error { return t.limit(now(), p) },
-		At:        g.paths.At,
-		SocketDir: g.sockets,
-		CodeDir:   statedir.CodeDir(t.super.dirs.state),
-		Output:    t.output,
-		Log:       t.log,
+// plan returns how the workers of a generation are launched.
+func (t *site) plan(g *generation) runtimes.Plan {
+	now := func() *config.Site { return t.configOf(g) }
+	return runtimes.Plan{
+		Site: g.cfg, Now: now, Timeout: startupTimeout(now),
+		At: g.paths.At, Sockets: g.sockets, StateDir: t.super.dirs.state, CodeDir: statedir.CodeDir(t.super.dirs.state),
+		Program: t.super.program, Names: hostsOf(g.cfg), Mark: t.super.mark,
+		Prepare: func(p *process.Process) error { return t.limit(now(), p) },
+		Output:  t.output, Log: t.log,
 	}
 }
 
-func (t *site) goOptions(c *config.Site, g *generation, now func() *config.Site) goapp.Options {
-	o := goapp.Options{
-		Site:      c.Name,
-		Path:      c.App,
-		Env:       t.marked(environment(c)),
-		Dir:       c.Home,
-		At:        g.paths.At,
-		SocketDir: g.sockets,
-		Account:   c.Account,
-		Umask:     c.Umask,
-		Tasks:     func() int { return now().TasksLimit },
-		Prepare:   func(p *process.Process) error { return t.limit(now(), p) },
-		Log:       t.log,
-		Output:    t.output,
+// startupTimeout returns the only decision about startup_timeout: how long a launch may
+// take now, and the error of one that takes longer.
+func startupTimeout(now func() *config.Site) func() (time.Duration, error) {
+	return func() (time.Duration, error) {
+		limit := now().StartupTimeout
+		return limit, pool.StartupTimeoutError{Limit: limit}
 	}
-	if c.Kind == config.Apps {
-		o.Path = t.super.program
-		o.Args = func() []string { return workerArgs(c, g.paths.At(c.Settings), t.super.dirs.state) }
-	}
-	return o
-}
-
-// workerArgs are the arguments of this program as a worker of the site.
-func workerArgs(c *config.Site, settings, stateDir string) []string {
-	args := []string{"worker", "--settings", settings, "--state-dir", stateDir}
-	for _, name := range hostsOf(c) {
-		args = append(args, "--host", strings.TrimPrefix(name, "*"))
-	}
-	return args
-}
-
-// tricks are the names by which the zygote knows the switches. A site that may
-// sleep has no immortal objects by itself: the search for them takes half a second,
-// which whoever wakes it would wait for.
-func tricks(c *config.Site) []string {
-	p := c.Preload
-	var names []string
-	for _, t := range []struct {
-		on   bool
-		name string
-	}{
-		{p.GCFreeze, "gc"}, {p.GCFreeze, "freeze"}, {p.SealHeap, "seal"}, {p.RelocateCode, "relocate"},
-		{p.Immortal == "on", "immortal"}, {p.Immortal == "auto" && c.Processes.Min > 0, "immortal-auto"},
-	} {
-		if t.on {
-			names = append(names, t.name)
-		}
-	}
-	return names
-}
-
-// hostForWarmup is a host name that the site's own code accepts.
-func hostForWarmup(c *config.Site) string {
-	for _, name := range append([]string{c.ServerName}, c.Aliases...) {
-		if name != "" && !strings.HasPrefix(name, "*") {
-			return name
-		}
-	}
-	return "localhost"
 }
 
 // goWorker is a Go worker, to be told from others.

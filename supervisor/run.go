@@ -13,6 +13,7 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/dashboard"
+	"github.com/multisite/multisite/supervisor/warnings"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -51,7 +52,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 		serving.Go(func() { s.rollStale(up) })
 	}
 	close(s.begun)
-	if names := runAsRoot(s.config()); names != "" {
+	if names := warnings.RunAsRoot(s.config()); names != "" {
 		s.log.Warn("sites run as root, since they name no user", "sites", names)
 	}
 	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))

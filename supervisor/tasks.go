@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/runtimes"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/process"
@@ -60,7 +57,7 @@ func (t *site) startTask(c *config.Site, command task.Command, id string) (task.
 	p, err := process.Start(process.Command{
 		Path:   at.At(command.Path),
 		Args:   command.Args,
-		Env:    t.marked(taskEnvironment(c, at, pythonPath)),
+		Env:    runtimes.Marked(runtimes.TaskEnvironment(c, at.At, pythonPath), t.super.mark),
 		Dir:    at.At(c.Home),
 		Output: output,
 
@@ -72,29 +69,6 @@ func (t *site) startTask(c *config.Site, command task.Command, id string) (task.
 		return nil, err // a nil process in the interface would not be nil
 	}
 	return p, nil
-}
-
-// taskEnvironment returns the environment of the site's workers, and in it what a Python
-// worker gets in another way: its interpreter, its path and its settings.
-func taskEnvironment(c *config.Site, at code.Paths, pythonPath []string) []string {
-	env := environment(c)
-	if c.Kind != config.WSGI {
-		return env
-	}
-	prepend := func(name string, dirs ...string) {
-		i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
-		if i < 0 {
-			env = append(env, name+"="+strings.Join(dirs, ":"))
-			return
-		}
-		env[i] = name + "=" + strings.Join(append(dirs, strings.TrimPrefix(env[i], name+"=")), ":")
-	}
-	prepend("PATH", filepath.Dir(at.At(c.Python)))
-	prepend("PYTHONPATH", append(pythonPath, at.At(c.Home))...)
-	if c.Settings != "" {
-		env = append(env, "DJANGO_SETTINGS_MODULE="+c.Settings)
-	}
-	return append(env, "PYTHONUNBUFFERED=1") // what it prints is in the log at once
 }
 
 // observeTask logs what happens to a service or a cron entry.

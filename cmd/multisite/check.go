@@ -13,6 +13,7 @@ import (
 	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/warnings"
 )
 
 func (c *cli) checkCommand() *cobra.Command {
@@ -42,7 +43,7 @@ func (c *cli) checkCommand() *cobra.Command {
 					return err
 				}
 			}
-			for _, warning := range supervisor.Warnings(cfg) {
+			for _, warning := range warnings.Of(cfg) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "multisite: warning:", warning)
 			}
 			path, _ := c.path()

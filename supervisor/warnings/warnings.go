@@ -1,4 +1,6 @@
-package supervisor
+// Package warnings finds what works and was hardly intended: code that other users can
+// change, sites that run as root, directories that do not exist yet.
+package warnings
 
 import (
 	"errors"
@@ -13,12 +15,10 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 )
 
-// Warnings tells of what works and is hardly meant: what a site of another user
-// runs can be changed by more than its owner, what root runs is a site, and static
-// files have no directory yet.
-func Warnings(cfg *config.Config) []string {
+// Of returns a sentence for each warning about what sites.toml says.
+func Of(cfg *config.Config) []string {
 	var warnings []string
-	if names := runAsRoot(cfg); names != "" {
+	if names := RunAsRoot(cfg); names != "" {
 		warnings = append(warnings, "these sites run as root, since they name no user: "+names)
 	}
 	for _, c := range cfg.Sites {
@@ -30,8 +30,8 @@ func Warnings(cfg *config.Config) []string {
 		if c.Account == nil {
 			continue
 		}
-		for _, path := range whatRuns(c) {
-			if who := whoElseWrites(path); who != "" {
+		for _, path := range codePaths(c) {
+			if who := otherWriters(path); who != "" {
 				warnings = append(warnings, fmt.Sprintf("site %s runs as %s, and %s may write %s", c.Name, c.Account.Name, who, path))
 			}
 		}
@@ -39,11 +39,11 @@ func Warnings(cfg *config.Config) []string {
 	return warnings
 }
 
-// mostNamed bounds how many sites a warning names.
-const mostNamed = 10
+// maxNamed is how many sites a warning names.
+const maxNamed = 10
 
-// runAsRoot names the sites that do; "": none.
-func runAsRoot(cfg *config.Config) string {
+// RunAsRoot returns the names of the sites that run as root; "" if none does.
+func RunAsRoot(cfg *config.Config) string {
 	if os.Geteuid() != 0 {
 		return ""
 	}
@@ -53,15 +53,15 @@ func runAsRoot(cfg *config.Config) string {
 			names = append(names, c.Name)
 		}
 	}
-	if more := len(names) - mostNamed; more > 0 {
-		names = append(names[:mostNamed], fmt.Sprintf("and %d more", more))
+	if more := len(names) - maxNamed; more > 0 {
+		names = append(names[:maxNamed], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
 }
 
-// whatRuns returns the entry and the settings of a site, each followed by its
-// directory: who may write there can put another file in its place.
-func whatRuns(c *config.Site) []string {
+// codePaths returns the files of a site's entry and settings, each followed by its
+// directory: whoever can write there can replace the file.
+func codePaths(c *config.Site) []string {
 	var files []string
 	for _, name := range []string{c.WSGI, c.App, c.Settings} {
 		if !filepath.IsAbs(name) {
@@ -74,7 +74,8 @@ func whatRuns(c *config.Site) []string {
 	return files
 }
 
-// findModule returns the file of a Python module or "module:callable".
+// findModule returns the file of a Python module or "module:callable"; "" if it is not
+// one of the project.
 func findModule(c *config.Site, name string) string {
 	module, _, _ := strings.Cut(name, ":")
 	if c.Kind != config.WSGI || module == "" {
@@ -88,12 +89,12 @@ func findModule(c *config.Site, name string) string {
 			}
 		}
 	}
-	return "" // installed somewhere
+	return "" // it is an installed package
 }
 
-// whoElseWrites names who but the owner may write a file, or take it out of a
-// directory and put in another.
-func whoElseWrites(path string) string {
+// otherWriters returns who but its owner may write a file, or replace the files of a
+// directory; "" if nobody may.
+func otherWriters(path string) string {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil, info.Mode()&fs.ModeSticky != 0:

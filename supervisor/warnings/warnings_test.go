@@ -1,4 +1,4 @@
-package supervisor
+package warnings
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 	"github.com/multisite/multisite/worker/account"
 )
 
-func TestWarnings(t *testing.T) {
+func TestOf(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, mode := range map[string]os.FileMode{
@@ -52,22 +52,35 @@ func TestWarnings(t *testing.T) {
 		"site settings runs as shop, and its group may write "+code+"/project/settings.py",
 		"site directory runs as shop, and its group may write "+dir+"/shared",
 	)
-	if got := Warnings(cfg); !slices.Equal(got, want) {
+	if got := Of(cfg); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
-func TestWarnings_NamesSomeOfMany(t *testing.T) {
+func TestRunAsRoot_NamesSomeOfMany(t *testing.T) {
 	t.Parallel()
 	cfg := &config.Config{}
-	for i := range mostNamed + 2 {
+	for i := range maxNamed + 2 {
 		cfg.Sites = append(cfg.Sites, &config.Site{Name: string(rune('a' + i))})
 	}
 	want := "a, b, c, d, e, f, g, h, i, j, and 2 more"
 	if os.Geteuid() != 0 {
 		want = ""
 	}
-	if got := runAsRoot(cfg); got != want {
+	if got := RunAsRoot(cfg); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestOf_StaticDirectoriesThatAreMissing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := &config.Config{Sites: []*config.Site{{
+		Name: "shop", Account: &account.Account{Name: "shop"},
+		Static: map[string]string{"/media/": dir, "/static/": dir + "/missing"},
+	}}}
+	want := []string{"site shop: static: there is no " + dir + "/missing yet: /static/ is 404 until there is"}
+	if got := Of(cfg); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
