@@ -31,13 +31,13 @@ func TestControlGroup(t *testing.T) {
 	member, stranger := func(args ...string) result { return runAs(t, r.dir, 4811, 4812, args...) }, func(args ...string) result { return runAs(t, r.dir, 4911, 4912, args...) }
 	denied := func(whose string, got result, who, hint string) {
 		t.Helper()
-		want := "multisite: error: the supervisor of " + state + " runs as root; only " + who + " may ask it\nmultisite: hint: " + hint + "\n"
+		want := "multisite: error: the supervisor of " + state + " runs as root; only " + who + " may use it\nmultisite: hint: " + hint + "\n"
 		if got.code != 1 || got.stdout != "" || got.stderr != want {
 			t.Errorf("%s: exit %d: %s%swant %s", whose, got.code, got.stdout, got.stderr, want)
 		}
 	}
 	const rootAlone, nameOne = "root", `control_group = "NAME" in sites.toml lets the members of a group`
-	const withGroup, logIn = "root and the members of group 4812", "who has become a member must log in again"
+	const withGroup, logIn = "root and the members of group 4812", "log in again after you have become a member"
 
 	r.start()
 	defer r.finish()

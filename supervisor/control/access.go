@@ -14,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SetGroup lets the members of a group, beside the owner, use the control socket of
-// a state directory; nil: nobody else. The group may pass through the directory,
-// and nothing else in it is opened to it. Who is connected stays so.
+// SetGroup lets the members of a group use the control socket of a state directory,
+// beside its owner; with a nil gid only the owner may use it. The group may then pass
+// through the directory, but gets no access to anything else in it. Connections that
+// exist are kept.
 func SetGroup(stateDir string, gid *int) error {
 	path := SocketPath(stateDir)
 	err := os.Chmod(path, 0o600)
-	if errors.Is(err, fs.ErrNotExist) { // it was removed while the supervisor runs
+	if errors.Is(err, fs.ErrNotExist) { // somebody removed it while the supervisor was running
 		return nil
 	}
 	if err != nil || gid == nil {
@@ -42,14 +43,14 @@ func SetGroup(stateDir string, gid *int) error {
 	return os.Chmod(path, 0o660)
 }
 
-// denied says who may use the control socket, to somebody who may not.
+// denied returns an error that tells a user without access who has it.
 func denied(stateDir string) *Error {
 	info, err := os.Stat(SocketPath(stateDir))
 	if err != nil {
 		info, err = os.Stat(stateDir)
 	}
 	if err != nil {
-		return &Error{Message: "you may not look into " + stateDir + ", where the supervisor is asked"}
+		return &Error{Message: "you may not look into " + stateDir + ", where the control socket is"}
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	owner := userName(st.Uid)
@@ -58,9 +59,9 @@ func denied(stateDir string) *Error {
 		who = owner + " and root"
 	}
 	if info.Mode().Type() == fs.ModeSocket && info.Mode().Perm()&0o060 == 0o060 {
-		who, hint = who+" and the members of "+groupName(st.Gid), "who has become a member must log in again"
+		who, hint = who+" and the members of "+groupName(st.Gid), "log in again after you have become a member"
 	}
-	return &Error{Message: fmt.Sprintf("the supervisor of %s runs as %s; only %s may ask it", stateDir, owner, who), Hint: hint}
+	return &Error{Message: fmt.Sprintf("the supervisor of %s runs as %s; only %s may use it", stateDir, owner, who), Hint: hint}
 }
 
 func userName(uid uint32) string {
@@ -79,14 +80,16 @@ func groupName(gid uint32) string {
 	return "group " + id
 }
 
-// ownerKey is the key of a connection's context that tells whether the caller could
-// do all that we can without us.
+// ownerKey is the context key under which a connection's context keeps the result of
+// isOwner.
 type ownerKey struct{}
 
 func withOwner(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, ownerKey{}, isOwner(conn))
 }
 
+// isOwner reports whether the peer of conn is root or the user that this process runs
+// as, who could do everything that the supervisor can do without asking it.
 func isOwner(conn net.Conn) (owner bool) {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
@@ -96,7 +99,7 @@ func isOwner(conn net.Conn) (owner bool) {
 	if err != nil {
 		return false
 	}
-	_ = raw.Control(func(fd uintptr) { // it fails when the caller has left
+	_ = raw.Control(func(fd uintptr) { // it fails if the connection is closed
 		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 		owner = err == nil && (peer.Uid == 0 || int(peer.Uid) == os.Geteuid())
 	})

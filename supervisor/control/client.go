@@ -17,17 +17,18 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// ErrNotRunning says that no supervisor listens in the state directory.
+// ErrNotRunning is returned when no supervisor listens in the state directory.
 var ErrNotRunning = errors.New("no supervisor is running")
 
 // Client calls the supervisor of one state directory.
 type Client struct{ http *http.Client }
 
-// NewClient returns a Client. It connects with the first call.
+// NewClient returns a Client for the supervisor of a state directory. Each call makes a
+// connection of its own.
 func NewClient(stateDir string) *Client { return NewClientOf(stateDir, "") }
 
-// NewClientOf returns a Client for the supervisor of a state directory; where none is
-// there, for that which runs the sites.toml at config ("": for no other).
+// NewClientOf returns a Client for the supervisor of a state directory. If none listens
+// there, it looks for the one that runs the sites.toml at config, unless config is "".
 func NewClientOf(stateDir, config string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := unixsock.Dial(ctx, SocketPath(stateDir))
@@ -47,7 +48,7 @@ func NewClientOf(stateDir, config string) *Client {
 	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-// About returns who the supervisor is.
+// About returns which supervisor answers.
 func (c *Client) About(ctx context.Context) (About, error) {
 	var a About
 	err := c.call(ctx, http.MethodGet, "/v1/about", nil, &a)
@@ -61,43 +62,44 @@ func (c *Client) Status(ctx context.Context) (status.Status, error) {
 	return s, err
 }
 
-// Ready returns when every site has settled, or with what keeps one from it.
+// Ready returns when every site has its workers, or an error that names a site that
+// failed.
 func (c *Client) Ready(ctx context.Context) error {
 	return c.call(ctx, http.MethodGet, "/v1/ready", nil, nil)
 }
 
-// Scale sets numbers of workers and returns when they are reached.
+// Scale sets the number of workers of sites and returns when they have them.
 func (c *Client) Scale(ctx context.Context, scales []Scale) error {
 	return c.call(ctx, http.MethodPost, "/v1/scale", scales, nil)
 }
 
-// Restart replaces the workers of a site and returns when the last old one has ended.
+// Restart replaces the workers of a site and returns when the last old one has exited.
 func (c *Client) Restart(ctx context.Context, site string) error {
 	return c.call(ctx, http.MethodPost, "/v1/restart?"+url.Values{"site": {site}}.Encode(), nil, nil)
 }
 
-// Reload reads sites.toml and code again, for one site or for all, and returns
-// what has changed.
+// Reload makes the supervisor read sites.toml and code again, for one site or, with "",
+// for all of them. It returns a line for each change.
 func (c *Client) Reload(ctx context.Context, site string) (string, error) {
 	var r Reloaded
 	err := c.call(ctx, http.MethodPost, "/v1/reload?"+url.Values{"site": {site}}.Encode(), nil, &r)
 	return r.Changes, err
 }
 
-// Dashboard returns where a browser sees the dashboard.
+// Dashboard returns the address of the dashboard.
 func (c *Client) Dashboard(ctx context.Context) (Dashboard, error) {
 	var d Dashboard
 	err := c.call(ctx, http.MethodGet, "/v1/dashboard", nil, &d)
 	return d, err
 }
 
-// Down ends the supervisor and returns when the last worker has ended.
+// Down stops the supervisor and returns when the last worker has exited.
 func (c *Client) Down(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/down", nil, nil)
 }
 
-// Logs copies log lines to w. Who follows goes on after an upgrade; what is said in
-// that moment is only in the files.
+// Logs copies log lines to w. With q.Follow it connects again after an upgrade; lines
+// that are logged in between are not copied.
 func (c *Client) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
 	err := c.copyLogs(ctx, q, w)
 	for q.Follow && ctx.Err() == nil && (err == nil || isLost(err)) {
@@ -109,7 +111,7 @@ func (c *Client) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
 	return err
 }
 
-// isLost tells whether the supervisor went away in the middle.
+// isLost reports whether the connection broke off in the middle of an answer.
 func isLost(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
@@ -138,9 +140,12 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return json.NewDecoder(resp.Body).Decode(out)
 }
 
-// do returns the answer of a call that succeeded.
+// do makes a call and returns its answer if the call succeeded. The caller closes the
+// body.
 func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader // none: one that is not read would keep the server from seeing that we have left
+	// Without input there is no body at all: an unread one would keep the server from
+	// noticing that the client has closed the connection.
+	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {

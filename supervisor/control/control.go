@@ -1,10 +1,10 @@
-// Package control is how the command line speaks to a running supervisor: HTTP
-// with JSON over a unix socket in the state directory, which only the owner can
-// open, and a group that he names. `curl --unix-socket .multisite/control.sock http://multisite/v1/status`
-// works too.
+// Package control connects the command line to a running supervisor: HTTP with JSON
+// over a unix socket in the state directory. Only the user that runs the supervisor,
+// root and, if sites.toml names one, a group can open the socket.
+// `curl --unix-socket .multisite/control.sock http://multisite/v1/status` works too.
 //
-// A call returns when what it asked for is true, or with the reason why not.
-// The package carries words; what they mean is decided by a Supervisor.
+// A call returns when what it asked for is true, or with the reason why it is not. The
+// package only transports calls and answers; a Supervisor carries them out.
 package control
 
 import (
@@ -15,54 +15,54 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// Supervisor is what answers the calls.
+// Supervisor carries out the calls. Its methods are called concurrently.
 type Supervisor interface {
 	About() About
 	Status(ctx context.Context) status.Status
-	Ready(ctx context.Context) error // every site has settled
+	Ready(ctx context.Context) error // returns when every site has its workers or has failed
 	Scale(ctx context.Context, scales []Scale) error
 	Restart(ctx context.Context, site string) error
-	Reload(ctx context.Context, site string, w io.Writer) error // writes what it did to w
+	Reload(ctx context.Context, site string, w io.Writer) error // writes a line to w for each change
 	Logs(ctx context.Context, q LogQuery, w io.Writer) error
 	Dashboard(ctx context.Context) (Dashboard, error)
 	Down(ctx context.Context) error
 	// Upgrade replaces the supervisor by another program, which answers the caller.
-	// It returns only with an error.
+	// If it returns, there was no upgrade.
 	Upgrade(ctx context.Context, program string, caller *Caller) error
 }
 
-// Scale is the number of worker processes that a site shall have.
+// Scale is the number of worker processes that a site should have.
 type Scale struct {
 	Site      string `json:"site"`
 	Processes int    `json:"processes"`
 }
 
-// Reloaded is the answer to a reload: a line for each site that changed.
+// Reloaded is the answer to a reload.
 type Reloaded struct {
-	Changes string `json:"changes"`
+	Changes string `json:"changes"` // a line for each change
 }
 
-// Dashboard is where a browser sees the dashboard.
+// Dashboard is the address of the dashboard.
 type Dashboard struct {
-	URL string `json:"url"` // with the token that it asks for
+	URL string `json:"url"` // with its token
 }
 
 // LogQuery says which log lines to send.
 type LogQuery struct {
-	Site   string // "": all
-	Lines  int    // from the end
-	Follow bool   // go on with new ones
+	Site   string // "" for all sites and the supervisor
+	Lines  int    // how many of the last lines
+	Follow bool   // go on with new lines as they come
 }
 
-// Error is why a call failed, as a person should read it.
+// Error is the reason why a call failed, in the words that a person should read.
 type Error struct {
 	Message string `json:"error"`
 	Hint    string `json:"hint,omitempty"`
-	Detail  string `json:"detail,omitempty"` // a traceback of the site's own code
-	Usage   bool   `json:"usage,omitempty"`  // the call itself was wrong
+	Detail  string `json:"detail,omitempty"` // more lines, such as a traceback of the site's code
+	Usage   bool   `json:"usage,omitempty"`  // the call was wrong, so the command exits with 2
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// SocketPath is where the supervisor of a state directory listens.
+// SocketPath returns the path of the control socket in a state directory.
 func SocketPath(stateDir string) string { return filepath.Join(stateDir, "control.sock") }

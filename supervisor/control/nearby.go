@@ -16,30 +16,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A supervisor whose state directory lies in a release (current -> releases/7) is not
-// found there any more once the link leads to another one, or the release is removed.
-// So it also listens on an abstract socket (unix(7)), which has no place in the file
-// system, and tells its user alone which sites.toml it runs.
+// A state directory may lie in a release directory (current -> releases/7). Once the link
+// leads to another release, or the release is removed, its control socket cannot be
+// found by its path any more. So the supervisor also listens on an abstract socket
+// (unix(7)), which has no place in the file system. There it answers only its own user
+// and root.
 
-// About says who a supervisor is.
+// About says which supervisor answers.
 type About struct {
 	PID      int    `json:"pid"`
-	Config   string `json:"config"`    // absolute path of its sites.toml, as it was named
-	Says     string `json:"says"`      // that sites.toml says of its state directory
-	StateDir string `json:"state_dir"` // where that really is
+	Config   string `json:"config"`    // absolute path of its sites.toml, with the links in it as the user named them
+	Says     string `json:"says"`      // the state directory as sites.toml names it
+	StateDir string `json:"state_dir"` // where the state directory was at the start
 }
 
-// runs tells whether it is the supervisor of a sites.toml that names a state directory:
-// by these names, or by others that lead to the same now.
+// runs reports whether a is the supervisor of the sites.toml at config, which names a
+// state directory. Different names that now lead to the same file or directory match.
 func (a About) runs(config, stateDir string) bool {
 	return sameFile(a.Config, config) && realPath(a.Says) == realPath(stateDir)
 }
 
-// nearbyName is the beginning of the names of abstract sockets of a user's supervisors.
+// nearbyName returns the prefix of the abstract sockets of this user's supervisors.
 func nearbyName() string { return fmt.Sprintf("@multisite/%d/", os.Geteuid()) }
 
-// ListenNearby makes the abstract socket of this process. Only root and its own user
-// are let in.
+// ListenNearby creates the abstract socket of this process. It accepts connections only
+// from root and from the user of this process.
 func ListenNearby() (net.Listener, error) {
 	l, err := net.Listen("unix", fmt.Sprintf("%s%d", nearbyName(), os.Getpid()))
 	if err != nil {
@@ -48,9 +49,10 @@ func ListenNearby() (net.Listener, error) {
 	return ownOnly{l.(*net.UnixListener)}, nil
 }
 
+// ownOnly is a listener that accepts only connections from the own user and root.
 type ownOnly struct{ *net.UnixListener }
 
-// Accept returns the next connection of the own user or of root.
+// Accept returns the next connection from the own user or root.
 func (l ownOnly) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.AcceptUnix()
@@ -64,6 +66,7 @@ func (l ownOnly) Accept() (net.Conn, error) {
 	}
 }
 
+// peer returns the user at the other end of conn.
 func peer(conn *net.UnixConn) (uid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -79,11 +82,11 @@ func peer(conn *net.UnixConn) (uid int, err error) {
 	return int(cred.Uid), nil
 }
 
-// askTime is how long a supervisor may take to say who it is.
+// askTime bounds how long ask waits for an answer.
 const askTime = 5 * time.Second
 
-// dialNearby connects to the own user's supervisor that runs a sites.toml which names
-// this state directory, wherever that was when it was started.
+// dialNearby connects to the supervisor of this user that runs the sites.toml at config,
+// wherever its state directory was when it started.
 func dialNearby(ctx context.Context, config, stateDir string) (net.Conn, error) {
 	names, err := nearby()
 	if err != nil {
@@ -97,7 +100,7 @@ func dialNearby(ctx context.Context, config, stateDir string) (net.Conn, error) 
 	return nil, ErrNotRunning
 }
 
-// nearby returns the abstract sockets of the own user's supervisors.
+// nearby returns the names of the abstract sockets of this user's supervisors.
 func nearby() (names []string, err error) {
 	f, err := os.Open("/proc/net/unix")
 	if err != nil {
@@ -106,18 +109,18 @@ func nearby() (names []string, err error) {
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
-		if len(fields) != 8 { // it has no name, or somebody has made one with ends of lines in it
+		if len(fields) != 8 { // a socket without a name, or with line breaks in its name
 			continue
 		}
-		if name := fields[7]; strings.HasPrefix(name, nearbyName()) && fields[3] == "00010000" { // it listens
+		if name := fields[7]; strings.HasPrefix(name, nearbyName()) && fields[3] == "00010000" { // listening
 			names = append(names, name)
 		}
 	}
 	return names, nil
 }
 
-// dialOwn connects to an abstract socket that our own user has made: anybody can take
-// such a name.
+// dialOwn connects to an abstract socket, and fails unless it belongs to this user:
+// anybody can create a socket with such a name.
 func dialOwn(ctx context.Context, name string) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", name)
@@ -131,7 +134,7 @@ func dialOwn(ctx context.Context, name string) (net.Conn, error) {
 	return conn, nil
 }
 
-// ask asks a supervisor who it is.
+// ask asks the supervisor at an abstract socket which one it is.
 func ask(ctx context.Context, name string) (about About, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -149,7 +152,8 @@ func ask(ctx context.Context, name string) (about About, err error) {
 	return about, json.NewDecoder(resp.Body).Decode(&about)
 }
 
-// realPath is where a name leads to that may not be there.
+// realPath resolves the links in the directory of name. What name itself refers to need
+// not exist.
 func realPath(name string) string {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(name))
 	if err != nil {

@@ -11,16 +11,8 @@ import (
 	"testing"
 )
 
-// fake is a supervisor that only says who it is.
-type fake struct {
-	Supervisor
-	about About
-}
-
-func (f fake) About() About { return f.about }
-
-// TestNearby: a supervisor is found by its sites.toml where its state directory can
-// not be named any more, and by nobody who means another one.
+// TestNearby: a supervisor whose state directory cannot be found by its name any more
+// is found by its sites.toml, and only by that.
 func TestNearby(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
@@ -41,7 +33,7 @@ func TestNearby(t *testing.T) {
 		t.Fatal(err)
 	}
 	about := About{PID: os.Getpid(), Config: in("current/sites.toml"), Says: in("current/.multisite"), StateDir: in("r1/.multisite")}
-	server := NewServer(l, fake{about: about}, nil)
+	server := NewServer(l, &fake{about: about}, nil)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve() }()
 	for _, tt := range []struct {
@@ -64,7 +56,8 @@ func TestNearby(t *testing.T) {
 	}
 }
 
-// TestNearby_StrangeNames of sockets, which any user can make, keep nobody from asking.
+// TestNearby_StrangeNames: sockets with strange names, which any user can create, do not
+// break the search.
 func TestNearby_StrangeNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"\n\n", "\n" + nearbyName() + "1", "\n" + nearbyName() + "1 2 3 00010000 5 6 7 8\n"} {

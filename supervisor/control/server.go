@@ -19,7 +19,7 @@ type Server struct {
 	l    net.Listener
 }
 
-// Listen makes the control socket of a state directory.
+// Listen creates the control socket of a state directory.
 func Listen(stateDir string) (net.Listener, error) {
 	f, err := unixsock.Listen(SocketPath(stateDir), 16)
 	if err != nil {
@@ -29,8 +29,8 @@ func Listen(stateDir string) (net.Listener, error) {
 	return net.FileListener(f)
 }
 
-// NewServer returns a Server for a control socket. state is told of connections as
-// http.Server does; it may be nil.
+// NewServer returns a Server for a control socket. state is the ConnState hook of its
+// http.Server and may be nil.
 func NewServer(l net.Listener, s Supervisor, state func(net.Conn, http.ConnState)) *Server {
 	return &Server{l: l, http: &http.Server{Handler: handler(s), ReadHeaderTimeout: 10 * time.Second, ConnState: state, ConnContext: withOwner}}
 }
@@ -43,7 +43,7 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Close lets open calls end until ctx does, and stops.
+// Close waits until open calls have finished or ctx is done, and stops the server.
 func (s *Server) Close(ctx context.Context) {
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
@@ -81,7 +81,8 @@ func handler(s Supervisor) http.Handler {
 	return mux
 }
 
-// withChanges keeps what a reload has done before it failed.
+// withChanges returns the error of a reload with the changes that were made before it
+// failed.
 func withChanges(err error, did string) error {
 	var e *Error
 	if errors.As(err, &e) && did != "" {
@@ -93,7 +94,7 @@ func withChanges(err error, did string) error {
 }
 
 func serveLogs(s Supervisor, w http.ResponseWriter, r *http.Request) {
-	lines, _ := strconv.Atoi(r.FormValue("lines")) // our own client sends a number
+	lines, _ := strconv.Atoi(r.FormValue("lines")) // Client sends a number
 	q := LogQuery{Site: r.FormValue("site"), Lines: lines, Follow: r.FormValue("follow") == "true"}
 	out := &flusher{w: w, rc: http.NewResponseController(w)}
 	if err := s.Logs(r.Context(), q, out); err != nil && !out.began {
@@ -101,11 +102,11 @@ func serveLogs(s Supervisor, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// flusher sends every write at once.
+// flusher is an io.Writer that sends every write at once.
 type flusher struct {
 	w     http.ResponseWriter
 	rc    *http.ResponseController
-	began bool
+	began bool // something was written, so that an error can no longer be reported
 }
 
 func (f *flusher) Write(p []byte) (int, error) {
@@ -117,7 +118,7 @@ func (f *flusher) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// reply sends v, or err as an Error.
+// reply sends v as JSON, or err as an Error if it is not nil.
 func reply(w http.ResponseWriter, v any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
@@ -128,5 +129,5 @@ func reply(w http.ResponseWriter, v any, err error) {
 		v = e
 		w.WriteHeader(http.StatusUnprocessableEntity)
 	}
-	_ = json.NewEncoder(w).Encode(v) // the caller may have left
+	_ = json.NewEncoder(w).Encode(v) // the client may have closed the connection
 }

@@ -16,26 +16,26 @@ type Upgraded struct {
 	PID    int     `json:"pid"`
 	From   string  `json:"from"` // version
 	To     string  `json:"to"`
-	Paused float64 `json:"paused_seconds"` // for which requests had to wait
+	Paused float64 `json:"paused_seconds"` // how long requests had to wait
 }
 
-// program is what an upgrade asks for.
+// program is the body of an upgrade call.
 type program struct {
 	Path string `json:"program"`
 }
 
-// Caller is whoever asked for an upgrade. The program that answers is another one
-// than the program that was asked.
+// Caller is the connection of a client that asked for an upgrade. The new program
+// answers on it, not the one that got the call.
 type Caller struct {
-	// Owner tells whether it is who runs the supervisor, or root. Another one, who is
-	// a member of the control group, may not decide what program we become.
+	// Owner reports whether the client is the user that runs the supervisor, or root. A
+	// member of the control group is neither and may not choose the program.
 	Owner bool
 	w     http.ResponseWriter
-	conn  net.Conn // once it was taken
+	conn  net.Conn // set by Take, which takes it from w's server
 }
 
-// Take returns the connection to the caller, to leave it to the next program. The
-// call can not be cancelled any more.
+// Take takes the connection from the HTTP server, so that it can be passed to the new
+// program. From then on the call cannot be cancelled.
 func (c *Caller) Take() (syscall.Conn, error) {
 	conn, _, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
@@ -49,13 +49,13 @@ func (c *Caller) Take() (syscall.Conn, error) {
 	return socket, nil
 }
 
-// refuse answers that there was no upgrade.
+// refuse answers with the reason why there was no upgrade.
 func (c *Caller) refuse(err error) {
 	if c.conn == nil {
 		reply(c.w, nil, err)
 		return
 	}
-	_ = answer(c.conn, nil, err) // the caller may have left
+	_ = answer(c.conn, nil, err) // the client may have closed the connection
 	c.conn.Close()
 }
 
@@ -65,16 +65,16 @@ func serveUpgrade(s Supervisor, w http.ResponseWriter, r *http.Request) {
 		reply(w, nil, &Error{Message: "upgrade: " + err.Error(), Usage: true})
 		return
 	}
-	owner, _ := r.Context().Value(ownerKey{}).(bool) // withOwner has set it
+	owner, _ := r.Context().Value(ownerKey{}).(bool) // set by withOwner
 	c := &Caller{w: w, Owner: owner}
 	c.refuse(s.Upgrade(r.Context(), p.Path, c))
 }
 
-// Answer tells a caller, on the connection that the program before has left, what
-// came of the upgrade.
+// Answer reports the upgrade to the client, on the connection that the old program
+// passed on.
 func Answer(conn io.Writer, u Upgraded) error { return answer(conn, u, nil) }
 
-// answer is reply on a connection that no http.Server has.
+// answer does what reply does, on a connection that was taken from the HTTP server.
 func answer(conn io.Writer, v any, err error) error {
 	w := &recorder{header: http.Header{}, status: http.StatusOK}
 	reply(w, v, err)
@@ -85,7 +85,7 @@ func answer(conn io.Writer, v any, err error) error {
 	return resp.Write(conn)
 }
 
-// recorder keeps a reply.
+// recorder is an http.ResponseWriter that keeps the reply.
 type recorder struct {
 	header http.Header
 	status int
@@ -96,12 +96,12 @@ func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) WriteHeader(status int)      { r.status = status }
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
-// Upgrade replaces the supervisor by a program, and returns when that answers.
+// Upgrade replaces the supervisor by a program and returns the answer of that program.
 func (c *Client) Upgrade(ctx context.Context, path string) (Upgraded, error) {
 	var u Upgraded
 	err := c.call(ctx, http.MethodPost, "/v1/upgrade", program{path}, &u)
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-		return u, &Error{Message: "the new program has ended before it answered", Hint: "multisite logs"}
+		return u, &Error{Message: "the new program exited before it answered", Hint: "multisite logs"}
 	}
 	return u, err
 }
