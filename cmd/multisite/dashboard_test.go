@@ -46,7 +46,7 @@ func TestDashboard_NothingWithoutTheToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "The dashboard asks for a token: `multisite dashboard` opens it.\n"
+	const want = "The dashboard needs a token: `multisite dashboard` opens it with one.\n"
 	for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
 		for _, path := range []string{"/", "/?token=x", "/x"} {
 			resp, body := askPage(t, method, address.Port(), address.Host, path)

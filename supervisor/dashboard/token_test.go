@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestHandler_NothingWithoutTheToken: one line, whatever is asked and how.
+// TestHandler_NothingWithoutTheToken: every request without the token gets the same line.
 func TestHandler_NothingWithoutTheToken(t *testing.T) {
 	t.Parallel()
 	for _, token := range []string{testToken, ""} {
@@ -31,8 +31,8 @@ func TestHandler_NothingWithoutTheToken(t *testing.T) {
 	}
 }
 
-// TestHandler_TheTokenBecomesACookie that no script reads and no other site sends,
-// and the address does not keep it.
+// TestHandler_TheTokenBecomesACookie: the token becomes a cookie that no script can read
+// and no other site can cause to be sent, and leaves the address.
 func TestHandler_TheTokenBecomesACookie(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -64,7 +64,7 @@ func TestHandler_TheTokenBecomesACookie(t *testing.T) {
 	}
 }
 
-// TestURL: the host name is one that the token alone tells, and no part of the token.
+// TestURL: the host name depends on the token and contains no part of it.
 func TestURL(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile(`^http://(dashboard-[0-9a-f]{16})\.localhost:8081/\?token=`)

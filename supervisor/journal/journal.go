@@ -1,11 +1,11 @@
-// Package journal keeps what happened in a SQLite file: events of sites and
-// workers, memory samples, and how many processes an operator scaled a site to.
+// Package journal records events of sites and workers, memory samples, and the number
+// of processes that an operator scaled a site to, in a SQLite file.
 //
-// Writing is never in anyone's way: Record puts an event in a buffer and returns,
-// one goroutine writes in batches, and what does not fit, in the buffer or on the
-// disk, is dropped with one warning. A file that cannot be used is moved aside or
-// done without. Only the scale overrides are written before the call returns: an
-// operator was told that they hold.
+// Recording never blocks: Record puts an event into a buffer and returns, and one
+// goroutine writes the buffer in batches. If the buffer or the disk is full, events are
+// dropped with one warning. A file that cannot be used is moved aside, or the journal is
+// kept in memory. Only scale overrides are written before the call returns, because the
+// command that set them reports that they last.
 package journal
 
 import (
@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// Options tells how much a journal keeps. The zero value is valid.
+// Options configures a Journal. The zero value is valid.
 type Options struct {
-	Keep    time.Duration // default 30 days
-	MaxRows int           // of events, and of samples; default 100,000
-	Buffer  int           // what may wait to be written; default 4096
+	Keep    time.Duration // how long rows are kept; default 30 days
+	MaxRows int           // how many events, and how many samples, are kept; default 100,000
+	Buffer  int           // how many rows may wait to be written; default 4096
 	Log     *slog.Logger  // default: discard
 }
 
@@ -43,7 +43,7 @@ func (o Options) withDefaults() Options {
 
 // Event is something that happened to a site or one of its workers.
 type Event struct {
-	Time   time.Time // zero: when it was recorded
+	Time   time.Time // the time of recording if it is zero
 	Site   string
 	Worker string
 	PID    int
@@ -54,7 +54,7 @@ type Event struct {
 
 // Sample is the memory of a site's processes at one moment, in bytes.
 type Sample struct {
-	Time          time.Time // zero: when it was recorded
+	Time          time.Time // the time of recording if it is zero
 	Site          string
 	Workers       int
 	PSS, USS, RSS int64
@@ -63,18 +63,18 @@ type Sample struct {
 
 // Journal is an open journal. Its methods may be called from any goroutine.
 type Journal struct {
-	options Options
+	options Options // with the defaults filled in
 	db      *sql.DB
-	queue   chan entry
-	stop    chan struct{}
-	stopped chan struct{}
+	queue   chan entry    // rows that wait to be written; read by write alone
+	stop    chan struct{} // closed by Close, once
+	done    chan struct{} // closed when write has returned
 	once    sync.Once
-	dropped atomic.Int64 // since the last batch that was written
+	dropped atomic.Int64 // rows lost since the last batch that was written
 }
 
-// Open opens the journal at path or makes one. A file that is damaged or of a
-// newer version is moved aside; where no file can be used, the journal lives in
-// memory. Both are a warning in the log, not an error.
+// Open opens the journal at path and creates it if there is none. A file that is damaged
+// or of a newer version is moved aside. If no file can be used, the journal is kept in
+// memory. Both are logged as warnings and are not an error.
 func Open(path string, o Options) (*Journal, error) {
 	o = o.withDefaults()
 	db, err := openOrReplace(path, o.Log)
@@ -86,21 +86,21 @@ func Open(path string, o Options) (*Journal, error) {
 		db:      db,
 		queue:   make(chan entry, o.Buffer),
 		stop:    make(chan struct{}),
-		stopped: make(chan struct{}),
+		done:    make(chan struct{}),
 	}
 	go j.write()
 	return j, nil
 }
 
-// Close writes what is buffered and closes the file. What is recorded later is
-// dropped. It may be called more than once.
+// Close writes the buffer and closes the file. Later records are dropped. Close may be
+// called more than once.
 func (j *Journal) Close() error {
 	j.once.Do(func() { close(j.stop) })
-	<-j.stopped
+	<-j.done
 	return j.db.Close()
 }
 
-// Record keeps an event. It never waits and never fails.
+// Record records an event. It never blocks and never fails.
 func (j *Journal) Record(e Event) {
 	j.enqueue(entry{
 		query: "INSERT INTO event (time_us, site, worker, pid, kind, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -108,7 +108,7 @@ func (j *Journal) Record(e Event) {
 	})
 }
 
-// RecordSample keeps a memory sample. It never waits and never fails.
+// RecordSample records a memory sample. It never blocks and never fails.
 func (j *Journal) RecordSample(s Sample) {
 	j.enqueue(entry{
 		query: "INSERT INTO sample (time_us, site, workers, pss, uss, rss, zygote_pss) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -129,19 +129,19 @@ func (j *Journal) enqueue(e entry) {
 	}
 }
 
-// drop counts what was lost and warns about the first of a row.
+// drop counts n lost rows and logs a warning, once until a batch is written again.
 func (j *Journal) drop(n int, reason any) {
 	if j.dropped.Add(int64(n)) == int64(n) {
 		j.options.Log.Warn("journal drops events", "error", reason)
 	}
 }
 
-// Flush returns when all that was recorded before is written or dropped.
+// Flush returns when everything recorded before the call has been written or dropped.
 func (j *Journal) Flush(ctx context.Context) error {
 	done := make(chan struct{})
 	select {
 	case j.queue <- entry{done: done}:
-	case <-j.stopped:
+	case <-j.done:
 		return sql.ErrConnDone
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -149,7 +149,7 @@ func (j *Journal) Flush(ctx context.Context) error {
 	select {
 	case <-done:
 		return nil
-	case <-j.stopped:
+	case <-j.done:
 		return sql.ErrConnDone
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -157,7 +157,7 @@ func TestRecord_NeverWaits(t *testing.T) {
 	t.Parallel()
 	log := new(logBuffer)
 	j := open(t, filepath.Join(t.TempDir(), "j.db"), Options{Buffer: 10, Log: log.logger()})
-	conn, err := j.db.Conn(t.Context()) // the only one: the writer stands still
+	conn, err := j.db.Conn(t.Context()) // the only one, so the writer waits
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestRecord_FullDisk(t *testing.T) {
 	t.Parallel()
 	log := new(logBuffer)
 	j := open(t, filepath.Join(t.TempDir(), "j.db"), Options{Log: log.logger()})
-	pages(t, j, 1) // SQLite takes the present size for the limit then
+	pages(t, j, 1) // SQLite then takes the present size as the limit
 	for range 5 {
 		j.Record(Event{Kind: "lost", Detail: strings.Repeat("x", 100_000)})
 		events(t, j, Filter{})
@@ -264,7 +264,7 @@ func TestJournal_CloseWritesWhatWaits(t *testing.T) {
 	const n = 20 * maxBatch
 	path := filepath.Join(t.TempDir(), "j.db")
 	j := open(t, path, Options{Buffer: n})
-	conn, err := j.db.Conn(t.Context()) // the writer stands still
+	conn, err := j.db.Conn(t.Context()) // the writer waits
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// version is that of the schema below, kept in the file as user_version.
+// version is the version of the schema below. The file keeps it as user_version.
 const version = 1
 
 const schema = `
@@ -46,8 +46,8 @@ CREATE TABLE scale (
 PRAGMA user_version = 1;
 `
 
-// errUnusable marks a file that another program made, or a newer multisite, or
-// that is damaged.
+// errUnusable says that a file is damaged, or was written by another program or a newer
+// multisite.
 var errUnusable = errors.New("not a journal of this version")
 
 func openOrReplace(path string, log *slog.Logger) (*sql.DB, error) {
@@ -66,7 +66,8 @@ func openOrReplace(path string, log *slog.Logger) (*sql.DB, error) {
 	return openDB("file::memory:?")
 }
 
-// openFile makes the file private before SQLite, which copies its mode, sees it.
+// openFile opens the journal at path. It creates the file itself, readable by its owner
+// alone, since SQLite gives the files beside it the same mode.
 func openFile(path string) (*sql.DB, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -81,7 +82,7 @@ func openDB(dsn string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	db.SetMaxOpenConns(1) // one writer, rare readers, and nobody to be locked out by
+	db.SetMaxOpenConns(1) // reads are rare, and a second connection could lock the writer out
 	if err := prepare(db); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -89,7 +90,7 @@ func openDB(dsn string) (*sql.DB, error) {
 	return db, nil
 }
 
-// prepare checks the file and makes the tables in an empty one.
+// prepare checks the file and creates the tables if it is empty.
 func prepare(db *sql.DB) error {
 	var found, tables int
 	var health string
@@ -114,6 +115,7 @@ func prepare(db *sql.DB) error {
 	return classify(err)
 }
 
+// classify wraps errors of SQLite about the file itself in errUnusable.
 func classify(err error) error {
 	var e sqlite3.Error
 	if errors.As(err, &e) && (e.Code == sqlite3.ErrNotADB || e.Code == sqlite3.ErrCorrupt) {
@@ -122,7 +124,7 @@ func classify(err error) error {
 	return err
 }
 
-// moveAside renames the file with what SQLite keeps beside it.
+// moveAside renames the file and the files that SQLite keeps beside it.
 func moveAside(path, aside string) error {
 	for _, suffix := range []string{"-wal", "-shm", ""} {
 		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {

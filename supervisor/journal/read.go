@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Filter says which events are wanted. The zero value means the last 100.
+// Filter selects events. The zero value selects the last 100.
 type Filter struct {
-	Site  string // "": of every site
-	Kind  string // "": of every kind
+	Site  string // "" for every site
+	Kind  string // "" for every kind
 	Since time.Time
 	Limit int // default 100
 }
 
-// Events returns the events that match, newest first, with all that was recorded
-// before the call.
+// Events returns the events that match f, newest first. Everything recorded before the
+// call is included.
 func (j *Journal) Events(ctx context.Context, f Filter) ([]Event, error) {
 	if err := j.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
@@ -30,7 +30,7 @@ func (j *Journal) Events(ctx context.Context, f Filter) ([]Event, error) {
 	})
 }
 
-// Samples returns the memory samples of a site since a moment, oldest first.
+// Samples returns the memory samples of a site since from, oldest first.
 func (j *Journal) Samples(ctx context.Context, site string, from time.Time) ([]Sample, error) {
 	if err := j.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("read samples: %w", err)
@@ -42,7 +42,7 @@ func (j *Journal) Samples(ctx context.Context, site string, from time.Time) ([]S
 	})
 }
 
-// SetScale remembers how many processes a site was scaled to.
+// SetScale records the number of processes that a site was scaled to.
 func (j *Journal) SetScale(ctx context.Context, site string, processes int) error {
 	_, err := j.db.ExecContext(ctx, `INSERT INTO scale (site, processes) VALUES (?, ?)
 		ON CONFLICT (site) DO UPDATE SET processes = excluded.processes`, site, processes)
@@ -52,7 +52,7 @@ func (j *Journal) SetScale(ctx context.Context, site string, processes int) erro
 	return nil
 }
 
-// ForgetScale returns a site to what sites.toml says.
+// ForgetScale removes the scale override of a site, so that sites.toml counts again.
 func (j *Journal) ForgetScale(ctx context.Context, site string) error {
 	if _, err := j.db.ExecContext(ctx, "DELETE FROM scale WHERE site = ?", site); err != nil {
 		return fmt.Errorf("forget scale of site %s: %w", site, err)
@@ -60,7 +60,7 @@ func (j *Journal) ForgetScale(ctx context.Context, site string) error {
 	return nil
 }
 
-// Scales returns the number of processes of every site that was scaled.
+// Scales returns the number of processes of every site that has a scale override.
 func (j *Journal) Scales(ctx context.Context) (map[string]int, error) {
 	type scale struct {
 		site      string
@@ -82,9 +82,10 @@ func since(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// micro reads a time from a column in microseconds.
+// micro is a sql.Scanner that reads a time from a column of microseconds.
 type micro struct{ t *time.Time }
 
+// Scan sets the time from v.
 func (m micro) Scan(v any) error {
 	us, ok := v.(int64)
 	if !ok {
@@ -94,6 +95,8 @@ func (m micro) Scan(v any) error {
 	return nil
 }
 
+// collect reads all rows into values of T, whose fields returns where the columns go.
+// err is the error of the query.
 func collect[T any](rows *sql.Rows, err error, what string, fields func(*T) []any) ([]T, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", what, err)

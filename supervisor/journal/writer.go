@@ -7,22 +7,23 @@ import (
 
 const (
 	maxBatch = 512
-	// pruneEvery bounds how far a table grows over its limit, in rows; the age is
-	// looked at as often.
+	// pruneEvery is the number of rows after which prune runs, so a table exceeds its
+	// limit by no more than that.
 	pruneEvery = 1000
 )
 
-// entry is one row to write, or a mark in the queue.
+// entry is either a row to write or a marker in the queue.
 type entry struct {
-	query string
+	query string // "" for a marker
 	args  []any
-	done  chan struct{} // of a mark: closed when all before it is dealt with
+	done  chan struct{} // of a marker; closed when every row before it was written or dropped
 }
 
-// write owns the writing until stop is closed and the queue is empty.
+// write writes the queue until stop is closed and the queue is empty. It is the only
+// writer.
 func (j *Journal) write() {
-	defer close(j.stopped)
-	sincePrune := pruneEvery // the first batch prunes what an earlier run left
+	defer close(j.done)
+	sincePrune := pruneEvery // the first batch prunes the rows of an earlier run
 	for {
 		batch := j.nextBatch()
 		if len(batch) == 0 {
@@ -43,8 +44,8 @@ func (j *Journal) write() {
 	}
 }
 
-// nextBatch waits for one entry and takes what else is there. It returns nothing
-// when the journal closes and all is written.
+// nextBatch waits for one entry and returns it with all that are queued behind it. It
+// returns nothing when the journal is closed and the queue is empty.
 func (j *Journal) nextBatch() []entry {
 	var batch []entry
 	select {
@@ -79,6 +80,7 @@ func (j *Journal) commit(batch []entry) bool {
 	return true
 }
 
+// insert writes the rows of a batch in one transaction and returns how many they are.
 func (j *Journal) insert(batch []entry) (rows int, err error) {
 	for _, e := range batch {
 		if e.query != "" {
@@ -92,7 +94,7 @@ func (j *Journal) insert(batch []entry) (rows int, err error) {
 	if err != nil {
 		return rows, fmt.Errorf("write journal: %w", err)
 	}
-	defer tx.Rollback() // does nothing after Commit
+	defer tx.Rollback() // has no effect after Commit
 	for _, e := range batch {
 		if e.query == "" {
 			continue
@@ -107,7 +109,7 @@ func (j *Journal) insert(batch []entry) (rows int, err error) {
 	return rows, nil
 }
 
-// prune removes what is too old or too much. Ids grow with time.
+// prune deletes rows that are too old or too many. Ids increase with time.
 func (j *Journal) prune() {
 	oldest := time.Now().Add(-j.options.Keep).UnixMicro()
 	for _, table := range []string{"event", "sample"} {

@@ -9,8 +9,8 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// Listeners returns the sockets that were handed to us, in the order of the unit,
-// none when there are none. The environment does not tell of them any more.
+// Listeners returns the sockets that systemd passed to this process, in the order of the
+// unit. It removes the variables that describe them from the environment.
 func Listeners() ([]net.Listener, error) {
 	var listeners []net.Listener
 	var errs []error
@@ -32,7 +32,7 @@ func Listeners() ([]net.Listener, error) {
 }
 
 func listener(f *os.File) (net.Listener, error) {
-	defer f.Close() // the listener has its own
+	defer f.Close() // the listener has its own descriptor
 	l, err := net.FileListener(f)
 	if err != nil {
 		return nil, fmt.Errorf("not a socket to listen on: %w", err)

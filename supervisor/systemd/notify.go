@@ -1,7 +1,7 @@
-// Package systemd speaks with the service manager that may have started us: it is
-// told when the sites are ready, when they reload and when they end (sd_notify(3)),
-// that we are alive as long as we are, and it may hand us sockets that it listens
-// on (sd_listen_fds(3)). Where nobody asks for it in our environment, nothing is said.
+// Package systemd talks to the service manager. It notifies it when the sites are
+// ready, when they reload and when they stop, keeps its watchdog alive (sd_notify(3)),
+// and receives the sockets that it listens on (sd_listen_fds(3)). If the environment
+// names no service manager, it does nothing.
 package systemd
 
 import (
@@ -16,13 +16,13 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Notifier tells the service manager what state we are in. It never says ready
-// before the first Ready, nor after Stopping.
+// Notifier sends the state of the supervisor to the service manager. It sends nothing
+// about reloads before the first Ready, and no READY=1 after Stopping.
 type Notifier struct {
 	log *slog.Logger
 
 	mu sync.Mutex
-	// mu protects state, and the order of messages
+	// mu protects state and is held while a message is sent, which keeps their order
 	state state
 }
 
@@ -34,10 +34,10 @@ const (
 	stopping
 )
 
-// NewNotifier returns a Notifier that has said nothing yet.
+// NewNotifier returns a Notifier that has sent nothing yet.
 func NewNotifier(log *slog.Logger) *Notifier { return &Notifier{log: log} }
 
-// Ready says that we have started. status is one line for a person.
+// Ready reports that the supervisor has started. status is one line for a person.
 func (n *Notifier) Ready(status string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -47,7 +47,7 @@ func (n *Notifier) Ready(status string) {
 	}
 }
 
-// Reloading says that a reload begins. reloaded is to be called at its end.
+// Reloading reports that a reload begins. The caller calls reloaded when it is over.
 func (n *Notifier) Reloading() (reloaded func(status string)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -58,7 +58,7 @@ func (n *Notifier) Reloading() (reloaded func(status string)) {
 	return n.Ready
 }
 
-// Stopping says that we end.
+// Stopping reports that the supervisor is stopping.
 func (n *Notifier) Stopping(status string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -66,7 +66,7 @@ func (n *Notifier) Stopping(status string) {
 	n.sendLocked(daemon.SdNotifyStopping, "STATUS="+oneLine(status))
 }
 
-// sendTime is how long a manager that does not read may hold us up.
+// sendTime bounds how long send waits for a service manager that does not read.
 const sendTime = time.Second
 
 func (n *Notifier) sendLocked(lines ...string) {
@@ -75,31 +75,31 @@ func (n *Notifier) sendLocked(lines ...string) {
 		return
 	}
 	if err := send(socket, strings.Join(lines, "\n")); err != nil {
-		n.log.Warn("the service manager was not told", "message", lines[0], "error", err)
+		n.log.Warn("service manager not notified", "message", lines[0], "error", err)
 	}
 }
 
-// send is daemon.SdNotify, which would wait for ever.
+// send does what daemon.SdNotify does, which could block forever.
 func send(socket, message string) error {
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	_ = c.SetWriteDeadline(time.Now().Add(sendTime)) // a socket has deadlines
+	_ = c.SetWriteDeadline(time.Now().Add(sendTime)) // cannot fail on a socket
 	_, err = c.Write([]byte(message))
 	return err
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// answerTime is how long a check may take before the log says that it hangs.
+// answerTime is how long a check may take before checkOnce logs that it hangs.
 const answerTime = time.Second
 
-// Watchdog says that we are alive, at once and twice in the time in which it must be
-// said, until ctx ends: whenever check has returned. A check that hangs is the reason
-// why we will be killed. At once, since the program before an upgrade may have said it
-// half that time ago.
+// Watchdog notifies the watchdog of the service manager until ctx is done. It runs check
+// twice in each watchdog interval and notifies when check returns; if check hangs, the
+// service manager will kill this process. The first check runs at once, because before
+// an upgrade the last notification may be half an interval old.
 func (n *Notifier) Watchdog(ctx context.Context, check func()) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -119,8 +119,8 @@ func (n *Notifier) Watchdog(ctx context.Context, check func()) {
 	}
 }
 
-// checkOnce says that we are alive as soon as check has returned. At the end of ctx one
-// that hangs is left behind.
+// checkOnce runs check and notifies the watchdog when it returns. When ctx is done it
+// returns without waiting for check.
 func (n *Notifier) checkOnce(ctx context.Context, check func()) {
 	done := make(chan struct{})
 	go func() {
@@ -135,7 +135,7 @@ func (n *Notifier) checkOnce(ctx context.Context, check func()) {
 			n.alive()
 			return
 		case <-late.C:
-			n.log.Error("the supervisor does not answer: the watchdog is not told until it does", "limit", answerTime)
+			n.log.Error("supervisor does not answer; watchdog not notified until it does", "limit", answerTime)
 		case <-ctx.Done():
 			return
 		}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// manager is the socket of a service manager. next returns "" when nothing was told.
+// manager is the socket of a service manager. next returns "" when nothing was sent.
 func manager(t *testing.T) (next func() string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "notify")
@@ -69,7 +69,7 @@ func TestNotifier_Order(t *testing.T) {
 	}
 }
 
-// TestNotifier_ManagerThatDoesNotRead holds nobody up for long.
+// TestNotifier_ManagerThatDoesNotRead: a full socket blocks for a second at most.
 func TestNotifier_ManagerThatDoesNotRead(t *testing.T) {
 	manager(t)
 	var log strings.Builder
@@ -77,7 +77,7 @@ func TestNotifier_ManagerThatDoesNotRead(t *testing.T) {
 	for log.Len() == 0 { // until its queue is full
 		n.Ready("")
 	}
-	if !strings.Contains(log.String(), "the service manager was not told") {
+	if !strings.Contains(log.String(), "service manager not notified") {
 		t.Errorf("logged %s", &log)
 	}
 }
@@ -95,7 +95,7 @@ func TestNotifier_NobodyAsks(t *testing.T) {
 	}
 }
 
-// wantAlive reads how often the watchdog was told.
+// wantAlive reads so many notifications of the watchdog.
 func wantAlive(t *testing.T, next func() string, want int) {
 	t.Helper()
 	var told []string
@@ -107,9 +107,9 @@ func wantAlive(t *testing.T, next func() string, want int) {
 	}
 }
 
-// TestNotifier_Watchdog: it is told at the start, as the program before an upgrade may
-// have told it long ago, then when a check has returned, at once also of one that took
-// long, and not while one hangs.
+// TestNotifier_Watchdog: it is notified at the start, since before an upgrade the last
+// notification may be old; then whenever a check returns, however long it took; and not
+// while a check hangs.
 func TestNotifier_Watchdog(t *testing.T) {
 	next := manager(t)
 	const interval = time.Minute

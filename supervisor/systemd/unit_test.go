@@ -17,8 +17,8 @@ func TestUnits_InOperations(t *testing.T) {
 	}
 }
 
-// TestUnits_KeysOfDebian12: notify-reload came with systemd 253, and who only sends a
-// signal never learns that a reload has failed.
+// TestUnits_KeysOfDebian12: Type=notify-reload needs systemd 253, and ExecReload= with a
+// signal could not report that a reload failed.
 func TestUnits_KeysOfDebian12(t *testing.T) {
 	t.Parallel()
 	unit := read(t, "multisite.service")

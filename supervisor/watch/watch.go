@@ -1,10 +1,10 @@
-// Package watch tells when files have changed, once for each burst of changes: an
-// editor that writes several files, or a checkout, is one change.
+// Package watch reports that files have changed, once for each burst of changes: an
+// editor that writes several files, or a checkout, is one burst.
 //
-// What is watched are directories, each for what lies in it, not below. Whoever
-// sets them walks the tree, sets again what it finds after each change, and looks
-// at the files to find out whether anything that matters is different: the kernel
-// may tell too much, and after an overflow it has told too little.
+// A Watcher watches directories, and only the entries directly in them. Its user walks
+// the tree to find the directories, does so again after each burst, and compares the
+// files to find out whether anything that matters has changed: the kernel may report
+// too much, and after an overflow of its queue it has reported too little.
 package watch
 
 import (
@@ -22,32 +22,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options are what a Watcher is made of. The zero value is valid.
+// Options configures a Watcher. The zero value is valid.
 type Options struct {
-	Quiet time.Duration // without a change ends a burst; default 300 ms
+	Quiet time.Duration // a burst ends after so long without a change; default 300 ms
 	Log   *slog.Logger  // default: discard
 }
 
-// Subject is what is watched for somebody.
+// Subject is a set of directories that are watched together, such as those of a site.
 type Subject struct {
-	Dirs    []string               // for what lies directly in them
-	Matters func(path string) bool // which paths count; new and watched directories do always
+	Dirs    []string
+	Matters func(path string) bool // reports whether a change of path counts; directories always do
 }
 
-// Watcher watches on behalf of many subjects, known by name.
+// Watcher watches many subjects, each under a name.
 type Watcher struct {
 	quiet time.Duration
 	log   *slog.Logger
 	fs    *fsnotify.Watcher
 
 	mu sync.Mutex
-	// mu protects all below
+	// mu protects subjects, watchers, full
 	subjects map[string]Subject
-	watchers map[string][]string // of each directory: the names that watch it
-	full     bool                // the system watches no more; said once
+	watchers map[string][]string // for each directory the names of the subjects it belongs to
+	full     bool                // the limit of the system was reached and logged
 }
 
-// New returns a Watcher that watches nothing yet. It must be run, or closed.
+// New returns a Watcher that watches nothing yet. The caller must call Run or Close.
 func New(o Options) (*Watcher, error) {
 	if o.Quiet == 0 {
 		o.Quiet = 300 * time.Millisecond
@@ -62,8 +62,8 @@ func New(o Options) (*Watcher, error) {
 	return &Watcher{quiet: o.Quiet, log: o.Log, fs: fs}, nil
 }
 
-// Set replaces what is watched. It tells whether a directory is new: what was in
-// it before may have been made unseen, and is worth another look.
+// Set replaces the subjects. It reports whether it began to watch a directory: files in
+// it may have changed before that, so the caller should look at it again.
 func (w *Watcher) Set(subjects map[string]Subject) (more bool) {
 	watchers := map[string][]string{}
 	for name, s := range subjects {
@@ -77,7 +77,7 @@ func (w *Watcher) Set(subjects map[string]Subject) (more bool) {
 	w.mu.Unlock()
 	for dir := range before {
 		if _, still := watchers[dir]; !still {
-			_ = w.fs.Remove(dir) // it may be gone
+			_ = w.fs.Remove(dir) // the directory may have been removed
 		}
 	}
 	known := w.fs.WatchList()
@@ -90,6 +90,7 @@ func (w *Watcher) Set(subjects map[string]Subject) (more bool) {
 	return more
 }
 
+// add watches a directory and reports whether it could.
 func (w *Watcher) add(dir string) bool {
 	err := w.fs.Add(dir)
 	switch {
@@ -101,18 +102,18 @@ func (w *Watcher) add(dir string) bool {
 		if !said {
 			w.log.Warn("not every directory is watched: raise fs.inotify.max_user_watches (sysctl)", "error", err)
 		}
-	case err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, fsnotify.ErrClosed): // it or we have just gone
+	case err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, fsnotify.ErrClosed): // the directory was just removed, or the Watcher closed
 		w.log.Warn("not watched", "directory", dir, "error", err)
 	}
 	return err == nil
 }
 
-// Run calls changed after each burst, with the names of those it matters to, never
-// twice at a time, until ctx ends. What happens during a call is another burst.
+// Run calls changed after each burst, with the names of the subjects that it concerns,
+// until ctx is done. Calls do not overlap; changes during a call make another burst.
 func (w *Watcher) Run(ctx context.Context, changed func(ctx context.Context, names []string)) {
 	defer w.Close()
-	dirty := burst{quiet: w.quiet, due: map[string]time.Time{}}
-	var call chan struct{} // closed when changed has returned; nil: it is not running
+	dirty := burst{quiet: w.quiet, ends: map[string]time.Time{}}
+	var call chan struct{} // closed when the running call of changed returns; nil if none runs
 	for {
 		var quiet <-chan time.Time
 		if at, any := dirty.next(); any && call == nil {
@@ -142,10 +143,10 @@ func (w *Watcher) Run(ctx context.Context, changed func(ctx context.Context, nam
 	}
 }
 
-// Close gives back what New took. Run does so at its end.
-func (w *Watcher) Close() { _ = w.fs.Close() } // nothing was written
+// Close releases the resources of w. Run calls it when it returns.
+func (w *Watcher) Close() { _ = w.fs.Close() } // nothing to lose
 
-// concerned returns the names that an event matters to.
+// concerned returns the names of the subjects that an event matters to.
 func (w *Watcher) concerned(e fsnotify.Event) (names []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,7 +157,7 @@ func (w *Watcher) concerned(e fsnotify.Event) (names []string) {
 			names = append(names, name)
 		}
 	}
-	if watched { // a directory that has gone itself
+	if watched { // the directory itself was removed or renamed
 		names = append(names, w.watchers[e.Name]...)
 	}
 	return names

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// watched runs a Watcher and returns the bursts that it tells.
+// watched runs a Watcher and returns the bursts that it reports.
 func watched(t *testing.T, subjects map[string]Subject) (*Watcher, <-chan []string) {
 	t.Helper()
 	w, err := New(Options{Quiet: 500 * time.Millisecond}) // files are written faster than that on any machine
@@ -87,7 +87,7 @@ func TestWatcher_Directories(t *testing.T) {
 	sub := filepath.Join(dir, "sub")
 	never := func(string) bool { return false }
 	w, bursts := watched(t, map[string]Subject{"x": {[]string{dir}, never}})
-	for range 2 { // one that comes again is a new one
+	for range 2 { // a directory that is created again is a new one
 		if err := os.Mkdir(sub, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -115,9 +115,9 @@ func TestWatcher_Directories(t *testing.T) {
 func TestBurst_EndsWhenItIsQuiet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := burst{quiet: time.Second, due: map[string]time.Time{}}
+		b := burst{quiet: time.Second, ends: map[string]time.Time{}}
 		if _, any := b.next(); any {
-			t.Error("due without a change")
+			t.Error("ends without a change")
 		}
 		b.note([]string{"b", "a"}, time.Now())
 		time.Sleep(900 * time.Millisecond)
@@ -140,7 +140,7 @@ func TestBurst_EndsWhenItIsQuiet(t *testing.T) {
 	})
 }
 
-// TestWatcher_NeverTwiceAtATime: what changes during a call is told after it.
+// TestWatcher_NeverTwiceAtATime: changes during a call are reported after it.
 func TestWatcher_NeverTwiceAtATime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
