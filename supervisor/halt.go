@@ -54,7 +54,7 @@ func (h *halt) reach(ctx context.Context) error {
 		patience, cancel := context.WithDeadline(ctx, h.deadline)
 		eachSite(h.super.all(), func(t *site) {
 			t.pool.AwaitLaunches(patience)
-			t.pool.AwaitRunning(patience)
+			t.pool.AwaitLongRequests(patience, shortPause)
 		})
 		cancel()
 		if ctx.Err() != nil {

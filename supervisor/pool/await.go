@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // AwaitTarget returns when the pool has exactly the workers that it should have, or with
@@ -96,29 +97,35 @@ func (p *Pool) AwaitIdle(ctx context.Context) {
 // idleLocked reports whether no request runs or waits.
 func (p *Pool) idleLocked() bool { return p.busy == 0 && p.queue.len() == 0 }
 
-// AwaitRunning returns when the requests that run now have ended, or when ctx has ended.
-// Those that begin later do not matter.
-func (p *Pool) AwaitRunning(ctx context.Context) {
+// AwaitLongRequests returns when the requests have ended that run now and still run after
+// age, or when ctx has ended. Requests that begin later do not matter.
+func (p *Pool) AwaitLongRequests(ctx context.Context, age time.Duration) {
 	p.mu.Lock()
 	g := p.awaitLocked()
 	p.mu.Unlock()
-	select {
-	case <-g.done:
+	if g == nil {
 		return
+	}
+	timer := time.NewTimer(age)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
 	case <-ctx.Done():
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.awaited = slices.DeleteFunc(p.awaited, func(o *awaitedGroup) bool { return o == g })
+	select {
+	case <-g.done:
+	case <-ctx.Done(): // requestGoneLocked drops g when its requests have ended
+	}
 }
 
-// awaitedGroup is the requests that one call of AwaitRunning waits for.
+// awaitedGroup is the requests that one call of AwaitLongRequests waits for.
 type awaitedGroup struct {
 	left map[*Claim]bool // those that have not ended
-	done chan struct{}   // closed when none is left
+	done chan struct{}   // is closed when none is left
 }
 
-// awaitLocked returns the requests that run now, as a group that requestGoneLocked watches.
+// awaitLocked returns the requests that run now, as a group that requestGoneLocked watches;
+// nil if none runs.
 func (p *Pool) awaitLocked() *awaitedGroup {
 	g := &awaitedGroup{left: map[*Claim]bool{}, done: make(chan struct{})}
 	for _, m := range p.members {
@@ -127,8 +134,7 @@ func (p *Pool) awaitLocked() *awaitedGroup {
 		}
 	}
 	if len(g.left) == 0 {
-		close(g.done)
-		return g
+		return nil
 	}
 	p.awaited = append(p.awaited, g)
 	return g

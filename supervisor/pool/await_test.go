@@ -82,28 +82,38 @@ func TestPool_AwaitIdle_LastWaits(t *testing.T) {
 	}
 }
 
-func TestPool_AwaitRunning(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := startReady(t, fixed(3), &crew{})
-		p.AwaitRunning(t.Context()) // nothing runs
-		first, second := p.claim("GET /1"), p.claim("GET /2")
-		ended := returns(func() { p.AwaitRunning(t.Context()) })
-		p.claim("GET /later")
-		first.Release()
-		if isClosed(ended) {
-			t.Fatal("returned while one of the requests ran")
-		}
-		second.Release()
-		if !isClosed(ended) {
-			t.Error("did not return when both had ended")
-		}
-	})
+func TestPool_AwaitLongRequests(t *testing.T) {
+	const age = time.Second
+	for _, tt := range []struct {
+		name          string
+		first, second time.Duration // how long they run
+		want          time.Duration
+	}{
+		{"short ones", 300 * time.Millisecond, 500 * time.Millisecond, age},
+		{"long ones", 300 * time.Millisecond, 5*time.Second + time.Millisecond, 5*time.Second + time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := startReady(t, fixed(3), &crew{})
+				if p.AwaitLongRequests(t.Context(), age); p.elapsed() != 0 {
+					t.Errorf("returned after %v without a request", p.elapsed())
+				}
+				time.AfterFunc(tt.first, p.claim("GET /1").Release)
+				time.AfterFunc(tt.second, p.claim("GET /2").Release)
+				done := returns(func() { p.AwaitLongRequests(t.Context(), age) })
+				p.claim("GET /later")
+				if <-done; p.elapsed() != tt.want {
+					t.Errorf("returned after %v, want %v", p.elapsed(), tt.want)
+				}
+			})
+		})
+	}
 }
 
 func TestPool_AwaitingHeedsItsContext(t *testing.T) {
 	for name, await := range map[string]func(p *site, ctx context.Context){
-		"idle":    func(p *site, ctx context.Context) { p.AwaitIdle(ctx) },
-		"running": func(p *site, ctx context.Context) { p.AwaitRunning(ctx) },
+		"idle": func(p *site, ctx context.Context) { p.AwaitIdle(ctx) },
+		"long": func(p *site, ctx context.Context) { p.AwaitLongRequests(ctx, time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -140,7 +140,7 @@ type Pool struct {
 	// Signals.
 	changed chan struct{}   // is closed and replaced at every change
 	idle    chan struct{}   // is closed when no request runs or waits; nil unless AwaitIdle waits for that
-	awaited []*awaitedGroup // see AwaitRunning
+	awaited []*awaitedGroup // see AwaitLongRequests
 }
 
 // generation is what the workers of a site that are launched alike have in common.
