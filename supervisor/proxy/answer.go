@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -70,8 +71,8 @@ func (e *exchange) writeWhole(resp *http.Response) {
 // writeSpooled writes an answer while it comes. A goroutine takes it from the
 // worker as fast as it comes, whatever the client does.
 func (e *exchange) writeSpooled(claim site.Claim, resp *http.Response, cancel func()) {
-	s := newSpool(e.proxy.dir, e.proxy.memory)
-	defer s.close()
+	s := e.proxy.store.NewSpool()
+	defer s.Close()
 	pumped := make(chan struct{})
 	go func() {
 		defer close(pumped)
@@ -79,7 +80,7 @@ func (e *exchange) writeSpooled(claim site.Claim, resp *http.Response, cancel fu
 	}()
 	defer func() { <-pumped }()
 	leave := func() {
-		s.cancel()
+		s.Cancel()
 		cancel()
 	}
 	defer leave()
@@ -107,20 +108,20 @@ func (e *exchange) boundUnsent() {
 }
 
 // copySpool writes what the spool holds, flushing whenever it has to wait.
-func (e *exchange) copySpool(s *spool) error {
+func (e *exchange) copySpool(s *spool.Spool) error {
 	rc := http.NewResponseController(e.w)
 	for {
-		p, err := s.next(func() { _ = rc.Flush() }) // a failed flush fails the next write
-		if p = p[:min(len(p), copyBuffer)]; len(p) > 0 {
+		p, err := s.Next(func() { _ = rc.Flush() }) // a failed flush fails the next write
+		if p = p[:min(len(p), spool.CopySize)]; len(p) > 0 {
 			e.setWriteDeadline()
 			w, werr := e.w.Write(p)
-			s.take(len(p))
+			s.Take(len(p))
 			e.sent += int64(w)
 			if werr == http.ErrBodyNotAllowed { // 204, 304: nobody wants it
 				return nil
 			}
 			if werr != nil {
-				return errCancelled
+				return spool.ErrCancelled
 			}
 		}
 		if err == io.EOF {
@@ -134,15 +135,15 @@ func (e *exchange) copySpool(s *spool) error {
 }
 
 // pump moves the answer from the worker to the spool, then frees the worker.
-func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool) {
-	buf := e.proxy.buffers.Get().(*[copyBuffer]byte)
+func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool.Spool) {
+	buf := e.proxy.buffers.Get().(*[spool.CopySize]byte)
 	_, err := io.CopyBuffer(s, body, buf[:])
 	e.proxy.buffers.Put(buf)
-	unwanted := errors.Is(err, errCancelled) || errors.Is(err, context.Canceled)
+	unwanted := errors.Is(err, spool.ErrCancelled) || errors.Is(err, context.Canceled)
 	if closeErr := body.Close(); err == nil || unwanted {
 		err = closeErr // of two errors the first says more
 	}
-	e.body.close() // the worker has it, or does not want it
+	e.body.Close() // the worker has it, or does not want it
 	switch {
 	case err == nil:
 		claim.Release()
@@ -154,7 +155,7 @@ func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool) {
 		e.site.Log.Warn("answer cut", "worker", e.worker, "request", e.what(), "error", err)
 		claim.Fail(err)
 	}
-	s.finish(err)
+	s.Finish(err)
 }
 
 // setWriteDeadline gives the client its time for the next write.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 )
 
 // unsized hides its length: net/http sends chunks.
@@ -16,7 +17,7 @@ type unsized struct{ io.Reader }
 
 func TestProxy_PassesBodiesOn(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{0, 1, copyBuffer, bodyMemory - 1, bodyMemory, bodyMemory + 1, bodyMemory + 2, 5 << 20} {
+	for _, size := range []int{0, 1, spool.CopySize, spool.BodyMemory - 1, spool.BodyMemory, spool.BodyMemory + 1, spool.BodyMemory + 2, 5 << 20} {
 		for name, wrap := range map[string]func(io.Reader) io.Reader{
 			"length":  func(r io.Reader) io.Reader { return strings.NewReader(readAll(t, r)) },
 			"chunked": func(r io.Reader) io.Reader { return unsized{r} },
@@ -51,7 +52,7 @@ func readAll(t *testing.T, r io.Reader) string {
 
 func TestProxy_HoldsBodiesToTheLimit(t *testing.T) {
 	t.Parallel()
-	for _, limit := range []int{1, 1000, bodyMemory - 1, bodyMemory, bodyMemory + 1, 1 << 20} {
+	for _, limit := range []int{1, 1000, spool.BodyMemory - 1, spool.BodyMemory, spool.BodyMemory + 1, 1 << 20} {
 		for _, over := range []int{0, 1, 3 << 20} {
 			for _, chunked := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%d over %d, chunked %v", over, limit, chunked), func(t *testing.T) {
@@ -87,7 +88,7 @@ func checkLimit(t *testing.T, limit, over int, chunked bool) {
 
 func TestProxy_ClaimsNothingForHalfABody(t *testing.T) {
 	t.Parallel()
-	half := strings.Repeat("x", bodyMemory+5000)
+	half := strings.Repeat("x", spool.BodyMemory+5000)
 	for name, rest := range map[string]string{
 		"short":          "Content-Length: 100\r\n\r\nhello",
 		"none":           "Content-Length: 100\r\n\r\n",
@@ -192,14 +193,14 @@ func TestProxy_FailsWithoutSpool(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	b := newBackend(t, says(200, "hello"), streams(200, random(20<<20)))
 	s := start(t, Options{SpoolDir: missing}, site.Route{Hosts: []string{"site.test"}, Site: &site.Site{Backend: b}})
-	resp, body := s.do("POST", "/", strings.NewReader(strings.Repeat("x", bodyMemory+2)))
+	resp, body := s.do("POST", "/", strings.NewReader(strings.Repeat("x", spool.BodyMemory+2)))
 	if resp.StatusCode != 500 || strings.Contains(body, missing) || !strings.Contains(s.logs.String(), missing) {
 		t.Errorf("got %d %q, log %s", resp.StatusCode, body, s.logs)
 	}
 	if len(b.ends()) > 0 {
 		t.Error("a worker was claimed")
 	}
-	if resp, _ := s.do("POST", "/small", strings.NewReader(strings.Repeat("x", bodyMemory))); resp.StatusCode != 200 {
+	if resp, _ := s.do("POST", "/small", strings.NewReader(strings.Repeat("x", spool.BodyMemory))); resp.StatusCode != 200 {
 		t.Errorf("a body that fits in memory: got %d", resp.StatusCode)
 	}
 	<-b.claimed

@@ -12,6 +12,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -194,19 +195,19 @@ func (c *client) finish(rest []byte, last bool, e site.Entry) {
 	conn := newSocket(c.leave(), c.peer, c.local)
 	l.gave = true
 	l.handed.note(conn, http.StateActive)
-	waits, moved := newSpool(l.proxy.dir, l.proxy.memory), make(chan struct{})
+	waits, moved := l.proxy.store.NewSpool(), make(chan struct{})
 	go func() {
 		defer close(moved)
 		_, err := waits.Write(rest)
-		waits.finish(err)
+		waits.Finish(err)
 	}()
 	left := len(rest)
 	go func() {
 		defer l.handed.note(conn, http.StateClosed)
 		left -= l.writeSlowly(conn, waits)
-		waits.cancel()
+		waits.Cancel()
 		<-moved
-		waits.close()
+		waits.Close()
 		held.End()
 		e.Bytes, e.Took = max(e.Bytes-int64(left), 0), time.Since(e.Time)
 		site.Record(e)
@@ -222,15 +223,15 @@ func (c *client) finish(rest []byte, last bool, e site.Entry) {
 }
 
 // writeSlowly returns how much of what waits the client has taken.
-func (l *Loop) writeSlowly(conn *socket, waits *spool) (written int) {
+func (l *Loop) writeSlowly(conn *socket, waits *spool.Spool) (written int) {
 	for {
-		p, err := waits.next(func() {})
+		p, err := waits.Next(func() {})
 		if err != nil {
 			return written
 		}
 		_ = conn.SetWriteDeadline(time.Now().Add(l.proxy.timeouts.Client)) // a socket has deadlines
-		n, err := conn.Write(p[:min(len(p), copyBuffer)])
-		waits.take(n)
+		n, err := conn.Write(p[:min(len(p), spool.CopySize)])
+		waits.Take(n)
 		if written += n; err != nil {
 			return written
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -26,7 +27,7 @@ type exchange struct {
 	tries   int    // that failed
 	reached bool   // one of them reached a worker
 	worker  string // who answered
-	body    *body
+	body    *spool.Body
 	status  int
 	sent    int64 // bytes of body
 }
@@ -50,7 +51,7 @@ func (e *exchange) serve() {
 		e.failBody(err)
 		return
 	}
-	defer e.body.close()
+	defer e.body.Close()
 	for e.try() {
 		e.r.Header = e.r.Header.Clone() // the attempt before may still be reading it
 	}
@@ -167,7 +168,7 @@ func (e *exchange) outgoing(ctx context.Context) *http.Request {
 	u := *r.URL
 	u.Scheme = e.scheme
 	r.URL = &u
-	r.Body, r.ContentLength = e.body.rewind(), e.body.size
+	r.Body, r.ContentLength = e.body.Reader(), e.body.Size()
 	r.TransferEncoding, r.Trailer = nil, nil // however the body came, its size is known now
 	return r
 }

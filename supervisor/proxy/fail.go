@@ -8,6 +8,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/errorpage"
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 )
 
 // fail answers with a page of our own. limit names in the log what caused it.
@@ -46,7 +47,7 @@ func (e *exchange) writePage(status int) {
 // failBody answers a request whose body did not arrive.
 func (e *exchange) failBody(err error) {
 	switch {
-	case errors.Is(err, errBodyTooLarge):
+	case errors.Is(err, spool.ErrBodyTooLarge):
 		e.fail(http.StatusRequestEntityTooLarge, "max_body", nil)
 	case isMalformed(e.r): // net/http ends the context for it, too
 		e.fail(http.StatusBadRequest, "request body", err)
@@ -54,7 +55,7 @@ func (e *exchange) failBody(err error) {
 		e.fail(http.StatusRequestTimeout, "client_timeout", err)
 	case e.r.Context().Err() != nil:
 		e.clientGone()
-	case errors.Is(err, errClientBody):
+	case errors.Is(err, spool.ErrClientBody):
 		e.fail(http.StatusBadRequest, "request body", err)
 	default:
 		e.fail(http.StatusInternalServerError, "spool", err)

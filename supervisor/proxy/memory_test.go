@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 )
 
 // heap is what is in use of it.
@@ -27,11 +28,11 @@ func heap() int64 {
 // alone, as others would be measured too.
 func TestProxy_SlowClientsCostLittle(t *testing.T) {
 	const clients, size = 40, 2 << 20
-	for _, most := range []int64{mostMemory, 4 * spoolMemory} {
+	for _, most := range []int64{spool.MaxMemory, 4 * spool.AnswerMemory} {
 		for name, test := range map[string]struct{ request, rest string }{
 			"reader":       {"GET / HTTP/1.1\r\nHost: site.test\r\n\r\n", ""},
 			"sender":       {fmt.Sprintf("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: %d\r\n\r\n", size) + strings.Repeat("x", size-1), "x"},
-			"small sender": {fmt.Sprintf("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: %d\r\n\r\n", bodyMemory) + strings.Repeat("x", bodyMemory-1), "x"},
+			"small sender": {fmt.Sprintf("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: %d\r\n\r\n", spool.BodyMemory) + strings.Repeat("x", spool.BodyMemory-1), "x"},
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				var answers []answer
@@ -40,7 +41,7 @@ func TestProxy_SlowClientsCostLittle(t *testing.T) {
 				}
 				b := newBackend(t, answers...)
 				dial, s := pipeSite(t, &site.Site{Backend: b})
-				s.proxy.memory.most = most
+				s.proxy.store.SetMax(most)
 				var all []*pipePeer
 				before := heap()
 				for range clients {
@@ -49,12 +50,12 @@ func TestProxy_SlowClientsCostLittle(t *testing.T) {
 					all = append(all, p)
 				}
 				synctest.Wait()
-				want := min(most, clients*spoolMemory)
-				if got := s.proxy.memory.taken.Load(); got > want {
+				want := min(most, clients*spool.AnswerMemory)
+				if got := s.proxy.store.InMemory(); got > want {
 					t.Errorf("%s: %d clients have %d bytes of memory, want %d at most", name, clients, got, want)
 				}
 				// beside memory: two goroutines, buffers of net/http and of the pipe
-				if cost := heap() - before; cost > want+clients*(leastMemory+40<<10) {
+				if cost := heap() - before; cost > want+clients*(4<<10+40<<10) {
 					t.Errorf("%s: %d clients cost %d kB each of the heap, where %d kB are for all", name, clients, cost>>10/clients, most>>10)
 				}
 				for _, p := range all {
@@ -68,7 +69,7 @@ func TestProxy_SlowClientsCostLittle(t *testing.T) {
 					}
 				}
 				synctest.Wait()
-				if n := s.proxy.memory.taken.Load(); n != 0 {
+				if n := s.proxy.store.InMemory(); n != 0 {
 					t.Errorf("%s: %d bytes were not given back", name, n)
 				}
 				if n := len(slices.DeleteFunc(b.ends(), func(end string) bool { return end == "release" })); n > 0 {
@@ -77,21 +78,4 @@ func TestProxy_SlowClientsCostLittle(t *testing.T) {
 			})
 		}
 	}
-}
-
-// TestSpool_WithoutMemory goes on where there is neither memory nor a file.
-func TestSpool_WithoutMemory(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newSpool(t.TempDir()+"/nosuch", newMemory(0))
-		text := readAll(t, random(10*leastMemory))
-		go func() {
-			_, err := s.Write([]byte(text))
-			s.finish(err)
-		}()
-		if got := readAll(t, &spoolReader{s: s}); got != text {
-			t.Errorf("got %d other bytes", len(got))
-		}
-		s.close()
-	})
 }

@@ -22,21 +22,18 @@ import (
 
 	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 )
-
-// copyBuffer is how much of an answer in pieces is moved at once.
-const copyBuffer = 32 << 10
 
 // Proxy is an http.Handler for all sites.
 type Proxy struct {
 	table    atomic.Pointer[site.Table]
 	trusted  []netip.Prefix
 	timeouts Timeouts
-	buffers  sync.Pool // of *[copyBuffer]byte, for answers that come in pieces
-	memory   *memory
+	buffers  sync.Pool // of *[CopySize]byte, for answers that come in pieces
+	store    *spool.Store
 	log      *slog.Logger
 	refused  func(site.Refusal)
-	dir      string
 }
 
 // Timeouts are how long a client may take.
@@ -60,8 +57,8 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, refused: o.Refused, dir: o.SpoolDir, memory: newMemory(mostMemory)}
-	p.buffers.New = func() any { return new([copyBuffer]byte) }
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, refused: o.Refused, store: spool.NewStore(o.SpoolDir)}
+	p.buffers.New = func() any { return new([spool.CopySize]byte) }
 	p.table.Store(site.NewTable(nil))
 	return p
 }

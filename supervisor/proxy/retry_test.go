@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -52,7 +53,7 @@ func TestProxy_RepeatsOnlyWhatIsSafe(t *testing.T) {
 		{"GET, cancelled", "GET", context.Canceled, once},
 	}
 	for _, test := range tests {
-		for _, size := range []int{0, 10, bodyMemory + 1000} {
+		for _, size := range []int{0, 10, spool.BodyMemory + 1000} {
 			t.Run(fmt.Sprint(test.name, ", ", size, " bytes"), func(t *testing.T) {
 				t.Parallel()
 				if size > 0 && test.method == "TRACE" {

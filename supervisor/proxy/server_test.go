@@ -39,7 +39,7 @@ func leftRunning() (left string) {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "proxy.(*exchange)") || strings.Contains(stack, "proxy.(*spool)") || strings.Contains(stack, "proxy.(*Loop)") {
+		if strings.Contains(stack, "proxy.(*exchange)") || strings.Contains(stack, "spool.(*Spool)") || strings.Contains(stack, "proxy.(*Loop)") {
 			left += stack + "\n\n"
 		}
 	}

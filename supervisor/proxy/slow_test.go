@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 )
 
 // random returns n bytes that are never the same twice.
@@ -54,7 +55,7 @@ func TestProxy_SlowReaderHoldsNoWorker(t *testing.T) {
 // buffer, for sizes around what the spool has in memory.
 func TestProxy_SlowReaderHasTakenNothing(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int64{1, spoolMemory, spoolMemory + 1, 5 << 20} {
+	for _, size := range []int64{1, spool.AnswerMemory, spool.AnswerMemory + 1, 5 << 20} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBackend(t, streams(200, random(size)))
 			dial, _ := pipeSite(t, &site.Site{Backend: b})
@@ -78,7 +79,7 @@ func TestProxy_SlowReaderHasTakenNothing(t *testing.T) {
 // TestProxy_SlowSenderHoldsNoWorker holds back the last byte of a body.
 func TestProxy_SlowSenderHoldsNoWorker(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{1, 5000, bodyMemory, bodyMemory + 1, 3 << 20} {
+	for _, size := range []int{1, 5000, spool.BodyMemory, spool.BodyMemory + 1, 3 << 20} {
 		for name, test := range map[string]struct{ header, tail string }{
 			"length":  {fmt.Sprintf("Content-Length: %d\r\n\r\n", size), ""},
 			"chunked": {fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", size), "\r\n0\r\n\r\n"},

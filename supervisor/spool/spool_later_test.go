@@ -1,4 +1,4 @@
-package proxy
+package spool
 
 import (
 	"os"
@@ -13,10 +13,10 @@ func TestSpool_HasAFileLater(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "later")
 	synctest.Test(t, func(t *testing.T) {
-		s := newSpool(dir, newMemory(mostMemory))
+		s := NewStore(dir).NewSpool()
 		written := make(chan error)
 		go func() {
-			_, err := s.Write(make([]byte, 3*spoolMemory))
+			_, err := s.Write(make([]byte, 3*AnswerMemory))
 			written <- err
 		}()
 		synctest.Wait() // it waits for its client
@@ -26,6 +26,6 @@ func TestSpool_HasAFileLater(t *testing.T) {
 		if err := <-written; err != nil {
 			t.Error(err)
 		}
-		s.close()
+		s.Close()
 	})
 }

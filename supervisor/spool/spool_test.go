@@ -1,4 +1,4 @@
-package proxy
+package spool
 
 import (
 	"errors"
@@ -13,25 +13,25 @@ import (
 
 // spoolReader reads a spool as copySpool does.
 type spoolReader struct {
-	s     *spool
+	s     *Spool
 	idled int
 }
 
 func (r *spoolReader) Read(p []byte) (int, error) {
-	got, err := r.s.next(func() { r.idled++ })
+	got, err := r.s.Next(func() { r.idled++ })
 	n := copy(p, got)
 	if n > 0 {
-		r.s.take(n)
+		r.s.Take(n)
 	}
 	return n, err
 }
 
-func testSpool(t *testing.T) *spool {
+func testSpool(t *testing.T) *Spool {
 	dir := t.TempDir()
-	s := newSpool(dir, newMemory(mostMemory))
+	s := NewStore(dir).NewSpool()
 	t.Cleanup(func() {
-		s.close()
-		if n := s.memory.taken.Load(); n != 0 {
+		s.Close()
+		if n := s.store.InMemory(); n != 0 {
 			t.Errorf("%d bytes of memory were not given back", n)
 		}
 		checkNoFiles(t, dir)
@@ -39,14 +39,14 @@ func testSpool(t *testing.T) *spool {
 	return s
 }
 
-func (s *spool) add(t *testing.T, text string) {
+func (s *Spool) add(t *testing.T, text string) {
 	t.Helper()
 	if n, err := s.Write([]byte(text)); n != len(text) || err != nil {
 		t.Fatalf("Write: got %d, %v", n, err)
 	}
 }
 
-func (s *spool) want(t *testing.T, want string) {
+func (s *Spool) want(t *testing.T, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(&spoolReader{s: s}, got); err != nil || string(got) != want {
@@ -54,7 +54,7 @@ func (s *spool) want(t *testing.T, want string) {
 	}
 }
 
-func fileSize(t *testing.T, s *spool) int64 {
+func fileSize(t *testing.T, s *Spool) int64 {
 	t.Helper()
 	info, err := s.file.Stat()
 	if err != nil {
@@ -67,7 +67,7 @@ func fileSize(t *testing.T, s *spool) int64 {
 func TestSpool_UsesAFileForWhatIsTooMuch(t *testing.T) {
 	t.Parallel()
 	s := testSpool(t)
-	full := strings.Repeat("m", spoolMemory)
+	full := strings.Repeat("m", AnswerMemory)
 	s.add(t, full)
 	if s.file != nil {
 		t.Error("a file for what fits in memory")
@@ -78,7 +78,7 @@ func TestSpool_UsesAFileForWhatIsTooMuch(t *testing.T) {
 	if got := fileSize(t, s); got != 11 {
 		t.Errorf("the file has %d bytes, want 11", got)
 	}
-	if names, _ := os.ReadDir(s.dir); len(names) > 0 {
+	if names, _ := os.ReadDir(s.store.dir); len(names) > 0 {
 		t.Errorf("the file has a name: %v", names)
 	}
 	s.want(t, "mfirst")
@@ -91,7 +91,7 @@ func TestSpool_UsesAFileForWhatIsTooMuch(t *testing.T) {
 		t.Errorf("%d bytes in the file, want them in memory", got)
 	}
 	s.add(t, full)
-	if got := fileSize(t, s); got != spoolMemory {
+	if got := fileSize(t, s); got != AnswerMemory {
 		t.Errorf("the file has %d bytes: it does not begin anew", got)
 	}
 	s.want(t, "third"+full)
@@ -101,10 +101,10 @@ func TestSpool_EndsAsTheWriterEnded(t *testing.T) {
 	t.Parallel()
 	for _, end := range []error{nil, errDied} {
 		s := testSpool(t)
-		s.add(t, strings.Repeat("x", spoolMemory+1))
-		s.finish(end)
+		s.add(t, strings.Repeat("x", AnswerMemory+1))
+		s.Finish(end)
 		n, err := io.Copy(io.Discard, &spoolReader{s: s})
-		if n != spoolMemory+1 || err != end {
+		if n != AnswerMemory+1 || err != end {
 			t.Errorf("got %d bytes, %v, want %v", n, err, end)
 		}
 	}
@@ -150,11 +150,11 @@ func TestSpool_CancelEndsBothSides(t *testing.T) {
 			read <- err
 		}()
 		synctest.Wait()
-		s.cancel()
-		if err := <-read; err != errCancelled {
+		s.Cancel()
+		if err := <-read; err != ErrCancelled {
 			t.Errorf("read: got %v", err)
 		}
-		if _, err := s.Write([]byte("x")); err != errCancelled {
+		if _, err := s.Write([]byte("x")); err != ErrCancelled {
 			t.Errorf("write: got %v", err)
 		}
 	})
@@ -169,7 +169,7 @@ func TestSpool_HoldsAWriterFarAhead(t *testing.T) {
 			if err := s.openLocked(); err != nil {
 				t.Fatal(err)
 			}
-			s.to = spoolFile + 10*spoolMemory
+			s.to = maxFile + 10*AnswerMemory
 			if err := s.file.Truncate(s.to); err != nil {
 				t.Fatal(err)
 			}
@@ -184,10 +184,10 @@ func TestSpool_HoldsAWriterFarAhead(t *testing.T) {
 					t.Error("written over the limit")
 				}
 				if leave {
-					s.cancel()
+					s.Cancel()
 					break
 				}
-				s.want(t, strings.Repeat("\x00", spoolMemory))
+				s.want(t, strings.Repeat("\x00", AnswerMemory))
 			}
 			if err := <-wrote; (err == nil) == leave {
 				t.Errorf("left %v: got %v", leave, err)
@@ -220,11 +220,11 @@ func TestSpool_KeepsTheOrder(t *testing.T) {
 		dice := rand.New(rand.NewPCG(1, 2))
 		in := random(size)
 		for err := error(nil); err == nil; {
-			_, err = io.CopyN(s, in, dice.Int64N(3*spoolMemory))
+			_, err = io.CopyN(s, in, dice.Int64N(3*AnswerMemory))
 			ahead <- struct{}{}
 		}
 		close(ahead)
-		s.finish(nil)
+		s.Finish(nil)
 	}()
 	dice := rand.New(rand.NewPCG(3, 4))
 	slow := readerFunc(func(p []byte) (int, error) {
@@ -242,8 +242,8 @@ func TestSpool_KeepsTheOrder(t *testing.T) {
 func TestSpool_WithoutADisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSpool(filepath.Join(t.TempDir(), "nosuch"), newMemory(mostMemory))
-		text := strings.Repeat("0123456789", spoolMemory/3)
+		s := NewStore(filepath.Join(t.TempDir(), "nosuch")).NewSpool()
+		text := strings.Repeat("0123456789", AnswerMemory/3)
 		wrote := make(chan struct{})
 		go func() {
 			defer close(wrote)
@@ -255,7 +255,7 @@ func TestSpool_WithoutADisk(t *testing.T) {
 				}
 				rest = rest[n:]
 			}
-			s.finish(nil)
+			s.Finish(nil)
 		}()
 		synctest.Wait()
 		select {
@@ -263,12 +263,36 @@ func TestSpool_WithoutADisk(t *testing.T) {
 			t.Error("the writer did not wait")
 		default:
 		}
-		if got := s.end - s.start; got != spoolMemory {
-			t.Errorf("%d bytes in memory, want %d", got, spoolMemory)
+		if got := s.end - s.start; got != AnswerMemory {
+			t.Errorf("%d bytes in memory, want %d", got, AnswerMemory)
 		}
 		if got, err := io.ReadAll(&spoolReader{s: s}); string(got) != text || err != nil {
 			t.Errorf("read %d bytes of %d, %v", len(got), len(text), err)
 		}
 		<-wrote
 	})
+}
+
+// TestSpool_WithoutMemory goes on where there is neither memory nor a file.
+func TestSpool_WithoutMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := emptyStore(t.TempDir() + "/nosuch").NewSpool()
+		text := readAll(t, random(10*minMemory))
+		go func() {
+			_, err := s.Write([]byte(text))
+			s.Finish(err)
+		}()
+		if got := readAll(t, &spoolReader{s: s}); got != text {
+			t.Errorf("got %d other bytes", len(got))
+		}
+		s.Close()
+	})
+}
+
+// emptyStore returns a store without memory.
+func emptyStore(dir string) *Store {
+	s := NewStore(dir)
+	s.SetMax(0)
+	return s
 }

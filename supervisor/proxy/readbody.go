@@ -1,0 +1,31 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/spool"
+)
+
+// readBody reads the whole request body, as slowly as the client sends it.
+func (e *exchange) readBody() (*spool.Body, error) {
+	if e.r.ContentLength == 0 {
+		return e.proxy.store.NoBody(), nil
+	}
+	return e.proxy.store.ReadBody(patient{e}, e.r.ContentLength, e.site.MaxBody)
+}
+
+// patient gives a client its time for every read of its body. net/http ends
+// that limit with the body.
+type patient struct{ e *exchange }
+
+func (p patient) Read(b []byte) (int, error) {
+	p.e.setReadDeadline()
+	return p.e.r.Body.Read(b)
+}
+
+// setReadDeadline gives the client its time for the next read.
+func (e *exchange) setReadDeadline() {
+	// An error means a connection without deadlines, in tests.
+	_ = http.NewResponseController(e.w).SetReadDeadline(time.Now().Add(e.proxy.timeouts.Client))
+}

@@ -1,0 +1,78 @@
+package spool
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// AnswerMemory is how much of one answer is kept in memory, before a file is used.
+	AnswerMemory = 64 << 10
+	// BodyMemory is how large a request body may be that is kept in memory.
+	BodyMemory = 64 << 10
+	// MaxMemory is the limit of a new Store for all answers and bodies together.
+	MaxMemory = 64 << 20
+	// CopySize is how much is moved at once.
+	CopySize = 32 << 10
+
+	minMemory = 4 << 10 // what one answer or body gets beyond the limit, to use its file
+)
+
+// Store is where answers and request bodies wait for slow clients. It bounds the memory
+// that all of them take together, so that their number is bounded by descriptors, not by
+// memory: beyond it they wait in files of Dir, which have no names.
+type Store struct {
+	dir    string       // "": the system's
+	max    atomic.Int64 // bytes of memory
+	taken  atomic.Int64 // bytes of memory in use
+	blocks sync.Pool    // of *[AnswerMemory]byte
+}
+
+// NewStore returns a store with files in dir; "" is the system's directory.
+func NewStore(dir string) *Store {
+	s := &Store{dir: dir}
+	s.max.Store(MaxMemory)
+	s.blocks.New = func() any { return new([AnswerMemory]byte) }
+	return s
+}
+
+// SetMax sets the limit of memory.
+func (s *Store) SetMax(n int64) { s.max.Store(n) }
+
+// InMemory returns how many bytes of memory are in use.
+func (s *Store) InMemory() int64 { return s.taken.Load() }
+
+// take reports whether there are n bytes. The caller gives them back.
+func (s *Store) take(n int) bool {
+	if s.taken.Add(int64(n)) > s.max.Load() {
+		s.give(n)
+		return false
+	}
+	return true
+}
+
+func (s *Store) give(n int) { s.taken.Add(int64(-n)) }
+
+// block returns AnswerMemory bytes, or nil at the limit. The caller passes them to giveBlock.
+func (s *Store) block() []byte {
+	if !s.take(AnswerMemory) {
+		return nil
+	}
+	return s.blocks.Get().(*[AnswerMemory]byte)[:]
+}
+
+// blockOrLess returns a block, or at the limit the least that one can go on with.
+func (s *Store) blockOrLess() []byte {
+	if b := s.block(); b != nil {
+		return b
+	}
+	return make([]byte, minMemory)
+}
+
+// giveBlock takes back what block or blockOrLess returned, also nil.
+func (s *Store) giveBlock(block []byte) {
+	if len(block) == AnswerMemory {
+		s.blocks.Put((*[AnswerMemory]byte)(block))
+		s.give(AnswerMemory)
+	}
+}
