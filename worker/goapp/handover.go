@@ -6,7 +6,7 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// WorkerHandover is a worker as one image of this program leaves it to the next.
+// WorkerHandover is a worker as one image of the supervisor hands it over to the next.
 type WorkerHandover struct {
 	Process process.Handover `json:"process"`
 	Socket  string           `json:"socket"`
@@ -20,7 +20,7 @@ func (w *Worker) HandOver(b *process.Baggage) (s WorkerHandover, err error) {
 	return s, err
 }
 
-// InheritWorker takes over a worker that the image before this one has left, and
+// InheritWorker takes over a worker that the image before this one has handed over, and
 // connects to its control socket again. A worker whose socket for requests is gone is
 // killed, and is an error.
 func (r *Runtime) InheritWorker(b *process.Baggage, id string, s WorkerHandover) (*Worker, error) {

@@ -132,7 +132,7 @@ func TestConn_Wait(t *testing.T) {
 	read := make(chan string)
 	go func() {
 		b := make([]byte, 5)
-		_, _ = io.ReadFull(f, b) // b tells
+		_, _ = io.ReadFull(f, b) // b shows whether it failed
 		read <- string(b)
 	}()
 	if _, err := peer.WriteString("hello"); err != nil {
