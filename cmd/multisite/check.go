@@ -21,8 +21,9 @@ func (c *cli) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check sites.toml and that every site's code loads",
-		Long: "Check sites.toml, the settings files it names, and that the code of every Python\n" +
-			"site loads in its own interpreter and environment. Nothing that runs is touched.",
+		Long: "Check sites.toml, the settings files that it names, and that the code of every\n" +
+			"Python site loads in its own interpreter and environment. A running supervisor is\n" +
+			"not affected.",
 		Args: atMost(1, "check [FILE] [--no-import]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -55,7 +56,7 @@ func (c *cli) checkCommand() *cobra.Command {
 	return cmd
 }
 
-// checkSettings checks the settings files of Go sites, all of them.
+// checkSettings checks the settings files of all Go sites.
 func checkSettings(cfg *config.Config) error {
 	var all tomlfile.Problems
 	for _, site := range cfg.Sites {
@@ -73,7 +74,7 @@ func checkSettings(cfg *config.Config) error {
 	return all.Err()
 }
 
-// checkImports loads every Python site once and tells of each that does not.
+// checkImports loads every Python site once and reports each that fails.
 func checkImports(ctx context.Context, cfg *config.Config) error {
 	code := 0
 	for _, err := range supervisor.Check(ctx, cfg) {

@@ -15,9 +15,9 @@ func (c *cli) dashboardCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "dashboard",
 		Short: "Print the address of the dashboard, and open it in a browser",
-		Long: "Print the address of the dashboard with the token that it asks for, and open it in\n" +
-			"the browser of the desktop, where there is one. The token is good until the\n" +
-			"supervisor is started anew.",
+		Long: "Print the address of the dashboard with its token, and open it in the browser of\n" +
+			"the desktop, if there is one. The token is valid until the supervisor is started\n" +
+			"again.",
 		Args: exactly(0, "dashboard"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.call(func(client *control.Client) error {
@@ -33,8 +33,8 @@ func (c *cli) dashboardCommand() *cobra.Command {
 }
 
 // openBrowser opens an address in the browser of the desktop, if there is one. Every
-// user can read command lines, so the browser is given a file that leads there, in
-// the directory that the session has for such.
+// user of the machine can read command lines, so the browser gets the name of a private
+// file in XDG_RUNTIME_DIR that leads to the address.
 func openBrowser(url string) error {
 	dir := os.Getenv("XDG_RUNTIME_DIR")
 	desktop := os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
@@ -43,7 +43,7 @@ func openBrowser(url string) error {
 		return nil
 	}
 	file := filepath.Join(dir, "multisite-dashboard.html")
-	_ = os.Remove(file) // that of another time; one that stays is told below
+	_ = os.Remove(file) // left by an earlier call; OpenFile reports one that cannot be removed
 	page := fmt.Sprintf("<!doctype html><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"0;url=%s\">\n", url)
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

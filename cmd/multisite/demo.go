@@ -10,8 +10,8 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 )
 
-// writeDemo writes the sites.toml of the demo. One that is there is never written
-// over, and is fine if it is the same.
+// writeDemo writes the sites.toml of the demo. It never overwrites a file; one with the
+// same content is no error.
 func (c *cli) writeDemo() error {
 	path, _ := c.path()
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -19,7 +19,7 @@ func (c *cli) writeDemo() error {
 		if there, _ := os.ReadFile(path); bytes.Equal(there, config.Demo()) {
 			return nil
 		}
-		return &usageError{err: fmt.Errorf("%s is there already, and is not the demo", path), hint: "start it without --demo"}
+		return &usageError{err: fmt.Errorf("%s exists already and is not the demo", path), hint: "start it without --demo"}
 	}
 	if err != nil {
 		return err

@@ -14,19 +14,20 @@ import (
 	"github.com/multisite/multisite/supervisor/statedir"
 )
 
-// outcome is what the background process reports to the `up -d` that started it.
+// outcome is what the background process reports to the `up -d` that started it, which
+// prints both texts and exits with the code.
 type outcome struct {
 	Code   int    `json:"code"`
 	Stdout string `json:"stdout"`
 	Stderr string `json:"stderr"`
 }
 
-// upDetached starts `multisite up` in a session of its own and returns when that
-// says how it went.
+// upDetached starts `multisite up` in a session of its own, and returns when it reports
+// that the sites run or why they do not.
 func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 	cfg, err := c.load()
 	if err != nil {
-		return err // said here, where the hint is read
+		return err // reported here, so that the hint is printed too
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -55,7 +56,7 @@ func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 	if watch {
 		cmd.Args = append(cmd.Args, "--watch")
 	}
-	cmd.Stdout, cmd.Stderr = out, out // only a crash of the supervisor itself writes there
+	cmd.Stdout, cmd.Stderr = out, out // nothing is written there unless the supervisor crashes
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
@@ -66,7 +67,7 @@ func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 	var o outcome
 	if err := json.NewDecoder(r).Decode(&o); err != nil {
 		err = cmd.Wait()
-		return &hintedError{err: fmt.Errorf("the supervisor ended: %v", err), hint: "see " + out.Name()}
+		return &hintedError{err: fmt.Errorf("the supervisor exited: %v", err), hint: "see " + out.Name()}
 	}
 	fmt.Fprint(stdout, o.Stdout)
 	fmt.Fprint(os.Stderr, o.Stderr)
@@ -78,18 +79,18 @@ func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 
 // upReporting is the background half of `up -d`.
 func (c *cli) upReporting(ctx context.Context, watch bool, to *os.File) error {
-	said := false
-	tell := func(summary string, err error) {
+	reported := false
+	ready := func(summary string, err error) {
 		var text strings.Builder
 		o := outcome{Code: report(&text, err), Stdout: summary}
 		o.Stderr = text.String()
-		_ = json.NewEncoder(to).Encode(o) // whoever started us may have left
+		_ = json.NewEncoder(to).Encode(o) // `up -d` may have been interrupted
 		to.Close()
-		said = true
+		reported = true
 	}
-	err := c.up(ctx, watch, nil, nil, tell)
-	if !said {
-		tell("", err)
+	err := c.up(ctx, watch, nil, nil, ready)
+	if !reported {
+		ready("", err)
 	}
 	return err
 }

@@ -13,19 +13,20 @@ func (c *cli) downCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
 		Short: "Stop every site and the supervisor",
-		Long:  "Let requests in flight finish, stop every worker, and return when the supervisor has ended.",
-		Args:  exactly(0, "down"),
+		Long: "Let requests in flight finish, stop every worker, and return when the supervisor has\n" +
+			"exited.",
+		Args: exactly(0, "down"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.call(func(client *control.Client) error {
 				st, err := client.Status(cmd.Context())
 				if err != nil {
 					return err
 				}
-				ended, watchErr := statedir.Watch(st.Supervisor.PID) // before that is another's number
+				awaitExit, watchErr := statedir.Watch(st.Supervisor.PID) // while it surely has that pid
 				if err := errors.Join(client.Down(cmd.Context()), watchErr); err != nil {
 					return err
 				}
-				return ended()
+				return awaitExit()
 			})
 		},
 	}

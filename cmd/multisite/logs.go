@@ -19,7 +19,7 @@ func (c *cli) logsCommand() *cobra.Command {
 	q := control.LogQuery{}
 	cmd := &cobra.Command{
 		Use:   "logs [SITE]",
-		Short: "Show what a site's workers wrote, and what happened to them",
+		Short: "Show what the workers of a site wrote, and what happened to them",
 		Args:  atMost(1, use),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -45,11 +45,11 @@ func (c *cli) logsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVarP(&q.Lines, "lines", "n", 100, "how many of the last lines")
-	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on with new lines as they come")
+	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "show new lines as they come")
 	return cmd
 }
 
-// tailFiles shows the logs of a supervisor that does not run any more.
+// tailFiles shows the log files of a supervisor that is no longer running.
 func (c *cli) tailFiles(cmd *cobra.Command, q control.LogQuery) error {
 	cfg, err := c.load()
 	if err != nil {

@@ -1,7 +1,7 @@
 // Command multisite runs many websites from one code base on one machine.
 //
-// main only parses and delegates: one file per command, which holds its flags,
-// its wording and nothing else. Package supervisor does the work.
+// It only parses the command line and prints results: each command has a file of its
+// own with its flags and its wording. Package supervisor does the work.
 package main
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// init keeps the main goroutine on the main thread, whose children outlive an
-// upgrade of the supervisor. Only here can that be said early enough.
+// init locks the main goroutine to the main thread. Only children of that thread
+// survive an upgrade of the supervisor, and only init runs early enough.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -24,12 +24,12 @@ func main() {
 	os.Exit(code)
 }
 
-// escaped returns a writer to w for text that a person reads: it may hold the URL of a
-// stranger or the output of a site.
+// escaped returns a writer to w for text that a person reads. The text may contain URLs
+// of strangers and output of a site's code.
 func escaped(w io.Writer) io.Writer { return &visible.Writer{W: w} }
 
-// run executes the command line and returns the exit code: 0 done, 1 failed,
-// 2 wrong usage or bad config.
+// run executes the command line and returns the exit code: 0 for success, 1 for a
+// failure, 2 for wrong usage or a bad sites.toml.
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)

@@ -20,11 +20,11 @@ func (c *cli) manageCommand() *cobra.Command {
 		Use:   "manage SITE COMMAND [ARGUMENTS]",
 		Short: "Run a management command of a site: migrate, createsuperuser, shell, ...",
 		Long: "Run a management command with a site's own settings, path, interpreter and\n" +
-			"environment. For a Django site it is Django's manage.py, with every command that\n" +
-			"the project has. A site of the built-in Go apps has migrate, createsuperuser,\n" +
-			"changepassword, dumpdata, loaddata, dbshell and backup. The exit code is the command's.",
+			"environment. A Django site has every command of its project, as with manage.py.\n" +
+			"A site of the built-in Go apps has migrate, createsuperuser, changepassword,\n" +
+			"dumpdata, loaddata, dbshell and backup. The exit code is that of the command.",
 		Example:            "  multisite manage subdomain1 migrate\n  multisite manage subdomain1 createsuperuser",
-		DisableFlagParsing: true, // they are the command's
+		DisableFlagParsing: true, // the flags belong to the management command
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, err := c.takeConfig(args)
 			if err != nil {
@@ -52,11 +52,12 @@ func (c *cli) manageCommand() *cobra.Command {
 	}
 }
 
-// takeConfig takes --config from before the site's name.
+// takeConfig removes --config FILE from the front of args, where cobra does not parse
+// it.
 func (c *cli) takeConfig(args []string) ([]string, error) {
 	if len(args) > 0 && (args[0] == "-c" || args[0] == "--config") {
 		if len(args) == 1 {
-			return nil, &usageError{err: fmt.Errorf("%s names no file", args[0]), hint: "usage: multisite manage -c FILE SITE COMMAND"}
+			return nil, &usageError{err: fmt.Errorf("%s needs a file", args[0]), hint: "usage: multisite manage -c FILE SITE COMMAND"}
 		}
 		c.configPath = args[1]
 		return args[2:], nil
@@ -79,8 +80,8 @@ func findSite(cfg *config.Config, name string) (*config.Site, error) {
 	return nil, e
 }
 
-// manage runs a management command beside the workers that run, with their state
-// directory, or with that of the next start.
+// manage runs a management command with the state directory of the running supervisor,
+// or of the next one if none is running.
 func manage(cmd *cobra.Command, stateDir string, site *config.Site, args []string) error {
 	if err := statedir.Make(stateDir); err != nil {
 		return err
@@ -101,5 +102,5 @@ func manage(cmd *cobra.Command, stateDir string, site *config.Site, args []strin
 		}
 		return nil
 	}
-	return &usageError{err: fmt.Errorf("site %s is a program of its own, which has no management commands", site.Name)}
+	return &usageError{err: fmt.Errorf("site %s is a program of its own and has no management commands", site.Name)}
 }

@@ -15,10 +15,10 @@ func (c *cli) reloadCommand() *cobra.Command {
 		Use:   "reload [SITE]",
 		Short: "Read sites.toml and the code again, and apply the difference",
 		Long: "Read sites.toml and the code again and apply the difference. Sites whose code,\n" +
-			"settings, environment or interpreter changed get new workers, which are ready\n" +
-			"before the old ones go; everything else changes in place. With SITE, that is done\n" +
-			"to one site. A mistake in the file, or code that does not start, leaves what runs\n" +
-			"as it is. For new workers where nothing has changed there is restart.",
+			"settings, environment or interpreter changed get new workers, and the old ones exit\n" +
+			"when the new ones are ready; everything else changes in place. With SITE, only that\n" +
+			"site is reloaded. If sites.toml has a mistake, or the new code does not start, the\n" +
+			"old workers serve on. To replace workers although nothing has changed, use restart.",
 		Args: atMost(1, "reload [SITE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			site := ""
@@ -30,7 +30,7 @@ func (c *cli) reloadCommand() *cobra.Command {
 				fmt.Fprint(cmd.OutOrStdout(), changes)
 				return err
 			})
-			if mistakes := (tomlfile.Problems)(nil); errors.As(err, &mistakes) { // the old serves on, as with bad code
+			if mistakes := (tomlfile.Problems)(nil); errors.As(err, &mistakes) { // the old workers serve on, as with code that does not start
 				report(cmd.ErrOrStderr(), err)
 				return &exitError{1}
 			}

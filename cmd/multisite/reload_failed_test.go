@@ -79,7 +79,7 @@ func (r *running) wantFailure(args []string, want ...string) {
 func failedMistake(t *testing.T, r *running) {
 	r.rewrite("startup_timeout", "startup_timeuot")
 	r.wantFailure([]string{"reload"}, "startup_timeuot")
-	told := regexp.MustCompile(`(?m)^reload at \d\d:\d\d failed, nothing was changed: .*startup_timeuot`)
+	told := regexp.MustCompile(`(?m)^reload at \d\d:\d\d failed and changed nothing: .*startup_timeuot`)
 	if text := r.must("status"); !told.MatchString(text) {
 		t.Errorf("status does not tell of it:\n%s", text)
 	}

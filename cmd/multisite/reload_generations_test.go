@@ -40,10 +40,10 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 			t.Fatalf("after reload %d: %q", n, got)
 		}
 		if n == 3 { // what is made once is made
-			first = r.settledUse()
+			first = r.useAtRest()
 		}
 	}
-	last := r.settledUse()
+	last := r.useAtRest()
 	t.Logf("after 3 generations %+v, after %d %+v", first, generations, last)
 	if last.processes != first.processes || last.descriptors > first.descriptors+3 || last.threads > first.threads+4 ||
 		last.pss > first.pss+16<<20 && measured {
@@ -58,11 +58,11 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 	}
 }
 
-// settledUse returns what the supervisor uses once the last generation has left.
-func (r *running) settledUse() use {
+// useAtRest returns what the supervisor uses when the last old generation has exited.
+func (r *running) useAtRest() use {
 	r.t.Helper()
 	const all = 2*2 + 2 // workers and zygotes
-	eventually(r.t, "the old generation to leave", func() bool { return len(children(r.t, r.pid)) == all })
+	eventually(r.t, "the old generation to exit", func() bool { return len(children(r.t, r.pid)) == all })
 	return r.usage()
 }
 

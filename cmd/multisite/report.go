@@ -12,7 +12,7 @@ import (
 	"github.com/multisite/multisite/supervisor/statedir"
 )
 
-// usageError is a command line that makes no sense.
+// usageError is a mistake in the command line.
 type usageError struct {
 	err  error
 	hint string
@@ -20,7 +20,7 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.err.Error() }
 
-// hintedError is a failure with what to do about it.
+// hintedError is a failure with a hint what to do about it.
 type hintedError struct {
 	err  error
 	hint string
@@ -28,12 +28,12 @@ type hintedError struct {
 
 func (e *hintedError) Error() string { return e.err.Error() }
 
-// exitError is a failure that was told already.
+// exitError is a failure that was reported already.
 type exitError struct{ code int }
 
 func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
-// report tells err to a person and returns the exit code for it.
+// report prints err for a person and returns its exit code.
 func report(w io.Writer, err error) int {
 	w = escaped(w)
 	var (
@@ -60,7 +60,7 @@ func report(w io.Writer, err error) int {
 		say(w, usage.Error(), usage.hint, "")
 		return 2
 	case errors.As(err, &call):
-		var detail strings.Builder // more mistakes of sites.toml, or a traceback, whose lines are indented
+		var detail strings.Builder // further mistakes in sites.toml, or a traceback, whose lines are indented
 		for line := range strings.Lines(call.Detail) {
 			detail.WriteString(fromHere(line))
 		}
@@ -76,7 +76,7 @@ func report(w io.Writer, err error) int {
 		say(w, refused.Reason, refused.Hint, "")
 		return 1
 	case errors.As(err, &running):
-		say(w, running.Error(), "multisite status shows it, multisite down ends it", "")
+		say(w, running.Error(), "multisite status shows it, multisite down stops it", "")
 		return 1
 	case strings.HasPrefix(err.Error(), "unknown command"):
 		say(w, strings.SplitN(err.Error(), "\n", 2)[0], "see multisite help", "")
@@ -86,8 +86,8 @@ func report(w io.Writer, err error) int {
 	return 1
 }
 
-// fromHere shortens a text that begins with the path of a file below the working
-// directory.
+// fromHere removes the working directory from the front of a text that begins with a
+// path.
 func fromHere(text string) string {
 	dir, err := os.Getwd()
 	if err != nil || dir == "/" {
@@ -96,10 +96,12 @@ func fromHere(text string) string {
 	return strings.TrimPrefix(text, dir+"/")
 }
 
+// say prints a message with its hint, if there is one, and the detail, unless the message
+// ends with it.
 func say(w io.Writer, message, hint, detail string) {
 	fmt.Fprintf(w, "multisite: error: %s\n", message)
 	detail = strings.TrimRight(detail, "\n")
-	if !strings.HasSuffix(message, detail) { // nor when there is none
+	if !strings.HasSuffix(message, detail) { // which is true if there is none
 		fmt.Fprintln(w, detail)
 	}
 	if hint != "" {

@@ -30,7 +30,7 @@ func TestReport(t *testing.T) {
 		{"wrong usage", &usageError{err: errors.New("no"), hint: "so"}, "multisite: error: no\nmultisite: hint: so\n", 2},
 		{"told already", &exitError{7}, "", 7},
 		{"who runs", &statedir.RunningError{PID: "9", StateDir: "/s"},
-			"multisite: error: multisite already runs for /s (pid 9)\nmultisite: hint: multisite status shows it, multisite down ends it\n", 1},
+			"multisite: error: multisite already runs for /s (pid 9)\nmultisite: hint: multisite status shows it, multisite down stops it\n", 1},
 		{"an answer", &control.Error{Message: "no", Hint: "so", Detail: "Traceback:\n  x\n"},
 			"multisite: error: no\nTraceback:\n  x\nmultisite: hint: so\n", 1},
 		{"an answer that says it twice", &control.Error{Message: "site a: no", Detail: "no"}, "multisite: error: site a: no\n", 1},

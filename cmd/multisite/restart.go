@@ -10,8 +10,8 @@ func (c *cli) restartCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "restart SITE",
 		Short: "Replace the worker processes of a site",
-		Long: "Start new workers for a site and end the old ones as the new become ready. No\n" +
-			"request is lost. When the new code does not start, the old workers stay and the\n" +
+		Long: "Start new workers for a site and stop the old ones as the new ones become ready. No\n" +
+			"request is lost. If the new code does not start, the old workers stay and the\n" +
 			"command fails with the reason.",
 		Args: exactly(1, "restart SITE"),
 		RunE: func(cmd *cobra.Command, args []string) error {

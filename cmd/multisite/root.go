@@ -16,9 +16,9 @@ import (
 
 const defaultConfig = "sites.toml"
 
-// cli is what all commands share.
+// cli holds what all commands share.
 type cli struct {
-	configPath string // --config
+	configPath string // the value of --config; made absolute by makeAbsolute
 }
 
 func newRoot() *cobra.Command {
@@ -37,7 +37,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "the sites.toml to use (default ./sites.toml, or $MULTISITE_CONFIG)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		message, _, _ := strings.Cut(err.Error(), ": strconv.") // says the same in words of Go
+		message, _, _ := strings.Cut(err.Error(), ": strconv.") // what follows repeats it in terms of Go
 		return &usageError{err: errors.New(message), hint: strings.Replace(cmd.CommandPath(), "multisite", "see multisite help", 1)}
 	})
 	root.SetHelpCommand(helpCommand())
@@ -49,7 +49,7 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// helpCommand is cobra's own, which takes an unknown command for none.
+// helpCommand replaces cobra's help command, which does not report an unknown command.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -65,7 +65,7 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-// path is the sites.toml to use, and whether somebody named it.
+// path returns the path of the sites.toml to use, and whether the user named it.
 func (c *cli) path() (path string, named bool) {
 	switch {
 	case c.configPath != "":
@@ -76,9 +76,10 @@ func (c *cli) path() (path string, named bool) {
 	return defaultConfig, false
 }
 
-// settle makes the path of sites.toml absolute, as it was named: through the links on
-// the way, whatever they lead to later (filepath.Abs believes $PWD where that is here).
-func (c *cli) settle() error {
+// makeAbsolute makes the path of sites.toml absolute. It keeps the links in it, so that
+// a later reload follows them anew (filepath.Abs uses $PWD if that is the working
+// directory).
+func (c *cli) makeAbsolute() error {
 	path, _ := c.path()
 	var err error
 	c.configPath, err = filepath.Abs(path)
@@ -90,8 +91,8 @@ func (c *cli) load() (*config.Config, error) {
 	return config.Load(path)
 }
 
-// stateDir is where the running supervisor is found, whatever else is wrong with
-// sites.toml by now: also that it is gone, where nobody named another one.
+// stateDir returns the state directory of the running supervisor. Other mistakes in
+// sites.toml do not matter, nor that the default sites.toml has been removed.
 func (c *cli) stateDir() (string, error) {
 	path, named := c.path()
 	if _, err := os.Stat(path); !named && errors.Is(err, fs.ErrNotExist) {
@@ -113,7 +114,7 @@ func (c *cli) client() (*control.Client, error) {
 	return control.NewClientOf(dir, path), nil
 }
 
-// call makes a call and explains when there is nobody to answer it.
+// call runs f with a client, and explains its error if no supervisor is running.
 func (c *cli) call(f func(*control.Client) error) error {
 	client, err := c.client()
 	if err != nil {
@@ -128,7 +129,7 @@ func (c *cli) call(f func(*control.Client) error) error {
 	return nil
 }
 
-// exactly returns a check that a command gets n arguments; use is how it is called.
+// exactly returns a check that a command gets n arguments. use is its usage line.
 func exactly(n int, use string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) == n {
@@ -138,6 +139,7 @@ func exactly(n int, use string) cobra.PositionalArgs {
 	}
 }
 
+// atMost returns a check that a command gets no more than n arguments.
 func atMost(n int, use string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) <= n {

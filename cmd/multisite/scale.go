@@ -16,8 +16,9 @@ func (c *cli) scaleCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   use,
 		Short: "Set how many worker processes a site has",
-		Long: "Set how many worker processes a site has, now. Workers that stay are not touched;\n" +
-			"those that go finish their requests. The command returns when the number is reached.",
+		Long: "Set how many worker processes a site has. Workers that remain are not affected;\n" +
+			"the others finish their requests and exit. The command returns when the site has the\n" +
+			"new number of workers.",
 		Example: "  multisite scale subdomain1 5\n  multisite scale subdomain1=3 subdomain2=8",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			scales, err := parseScales(args)

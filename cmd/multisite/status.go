@@ -20,9 +20,9 @@ func (c *cli) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [SITE]",
 		Short: "Show sites, workers and their memory",
-		Long: "Show sites, workers and their memory. PSS counts a page that processes share once\n" +
-			"in all, so sums are true; USS is what ending the process gives back; RSS counts\n" +
-			"shared pages in every process.",
+		Long: "Show sites, workers and their memory. PSS counts a page that processes share only\n" +
+			"once over all of them, so its sums are true; USS is what stopping the process would\n" +
+			"free; RSS counts shared pages in full for every process.",
 		Args: atMost(1, "status [SITE] [--json]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var st status.Status
@@ -90,8 +90,8 @@ func printStatus(w io.Writer, st status.Status, now time.Time) error {
 	return nil
 }
 
-// printShared tells what forking saves, and of each site why it can not be forked, or
-// what there is to know of it.
+// printShared prints what forking saves, and for each site why its workers are not
+// forked, or what limits it.
 func printShared(w io.Writer, st status.Status) {
 	var saved int64
 	for _, site := range st.Sites {
@@ -104,11 +104,11 @@ func printShared(w io.Writer, st status.Status) {
 		}
 	}
 	if saved > 0 {
-		fmt.Fprintf(w, "saved       %s, which these workers would hold more if none had been forked\n", mb(saved))
+		fmt.Fprintf(w, "saved       %s by forking\n", mb(saved))
 	}
 }
 
-// printRefused tells how many requests the front door has answered for itself.
+// printRefused prints how many requests the front door refused, by status.
 func printRefused(w io.Writer, refused map[int]int64) {
 	var counts []string
 	for _, status := range slices.Sorted(maps.Keys(refused)) {
@@ -119,12 +119,11 @@ func printRefused(w io.Writer, refused map[int]int64) {
 	}
 }
 
-// printTrouble tells of each site what last went wrong with it, and which worker
-// ended last.
+// printTrouble prints for each site the last failure, and the worker that exited last.
 func printTrouble(w io.Writer, st status.Status, now time.Time) {
-	var ends []string
+	var exits []string
 	if f := st.Supervisor.Failed; f != nil {
-		fmt.Fprintf(w, "\n%s at %s failed, nothing was changed: %s\n", f.What, clock(f.At, now), f.Error)
+		fmt.Fprintf(w, "\n%s at %s failed and changed nothing: %s\n", f.What, clock(f.At, now), f.Error)
 	}
 	for _, site := range st.Sites {
 		if f := site.Failed; f != nil {
@@ -134,16 +133,16 @@ func printTrouble(w io.Writer, st status.Status, now time.Time) {
 			fmt.Fprintf(w, "\n%s: %s\n", site.Name, site.LastError)
 		}
 		if site.LastExit != "" {
-			ends = append(ends, cut("last exit: "+site.LastExit, tableWidth))
+			exits = append(exits, cut("last exit: "+site.LastExit, tableWidth))
 		}
-		ends = append(ends, taskExits(site)...)
+		exits = append(exits, taskExits(site)...)
 	}
-	if len(ends) > 0 {
-		fmt.Fprintf(w, "\n%s\n", strings.Join(ends, "\n"))
+	if len(exits) > 0 {
+		fmt.Fprintf(w, "\n%s\n", strings.Join(exits, "\n"))
 	}
 }
 
-// clock is a time of day, with the day if that is not today.
+// clock formats a time of day, with the date unless it is today.
 func clock(at, now time.Time) string {
 	at, now = at.Local(), now.Local()
 	if at.Format(time.DateOnly) == now.Format(time.DateOnly) {
@@ -152,6 +151,7 @@ func clock(at, now time.Time) string {
 	return at.Format("2006-01-02 15:04")
 }
 
+// age formats how long something has lasted.
 func age(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -14,15 +14,16 @@ const (
 	nameWidth  = 20
 )
 
-// table is rows of cells, the first of them the head. The last column of a full
-// row gets what the others leave of the line.
+// table holds rows of cells; the first row is the head. The last column gets the rest
+// of the line.
 type table [][]string
 
-// row adds a row that begins with a name and sizes.
+// row adds a row that begins with a name and three sizes.
 func (t *table) row(name string, m status.Memory, rest ...string) {
 	*t = append(*t, append([]string{cut(name, nameWidth), mb(m.PSS), mb(m.USS), mb(m.RSS)}, rest...))
 }
 
+// write prints the table with aligned columns, in lines of at most tableWidth columns.
 func (t table) write(w io.Writer) error {
 	last := len(t[0]) - 1
 	widths := make([]int, last)
@@ -51,7 +52,7 @@ func (t table) write(w io.Writer) error {
 	return nil
 }
 
-// mb is a size in megabytes of 2^20 bytes, or in gigabytes.
+// mb formats a size in megabytes of 2^20 bytes, or in gigabytes.
 func mb(n int64) string {
 	if n >= 1000<<20 {
 		return fmt.Sprintf("%.2f GB", float64(n)/(1<<30))
@@ -59,6 +60,7 @@ func mb(n int64) string {
 	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
 }
 
+// cut shortens s to n characters.
 func cut(s string, n int) string {
 	if r := []rune(s); len(r) > n {
 		return string(r[:n-1]) + "…"
@@ -66,7 +68,8 @@ func cut(s string, n int) string {
 	return s
 }
 
-// cutLeft keeps the end of a path or a dotted name, which tells more than its beginning.
+// cutLeft shortens s to its last n characters, which say more of a path or a dotted
+// name than the first.
 func cutLeft(s string, n int) string {
 	if r := []rune(s); len(r) > n {
 		return "…" + string(r[len(r)-n+1:])

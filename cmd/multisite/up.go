@@ -30,25 +30,25 @@ func (c *cli) upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Start every site and serve",
 		Long: "Start every site of sites.toml and serve, in the foreground.\n" +
-			"With -d it goes on in the background; the command returns once every site is\n" +
-			"ready (exit 0), or says which is not (exit 1; the others are served).\n" +
-			"With --demo a sites.toml of two small sites is written first.",
+			"With -d the supervisor runs in the background; the command returns when every site\n" +
+			"is ready (exit 0), or reports those that are not (exit 1; the others are served).\n" +
+			"With --demo, a sites.toml with two small sites is written first.",
 		Args: exactly(0, "up [-d] [--watch] [--demo]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			left, err := supervisor.Inherit()
+			inherited, err := supervisor.Inherit()
 			if err != nil {
 				return err
 			}
-			if demo && left == nil {
+			if demo && inherited == nil {
 				if err := c.writeDemo(); err != nil {
 					return err
 				}
 			}
 			switch {
-			case left != nil && reportFD > 0: // it was reported before the upgrade
-				return c.up(cmd.Context(), watch, nil, left, func(string, error) {})
-			case left != nil:
-				return c.up(cmd.Context(), watch, escaped(os.Stderr), left, func(string, error) {})
+			case inherited != nil && reportFD > 0: // the outcome was reported before the upgrade
+				return c.up(cmd.Context(), watch, nil, inherited, func(string, error) {})
+			case inherited != nil:
+				return c.up(cmd.Context(), watch, escaped(os.Stderr), inherited, func(string, error) {})
 			case detach:
 				return c.upDetached(cmd.OutOrStdout(), watch)
 			case reportFD > 0:
@@ -60,24 +60,24 @@ func (c *cli) upCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return once every site is ready, and go on in the background")
-	cmd.Flags().BoolVar(&watch, "watch", false, "for development: reload every site whose code changes")
-	cmd.Flags().BoolVar(&demo, "demo", false, "write a sites.toml of two small sites, which need nothing but this program, and start them")
+	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "run in the background, and return when every site is ready")
+	cmd.Flags().BoolVar(&watch, "watch", false, "for development: reload a site whenever its code changes")
+	cmd.Flags().BoolVar(&demo, "demo", false, "write a sites.toml with two small sites that need nothing but this program, and start them")
 	cmd.Flags().IntVar(&reportFD, "report-fd", 0, "descriptor on which the background process reports to up -d")
-	_ = cmd.Flags().MarkHidden("report-fd") // it exists
+	_ = cmd.Flags().MarkHidden("report-fd") // the flag exists
 	return cmd
 }
 
-// up runs the supervisor until it is told to end: by one SIGTERM, SIGINT or
-// `multisite down` when the requests in flight are answered, by a second at once.
-// settled is called when every site is ready, or with the error of those that are not.
-// left is what an upgrade has left to it.
-func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *supervisor.Inheritance, settled func(summary string, err error)) error {
+// up runs the supervisor until it is stopped. One SIGTERM, SIGINT or `multisite down`
+// stops it when the requests in flight are answered, a second signal at once.
+// ready is called when every site is ready, or with the errors of those that are not.
+// inherited is what the program before an upgrade passed on, or nil.
+func (c *cli) up(ctx context.Context, watch bool, console io.Writer, inherited *supervisor.Inheritance, ready func(summary string, err error)) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
-	if left == nil {
+	if inherited == nil {
 		if err := c.refuseSecond(ctx); err != nil {
 			return err
 		}
@@ -87,10 +87,10 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 		return err
 	}
 	from := startedFrom(program)
-	if err := c.settle(); err != nil {
+	if err := c.makeAbsolute(); err != nil {
 		return err
 	}
-	if err := os.Chdir("/"); err != nil { // where we were started may be removed
+	if err := os.Chdir("/"); err != nil { // the directory where the command was started may be removed
 		return err
 	}
 	listeners, err := systemd.Listeners()
@@ -99,7 +99,7 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 	}
 	s, err := supervisor.New(supervisor.Options{
 		Load: c.load, Version: version(), Program: program, Console: console, Watch: watch, Listeners: listeners,
-		Args: c.argsAfterUpgrade(from), Takeover: c.takeoverArgs(), From: from, Inherited: left,
+		Args: c.argsAfterUpgrade(from), Takeover: c.takeoverArgs(), From: from, Inherited: inherited,
 	})
 	if err != nil {
 		return explainListen(err)
@@ -111,7 +111,7 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 		defer close(waited)
 		err := s.Ready(ctx)
 		if ctx.Err() == nil {
-			settled(summary(ctx, cfg, s), err)
+			ready(summary(ctx, cfg, s), err)
 		}
 	}()
 	requests := make(chan os.Signal, 1)
@@ -126,28 +126,29 @@ func (c *cli) up(ctx context.Context, watch bool, console io.Writer, left *super
 	cancel()
 	select {
 	case <-waited:
-	case <-time.After(time.Second): // nobody reads what settled has to say
+	case <-time.After(time.Second): // ready blocks, because nobody reads what it prints
 	}
 	<-obeyed
 	return err
 }
 
-// refuseSecond finds the supervisor that runs already, where its lock would not: that is
-// in its state directory, and may lie in another release than ours.
+// refuseSecond returns an error if a supervisor runs this sites.toml already. The lock in
+// the state directory does not always show that: the running supervisor's may lie in
+// another release directory.
 func (c *cli) refuseSecond(ctx context.Context) error {
 	client, err := c.client()
 	if err != nil {
 		return err
 	}
 	about, err := client.About(ctx)
-	if err != nil { // none, most likely: the lock has the last word
+	if err != nil { // most likely none is running; the lock decides
 		return nil
 	}
 	return &statedir.RunningError{PID: strconv.Itoa(about.PID), StateDir: about.StateDir}
 }
 
-// untilSignals returns a context that ends with the first SIGTERM or SIGINT, and
-// one that ends with the second.
+// untilSignals returns a context that is cancelled by the first SIGTERM or SIGINT, and
+// one that is cancelled by the second.
 func untilSignals(parent context.Context) (ctx, force context.Context, cancel func()) {
 	ctx, stop := context.WithCancel(parent)
 	force, kill := context.WithCancel(parent)
@@ -164,10 +165,10 @@ func untilSignals(parent context.Context) (ctx, force context.Context, cancel fu
 			}
 		}
 	}()
-	var ended bool
+	var cancelled bool
 	return ctx, force, func() {
-		if !ended {
-			ended = true
+		if !cancelled {
+			cancelled = true
 			signal.Stop(signals)
 			close(done)
 			stop()
@@ -175,9 +176,9 @@ func untilSignals(parent context.Context) (ctx, force context.Context, cancel fu
 	}
 }
 
-// obey does for each SIGHUP what `multisite reload` does, and for SIGUSR2 what
-// `multisite upgrade` does. What came of it stands in the log. SIGUSR1 is for who has
-// moved the log files away.
+// obey carries out signals: SIGHUP does what `multisite reload` does, SIGUSR2 what
+// `multisite upgrade` does, and SIGUSR1 opens the log files again after they were moved
+// away. The results are in the log.
 func obey(ctx context.Context, s *supervisor.Supervisor, requests chan os.Signal) {
 	defer signal.Stop(requests)
 	for {
@@ -197,7 +198,7 @@ func obey(ctx context.Context, s *supervisor.Supervisor, requests chan os.Signal
 	}
 }
 
-// summary is what `up` prints once the sites have settled.
+// summary returns what `up` prints when every site has its workers or has failed.
 func summary(ctx context.Context, cfg *config.Config, s *supervisor.Supervisor) string {
 	var b bytes.Buffer
 	states := s.Status(ctx)
@@ -212,18 +213,19 @@ func summary(ctx context.Context, cfg *config.Config, s *supervisor.Supervisor) 
 		}
 	}
 	for _, site := range cfg.Sites {
-		if site.Kind != config.Apps || site.Account != nil { // a database of another user's is theirs to open
+		if site.Kind != config.Apps || site.Account != nil { // a database of another user is not opened here
 			continue
 		}
 		has, err := apps.HasSuperuser(ctx, site.Settings, apps.Options{StateDir: cfg.StateDir})
 		if err == nil && !has {
 			fmt.Fprintf(&b, "nobody can log in to /admin/ yet: multisite manage %s createsuperuser --username NAME\n", site.Name)
-			break // the sites share their users
+			break // once is enough: usually the sites share their users
 		}
 	}
 	return b.String()
 }
 
+// explainListen adds a hint to errors of listening.
 func explainListen(err error) error {
 	if errors.Is(err, unix.EADDRINUSE) {
 		return &hintedError{err: err, hint: `another program listens there; "listen" in sites.toml sets the address`}

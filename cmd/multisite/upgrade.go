@@ -18,13 +18,13 @@ func (c *cli) upgradeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "upgrade",
 		Short: "Replace the running supervisor by this program",
-		Long: "Replace the running supervisor by this program: install the new version, and\n" +
-			"run its upgrade. The supervisor keeps its process; workers, services and commands\n" +
-			"that run go on, requests are answered, and clients stay connected. Those that\n" +
-			"come in the moment of the change wait for it. New workers of the built-in Go apps\n" +
-			"run the new version; multisite restart replaces the old ones.\n" +
-			"A program that can not take over is refused, and nothing has changed. SIGUSR2\n" +
-			"does the same with the program that stands where the supervisor's was started.",
+		Long: "Replace the running supervisor by this program: install the new version, and run\n" +
+			"upgrade with it. The supervisor keeps its process. Workers, services and cron\n" +
+			"commands run on, requests are answered, and clients stay connected; requests that\n" +
+			"come during the change wait for it. New workers of the built-in Go apps run the new\n" +
+			"version; multisite restart replaces the old ones.\n" +
+			"A program that cannot take over is refused, and nothing changes. SIGUSR2 does the\n" +
+			"same with the program at the path from which the supervisor was started.",
 		Args: exactly(0, "upgrade"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			program, err := os.Executable()
@@ -43,12 +43,13 @@ func (c *cli) upgradeCommand() *cobra.Command {
 	}
 }
 
-// takeoverCommand is what a supervisor runs to ask a program that shall follow it.
+// takeoverCommand is what a supervisor runs to find out whether a program can replace
+// it.
 func (c *cli) takeoverCommand() *cobra.Command {
 	var stateDir string
 	cmd := &cobra.Command{
 		Use:    "takeover",
-		Short:  "Tell whether this program can replace a running supervisor",
+		Short:  "Report whether this program can replace a running supervisor",
 		Hidden: true,
 		Args:   exactly(0, "takeover"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,13 +68,14 @@ func (c *cli) takeoverCommand() *cobra.Command {
 	return cmd
 }
 
-// takeoverArgs make a program say whether it can take over from us.
+// takeoverArgs returns the arguments with which a program reports whether it can replace
+// this one.
 func (c *cli) takeoverArgs() []string { return []string{"takeover", "--config", c.configPath} }
 
-// argsAfterUpgrade are ours, for a program that may be started where our working
-// directory was removed.
+// argsAfterUpgrade returns the arguments of this process for the program that replaces
+// it, with an absolute path of sites.toml, since the working directory may be gone.
 func (c *cli) argsAfterUpgrade(program string) []string {
-	args, config := slices.Clone(os.Args), []string{"--config", c.configPath} // the last one counts
+	args, config := slices.Clone(os.Args), []string{"--config", c.configPath} // the last --config counts
 	args[0] = program
 	if n := len(args) - len(config); n > 0 && slices.Equal(args[n:], config) {
 		return args
@@ -81,8 +83,8 @@ func (c *cli) argsAfterUpgrade(program string) []string {
 	return append(args, config...)
 }
 
-// startedFrom is the program as it was called, which may be a link that leads to
-// another version later.
+// startedFrom returns the path by which the program was called. It may be a link that
+// leads to another version later.
 func startedFrom(program string) string {
 	called, err := exec.LookPath(os.Args[0])
 	if err == nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 )
 
-// siteURL is an address of the site that opens in a browser on this machine
-// where there is one: a name below .localhost needs no DNS (RFC 6761).
+// siteURL returns an address of the site. It prefers a name that opens in a browser on
+// this machine: one below .localhost needs no DNS (RFC 6761).
 func siteURL(site *config.Site, addrs []string) string {
 	names := append([]string{site.ServerName}, site.Aliases...)
 	name := names[0]

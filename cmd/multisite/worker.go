@@ -9,7 +9,7 @@ import (
 	"github.com/multisite/multisite/worker"
 )
 
-// workerCommand is what the supervisor starts for a site of the built-in apps.
+// workerCommand is what the supervisor runs as a worker of the built-in apps.
 func workerCommand() *cobra.Command {
 	var settings, stateDir string
 	var hosts []string
@@ -21,7 +21,7 @@ func workerCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := apps.Open(cmd.Context(), settings, apps.Options{StateDir: stateDir, Hosts: hosts})
 			if err != nil {
-				return errors.New(err.Error()) // without hints: what it says last is told as the reason
+				return errors.New(err.Error()) // without hints, since the last line is reported as the reason
 			}
 			worker.Serve(site)
 			return site.Close()
