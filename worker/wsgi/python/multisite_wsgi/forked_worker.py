@@ -9,7 +9,7 @@ from .start_report import StartReport
 
 
 class ForkedWorker:
-    """The life of one worker; run() does not return."""
+    """One worker; run() does not return."""
 
     def __init__(self, config, name, fds, files=()):
         """fds came with the command: listener, report, output; files are those of ExitWork."""

@@ -85,9 +85,9 @@ class SiteZygote:
             if message["cmd"] == "exit":
                 self._exit_work.enable()
                 lifecycle.exit_process(0, self._config.thread_join_seconds)
-            life = self._fork(message, fds)
-            if life is not None:
-                return life
+            role = self._fork(message, fds)
+            if role is not None:
+                return role
 
     def _fork(self, message, fds):
         """Fork a worker and answer; return what the worker does in the worker, else None."""

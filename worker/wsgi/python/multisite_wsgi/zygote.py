@@ -18,9 +18,9 @@ CONTROL_FD = 3
 
 def main():
     """Run the project zygote. In a forked process, go on with what that process is for."""
-    life = ProjectZygote().run
+    role = ProjectZygote().run
     while True:
-        life = life()
+        role = role()
 
 
 class ProjectZygote:
@@ -44,22 +44,22 @@ class ProjectZygote:
             message, fds = self._control.receive()
             if message is None or message["cmd"] == "exit":
                 os._exit(0)
-            life = self._obey(message, fds)
-            if life is not None:
-                return life
+            role = self._obey(message, fds)
+            if role is not None:
+                return role
 
     def _obey(self, message, fds):
         """Answer a command and return None; in a forked process return what it does."""
-        life = None
+        role = None
         if message["cmd"] == "prepare":
             answer = self._prepare(message)
         else:
-            answer, life = self._fork(message["cmd"], SiteConfig(message["config"]), fds)
-        if life is None:
+            answer, role = self._fork(message["cmd"], SiteConfig(message["config"]), fds)
+        if role is None:
             for fd in fds:
                 os.close(fd)
             self._control.send(answer)
-        return life
+        return role
 
     def _prepare(self, message):
         """Import what these sites share; return the answer."""
