@@ -5,24 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/multisite/multisite/supervisor/control"
-	"github.com/multisite/multisite/worker/process"
+	"github.com/multisite/multisite/supervisor/systemd"
 )
 
-// announce tells the service manager when every site has settled. One that has
-// failed keeps none of the others from being ready; the status names it.
-func (s *Supervisor) announce(ctx context.Context) {
-	_ = s.Ready(ctx) // told by outline
-	if ctx.Err() == nil {
-		s.notify.Ready(s.outline())
-	}
+// announcer reports the state of the supervisor to the service manager.
+type announcer struct {
+	*systemd.Notifier
+	sites *registry
+
+	mu sync.Mutex
+	// mu protects reloadError.
+	reloadError error // of the last reload; nil: it succeeded, or there was none
 }
 
-// outline is the state of all sites in one line.
-func (s *Supervisor) outline() string {
-	sites := s.all()
+// summary returns the state of all sites in one line.
+func (a *announcer) summary() string {
+	sites := a.sites.all()
 	var failed []string
 	for _, t := range sites {
 		if err := t.pool.Status().LastError; err != nil {
@@ -33,41 +34,47 @@ func (s *Supervisor) outline() string {
 	if len(failed) > 0 {
 		line = fmt.Sprintf("%d of %d sites failed: %s", len(failed), len(sites), strings.Join(failed, ", "))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reloadError != nil {
-		line += "; last reload failed: " + s.reloadError.Error()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.reloadError != nil {
+		line += "; last reload failed: " + a.reloadError.Error()
 	}
 	return line
 }
 
-// keepReload keeps what came of a reload until the next one. One that asks for a site
-// that there is not says nothing of those that there are.
-func (s *Supervisor) keepReload(err error) {
+// reloading reports that a reload or an upgrade begins. The caller calls the function
+// that it returns when it has ended.
+func (a *announcer) reloading() (ended func()) {
+	reloaded := a.Reloading()
+	return func() { reloaded(a.summary()) }
+}
+
+// setReload keeps the result of a reload until the next one. A reload of a site that does
+// not exist says nothing of those that do.
+func (a *announcer) setReload(err error) {
 	var call *control.Error
 	if errors.As(err, &call) && call.Usage {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reloadError = err
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reloadError = err
 }
 
-// watchdog tells the service manager that we are alive.
-func (s *Supervisor) watchdog(ctx context.Context) { s.notify.Watchdog(ctx, s.answers) }
-
-// answers returns when the front door's thread has answered, and every lock that
-// requests need was had.
-func (s *Supervisor) answers() {
-	s.door.Answers()
-	for _, t := range s.all() {
-		t.pool.Status()
+// announce reports that the supervisor is ready when each site is, or has failed: one
+// that has failed keeps none of the others from being ready, and the summary names it.
+func (s *Supervisor) announce(ctx context.Context) {
+	_ = s.Ready(ctx) // the summary has the error
+	if ctx.Err() == nil {
+		s.announcer.Ready(s.announcer.summary())
 	}
 }
 
-// orphanPeriod is how often what is left to us is looked for.
-const orphanPeriod = 3 * time.Second
-
-// reapOrphans lets nothing that was left to us stay as a zombie: we are the first
-// process of a container, or the subreaper anyway.
-func reapOrphans(ctx context.Context) { process.ReapOrphans(ctx, orphanPeriod) }
+// answers returns when the front door's thread has answered, and every lock that
+// requests need was taken once. The service manager learns by it that we are alive.
+func (s *Supervisor) answers() {
+	s.door.Answers()
+	for _, t := range s.sites.all() {
+		t.pool.Status()
+	}
+}

@@ -123,9 +123,11 @@ func (s *Supervisor) applyLive(ch *change) error {
 	t := ch.site
 	switch {
 	case ch.cfg == nil:
-		s.removeSite(t)
+		t.pool.SetStopReason(pool.ReasonReload)
+		t.tasks.SetStopReason(string(pool.ReasonReload))
+		s.sites.remove(t)
 	case ch.added:
-		if err := s.addSite(t); err != nil {
+		if err := s.sites.add(t, s.life.ending); err != nil {
 			ch.drop()
 			return err
 		}

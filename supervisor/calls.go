@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
@@ -19,7 +18,7 @@ import (
 // Ready returns when every site has all its workers, or with what keeps the
 // first one from it.
 func (s *Supervisor) Ready(ctx context.Context) error {
-	sites := s.all()
+	sites := s.sites.all()
 	errs := make([]error, len(sites))
 	var wg sync.WaitGroup
 	for i, site := range sites {
@@ -51,7 +50,7 @@ func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 	sites := make([]*site, len(scales))
 	for i, scale := range scales {
 		var err error
-		if sites[i], err = s.site(scale.Site); err != nil {
+		if sites[i], err = s.sites.find(scale.Site); err != nil {
 			return err
 		}
 		if scale.Processes < 0 {
@@ -89,7 +88,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if s.upgrading.Load() {
 		return errUpgrading
 	}
-	site, err := s.site(name)
+	site, err := s.sites.find(name)
 	if err != nil {
 		return err
 	}
@@ -102,28 +101,13 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 
 // Down ends Run and returns when the last worker has ended.
 func (s *Supervisor) Down(ctx context.Context) error {
-	s.goDown()
+	s.life.end()
 	select {
-	case <-s.ended:
+	case <-s.life.done:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-func (s *Supervisor) site(name string) (*site, error) {
-	var names []string
-	for _, site := range s.all() {
-		if site.name == name {
-			return site, nil
-		}
-		names = append(names, site.name)
-	}
-	e := &control.Error{Message: fmt.Sprintf("no site %q", name), Usage: true}
-	if near := tomlfile.Nearest(name, names); near != "" {
-		e.Hint = fmt.Sprintf("did you mean %q?", near)
-	}
-	return nil, e
 }
 
 // explain returns an error in words for a person at the command line, with the traceback
@@ -149,10 +133,10 @@ func (s *Supervisor) Logs(ctx context.Context, q control.LogQuery, w io.Writer) 
 	names := []string{q.Site}
 	if q.Site == "" {
 		names = []string{logs.Supervisor}
-		for _, site := range s.all() {
+		for _, site := range s.sites.all() {
 			names = append(names, site.name)
 		}
-	} else if _, err := s.site(q.Site); err != nil {
+	} else if _, err := s.sites.find(q.Site); err != nil {
 		return err
 	}
 	var stream *logs.Stream
@@ -174,3 +158,9 @@ func (s *Supervisor) Logs(ctx context.Context, q control.LogQuery, w io.Writer) 
 // ReopenLogs is called after log files were renamed: when it returns, nothing more is
 // written to those. No file is kept open, so it only has to wait for what is being written.
 func (s *Supervisor) ReopenLogs() { s.logs.Flush() }
+
+// Dashboard returns the address of the dashboard, with its token.
+func (s *Supervisor) Dashboard(context.Context) (control.Dashboard, error) {
+	url, err := s.endpoints.dashboard()
+	return control.Dashboard{URL: url}, err
+}

@@ -49,7 +49,7 @@ func (t *site) hasRoomFor(c *config.Site, n int) error {
 // it in addition to those it had.
 func (s *Supervisor) hasRoomFor(cfg *config.Config) error {
 	for _, c := range cfg.Sites {
-		if t, err := s.site(c.Name); err == nil && c.Processes.Min > t.config().Processes.Min {
+		if t, err := s.sites.find(c.Name); err == nil && c.Processes.Min > t.config().Processes.Min {
 			if err := t.hasRoomFor(c, c.Processes.Min); err != nil {
 				return err
 			}

@@ -40,6 +40,15 @@ func findLogDir(cfg *config.Config, in *Inheritance) (string, error) {
 	return filepath.EvalSymlinks(cfg.LogDir)
 }
 
+// takeLock locks the state directory, or returns the lock that is held since before an
+// upgrade.
+func takeLock(stateDir string, in *Inheritance) (*statedir.Lock, error) {
+	if in != nil {
+		return in.lock()
+	}
+	return statedir.TakeLock(stateDir)
+}
+
 // keep makes the directories again that were removed.
 func (d directories) keep() error {
 	err := statedir.Keep(d.state)
@@ -87,7 +96,7 @@ func (s *Supervisor) keepDirectories(ctx context.Context) {
 			return
 		}
 		err := s.dirs.keep()
-		for _, t := range s.all() {
+		for _, t := range s.sites.all() {
 			if current, _ := t.launchedFrom(); err == nil {
 				err = os.MkdirAll(current.sockets, 0o700)
 			}

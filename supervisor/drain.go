@@ -8,13 +8,11 @@ import (
 // drain refuses new connections, lets requests in flight finish, those of each site
 // for at most its graceful_timeout, and stops the pools.
 func (s *Supervisor) drain(force context.Context) {
-	sites := s.all()                // there will be no more
-	for _, l := range s.listeners { // which the servers leave to us: who comes now is refused, and does not wait
-		l.Close()
-	}
+	sites := s.sites.all()   // none is added any more
+	s.endpoints.closeFront() // clients that connect now are refused, and do not wait
 	ctx, cut := context.WithTimeout(force, s.longestGrace())
 	defer cut()
-	shut := s.shutServers(ctx)
+	shut := s.endpoints.shutDown(ctx, s.log)
 	var finishing, ending sync.WaitGroup
 	for _, t := range sites {
 		mine, cancel := context.WithTimeout(force, t.config().GracefulTimeout)
@@ -35,26 +33,6 @@ func (s *Supervisor) drain(force context.Context) {
 	}
 	ending.Wait()
 	<-shut
-}
-
-// shutServers lets the front door and the dashboard end. The channel is closed when
-// they have, at the latest soon after ctx has ended.
-func (s *Supervisor) shutServers(ctx context.Context) <-chan struct{} {
-	shut := make(chan struct{})
-	var servers sync.WaitGroup
-	for _, server := range s.servers {
-		servers.Go(func() {
-			if err := server.Shutdown(ctx); err != nil {
-				s.log.Warn("requests in flight are cut", "limit", "graceful_timeout", "error", err)
-				server.Close()
-			}
-		})
-	}
-	go func() {
-		servers.Wait()
-		close(shut)
-	}()
-	return shut
 }
 
 // hurry gives requests no more time.

@@ -20,12 +20,12 @@ import (
 type manySites struct {
 	*Supervisor
 	dir   string // of their code
-	sites int
+	count int
 }
 
 func startManySites(t *testing.T, n int) *manySites {
 	t.Helper()
-	m := &manySites{dir: t.TempDir(), sites: n}
+	m := &manySites{dir: t.TempDir(), count: n}
 	write(t, m.dir, "bin/python3", "#!/bin/false\n")
 	if err := os.Chmod(filepath.Join(m.dir, "bin/python3"), 0o700); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func (m *manySites) writeTOML(t *testing.T, first string) {
 	fmt.Fprintf(&text, "listen = '127.0.0.1:0'\n[defaults]\npython_home = %q\npython_path = [%q]\nhome = %q\n",
 		m.dir, filepath.Join(m.dir, "code"), m.dir)
 	runs := []string{"settings = 'settings'", "wsgi = 'settings:application'", "settings = 'builtin:subdomain1'"}
-	for i := range m.sites {
+	for i := range m.count {
 		processes := "max = 2"
 		if i == 0 {
 			processes = first
@@ -73,7 +73,7 @@ func (m *manySites) writeTOML(t *testing.T, first string) {
 // parts returns the parts of all sites' code, and how many places they are of.
 func (m *manySites) parts() (all map[*code.Part]bool, places int) {
 	all, at := map[*code.Part]bool{}, map[code.Place]bool{}
-	for _, t := range m.all() {
+	for _, t := range m.Supervisor.sites.all() {
 		for _, p := range t.code() {
 			all[p], at[p.Place] = true, true
 		}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/multisite/multisite/supervisor/gate"
 )
 
 const (
@@ -52,7 +50,7 @@ func (h *halt) reach(ctx context.Context) error {
 	}
 	for {
 		patience, cancel := context.WithDeadline(ctx, h.deadline)
-		eachSite(h.super.all(), func(t *site) {
+		eachSite(h.super.sites.all(), func(t *site) {
 			t.pool.AwaitLaunches(patience)
 			t.pool.AwaitLongRequests(patience, shortPause)
 		})
@@ -74,7 +72,7 @@ func (h *halt) reach(ctx context.Context) error {
 
 // holdRolls waits for those that run.
 func (h *halt) holdRolls(ctx context.Context) error {
-	for _, t := range h.super.all() {
+	for _, t := range h.super.sites.all() {
 		select {
 		case t.rolling <- struct{}{}:
 			h.do(func() { <-t.rolling })
@@ -89,16 +87,9 @@ func (h *halt) holdRolls(ctx context.Context) error {
 func (h *halt) holdCalls() {
 	s := h.super
 	s.logs.DropStreams()
-	gates := map[*gate.Gate]int{s.calls: h.own} // a call may be the one that asks for this
-	if s.nearby != nil {
-		gates[s.nearby] = h.own
-	}
-	if s.page != nil {
-		gates[s.page] = 0
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
 	defer cancel()
-	for g, own := range gates {
+	for g, own := range s.endpoints.gates(h.own) { // a call may be the one that asks for this
 		g.Shut()
 		h.do(g.Open)
 		g.AwaitIdle(ctx, own)
@@ -124,7 +115,7 @@ func (h *halt) holdRequests(ctx context.Context) bool {
 	}
 	err := door.Pause(ctx)
 	if err == nil { // the last workers are just being let go
-		eachSite(h.super.all(), func(t *site) { t.pool.AwaitIdle(ctx) })
+		eachSite(h.super.sites.all(), func(t *site) { t.pool.AwaitIdle(ctx) })
 	}
 	if err != nil && last {
 		h.super.log.Warn("requests in flight are cut", "limit", "graceful_timeout", "error", err)
@@ -135,7 +126,7 @@ func (h *halt) holdRequests(ctx context.Context) bool {
 // cutDownloads ends the wait when only clients are slow, not workers.
 func (h *halt) cutDownloads(ctx context.Context, cancel context.CancelFunc) {
 	sleep(ctx, shortPause)
-	eachSite(h.super.all(), func(t *site) { t.pool.AwaitIdle(ctx) })
+	eachSite(h.super.sites.all(), func(t *site) { t.pool.AwaitIdle(ctx) })
 	cancel()
 }
 
@@ -150,7 +141,7 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // holdStarts gives up what is just being started, and starts nothing more.
 func (h *halt) holdStarts() {
-	sites := h.super.all()
+	sites := h.super.sites.all()
 	var mu sync.Mutex
 	eachSite(sites, func(t *site) {
 		resume := t.pool.Pause()

@@ -100,7 +100,7 @@ type taskState struct {
 // pack packs all of the supervisor. Nothing may be started or reaped meanwhile.
 func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, err error) {
 	st = state{
-		Version: s.version, Started: s.started, Handed: s.handed, Page: -1, Caller: -1,
+		Version: s.version, Started: s.started, Handed: s.endpoints.external, Page: -1, Caller: -1,
 		StateDir: s.dirs.state, LogDir: s.dirs.logs, Failed: s.failed.Load(), Refused: s.refusals.Counts(),
 	}
 	one := func(fd *int, c syscall.Conn) {
@@ -109,15 +109,15 @@ func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, er
 		}
 	}
 	one(&st.Lock, s.lock.File())
-	for _, l := range s.listeners {
+	for _, l := range s.endpoints.front {
 		st.Listen = append(st.Listen, -1)
 		one(&st.Listen[len(st.Listen)-1], l.(syscall.Conn))
 	}
-	if s.page != nil {
-		st.PageOf, st.PageToken = s.pageOf, s.pageToken
-		one(&st.Page, s.page)
+	if s.endpoints.page != nil {
+		st.PageOf, st.PageToken = s.endpoints.pageOf, s.endpoints.pageToken
+		one(&st.Page, s.endpoints.page)
 	}
-	one(&st.Control, s.calls)
+	one(&st.Control, s.endpoints.calls)
 	if caller != nil {
 		one(&st.Caller, caller)
 	}
@@ -127,7 +127,7 @@ func (s *Supervisor) pack(b *process.Baggage, caller syscall.Conn) (st state, er
 	if err != nil {
 		return st, err
 	}
-	for _, t := range s.all() {
+	for _, t := range s.sites.all() {
 		site, err := t.pack(b)
 		if err != nil {
 			return st, fmt.Errorf("site %s: %w", t.name, err)

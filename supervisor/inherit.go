@@ -193,7 +193,7 @@ func (s *Supervisor) end(left process.Handover, grace time.Duration) {
 func (s *Supervisor) endGoneSites() {
 	const grace = 5 * time.Second
 	there := map[string]bool{}
-	for _, t := range s.sites {
+	for _, t := range s.sites.all() {
 		there[t.name] = true
 	}
 	for name, st := range s.inherited.sites {

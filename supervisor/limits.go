@@ -26,7 +26,7 @@ func (s *Supervisor) watchLimits(ctx context.Context) {
 			return
 		}
 		period := limitsPeriod
-		for _, t := range s.all() {
+		for _, t := range s.sites.all() {
 			c := t.config()
 			if l := (limits.Limits{Memory: c.MemoryLimit, CPUTime: c.CPUTimeLimit}); !l.None() {
 				period = limits.Period

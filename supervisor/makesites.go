@@ -23,7 +23,7 @@ func (s *Supervisor) makeSites() error {
 		case !inherited:
 			fresh = append(fresh, t.current)
 		}
-		s.sites = append(s.sites, t)
+		s.sites.sites = append(s.sites.sites, t) // no other goroutine has it yet
 	}
 	joinProjects(fresh, s.log)
 	if s.inherited != nil {

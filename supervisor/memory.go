@@ -26,7 +26,7 @@ func (s *Supervisor) sampleMemory(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for _, t := range s.all() {
+		for _, t := range s.sites.all() {
 			st := t.status()
 			if st.Memory.PSS == 0 { // a row a minute of nothing would crowd out the others
 				continue

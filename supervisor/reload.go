@@ -53,10 +53,10 @@ func (s *Supervisor) reload(ctx context.Context, which func() []string, why stri
 			return nil
 		}
 	}
-	reloaded := s.notify.Reloading()
+	ended := s.announcer.reloading()
 	defer func() {
-		s.keepReload(err)
-		reloaded(s.outline())
+		s.announcer.setReload(err)
+		ended()
 	}()
 	look := s.lookAtCode()
 	cfg, changes, err := s.prepare(names, why, look)
@@ -120,7 +120,7 @@ func (s *Supervisor) read() (*config.Config, error) {
 		return nil, err
 	}
 	fixed := cfg.StartChanges(s.config())
-	if s.handed {
+	if s.endpoints.external {
 		fixed = slices.DeleteFunc(fixed, func(key string) bool { return key == "listen" })
 	}
 	if len(fixed) > 0 {
@@ -147,7 +147,7 @@ func (s *Supervisor) compare(cfg *config.Config, names []string, why string, loo
 	named := len(names) > 0
 	wanted := func(name string) bool { return !named || slices.Contains(names, name) }
 	old := map[string]*site{}
-	for _, t := range s.all() {
+	for _, t := range s.sites.all() {
 		old[t.name] = t
 	}
 	for _, c := range cfg.Sites {
@@ -176,7 +176,7 @@ func (s *Supervisor) compare(cfg *config.Config, names []string, why string, loo
 		}
 	}
 	if named && len(changes) == 0 {
-		_, err := s.site(names[0])
+		_, err := s.sites.find(names[0])
 		return nil, err
 	}
 	return changes, nil

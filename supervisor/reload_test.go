@@ -50,10 +50,10 @@ func TestReload_WhatAChangeDoes(t *testing.T) {
 				old.Kind = config.Apps
 			}
 			s := sitesWithoutWorkers(t, old)
-			s.sites[0].current = &generation{cfg: old, code: s.lookAtCode().Tree(placesOf(old))}
+			s.sites.sites[0].current = &generation{cfg: old, code: s.lookAtCode().Tree(placesOf(old))}
 			now := *old
 			tt.change(&now)
-			got := compareSite(s.sites[0], &now, s.lookAtCode())
+			got := compareSite(s.sites.sites[0], &now, s.lookAtCode())
 			slices.Sort(got.what)
 			slices.Sort(tt.what)
 			if !slices.Equal(got.what, tt.what) || got.roll != tt.roll {

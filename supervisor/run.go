@@ -2,17 +2,12 @@ package supervisor
 
 import (
 	"context"
-	"errors"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
-	"github.com/multisite/multisite/supervisor/control"
-	"github.com/multisite/multisite/supervisor/dashboard"
 	"github.com/multisite/multisite/supervisor/warnings"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -29,7 +24,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 		return err
 	}
 	s.door = door
-	defer context.AfterFunc(ctx, s.goDown)()
+	defer context.AfterFunc(ctx, s.life.end)()
 	if slices.ContainsFunc(s.config().Sites, func(c *config.Site) bool { return c.MemoryLimitHard > 0 }) {
 		s.controlGroups() // while there is no child yet
 	}
@@ -41,131 +36,71 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	for _, f := range []func(context.Context){s.announce, s.watching.run} {
 		serving.Go(func() { f(up) })
 	}
+	watchdog := func(ctx context.Context) { s.announcer.Watchdog(ctx, s.answers) }
+	reapOrphans := func(ctx context.Context) { process.ReapOrphans(ctx, orphanPeriod) }
 	alive, stopAlive := context.WithCancel(context.Background())
 	defer stopAlive()
-	for _, f := range []func(context.Context){s.sampleMemory, s.watchLimits, s.watchdog, s.keepDirectories, reapOrphans} {
+	for _, f := range []func(context.Context){s.sampleMemory, s.watchLimits, watchdog, s.keepDirectories, reapOrphans} {
 		serving.Go(func() { f(alive) })
 	}
-	failed := s.serve(&serving)
+	failed := s.endpoints.serve(s.door, s.Status, &serving)
 	if s.inherited != nil {
 		s.welcome()
 		serving.Go(func() { s.rollStale(up) })
 	}
-	close(s.begun)
+	close(s.life.serving)
 	if names := warnings.RunAsRoot(s.config()); names != "" {
 		s.log.Warn("sites run as root, since they name no user", "sites", names)
 	}
-	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.all()))
+	s.log.Info("supervisor started", "pid", os.Getpid(), "listen", s.Addrs(), "sites", len(s.sites.all()))
 
 	select {
-	case <-s.stop:
+	case <-s.life.stop:
 	case err = <-failed:
-		s.goDown()
+		s.life.end()
 	}
 	stopUp()
-	s.notify.Stopping("letting requests in flight finish")
+	s.announcer.Stopping("letting requests in flight finish")
 	s.drain(force)
 	s.running.Wait()
-	close(s.ended)
+	close(s.life.done)
 	stopAlive()
 	s.close(force)
 	serving.Wait()
 	return err
 }
 
-// goDown lets Run come to its end. From now on no site is added, and no other program
-// takes over.
-func (s *Supervisor) goDown() { s.stopOnce.Do(func() { close(s.stop) }) }
-
-// goingDown tells that it does.
-func (s *Supervisor) goingDown() error {
-	select {
-	case <-s.stop:
-		return errDraining
-	default:
-		return nil
-	}
-}
+// orphanPeriod is how often it is looked for orphans. They become our children, since
+// we are the first process of a container, or the subreaper, and would stay zombies.
+const orphanPeriod = 3 * time.Second
 
 // startSites starts the sites that there are, and lets reloads start more.
 func (s *Supervisor) startSites(force context.Context) {
-	s.mu.Lock()
-	s.runSite = func(t *site) {
-		t.tasks.Start(force) // now: an upgrade takes what runs, and nothing that is to run
+	s.sites.startAll(func(t *site) {
+		t.tasks.Start(force) // at once: an upgrade hands over what runs, and not what is about to
 		s.running.Go(func() { t.run(force) })
-	}
-	for _, site := range s.sites {
-		s.runSite(site)
-	}
-	s.mu.Unlock()
+	})
 	s.publish()
-}
-
-// webServer is what serves the front door or the dashboard.
-type webServer interface {
-	Serve(net.Listener) error
-	Shutdown(context.Context) error
-	Close() error
-}
-
-// serve begins to answer on every address and on the control socket. What ends
-// before it was told to is sent to the channel.
-func (s *Supervisor) serve(serving *sync.WaitGroup) <-chan error {
-	failed := make(chan error, len(s.listeners)+3)
-	web := func(server webServer, l net.Listener) {
-		serving.Go(func() {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
-	for _, l := range s.listeners {
-		web(s.door, l)
-	}
-	s.servers = append(s.servers, s.door)
-	if s.page != nil {
-		page := &http.Server{Handler: dashboard.Handler(s.pageToken, s.Status), ReadHeaderTimeout: 10 * time.Second, ConnState: s.page.ConnState}
-		s.servers = append(s.servers, page)
-		web(page, s.page)
-	}
-	for _, calls := range []*control.Server{s.control, s.elsewhere} {
-		if calls != nil {
-			serving.Go(func() {
-				if err := calls.Serve(); err != nil {
-					failed <- err
-				}
-			})
-		}
-	}
-	return failed
 }
 
 // close gives back what open took.
 func (s *Supervisor) close(ctx context.Context) {
-	if s.control != nil {
+	if s.endpoints.control != nil {
 		s.logs.EndStreams() // or their calls would keep the control socket open
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		s.control.Close(ctx)
-		if s.elsewhere != nil {
-			s.elsewhere.Close(ctx)
-		}
-		_ = os.Remove(control.SocketPath(s.dirs.state)) // the next up would remove it
+		s.endpoints.closeControl(ctx, s.dirs.state)
 	}
 	if s.watching != nil {
 		s.watching.watcher.Close()
 	}
-	for _, l := range s.listeners {
-		l.Close()
-	}
+	s.endpoints.closeFront()
 	var sites sync.WaitGroup
-	for _, site := range s.all() {
+	for _, site := range s.sites.all() {
 		sites.Go(site.close)
 	}
 	sites.Wait()
-	if s.page != nil {
-		s.page.Close()
-	}
+	s.endpoints.closePage()
 	if s.journal != nil {
 		if err := s.journal.Close(); err != nil {
 			s.log.Warn("journal not closed cleanly", "error", err)

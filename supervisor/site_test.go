@@ -36,7 +36,7 @@ func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 	for _, c := range configs {
 		access := s.logs.Access(c.Name)
 		t.Cleanup(access.Close)
-		s.sites = append(s.sites, &site{
+		s.sites.sites = append(s.sites.sites, &site{
 			name: c.Name, cfg: c, super: s, stats: &front.Stats{}, log: slog.New(slog.DiscardHandler), access: access,
 			pool: pool.New(pool.Options{Site: c.Name, Launcher: &generation{}}),
 		})
@@ -56,11 +56,11 @@ func TestPublish_TheLastWordIsTheNewest(t *testing.T) {
 	for range 200 {
 		s := sitesWithoutWorkers(t, &config.Site{Name: "blog", ServerName: "blog"}, &config.Site{Name: "shop", ServerName: "shop"})
 		var wg sync.WaitGroup
-		for _, site := range s.sites {
+		for _, site := range s.sites.all() {
 			wg.Go(func() { site.setStatic(static) })
 		}
 		wg.Wait()
-		for _, site := range s.sites {
+		for _, site := range s.sites.all() {
 			w := httptest.NewRecorder()
 			s.proxy.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://"+site.name+"/static/a.css", nil))
 			if w.Code != http.StatusOK {
@@ -76,7 +76,7 @@ func TestStaticRoutes_WhatSitesTOMLNamesComesFirst(t *testing.T) {
 		Name: "blog", ServerName: "blog", Mount: "/sub",
 		Static: map[string]string{"/media/": "/srv/media", "/media/big/": "/srv/big", "/static/": "/srv/static"},
 	})
-	s.sites[0].setStatic([]wsgi.Static{
+	s.sites.sites[0].setStatic([]wsgi.Static{
 		{URL: "/sub/static/", Dirs: []string{"/django/static"}}, // sites.toml knows better
 		{URL: "/sub/other/", Dirs: []string{"/django/other"}},
 		{URL: "/sub/none/"},
@@ -90,7 +90,7 @@ func TestStaticRoutes_WhatSitesTOMLNamesComesFirst(t *testing.T) {
 	equal := func(a, b front.Static) bool {
 		return a.Prefix == b.Prefix && a.Only == b.Only && slices.Equal(a.Dirs, b.Dirs)
 	}
-	if got := s.sites[0].staticRoutes(); !slices.EqualFunc(got, want, equal) {
+	if got := s.sites.sites[0].staticRoutes(); !slices.EqualFunc(got, want, equal) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

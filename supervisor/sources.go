@@ -40,7 +40,7 @@ func pathsOf(c *config.Site) code.Paths {
 // lookAtCode returns a look that shares what has not changed with the running sites.
 func (s *Supervisor) lookAtCode() *code.Look {
 	var trees []code.Tree
-	for _, t := range s.all() {
+	for _, t := range s.sites.all() {
 		trees = append(trees, t.code())
 	}
 	return code.NewLook(trees...)

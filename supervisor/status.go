@@ -33,7 +33,7 @@ func (s *Supervisor) Status(context.Context) status.Status {
 			Refused: s.refusals.Counts(),
 		},
 	}
-	sites := s.all()
+	sites := s.sites.all()
 	st.Sites = make([]status.Site, len(sites))
 	var wg sync.WaitGroup
 	for i, site := range sites {

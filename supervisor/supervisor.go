@@ -14,8 +14,6 @@ import (
 
 	"github.com/multisite/multisite/supervisor/capacity"
 	"github.com/multisite/multisite/supervisor/config"
-	"github.com/multisite/multisite/supervisor/control"
-	"github.com/multisite/multisite/supervisor/gate"
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/launches"
 	"github.com/multisite/multisite/supervisor/logs"
@@ -62,23 +60,12 @@ type Supervisor struct {
 	lock       *statedir.Lock
 	mark       string // in the environment of every process of the sites; "": none
 	journal    *journal.Journal
-	stop       chan struct{} // closed by goDown
-	stopOnce   sync.Once
-	begun      chan struct{} // closed when Run has all that was left to it
-	ended      chan struct{} // closed when the last worker has ended
 
-	listeners []net.Listener
-	page      *gate.Gate // of the dashboard; nil: none
-	pageOf    string     // what sites.toml said of it
-	pageToken string     // that it asks for
-	calls     *gate.Gate // of the control socket
-	control   *control.Server
-	nearby    *gate.Gate // of calls that do not come by the state directory; nil: none
-	elsewhere *control.Server
-	servers   []webServer
+	life      *lifetime
+	endpoints endpoints
 	watching  *watching
-	notify    *systemd.Notifier
-	handed    bool // listeners are not those of sites.toml
+	announcer *announcer
+	sites     registry
 
 	groupsOnce sync.Once
 	groups     *process.Cgroups // see controlGroups
@@ -94,12 +81,8 @@ type Supervisor struct {
 	running    sync.WaitGroup
 
 	mu sync.Mutex
-	// mu protects all below
-	cfg     *config.Config
-	sites   []*site     // in order of name
-	runSite func(*site) // starts a site; nil before Run
-
-	reloadError error // of the last reload; nil: it succeeded, or there was none
+	// mu protects cfg
+	cfg *config.Config
 }
 
 // New takes the state directory and the listening addresses, and starts nothing.
@@ -115,12 +98,11 @@ func New(o Options) (*Supervisor, error) {
 	s := &Supervisor{
 		load: o.Load, program: o.Program, cfg: cfg, version: o.Version, started: time.Now(),
 		slots: launches.NewSlots(2 * runtime.GOMAXPROCS(0)),
-		stop:  make(chan struct{}), begun: make(chan struct{}), ended: make(chan struct{}),
-		listeners: o.Listeners, handed: len(o.Listeners) > 0,
+		life:  newLifetime(), endpoints: endpoints{front: o.Listeners, external: len(o.Listeners) > 0},
 		args: o.Args, takeover: o.Takeover, from: o.From, inherited: o.Inherited,
 	}
 	if s.inherited != nil {
-		s.started, s.handed = s.inherited.Started, s.inherited.Handed
+		s.started, s.endpoints.external = s.inherited.Started, s.inherited.Handed
 		s.failed.Store(s.inherited.Failed)
 	}
 	if err := s.open(o); err != nil {
@@ -145,7 +127,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	}
 	s.logs.SetRotation(s.cfg.LogMaxSize, s.cfg.LogKeep)
 	s.log = s.logs.Logger("multisite")
-	s.notify = systemd.NewNotifier(s.log)
+	s.announcer = &announcer{Notifier: systemd.NewNotifier(s.log), sites: &s.sites}
 	if s.journal, err = journal.Open(filepath.Join(s.dirs.state, statedir.JournalDB), journal.Options{Log: s.log}); err != nil {
 		return err
 	}
@@ -173,7 +155,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := s.makeSites(); err != nil {
 		return err
 	}
-	if err := s.listen(); err != nil {
+	if err := s.endpoints.listen(s.cfg, s.inherited); err != nil {
 		return err
 	}
 	if err := s.recallScales(); err != nil {
@@ -182,17 +164,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.watching, err = s.newWatching(o.Watch); err != nil {
 		return err
 	}
-	if s.calls, err = s.listenToCalls(); err != nil {
-		return err
-	}
-	s.control = control.NewServer(s.calls, s, s.calls.ConnState)
-	if l, err := control.ListenNearby(); err != nil {
-		s.log.Warn("only who knows the state directory finds this supervisor", "error", err)
-	} else {
-		s.nearby = gate.New(l)
-		s.elsewhere = control.NewServer(s.nearby, s, s.nearby.ConnState)
-	}
-	return nil
+	return s.endpoints.listenForCalls(s.dirs.state, s.cfg, s.inherited, s, s.log)
 }
 
 // spareThreads is more than the runtime was seen to need at once.
@@ -205,7 +177,7 @@ func (s *Supervisor) recallScales() error {
 		return err
 	}
 	machine := capacity.NewMachine()
-	for _, t := range s.sites {
+	for _, t := range s.sites.all() {
 		n, ok := scales[t.name]
 		if why := machine.Refuse(limitsOf(t.cfg), n, needsOf(t.cfg)); why != "" {
 			t.log.Warn("a number of workers set by hand is forgotten", "reason", why)
@@ -222,13 +194,7 @@ func (s *Supervisor) recallScales() error {
 }
 
 // Addrs returns the addresses that the front door listens on.
-func (s *Supervisor) Addrs() []string {
-	var addrs []string
-	for _, l := range s.listeners {
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs
-}
+func (s *Supervisor) Addrs() []string { return s.endpoints.addrs() }
 
 // publish tells the front door which sites there are. What is told last must be
 // what was looked up last.
@@ -236,7 +202,7 @@ func (s *Supervisor) publish() {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	var routes, old []front.Route
-	for _, site := range s.all() {
+	for _, site := range s.sites.all() {
 		if site.failed.Load() != nil { // sites.toml may have given its name to another one
 			old = append(old, site.route())
 		} else {
@@ -244,4 +210,17 @@ func (s *Supervisor) publish() {
 		}
 	}
 	s.proxy.SetTable(front.NewTable(append(routes, old...)))
+}
+
+// config returns what sites.toml says now.
+func (s *Supervisor) config() *config.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg
+}
+
+func (s *Supervisor) setConfig(c *config.Config) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg = c
 }

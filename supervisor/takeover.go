@@ -78,7 +78,7 @@ func (s *Supervisor) findSuccessor(ctx context.Context, path string) (*successor
 		err = refused(fmt.Sprintf("it understands version %d of the handover, this is version %d", n.Handover, handoverVersion))
 	case n.StateDir != cfg.StateDir:
 		err = refused("state_dir has changed in sites.toml")
-	case !s.handed && !slices.Equal(n.Listen, cfg.Listen):
+	case !s.endpoints.external && !slices.Equal(n.Listen, cfg.Listen):
 		err = refused("listen has changed in sites.toml")
 	default:
 		return n, nil

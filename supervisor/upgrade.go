@@ -20,7 +20,7 @@ var errUpgrading = &control.Error{Message: "an upgrade is under way", Hint: "try
 // is not nil. It returns only with an error: then nothing has changed.
 func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.Caller) error {
 	select {
-	case <-s.begun: // else what the supervisor before has left would be lost
+	case <-s.life.serving: // else what the supervisor before has left would be lost
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -43,8 +43,7 @@ func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.C
 	}
 	defer next.file.Close()
 	s.log.Info("upgrade", "program", path, "from", s.version, "to", next.Version)
-	resumed := s.notify.Reloading()
-	defer func() { resumed(s.outline()) }()
+	defer s.announcer.reloading()()
 	err = s.upgradeTo(ctx, next, caller)
 	s.log.Error("upgrade failed", "program", path, "error", err)
 	return refusal(path, reasonOf(err))
@@ -85,7 +84,7 @@ func (s *Supervisor) upgradeTo(ctx context.Context, next *successor, caller *con
 
 // exec replaces the program. From here on nothing may start or be reaped.
 func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time) error {
-	for _, t := range s.all() {
+	for _, t := range s.sites.all() {
 		t.access.Flush()
 	}
 	s.refusals.Flush()
@@ -102,14 +101,14 @@ func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time
 		return err
 	}
 	st.Paused = paused
-	s.mu.Lock() // or it might go on with going down
-	defer s.mu.Unlock()
-	return b.Exec(next.path(), s.args, os.Environ(), st, s.goingDown)
+	s.sites.mu.Lock() // so that Run, if told to end after the last question, gets no further
+	defer s.sites.mu.Unlock()
+	return b.Exec(next.path(), s.args, os.Environ(), st, s.life.ending)
 }
 
 // longestGrace is how long requests may take that an upgrade waits for.
 func (s *Supervisor) longestGrace() (longest time.Duration) {
-	for _, t := range s.all() {
+	for _, t := range s.sites.all() {
 		longest = max(longest, t.config().GracefulTimeout)
 	}
 	return longest
@@ -125,7 +124,7 @@ func (s *Supervisor) welcome() {
 	}
 	paused := in.answer(s.version)
 	in.baggage.Close()
-	for _, t := range s.all() {
+	for _, t := range s.sites.all() {
 		t.letZygoteRest()
 	}
 	s.log.Info("upgraded", "from", in.Version, "to", s.version, "paused", paused, "clients", len(clients))
@@ -135,7 +134,7 @@ func (s *Supervisor) welcome() {
 // sites.toml has: it had changed when the upgrade read it.
 func (s *Supervisor) rollStale(ctx context.Context) {
 	look := s.lookAtCode()
-	eachSite(s.all(), func(t *site) {
+	eachSite(s.sites.all(), func(t *site) {
 		if t.stale == "" {
 			return
 		}

@@ -92,7 +92,7 @@ func TestUpgrade_FindsAllTasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.startSites(t.Context())
-	for _, site := range s.all() {
+	for _, site := range s.sites.all() {
 		jobs := 0
 		_ = site.tasks.Pause(func(_ task.ID, _ task.Handover, resume func()) error { // it returns no error
 			jobs++

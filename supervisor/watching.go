@@ -58,7 +58,7 @@ func (k *watching) refresh() {
 	}
 	known := k.seen
 	k.seen = map[string]seen{}
-	for _, t := range k.super.all() {
+	for _, t := range k.super.sites.all() {
 		was, found := known[t.name]
 		if !found {
 			was = seen{touched: look.Files(t.config().ReloadOn.Touch)}
@@ -69,7 +69,7 @@ func (k *watching) refresh() {
 
 func (k *watching) subjects(look *code.Look) map[string]watch.Subject {
 	subjects := map[string]watch.Subject{}
-	for _, t := range k.super.all() {
+	for _, t := range k.super.sites.all() {
 		if c := t.config(); k.watches(c) {
 			subjects[t.name] = k.subject(c, look)
 		}
@@ -83,7 +83,7 @@ func (k *watching) watches(c *config.Site) bool {
 
 // watched are the names of the sites that ask for it.
 func (k *watching) watched() (names []string) {
-	for _, t := range k.super.all() {
+	for _, t := range k.super.sites.all() {
 		if k.watches(t.config()) {
 			names = append(names, t.name)
 		}
@@ -95,7 +95,7 @@ func (k *watching) watched() (names []string) {
 func (k *watching) reload(ctx context.Context, sites []string) {
 	k.super.reloadAndLog(ctx, func() (due []string) {
 		look := k.super.lookAtCode()
-		for _, t := range k.super.all() {
+		for _, t := range k.super.sites.all() {
 			if slices.Contains(sites, t.name) && k.hasChanged(t, look) {
 				t.log.Info("files have changed: reload")
 				due = append(due, t.name)
