@@ -44,7 +44,7 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 // Scale sets the number of workers of sites and returns when it is reached. A site that
 // can not get there has what it had.
 func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
-	if s.upgrading.Load() {
+	if s.upgrader.active.Load() {
 		return errUpgrading
 	}
 	sites := make([]*site, len(scales))
@@ -85,7 +85,7 @@ func (t *site) scale(ctx context.Context, n int) error {
 
 // Restart replaces all workers of a site by new ones.
 func (s *Supervisor) Restart(ctx context.Context, name string) error {
-	if s.upgrading.Load() {
+	if s.upgrader.active.Load() {
 		return errUpgrading
 	}
 	site, err := s.sites.find(name)

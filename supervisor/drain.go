@@ -10,7 +10,7 @@ import (
 func (s *Supervisor) drain(force context.Context) {
 	sites := s.sites.all()   // none is added any more
 	s.endpoints.closeFront() // clients that connect now are refused, and do not wait
-	ctx, cut := context.WithTimeout(force, s.longestGrace())
+	ctx, cut := context.WithTimeout(force, longestGrace(s.sites.all()))
 	defer cut()
 	shut := s.endpoints.shutDown(ctx, s.log)
 	var finishing, ending sync.WaitGroup

@@ -38,7 +38,7 @@ func (t *site) observe(e pool.Event) {
 		}
 		t.log.Log(context.Background(), gravity(e.Reason), "worker ended", endAttrs(e)...)
 		t.logLeftovers("worker", e.ID, processOf(e))
-		t.letZygoteRest()
+		t.unloadLater()
 	}
 	t.super.journal.Record(journalEvent(t.name, e))
 }

@@ -27,7 +27,7 @@ func (s *Supervisor) makeSites() error {
 	}
 	joinProjects(fresh, s.log)
 	if s.inherited != nil {
-		s.endGoneSites()
+		s.inherited.endGoneSites(s)
 	}
 	return nil
 }
@@ -35,7 +35,7 @@ func (s *Supervisor) makeSites() error {
 func (s *Supervisor) makeSite(c *config.Site, look *code.Look) (t *site, inherited bool, err error) {
 	if s.inherited != nil {
 		if st, left := s.inherited.sites[c.Name]; left {
-			t, err = s.inheritSite(c, st)
+			t, err = s.inherited.site(s, c, st)
 			return t, true, err
 		}
 	}

@@ -39,9 +39,9 @@ func (s *Supervisor) sampleMemory(ctx context.Context) {
 	}
 }
 
-// letZygoteRest ends the zygote of a site that goes on sleeping. It is called when
+// unloadLater ends the zygote of a site that goes on sleeping. It is called when
 // a worker has ended.
-func (t *site) letZygoteRest() {
+func (t *site) unloadLater() {
 	idle := t.config().InactivityTimeout
 	if idle == 0 || t.pool.Status().State != pool.SiteSleeping {
 		return

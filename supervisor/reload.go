@@ -42,7 +42,7 @@ func (s *Supervisor) Reload(ctx context.Context, name string, w io.Writer) error
 // all when it is nil. why is a reason to replace their workers where nothing has
 // changed that compare would see; "": there is none.
 func (s *Supervisor) reload(ctx context.Context, which func() []string, why string, w io.Writer) (err error) {
-	if s.upgrading.Load() {
+	if s.upgrader.active.Load() {
 		return errUpgrading
 	}
 	s.reloading.Lock()
@@ -192,7 +192,7 @@ func compareSite(t *site, c *config.Site, look *code.Look) change {
 	ch.what = c.LiveChanges(said)
 	key := c.LaunchChange(runs.cfg)
 	if runs.inherited != nil && key == "" {
-		key = otherThan(runs.inherited, c.LaunchValues())
+		key = differingKey(runs.inherited, c.LaunchValues())
 	}
 	switch {
 	case key != "":

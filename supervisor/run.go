@@ -45,8 +45,8 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	}
 	failed := s.endpoints.serve(s.door, s.Status, &serving)
 	if s.inherited != nil {
-		s.welcome()
-		serving.Go(func() { s.rollStale(up) })
+		s.inherited.welcome(s)
+		serving.Go(func() { s.upgrader.rollStale(up) })
 	}
 	close(s.life.serving)
 	if names := warnings.RunAsRoot(s.config()); names != "" {

@@ -70,11 +70,9 @@ type Supervisor struct {
 	groupsOnce sync.Once
 	groups     *process.Cgroups // see controlGroups
 
-	args, takeover []string
-	from           string
-	inherited      *Inheritance // until its sites have been started
-	upgrading      atomic.Bool
-	failed         atomic.Pointer[status.Failure] // the last reload, if nothing came of it
+	upgrader  upgrader
+	inherited *Inheritance                   // nil: this is no upgrade
+	failed    atomic.Pointer[status.Failure] // the last reload, if nothing came of it
 
 	reloading  sync.Mutex // one reload at a time
 	publishing sync.Mutex // one table at a time
@@ -99,10 +97,11 @@ func New(o Options) (*Supervisor, error) {
 		load: o.Load, program: o.Program, cfg: cfg, version: o.Version, started: time.Now(),
 		slots: launches.NewSlots(2 * runtime.GOMAXPROCS(0)),
 		life:  newLifetime(), endpoints: endpoints{front: o.Listeners, external: len(o.Listeners) > 0},
-		args: o.Args, takeover: o.Takeover, from: o.From, inherited: o.Inherited,
+		inherited: o.Inherited,
 	}
+	s.upgrader = upgrader{super: s, args: o.Args, takeover: o.Takeover, from: o.From}
 	if s.inherited != nil {
-		s.started, s.endpoints.external = s.inherited.Started, s.inherited.Handed
+		s.started, s.endpoints.external = s.inherited.Started, s.inherited.External
 		s.failed.Store(s.inherited.Failed)
 	}
 	if err := s.open(o); err != nil {

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,27 +17,53 @@ const journalTime = time.Second
 
 var errUpgrading = &control.Error{Message: "an upgrade is under way", Hint: "try again"}
 
-// Upgrade replaces the supervisor by another program, which answers caller, if that
-// is not nil. It returns only with an error: then nothing has changed.
+// upgrader replaces the program of the supervisor by another one in the same process
+// (execve): it asks whether the other program can take over (upgrade_ask.go), quiesces
+// (upgrade_quiesce.go), and packs what must live on (upgrade_pack.go), which the new
+// image inherits (upgrade_inherit.go).
+type upgrader struct {
+	super *Supervisor
+
+	// These come from Options, and do not change.
+	args     []string // of this process
+	takeover []string // with which a program prints its Takeover
+	from     string   // the program that is meant if none is named
+
+	active atomic.Bool // an upgrade is under way
+}
+
+// Upgrade replaces the supervisor by another program, which answers caller if that is
+// not nil. It returns only with an error: then nothing has changed.
 func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.Caller) error {
+	return s.upgrader.upgrade(ctx, path, caller)
+}
+
+// UpgradeAndLog is Upgrade by the program that stands where this one was started from,
+// when no caller waits for the answer.
+func (s *Supervisor) UpgradeAndLog(ctx context.Context) {
+	_ = s.Upgrade(ctx, s.upgrader.from, nil) // it is in the log
+}
+
+func (u *upgrader) upgrade(ctx context.Context, path string, caller *control.Caller) error {
+	s := u.super
 	select {
-	case <-s.life.serving: // else what the supervisor before has left would be lost
+	case <-s.life.serving: // before, what the last upgrade has left would be lost
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if !s.upgrading.CompareAndSwap(false, true) {
+	if !u.active.CompareAndSwap(false, true) {
 		return errUpgrading
 	}
-	defer s.upgrading.Store(false)
-	s.reloading.Lock() // one that runs is waited for
+	defer u.active.Store(false)
+	s.reloading.Lock() // waits for a reload that runs
 	defer s.reloading.Unlock()
 	if caller != nil && !caller.Owner {
-		if !sameFile(path, s.from) {
-			return refusal(path, "only who runs the supervisor may name another program than "+s.from)
+		if !sameFile(path, u.from) {
+			return refusal(path, "only who runs the supervisor may name another program than "+u.from)
 		}
-		path = s.from // the other name may lead elsewhere by now
+		path = u.from // the other name may lead elsewhere by now
 	}
-	next, err := s.findSuccessor(ctx, path)
+	next, err := u.findSuccessor(ctx, path)
 	if err != nil {
 		s.log.Warn("no upgrade", "error", err)
 		return err
@@ -44,7 +71,7 @@ func (s *Supervisor) Upgrade(ctx context.Context, path string, caller *control.C
 	defer next.file.Close()
 	s.log.Info("upgrade", "program", path, "from", s.version, "to", next.Version)
 	defer s.announcer.reloading()()
-	err = s.upgradeTo(ctx, next, caller)
+	err = u.handOver(ctx, next, caller)
 	s.log.Error("upgrade failed", "program", path, "error", err)
 	return refusal(path, reasonOf(err))
 }
@@ -55,21 +82,15 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// UpgradeAndLog is Upgrade for when nobody waits for the answer, by the program
-// that stands where this one was started from.
-func (s *Supervisor) UpgradeAndLog(ctx context.Context) {
-	_ = s.Upgrade(ctx, s.from, nil) // it is in the log
-}
-
-// upgradeTo waits for a good moment and hands over. When that fails everything is
-// as it was.
-func (s *Supervisor) upgradeTo(ctx context.Context, next *successor, caller *control.Caller) error {
-	h := &halt{super: s, deadline: time.Now().Add(s.longestGrace())}
+// handOver quiesces the supervisor and replaces the program. When that fails everything
+// is as it was.
+func (u *upgrader) handOver(ctx context.Context, next *successor, caller *control.Caller) error {
+	q := &quiescing{super: u.super, deadline: time.Now().Add(longestGrace(u.super.sites.all()))}
 	if caller != nil {
-		h.own = 1
+		q.own = 1
 	}
-	defer h.undo()
-	if err := h.reach(ctx); err != nil {
+	defer q.undo()
+	if err := q.reach(ctx); err != nil {
 		return err
 	}
 	var conn syscall.Conn
@@ -79,11 +100,13 @@ func (s *Supervisor) upgradeTo(ctx context.Context, next *successor, caller *con
 			return err
 		}
 	}
-	return s.exec(next, conn, h.since)
+	return u.exec(next, conn, q.paused)
 }
 
-// exec replaces the program. From here on nothing may start or be reaped.
-func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time) error {
+// exec packs everything and replaces the program. While it runs no process is started or
+// reaped.
+func (u *upgrader) exec(next *successor, caller syscall.Conn, paused time.Time) error {
+	s := u.super
 	for _, t := range s.sites.all() {
 		t.access.Flush()
 	}
@@ -95,46 +118,22 @@ func (s *Supervisor) exec(next *successor, caller syscall.Conn, paused time.Time
 	}
 	defer process.HoldReaping()()
 	b := &process.Baggage{}
-	st, err := s.pack(b, caller)
+	h, err := packer{b}.supervisor(s, caller)
 	if err != nil {
 		b.Close()
 		return err
 	}
-	st.Paused = paused
-	s.sites.mu.Lock() // so that Run, if told to end after the last question, gets no further
+	h.Paused = paused
+	s.sites.mu.Lock() // a Run that is told to end after the last question gets no further
 	defer s.sites.mu.Unlock()
-	return b.Exec(next.path(), s.args, os.Environ(), st, s.life.ending)
+	return b.Exec(next.path(), u.args, os.Environ(), h, s.life.ending)
 }
 
-// longestGrace is how long requests may take that an upgrade waits for.
-func (s *Supervisor) longestGrace() (longest time.Duration) {
-	for _, t := range s.sites.all() {
-		longest = max(longest, t.config().GracefulTimeout)
-	}
-	return longest
-}
-
-// welcome goes on where the supervisor before has stopped.
-func (s *Supervisor) welcome() {
-	in := s.inherited
-	clients := in.clients()
-	s.door.Adopt(clients)
-	for _, c := range clients {
-		c.File.Close()
-	}
-	paused := in.answer(s.version)
-	in.baggage.Close()
-	for _, t := range s.sites.all() {
-		t.letZygoteRest()
-	}
-	s.log.Info("upgraded", "from", in.Version, "to", s.version, "paused", paused, "clients", len(clients))
-}
-
-// rollStale replaces workers that were launched with other settings than those that
-// sites.toml has: it had changed when the upgrade read it.
-func (s *Supervisor) rollStale(ctx context.Context) {
-	look := s.lookAtCode()
-	eachSite(s.sites.all(), func(t *site) {
+// rollStale replaces workers that the supervisor before has launched with settings that
+// are outdated: sites.toml had changed when the upgrade read it.
+func (u *upgrader) rollStale(ctx context.Context) {
+	look := u.super.lookAtCode()
+	eachSite(u.super.sites.all(), func(t *site) {
 		if t.stale == "" {
 			return
 		}

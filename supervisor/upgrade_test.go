@@ -38,7 +38,7 @@ func TestUpgrade_DoesNotWaitForTheJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer none.Close()
-	if err := m.upgradeTo(t.Context(), &successor{file: none}, nil); err == nil || !strings.Contains(err.Error(), "main thread is not served") {
+	if err := m.upgrader.handOver(t.Context(), &successor{file: none}, nil); err == nil || !strings.Contains(err.Error(), "main thread is not served") {
 		t.Errorf("got %v, want that it gets no further than a test can", err)
 	}
 	if log := mustRead(t, filepath.Join(m.dirs.logs, "multisite.log")); !strings.Contains(log, "journal not complete") {

@@ -1,0 +1,243 @@
+package supervisor
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/code"
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/supervisor/statedir"
+	"github.com/multisite/multisite/supervisor/task"
+	"github.com/multisite/multisite/worker/process"
+)
+
+// Inheritance is what the supervisor that ran in this process before an upgrade has
+// handed over.
+type Inheritance struct {
+	handover
+	baggage *process.Baggage
+	sites   map[string]siteHandover // by name
+}
+
+// Inherit returns what was handed over to this process; nil if this is no upgrade.
+func Inherit() (*Inheritance, error) {
+	in := &Inheritance{sites: map[string]siteHandover{}}
+	var upgraded bool
+	var err error
+	if in.baggage, upgraded, err = process.Unpack(&in.handover); err != nil || !upgraded {
+		return nil, err
+	}
+	for _, h := range in.Sites {
+		in.sites[h.Name] = h
+	}
+	return in, nil
+}
+
+// lock returns the lock of the state directory, which is held.
+func (in *Inheritance) lock() (*statedir.Lock, error) {
+	f, err := in.baggage.Take(in.Lock, statedir.LockName)
+	if err != nil {
+		return nil, err
+	}
+	return statedir.InheritLock(f), nil
+}
+
+// listeners returns those of the front door.
+func (in *Inheritance) listeners() (listeners []net.Listener, err error) {
+	for _, fd := range in.Listen {
+		l, err := in.listener(fd)
+		if err != nil {
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func (in *Inheritance) listener(fd int) (net.Listener, error) {
+	f, err := in.baggage.Take(fd, "listener")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // FileListener has its own copy
+	return net.FileListener(f)
+}
+
+// clients returns the connections of clients, which have waited during the upgrade.
+func (in *Inheritance) clients() (clients []proxy.IdleConn) {
+	take := func(fd int, read []byte) {
+		if f, err := in.baggage.Take(fd, "client"); err == nil {
+			clients = append(clients, proxy.IdleConn{File: f, Buffered: read})
+		}
+	}
+	for _, fd := range in.Clients {
+		take(fd, nil)
+	}
+	for _, c := range in.Partial {
+		take(c.FD, c.Read)
+	}
+	return clients
+}
+
+// answer answers the call that has asked for the upgrade, if there is one. It returns
+// how long clients have waited.
+func (in *Inheritance) answer(version string) (paused time.Duration) {
+	paused = time.Since(in.Paused)
+	f, err := in.baggage.Take(in.Caller, "caller")
+	if err != nil { // nobody waits
+		return paused
+	}
+	defer f.Close()
+	_ = control.Answer(f, control.Upgraded{PID: os.Getpid(), From: in.Version, To: version, Paused: paused.Seconds()}) // the caller may have given up
+	return paused
+}
+
+// welcome goes on where the supervisor before has stopped: it serves its clients and
+// answers its caller.
+func (in *Inheritance) welcome(s *Supervisor) {
+	clients := in.clients()
+	s.door.Adopt(clients)
+	for _, c := range clients {
+		c.File.Close()
+	}
+	paused := in.answer(s.version)
+	in.baggage.Close()
+	for _, t := range s.sites.all() {
+		t.unloadLater()
+	}
+	s.log.Info("upgraded", "from", in.Version, "to", s.version, "paused", paused, "clients", len(clients))
+}
+
+// site returns a site with its workers of before. Those that cannot be taken over are
+// replaced, as if they had died.
+func (in *Inheritance) site(s *Supervisor, c *config.Site, h siteHandover) (*site, error) {
+	t := s.bareSite(c)
+	t.generations, t.static, t.lastEnded = h.Generations, h.Static, h.LastExit
+	t.failed.Store(h.Failed)
+	t.stats.Restore(h.Total, h.Errors)
+	g, err := t.makeGeneration(c, code.FromSums(h.Code), h.Sockets, h.Paths)
+	if err != nil {
+		return nil, err
+	}
+	t.current = g
+	if key := differingKey(h.Launched, c.LaunchValues()); key != "" {
+		g.inherited, t.stale = h.Launched, key+" changed"
+		g.threads = min(g.threads, h.threads(c.Threads)) // new workers come from the inherited zygote, or have an interpreter of their own
+	}
+	for _, dir := range h.Retired {
+		t.retired = append(t.retired, &generation{cfg: c, sockets: dir})
+	}
+	if h.Python != nil && g.python != nil {
+		if err := g.python.Inherit(in.baggage, *h.Python); err != nil {
+			t.log.Warn("not taken over", "error", err)
+		}
+	}
+	for i, left := range h.Workers {
+		m := &h.Pool.Workers[i]
+		if m.Worker, err = in.worker(g, m.ID, left); err != nil {
+			m.Worker = nil // a nil worker in the interface would not be nil
+			t.log.Warn("worker not taken over", "worker", m.ID, "pid", left.process().PID, "error", err)
+			in.end(&s.running, left.process(), c.ShutdownTimeout)
+			continue
+		}
+		if left.process().Exit == nil { // otherwise its number may be another process's by now
+			t.limitAgain(m.ID, m.Worker.(worker))
+		}
+	}
+	t.tasks = newTasks(t, c)
+	for name, left := range h.Services {
+		in.task(t, task.ID{Kind: task.KindService, Name: name}, left)
+	}
+	for name, left := range h.Jobs {
+		in.task(t, task.ID{Kind: task.KindJob, Name: name}, left)
+	}
+	t.pool = t.newPool(&h.Pool)
+	return t, nil
+}
+
+var errOtherKind = errors.New("the site is of another kind now")
+
+func (in *Inheritance) worker(g *generation, id string, left workerHandover) (worker, error) {
+	switch {
+	case left.WSGI != nil && g.python != nil:
+		return asWorker(g.python.InheritWorker(in.baggage, id, *left.WSGI))
+	case left.Go != nil && g.program != nil:
+		w, err := g.program.InheritWorker(in.baggage, id, *left.Go)
+		return asWorker(goWorker{w}, err)
+	}
+	return nil, errOtherKind
+}
+
+// task takes over a task that sites.toml still has, and ends any other.
+func (in *Inheritance) task(t *site, which task.ID, left taskHandover) {
+	h := left.Handover
+	switch wanted := t.tasks.Has(which); {
+	case !wanted && left.Running != nil:
+		in.end(&t.super.running, *left.Running, t.config().ShutdownTimeout)
+		return
+	case !wanted:
+		return
+	case left.Running != nil:
+		id := t.taskID(which)
+		p, err := in.baggage.Inherit(*left.Running, func(line string) { t.output(id, line) })
+		if err != nil {
+			t.log.Warn("not taken over", string(which.Kind), id, "error", err)
+		} else {
+			h.Process = p
+		}
+	}
+	t.tasks.Inherit(which, h)
+}
+
+// end ends a process of before that is not needed any more. running waits for it.
+func (in *Inheritance) end(running *sync.WaitGroup, left process.Handover, grace time.Duration) {
+	p, err := in.baggage.Inherit(left, func(string) {})
+	if err != nil { // it was taken over, or has exited
+		return
+	}
+	running.Go(func() { p.Stop(grace) })
+}
+
+// endGoneSites ends what is left of sites that sites.toml does not have any more.
+func (in *Inheritance) endGoneSites(s *Supervisor) {
+	const grace = 5 * time.Second
+	there := map[string]bool{}
+	for _, t := range s.sites.all() {
+		there[t.name] = true
+	}
+	for name, h := range in.sites {
+		if there[name] {
+			continue
+		}
+		s.log.Warn("site ends", "site", name)
+		for _, p := range h.processes() {
+			in.end(&s.running, p, grace)
+		}
+		for _, dir := range append(h.Retired, h.Sockets) {
+			_ = os.RemoveAll(dir) // the next start removes what stays
+		}
+	}
+}
+
+// processes returns all processes of a site.
+func (h siteHandover) processes() (all []process.Handover) {
+	for _, w := range h.Workers {
+		all = append(all, w.process())
+	}
+	if h.Python != nil && h.Python.Zygote != nil {
+		all = append(all, h.Python.Zygote.Process)
+	}
+	for _, tasks := range []map[string]taskHandover{h.Services, h.Jobs} {
+		for _, k := range tasks {
+			if k.Running != nil {
+				all = append(all, *k.Running)
+			}
+		}
+	}
+	return all
+}
