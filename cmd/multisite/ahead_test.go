@@ -49,7 +49,7 @@ def application(environ, start_response):
 // socket, and now and then take long, begin each one once, and none is forgotten there.
 func TestAhead_OnceAndInTime(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, onceSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, onceSites))
 	writeFile(t, filepath.Join(r.dir, "once.wsgi"), onceScript)
 	r.start()
 	t.Cleanup(r.finish)

@@ -18,10 +18,7 @@ import (
 func TestArticle(t *testing.T) {
 	t.Parallel()
 	r := up(t, articleSites(t))
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"up tells the addresses", upTellsAddresses},
 		{"ten workers", tenWorkers},
 		{"each site answers for itself", sitesAnswer},
@@ -31,9 +28,7 @@ func TestArticle(t *testing.T) {
 		{"status is a contract", statusContract},
 		{"the status table", statusTable},
 		{"scale touches only the difference", scaleDifference},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 func upTellsAddresses(t *testing.T, r *running) {

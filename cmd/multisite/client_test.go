@@ -19,10 +19,7 @@ import (
 func TestClient(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 1\nmax_body = \"20MB\"\n"+subdomain1)
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"a slow upload holds no worker", slowUpload},
 		{"an answer nobody reads holds no worker", unreadAnswer},
 		{"a large body arrives whole", largeBody},
@@ -30,9 +27,7 @@ func TestClient(t *testing.T) {
 		{"pieces are sent as they are yielded", flushed},
 		{"a visitor who leaves harms nobody", leaves},
 		{"what only a proxy may say is dropped", forged},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 func slowUpload(t *testing.T, r *running) {

@@ -30,7 +30,7 @@ def application(environ, start_response):
 // site's log says so.
 func TestCompanions_AreInTheLog(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, companionSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, companionSites))
 	writeFile(t, filepath.Join(r.dir, "popen.wsgi"), popenScript)
 	r.start()
 	t.Cleanup(func() { endQuietly(r) })

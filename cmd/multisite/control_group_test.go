@@ -24,7 +24,7 @@ func runAs(t *testing.T, dir string, uid, gid uint32, args ...string) result {
 // is named in sites.toml, from a reload to a reload, may do all but make it another program.
 func TestControlGroup(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newUsersDir(t, notifiedSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newUsersDir(t, notifiedSites))
 	state := filepath.Join(r.dir, ".multisite")
 	chmod(t, filepath.Join(r.dir, "sites.toml"), 0o644)
 	mkdir(t, state, 0o700) // as an older version may have left it

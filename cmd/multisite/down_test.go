@@ -41,7 +41,7 @@ def application(environ, start_response):
 // upForDown starts both sites.
 func upForDown(t *testing.T) *running {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, downSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, downSites))
 	writeFile(t, filepath.Join(r.dir, "down.wsgi"), downScript)
 	if err := os.Mkdir(filepath.Join(r.dir, "static"), 0o700); err != nil {
 		t.Fatal(err)

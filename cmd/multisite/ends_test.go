@@ -41,7 +41,7 @@ def application(environ, start_response):
 // that die while they are to end anyway.
 func TestEnds_ThatNobodyWouldExpect(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, endSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, endSites))
 	writeFile(t, filepath.Join(r.dir, "slow.wsgi"), slowScript)
 	writeFile(t, filepath.Join(r.dir, "limits.wsgi"), limitsScript)
 	r.start()
@@ -120,7 +120,7 @@ func TestStart_SitesThatHangHoldUpNobody(t *testing.T) {
 	for i := range 2*runtime.GOMAXPROCS(0) + 3 {
 		sites += fmt.Sprintf("[site.hangs%d]\nserver_name = \"hangs%[1]d.example.com\"\napp = \"./hangs\"\n", i)
 	}
-	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, sites))
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	if err := os.WriteFile(filepath.Join(r.dir, "hangs"), []byte("#!/bin/sh\necho hangs\nexec sleep 1000\n"), 0o700); err != nil {
 		t.Fatal(err)

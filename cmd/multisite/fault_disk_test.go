@@ -20,7 +20,7 @@ import (
 // spool. What needs no disk is served as ever, and when there is room all goes on.
 func TestFault_DiskFull(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, pythonSites+"processes = 2\n"+subdomain1), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, pythonSites+"processes = 2\n"+subdomain1))
 	r.smallDisk()
 	r.start()
 	t.Cleanup(r.finish)

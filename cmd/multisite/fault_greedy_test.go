@@ -70,7 +70,7 @@ def application(environ, start_response):
 // TestFault_GreedyWorker (E13): what one worker takes is not missing elsewhere.
 func TestFault_GreedyWorker(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newUsersDir(t, "log_max_size = \"1MB\"\nlog_keep = 2\n"+greedySites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newUsersDir(t, "log_max_size = \"1MB\"\nlog_keep = 2\n"+greedySites))
 	r.write(t, "code/greedy.py", greedyScript)
 	if err := os.Chmod(filepath.Join(r.dir, "code/greedy.py"), 0o644); err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ func TestFault_MixedTraffic(t *testing.T) {
 	if longForm() {
 		clients, lasts = 48, time.Minute
 	}
-	r := &running{t: t, dir: newDir(t, mixSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, mixSites))
 	writeFile(t, filepath.Join(r.dir, "mix.wsgi"), mixScript)
 	r.start()
 	t.Cleanup(r.finish)

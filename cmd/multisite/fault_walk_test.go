@@ -116,7 +116,7 @@ type death struct {
 
 func newWalk(t *testing.T, random *rand.Rand) *walk {
 	t.Helper()
-	r := &running{t: t, dir: newDir(t, walkSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, walkSites))
 	writeFile(t, filepath.Join(r.dir, "sleepy.wsgi"), sleepyScript)
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()

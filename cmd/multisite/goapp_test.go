@@ -34,21 +34,16 @@ app = "./goapp"
 // TestGoSites serves built-in apps and a program of somebody else's.
 func TestGoSites(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, goSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, goSites))
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"each site answers for itself", goSitesAnswer},
 		{"a program that is not ours answers", programAnswers},
 		{"a dead worker is replaced, its request repeated", programDies},
 		{"restart replaces every process under load", programRestarts},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 func build(t testing.TB, dir, to string) {

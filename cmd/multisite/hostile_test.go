@@ -65,7 +65,7 @@ def application(environ, start_response):
 // door, another user's site is answered, and restart, upgrade and down do what they say.
 func TestHostile_TokensOfAnotherSite(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newUsersDir(t, hostileSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newUsersDir(t, hostileSites))
 	evil := filepath.Join(r.dir, "code", "evil.py")
 	writeFile(t, evil, evilScript)
 	if err := os.Chmod(evil, 0o644); err != nil { // it is for all

@@ -48,7 +48,7 @@ def application(environ, start_response):
 // with it; what they had started ends with the start of the next one, and nothing else.
 func TestKilled_NothingIsLeftForLong(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, killedSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, killedSites))
 	if err := os.WriteFile(filepath.Join(r.dir, "starts.wsgi"), []byte(startsScript), 0o600); err != nil {
 		t.Fatal(err)
 	}

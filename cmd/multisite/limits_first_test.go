@@ -65,7 +65,7 @@ def application(environ, start_response):
 // that itself has taken is no reason to replace it.
 func TestLimits_BeforeTheFirstAnswer(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, firstSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, firstSites))
 	writeFile(t, filepath.Join(r.dir, "first.wsgi"), firstScript)
 	r.start()
 	t.Cleanup(func() { endQuietly(r) })

@@ -90,7 +90,7 @@ func TestReasons_StandWhereOneLooks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sites := strings.Replace(reasonSites, "[defaults]\n", "[defaults]\n"+preload, 1)
-			r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+			r := newRunning(t, newDir(t, sites))
 			writeFile(t, filepath.Join(r.dir, "limits.wsgi"), limitsScript)
 			writeFile(t, filepath.Join(r.dir, "slow.wsgi"), "import time\ntime.sleep(60)\n")
 			build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))

@@ -45,7 +45,7 @@ func TestFault_Recycle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sites := pythonSites + "graceful_timeout = \"30s\"\npreload = " + preload + recycledSites
-			r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+			r := newRunning(t, newDir(t, sites))
 			r.start()
 			t.Cleanup(func() { endQuietly(r) })
 			t.Run("maximum_requests", func(t *testing.T) { recycleByRequests(t, r.in(t), name == "preload") })

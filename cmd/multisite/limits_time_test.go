@@ -166,14 +166,14 @@ func TestFault_RequestTimeoutOfAGoWorker(t *testing.T) {
 }
 
 func goWorkerOverruns(t *testing.T, upgrades int) {
-	r := &running{t: t, dir: newDir(t, `listen = "127.0.0.1:0"
+	r := newRunning(t, newDir(t, `listen = "127.0.0.1:0"
 [site.program]
 server_name = "program.example.com"
 app = "./goapp"
 request_timeout = "1s"
 shutdown_timeout = "500ms"
 graceful_timeout = "2s"
-`), out: &screen{}, log: &screen{}}
+`))
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)

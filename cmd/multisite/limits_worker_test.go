@@ -60,7 +60,7 @@ func TestBounds_OfEveryKindOfWorker(t *testing.T) {
 	low := min(niceOf(t, "/proc/self")+1, 18) // an ordinary user can only raise it
 	high := low + 1
 	sites := strings.Replace(boundSites, "cpu_priority = 3\n", fmt.Sprintf("cpu_priority = %d\n", low), 1)
-	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, sites))
 	writeFile(t, filepath.Join(r.dir, "bound.wsgi"), boundScript)
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()

@@ -35,7 +35,7 @@ processes = { min = 0, max = 2 }
 func TestLoad_Views(t *testing.T) {
 	t.Parallel()
 	sites := []string{"asleep", "forked", "many", "one", "single", "unshared"}
-	r := &running{t: t, dir: newDir(t, loadModes), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, loadModes))
 	r.say("fine")
 	r.write(t, "code/edited_settings.py", "from subdomain1_settings import *\nROOT_URLCONF = 'edited_urls'\nPREPEND_WWW = True\n")
 	r.start()
@@ -108,7 +108,7 @@ urlpatterns = [path("", index), path("always/", always), path("moved/", lambda r
 // ones; one that has always failed, and one that warms nothing, is told of.
 func TestReload_Warmup(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, warmupSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, warmupSites))
 	r.say("")
 	r.write(t, "code/edited_urls.py", warmupURLs)
 	r.start()

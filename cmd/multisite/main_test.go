@@ -10,11 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// testPID names the variable by which our own commands know the test binary.
+// testPID is the variable that tells the programs of a test the pid of the test binary.
 const testPID = "MULTISITE_TEST_PID"
 
-// TestMain puts this binary on PATH under the names of the programs that the
-// tests run: multisite itself, and a load generator.
+// The tests of this package run real supervisors. What they share is in harness_*_test.go:
+//
+//	harness_project   the sites.toml of a test, with the Django project and a database
+//	harness_running   a supervisor in a process of its own: up, must, status, eventually
+//	harness_visitor   an HTTP client that finds every host name at the front door
+//	harness_loader    a load generator in a process of its own
+//	harness_children  the child processes of a supervisor
+//	harness_left      the check that a test leaves no process and no socket behind
+//
+// script_test.go runs the stories of testdata/script.
+
+// TestMain puts this binary on PATH under the names of the programs that the tests run:
+// multisite itself, the load generator, and programs that cannot take over in an upgrade.
 func TestMain(m *testing.M) {
 	if os.Getenv(testPID) == "" {
 		os.Setenv(testPID, strconv.Itoa(os.Getpid()))
@@ -35,9 +46,9 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// endWithTest ends this process when the test binary has ended, however that
-// was: `up -d` outlives its parent, and must not outlive a test that was killed.
-// A worker has the site's environment and ends with its supervisor.
+// endWithTest makes this process exit when the test binary exits, even if that was
+// killed: `up -d` outlives its parent, but must not outlive the test. A worker has the
+// environment of its site instead of testPID, and exits with its supervisor.
 func endWithTest() {
 	pid, err := strconv.Atoi(os.Getenv(testPID))
 	if err != nil {
@@ -48,9 +59,9 @@ func endWithTest() {
 		os.Exit(3)
 	}
 	go func() {
-		ended := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		exited := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		for {
-			if _, err := unix.Poll(ended, -1); !errors.Is(err, unix.EINTR) {
+			if _, err := unix.Poll(exited, -1); !errors.Is(err, unix.EINTR) {
 				os.Exit(3)
 			}
 		}

@@ -36,7 +36,7 @@ preload = false
 // worker that runs it, and all others are answered.
 func TestPoison_TakesNothingFromOthers(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, poisonSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, poisonSites))
 	writeFile(t, filepath.Join(r.dir, "poison.wsgi"), poisonScript)
 	r.start()
 	t.Cleanup(func() { endQuietly(r) })

@@ -32,22 +32,17 @@ python_path = ["${DJANGO}"]
 // failed until something succeeds.
 func TestReload_Failed(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, failedSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, failedSites))
 	r.say("one")
 	r.start()
 	t.Cleanup(r.finish)
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"a mistake in sites.toml is told by status", failedMistake},
 		{"keys that apply live wait for the trial", failedLiveKeys},
 		{"the trial has the keys of the new file", failedStartupTimeout},
 		{"a restart that fails is told too", failedRestart},
 		{"an error halfway leaves nothing", failedHalfway},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 // breakCode lets the sites' settings raise, and returns how to mend them.

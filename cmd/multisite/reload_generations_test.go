@@ -24,7 +24,7 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 	if longForm() {
 		generations = 50
 	}
-	r := &running{t: t, dir: newDir(t, reloadSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, reloadSites))
 	r.say("page 1")
 	measured := r.measurable()
 	r.start()

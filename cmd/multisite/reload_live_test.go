@@ -65,7 +65,7 @@ def application(environ, start_response):
 // TestReload_Live: what is said to have changed without a new worker holds.
 func TestReload_Live(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, liveSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, liveSites))
 	writeFile(t, filepath.Join(r.dir, "live.wsgi"), liveScript)
 	r.write(t, "code/page.py", liveHeld)
 	r.write(t, "one/file.css", "one\n")
@@ -73,19 +73,14 @@ func TestReload_Live(t *testing.T) {
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"static", liveStatic},
 		{"log_max_size, log_keep", liveLogs},
 		{"what can not change is said", liveNot},
 		{"startup_timeout", liveStartupTimeout},
 		{"threads of a Go site", liveThreads},
 		{"threads beside bad code", threadsBesideBadCode},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 // live changes sites.toml and reloads, after which every worker must still be there.

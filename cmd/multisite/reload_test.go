@@ -26,14 +26,11 @@ python_path = ["${DJANGO}"]
 // TestReload changes one thing after the other in a running supervisor.
 func TestReload(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, reloadSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, reloadSites))
 	r.say("one")
 	r.start()
 	t.Cleanup(r.finish)
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"nothing has changed", reloadNothing},
 		{"new code is served", reloadCode},
 		{"live keys restart no worker", reloadLiveKeys},
@@ -46,9 +43,7 @@ func TestReload(t *testing.T) {
 		{"SIGHUP with mistakes leaves the old", reloadHangupMistakes},
 		{"one site by name", reloadByName},
 		{"new code of the same time is served", reloadSameTime},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 // say makes the code of the site edited say text.

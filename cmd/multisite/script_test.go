@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// setUpStory gives a story the project, and sees to what it leaves behind.
+// setUpStory prepares the directory of a story, and checks what the story leaves behind.
 func setUpStory(env *testscript.Env) error {
 	t := env.T().(testing.TB)
 	copyDatabase(t, env.WorkDir)
@@ -73,11 +73,11 @@ func setUpStory(env *testscript.Env) error {
 	return nil
 }
 
-// endSupervisors ends what a story that failed did not come to end.
+// endSupervisors stops the supervisors that a failed story has left running.
 func endSupervisors(t testing.TB, dir string) {
 	for _, socket := range leftSockets(t, dir) {
 		if filepath.Base(socket) == "control.sock" {
-			_ = control.NewClient(filepath.Dir(socket)).Down(context.Background()) // it may be dead
+			_ = control.NewClient(filepath.Dir(socket)).Down(context.Background()) // its supervisor may be dead
 		}
 	}
 }
@@ -116,7 +116,7 @@ func failWith(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// awaitGone is `gone PID...`: it waits until the processes have ended.
+// awaitGone is `gone PID...`: it waits until the processes have exited.
 func awaitGone(ts *testscript.TestScript, neg bool, args []string) {
 	checkUse(ts, !neg && len(args) > 0, "gone PID...")
 	for _, pid := range strings.Fields(strings.Join(args, " ")) {
@@ -165,7 +165,8 @@ func killAll(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// takePort is `listen VAR`: it listens on a free port as another program would.
+// takePort is `listen VAR`: it listens on a free port, as another program would, and sets
+// VAR to the address.
 func takePort(ts *testscript.TestScript, neg bool, args []string) {
 	checkUse(ts, !neg && len(args) == 1, "listen VAR")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -174,7 +175,8 @@ func takePort(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], l.Addr().String())
 }
 
-// setPIDs is `pids VAR [SITE]`: the processes of a site's workers, or the supervisor's.
+// setPIDs is `pids VAR [SITE]`: it sets VAR to the pids of a site's workers, or to that of
+// the supervisor.
 func setPIDs(ts *testscript.TestScript, neg bool, args []string) {
 	checkUse(ts, !neg && (len(args) == 1 || len(args) == 2), "pids VAR [SITE]")
 	st, err := scriptStatus(ts)
@@ -200,7 +202,7 @@ func checkUse(ts *testscript.TestScript, ok bool, use string) {
 	}
 }
 
-// poll waits until f is true of another process.
+// poll waits until f returns true.
 func poll(ts *testscript.TestScript, what string, f func() bool) {
 	deadline := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -36,10 +36,7 @@ command = "false"
 func TestService(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+serviceSites)
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"runs as the site does", serviceRuns},
 		{"is in status", serviceStatus},
 		{"is started again when it ends", serviceEnds},
@@ -48,9 +45,7 @@ func TestService(t *testing.T) {
 		{"comes, changes and goes with a reload", serviceReloads},
 		{"keeps running when a reload fails", serviceSurvives},
 		{"goes with its site", serviceGoes},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 // service returns the status of one service of subdomain1.

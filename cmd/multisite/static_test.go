@@ -41,7 +41,7 @@ MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "whitenoise.middl
 // where its WhiteNoise does, nor where sites.toml forbids it.
 func TestStatic(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, staticSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, staticSites))
 	writeFile(t, filepath.Join(r.dir, "plain.py"), plainSettings)
 	noise := exec.Command(filepath.Join(django(t), ".venv", "bin", "python3"), "-c", "import whitenoise").Run() == nil
 	if noise {

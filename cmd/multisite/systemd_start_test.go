@@ -37,7 +37,7 @@ settings = "builtin:subdomain1"
 // TestStart_OneThatHangsHoldsUpNone: sites start side by side.
 func TestStart_OneThatHangsHoldsUpNone(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, pythonSites+hangingSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, pythonSites+hangingSites))
 	r.write(t, "src/hangs.py", "import time\ntime.sleep(1000)\n")
 	begin := time.Now()
 	r.begin()
@@ -66,7 +66,7 @@ func TestStop_TheSecondSignalEndsAtOnce(t *testing.T) {
 [site.subdomain1.service.stubborn]
 command = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"]
 `
-	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, sites))
 	r.start()
 	r.waitLog("subdomain1", "deaf$")
 	asked := make(chan error, 1)

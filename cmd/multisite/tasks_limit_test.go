@@ -35,7 +35,7 @@ app = "goapp"
 // whether the kernel lets us change the others' or not (CAP_SYS_RESOURCE).
 func TestTasksLimit_ChangesLive(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newUsersDir(t, tasksSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newUsersDir(t, tasksSites))
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)

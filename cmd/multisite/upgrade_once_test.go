@@ -43,7 +43,7 @@ var onceTexts = []struct {
 // once, POST or not.
 func TestUpgrade_RequestsOnce(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, onceSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, onceSites))
 	writeFile(t, filepath.Join(r.dir, "once.wsgi"), onceScript)
 	r.start()
 	t.Cleanup(r.finish)

@@ -122,7 +122,7 @@ func TestUpgrade_Detached(t *testing.T) {
 // TestUpgrade_LogsAreFollowed: who reads along reads on, until the supervisor goes down.
 func TestUpgrade_LogsAreFollowed(t *testing.T) {
 	t.Parallel()
-	r := &running{t: t, dir: newDir(t, notifiedSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, notifiedSites))
 	r.start()
 	lines := &screen{}
 	cmd := command(t, r.dir, "multisite", "logs", "-f", "subdomain1")

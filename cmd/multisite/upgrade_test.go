@@ -40,7 +40,7 @@ const helloHost = "hello.example.com"
 // upgradable starts upgradeSites.
 func upgradable(t *testing.T) *running {
 	t.Helper()
-	r := &running{t: t, dir: newDir(t, upgradeSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, upgradeSites))
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)
@@ -86,18 +86,13 @@ func TestFault_Upgrade(t *testing.T) {
 	}
 	r.upgrade() // connections to workers are made anew
 	eventually(t, "descriptors to be as many as before", func() bool { return len(r.descriptors()) <= len(descriptors)+kept })
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"the state is kept", upgradeKeepsState},
 		{"a worker that dies is replaced", upgradeThenKill},
 		{"the zygote forks", upgradeThenScale},
 		{"code is reloaded", upgradeThenReload},
 		{"SIGUSR2 upgrades", upgradeBySignal},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 var upgraded = regexp.MustCompile(`^process (\d+): multisite (\S+) became (\S+); requests waited for (\d+\.\d+) s\n$`)
@@ -292,7 +287,7 @@ func upgradeBySignal(t *testing.T, r *running) {
 func TestUpgrade_KilledAfterwards(t *testing.T) {
 	t.Parallel()
 	sites := strings.Replace(upgradeSites, "echo bot up;", "sleep 1000 & echo bot up;", 1)
-	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, sites))
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	t.Cleanup(r.finish)

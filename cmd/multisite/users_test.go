@@ -87,10 +87,7 @@ func TestUsers(t *testing.T) {
 	t.Parallel()
 	r := upUsers(t)
 	t.Cleanup(r.finish)
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"each site is its user", eachIsItsUser},
 		{"a service is its site's user", serviceIsItsUser},
 		{"sites of one user share what is learned", sameUserShares},
@@ -98,9 +95,7 @@ func TestUsers(t *testing.T) {
 		{"the front door reads as the site's user", frontDoorReadsAsUser},
 		{"secrets are told nowhere", secretsAreToldNowhere},
 		{"another user is new workers", anotherUserIsNewWorkers},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 // TestUsers_DieWithTheSupervisor: no process of another user outlives a supervisor
@@ -121,7 +116,7 @@ func TestUsers_DieWithTheSupervisor(t *testing.T) {
 // upUsers starts the sites above, in a directory that everybody may enter.
 func upUsers(t *testing.T) *running {
 	t.Helper()
-	r := &running{t: t, dir: newUsersDir(t, userSites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newUsersDir(t, userSites))
 	build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 	r.start()
 	return r

@@ -25,7 +25,7 @@ def application(environ, start_response):
 func TestVisible(t *testing.T) {
 	t.Parallel()
 	const hidden = "\u202egnp\u202c\u009b2J\u2066"
-	r := &running{t: t, dir: newDir(t, pythonSites+"[site.a]\nserver_name = \"a.example.com\"\nwsgi = \"visible:application\"\nwarmup = []\n"), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, pythonSites+"[site.a]\nserver_name = \"a.example.com\"\nwsgi = \"visible:application\"\nwarmup = []\n"))
 	writeFile(t, filepath.Join(r.dir, "visible.py"), visibleApp)
 	r.start()
 	t.Cleanup(r.finish)

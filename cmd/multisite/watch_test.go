@@ -49,10 +49,7 @@ wsgi = "app:application"
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	r := watchedUp(t, watchedSites)
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"several files are one reload", watchSeveral},
 		{"a new package", watchPackage},
 		{"what is no code is no reason", watchData},
@@ -61,9 +58,7 @@ func TestWatch(t *testing.T) {
 		{"a link that leads to another release", watchRelease},
 		{"what a person has reloaded already", watchByHand},
 		{"reload_on itself changes", watchReloadOn},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 func watchedUp(t *testing.T, sites string, flags ...string) *running {

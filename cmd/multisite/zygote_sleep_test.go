@@ -40,10 +40,7 @@ func TestZygoteSleep(t *testing.T) {
 			t.Errorf("site %s is %s with %d workers: nobody asked for it yet", site.Name, site.State, len(site.Workers))
 		}
 	}
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, *running)
-	}{
+	r.parts(t, []part{
 		{"wakes from nothing", wakeFromNothing},
 		{"wakes from its zygote", wakeFromZygote},
 		{"wakes when its zygote was killed", wakeFromKilledZygote},
@@ -51,9 +48,7 @@ func TestZygoteSleep(t *testing.T) {
 		{"wakes without a zygote", wakeWithoutZygote},
 		{"wakes with new code", func(t *testing.T, r *running) { wakeWithNewCode(t, r, code) }},
 		{"requests that come together wake it once", wakeTogether},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, r.in(t)) })
-	}
+	})
 }
 
 // writeEdited makes a site whose page says text.

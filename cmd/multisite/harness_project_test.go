@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// pythonSites is how the sites.toml of most tests begins: Python sites of the
-// article's project, with a database that is the test's own.
+// pythonSites is the beginning of most tests' sites.toml: Python sites of the article's
+// project, with a database for this test alone.
 const pythonSites = `
 listen = "127.0.0.1:0"
 [defaults]
@@ -51,7 +51,8 @@ func articleSites(t testing.TB) string {
 	return text
 }
 
-// django is where the article's project is. Tests never skip for want of Python.
+// django returns the directory of the article's project. Without its virtual environment
+// the test fails: tests never skip because Python is missing.
 func django(t testing.TB) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../testdata/django")
@@ -66,7 +67,7 @@ func django(t testing.TB) string {
 	return dir
 }
 
-// newDir makes a directory with a sites.toml and a copy of the project's database.
+// newDir creates a directory with a sites.toml and a copy of the project's database.
 func newDir(t testing.TB, sites string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -88,7 +89,7 @@ func copyDatabase(t testing.TB, dir string) {
 	}
 }
 
-// projectEnv is what a test's sites.toml may name as ${...}.
+// projectEnv returns the variables that a test's sites.toml may use as ${...}.
 func projectEnv(t testing.TB, dir string) []string {
 	t.Helper()
 	project := django(t)
@@ -99,6 +100,7 @@ func projectEnv(t testing.TB, dir string) []string {
 	}
 }
 
+// command returns a command that runs in dir with the variables of projectEnv.
 func command(t testing.TB, dir, program string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(program, args...)

@@ -22,47 +22,66 @@ import (
 // patience is how long a test waits for another process before it fails.
 const patience = 40 * time.Second
 
-// running is a `multisite up` in a process of its own, and how a test deals with it.
+// running is a `multisite up` in a process of its own.
 type running struct {
 	t    testing.TB
-	dir  string // where its sites.toml is, and everything it writes
-	addr string // of its front door
+	dir  string // holds its sites.toml and everything that it writes
+	addr string // of the front door; set by start
 	pid  int
-	out  *screen // what it printed
-	log  *screen // and logged
+	out  *screen // its standard output
+	log  *screen // its standard error
 	end  *end
 
-	program string     // that is not the test binary itself
+	// A test sets these before start, if it needs them.
+	program string     // runs instead of the test binary
 	flags   []string   // of `multisite up`
-	env     []string   // that it has beside the test's
-	files   []*os.File // sockets that it is handed
-	wrap    []string   // the command that runs it
+	env     []string   // added to the environment of the test
+	files   []*os.File // sockets to pass as systemd does
+	wrap    []string   // a command that runs it
 }
 
-// end is how the process ended, once ch is closed.
+// end holds how the process exited, once ch is closed.
 type end struct {
 	ch  chan struct{}
 	err error
 }
 
-// up starts a supervisor for a sites.toml in a directory of its own. At the end
-// of the test it goes down, and must leave nothing.
+// up starts a supervisor for a sites.toml in a directory of its own. The end of the test
+// stops it and checks that it has left nothing behind.
 func up(t testing.TB, sites string) *running {
 	t.Helper()
-	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}}
+	r := newRunning(t, newDir(t, sites))
 	r.start()
 	t.Cleanup(r.finish)
 	return r
 }
 
-// in returns r for a part of its test.
+// newRunning returns a supervisor for the sites.toml in dir. The caller starts it.
+func newRunning(t testing.TB, dir string) *running {
+	return &running{t: t, dir: dir, out: &screen{}, log: &screen{}}
+}
+
+// in returns r for a subtest.
 func (r *running) in(t *testing.T) *running {
 	part := *r
 	part.t = t
 	return &part
 }
 
-// start runs `multisite up` and returns when it says how its sites are.
+// part is one of several tests that share a running supervisor.
+type part struct {
+	name string
+	test func(*testing.T, *running)
+}
+
+// parts runs the parts as subtests, one after the other.
+func (r *running) parts(t *testing.T, parts []part) {
+	for _, p := range parts {
+		t.Run(p.name, func(t *testing.T) { p.test(t, r.in(t)) })
+	}
+}
+
+// start runs `multisite up` and returns when it has printed its sites.
 func (r *running) start() {
 	r.t.Helper()
 	r.begin()
@@ -73,7 +92,7 @@ func (r *running) start() {
 	r.addr = r.status().Supervisor.Listen[0]
 }
 
-// begin runs `multisite up` and returns when it can be asked.
+// begin runs `multisite up` and returns when its control socket answers.
 func (r *running) begin() {
 	r.t.Helper()
 	args := append(append(slices.Clone(r.wrap), cmp.Or(r.program, "multisite"), "up"), r.flags...)
@@ -86,7 +105,7 @@ func (r *running) begin() {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("LISTEN_FDS=%d", len(r.files)))
 	}
 	cmd.Stdout, cmd.Stderr = r.out, r.log
-	if r.program != "" { // which does not know of the test
+	if r.program != "" { // which does not call endWithTest
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	}
 	if err := cmd.Start(); err != nil {
@@ -97,7 +116,7 @@ func (r *running) begin() {
 		e.err = cmd.Wait()
 		close(e.ch)
 	}(r.end)
-	eventually(r.t, "multisite up to be there", func() bool {
+	eventually(r.t, "multisite up to start", func() bool {
 		return r.hasEnded() || strings.Contains(r.log.String(), "supervisor started")
 	})
 	r.mustRun()
@@ -106,7 +125,7 @@ func (r *running) begin() {
 func (r *running) mustRun() {
 	r.t.Helper()
 	if r.hasEnded() {
-		r.t.Fatalf("multisite up ended: %v\n%s", r.end.err, r.log.String())
+		r.t.Fatalf("multisite up exited: %v\n%s", r.end.err, r.log.String())
 	}
 }
 
@@ -119,6 +138,7 @@ func (r *running) hasEnded() bool {
 	}
 }
 
+// finish stops the supervisor and checks that it has left nothing behind.
 func (r *running) finish() {
 	r.must("down")
 	<-r.end.ch
@@ -132,19 +152,19 @@ func (r *running) finish() {
 	}
 }
 
-// result is what became of a command.
+// result is the outcome of a command.
 type result struct {
 	stdout, stderr string
 	code           int
 }
 
-// multisite runs one command beside the supervisor's sites.toml.
+// multisite runs a command of multisite in the directory of the sites.toml.
 func (r *running) multisite(args ...string) result {
 	r.t.Helper()
 	return runIn(r.t, r.dir, args...)
 }
 
-// must runs one command, which has to succeed, and returns what it printed.
+// must runs a command that has to succeed, and returns its output.
 func (r *running) must(args ...string) string {
 	r.t.Helper()
 	got := r.multisite(args...)
@@ -154,7 +174,7 @@ func (r *running) must(args ...string) string {
 	return got.stdout
 }
 
-// status asks the supervisor as `multisite status` does, without a process for it.
+// status returns what `multisite status` shows, without running a process.
 func (r *running) status() status.Status {
 	r.t.Helper()
 	st, err := control.NewClient(filepath.Join(r.dir, ".multisite")).Status(r.t.Context())
@@ -176,7 +196,7 @@ func (r *running) site(name string) status.Site {
 	return status.Site{}
 }
 
-// pids returns the process of each worker of a site.
+// pids returns the set of the pids of a site's workers.
 func (r *running) pids(site string) map[int]bool {
 	r.t.Helper()
 	pids := map[int]bool{}
@@ -186,7 +206,7 @@ func (r *running) pids(site string) map[int]bool {
 	return pids
 }
 
-// siteLog returns what the log file of a site holds.
+// siteLog returns the log file of a site.
 func (r *running) siteLog(site string) string {
 	r.t.Helper()
 	b, err := os.ReadFile(filepath.Join(r.dir, ".multisite", "logs", site+".log"))
@@ -196,7 +216,7 @@ func (r *running) siteLog(site string) string {
 	return string(b)
 }
 
-// runIn runs one multisite command in a directory.
+// runIn runs a command of multisite in a directory.
 func runIn(t testing.TB, dir string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -210,7 +230,7 @@ func runIn(t testing.TB, dir string, args ...string) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// screen keeps what a process writes.
+// screen is a buffer that a process writes to while a test reads it.
 type screen struct {
 	mu sync.Mutex
 	// mu protects text
@@ -229,12 +249,13 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
-// eventually waits until f is true of another process.
+// eventually waits until f returns true, for patience at most.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	within(t, patience, what, f)
 }
 
+// within waits until f returns true, and fails the test if it takes longer than patience.
 func within(t testing.TB, patience time.Duration, what string, f func() bool) {
 	t.Helper()
 	deadline := time.After(patience)

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// visitor is a browser that finds every host name at one address.
+// visitor is an HTTP client that finds every host name at one address.
 type visitor struct {
 	t    testing.TB
 	http *http.Client
 }
 
-// answer is what a visitor got.
+// answer is a response that was read to its end.
 type answer struct {
 	status int
 	header http.Header
@@ -75,13 +75,13 @@ func newRequest(t testing.TB, method, host, path string, body io.Reader) *http.R
 	return req
 }
 
-// get asks on a new connection.
+// get sends a request on a new connection.
 func (r *running) get(host, path string) answer {
 	r.t.Helper()
 	return r.newVisitor().get(host, path)
 }
 
-// whoami is what /whoami/ of the project answers.
+// whoami is the answer of /whoami/ in the article's project.
 type whoami struct {
 	PID        int    `json:"pid"`
 	SiteID     int    `json:"site_id"`
@@ -110,6 +110,6 @@ func (r *running) raw() *net.TCPConn {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience)) // of a connection that was just made
+	_ = conn.SetDeadline(time.Now().Add(patience)) // cannot fail on a new connection
 	return conn.(*net.TCPConn)
 }

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// load is requests from a second process, and what came of them.
+// load is a load generator in a second process.
 type load struct {
 	t      testing.TB
 	cmd    *exec.Cmd
@@ -26,18 +26,18 @@ type load struct {
 	stdout bytes.Buffer
 }
 
-// loaded is what the loader reports.
+// loaded is the report of the load generator.
 type loaded struct {
 	Good  int           // answers with status 200 and the right body
 	Bad   []string      // the others
 	Dials int           // connections that were opened
 	Took  []int         // microseconds of each good answer
-	Ends  []int         // milliseconds since the start when it had come
-	Wall  time.Duration // how long all of it went on
+	Ends  []int         // milliseconds from the start to the end of each good answer
+	Wall  time.Duration // from the first request to the last answer
 }
 
-// startLoad begins to ask a site over keep-alive connections, each going round
-// paths. want is what every body must contain.
+// startLoad starts requests to a site over keep-alive connections, each of which repeats
+// paths in turn. Every body must contain want.
 func (r *running) startLoad(host string, connections int, want string, paths ...string) *load {
 	r.t.Helper()
 	args := append([]string{r.addr, host, fmt.Sprint(connections), want}, paths...)
@@ -54,7 +54,7 @@ func (r *running) startLoad(host string, connections int, want string, paths ...
 	return l
 }
 
-// stop ends the load. Not one answer may have been bad.
+// stop ends the load and fails the test if any answer was bad.
 func (l *load) stop() loaded {
 	l.t.Helper()
 	l.stdin.Close()
@@ -72,7 +72,7 @@ func (l *load) stop() loaded {
 	return got
 }
 
-// percentile is the time that so many of a hundred answers took at most.
+// percentile returns the time within which p percent of the answers came.
 func (l loaded) percentile(p int) time.Duration {
 	if len(l.Took) == 0 {
 		return 0
@@ -81,7 +81,7 @@ func (l loaded) percentile(p int) time.Duration {
 	return time.Duration(sorted[min(len(sorted)-1, len(sorted)*p/100)]) * time.Microsecond
 }
 
-// perSecond is the number of answers in each whole second.
+// perSecond returns the number of answers in each whole second.
 func (l loaded) perSecond() []int {
 	counts := make([]int, int(l.Wall/time.Second))
 	for _, ms := range l.Ends {
@@ -92,7 +92,7 @@ func (l loaded) perSecond() []int {
 	return counts
 }
 
-// loader is the program: it asks until its standard input ends.
+// loader is the load generator: it sends requests until its standard input is closed.
 //
 //	loader ADDR HOST CONNECTIONS WANT PATH...
 func loader() {
@@ -103,7 +103,7 @@ func loader() {
 	}
 	stop := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // its end is the message
+		_, _ = io.Copy(io.Discard, os.Stdin) // only its end matters
 		close(stop)
 	}()
 	var (
@@ -131,7 +131,7 @@ func loader() {
 	}
 }
 
-// ask is one client with one connection.
+// ask sends requests one after the other over one connection.
 func ask(addr, host, want string, paths []string, begin time.Time, stop <-chan struct{}) (sum loaded) {
 	var dials atomic.Int64
 	defer func() { sum.Dials = int(dials.Load()) }()
