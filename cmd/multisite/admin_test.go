@@ -10,8 +10,8 @@ import (
 
 var csrfToken = regexp.MustCompile(`name="csrfmiddlewaretoken" value="([^"]+)"`)
 
-// adminOnBothSites logs in on both sites, and adds an article on the second that
-// the first then shows, letter for letter.
+// adminOnBothSites logs in on both sites, adds an article on the second and reads it on
+// the first.
 func adminOnBothSites(t *testing.T, r *running) {
 	v := r.newVisitor()
 	for _, host := range []string{host1, host2} {

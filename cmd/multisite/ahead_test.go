@@ -45,8 +45,8 @@ def application(environ, start_response):
     return [path.encode()]
 `
 
-// TestAhead_OnceAndInTime: workers that always have the next request waiting in their
-// socket, and now and then take long, begin each one once, and none is forgotten there.
+// TestAhead_OnceAndInTime: workers that always have followers in their socket, and are
+// slow now and then, begin each request exactly once and forget none.
 func TestAhead_OnceAndInTime(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, onceSites))

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestAnswers_WhenTheWorkerFails is what the visitor gets, and what the log says,
-// when a worker dies, raises or takes too long.
+// TestAnswers_WhenTheWorkerFails checks what the visitor gets, and what is logged, when a
+// worker dies, raises an exception or takes too long.
 func TestAnswers_WhenTheWorkerFails(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 2\nrequest_timeout = \"700ms\"\nshutdown_timeout = \"200ms\"\n"+subdomain1)
@@ -87,12 +87,12 @@ func overruns(t *testing.T, r *running) {
 	r.wantLogged(`msg="worker ended" .* reason=request_timeout .* running="GET /probe/sleep/\?…"`)
 }
 
-// TestAnswers_CutWithTheWorker (E10): a worker dies in the middle of a small answer
-// that the front door's loop reads, of one that takes longer than the loop waits, and
-// of one that is spooled. A request with a body is not the loop's from the beginning.
+// TestAnswers_CutWithTheWorker (E10): a worker dies in the middle of an answer: a small
+// one that the fast loop reads, one that takes longer than the loop waits, and one that is
+// spooled. The loop never gets a request with a body.
 func TestAnswers_CutWithTheWorker(t *testing.T) {
 	t.Parallel()
-	r := up(t, pythonSites+"processes = 9\n"+subdomain1) // one more than die: how fast new ones come is another story
+	r := up(t, pythonSites+"processes = 9\n"+subdomain1) // one more than die, so that no request waits for a new worker
 	cut := 0
 	for _, answer := range []struct {
 		query, body string
@@ -122,7 +122,7 @@ func TestAnswers_CutWithTheWorker(t *testing.T) {
 	}
 }
 
-// waitDeaths waits until the site runs with all but n of the processes before.
+// waitDeaths waits until the site runs again without n of the processes in before.
 func (r *running) waitDeaths(before map[int]bool, n int) {
 	r.t.Helper()
 	eventually(r.t, "the site to run again", func() bool {
@@ -137,7 +137,7 @@ func (r *running) waitDeaths(before map[int]bool, n int) {
 	})
 }
 
-// wantLogged waits for a line of the site's log: the visitor may have the answer first.
+// wantLogged waits for a line in the site's log. It may come after the answer.
 func (r *running) wantLogged(pattern string) {
 	r.t.Helper()
 	re := regexp.MustCompile(pattern)

@@ -65,7 +65,7 @@ func tenWorkers(t *testing.T, r *running) {
 	}
 }
 
-// sitesAnswer: what a page says of its process is that site's, every time.
+// sitesAnswer: every page is served by a process of its own site.
 func sitesAnswer(t *testing.T, r *running) {
 	for _, site := range []struct {
 		name, host, title string
@@ -105,8 +105,8 @@ func unknownHost(t *testing.T, r *running) {
 	}
 }
 
-// staticFiles: of two files of one name each site has its own, and the admin's
-// are there though Django serves none itself.
+// staticFiles: each site serves its own file of the same name, and the files of the admin
+// are served although Django itself serves none.
 func staticFiles(t *testing.T, r *running) {
 	v := r.newVisitor()
 	first, second := v.get(host1, "/static/site.css"), v.get(host2, "/static/site.css")
@@ -122,8 +122,8 @@ func staticFiles(t *testing.T, r *running) {
 	}
 }
 
-// scaleDifference: of five workers three stay as they are, and the other site
-// does not notice.
+// scaleDifference: of five workers three stay as they are, and the other site is not
+// affected.
 func scaleDifference(t *testing.T, r *running) {
 	before, other := workersByPID(r.site("subdomain1")), r.site("subdomain2").Workers
 	if out := r.must("scale", "subdomain1", "3"); out != "" {

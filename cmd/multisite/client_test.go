@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestClient is what clients that are slow, large or dishonest meet. The one
-// worker must be free for others meanwhile.
+// TestClient: clients that are slow, send much or forge headers. The only worker must be
+// free for others meanwhile.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 1\nmax_body = \"20MB\"\n"+subdomain1)
@@ -61,7 +61,7 @@ func unreadAnswer(t *testing.T, r *running) {
 	}
 }
 
-// wantHello asks for a page, which the site's only worker must be free for.
+// wantHello gets a page, for which the site's only worker must be free.
 func (r *running) wantHello() {
 	r.t.Helper()
 	start := time.Now()
@@ -85,7 +85,7 @@ func largeBody(t *testing.T, r *running) {
 	}
 }
 
-// wantEcho checks that the application got a body byte for byte.
+// wantEcho checks that the application got exactly this body.
 func wantEcho(t *testing.T, r io.Reader, body []byte) {
 	t.Helper()
 	var got struct {
@@ -109,7 +109,7 @@ func tooLargeBody(t *testing.T, r *running) {
 	}
 }
 
-// flushed: the first piece is here well before the last is made.
+// flushed: the first piece arrives well before the last is made.
 func flushed(t *testing.T, r *running) {
 	resp, err := r.newVisitor().http.Do(newRequest(t, http.MethodGet, host1, "/probe/stream/?n=3&ms=300&bytes=10", nil))
 	if err != nil {
@@ -130,8 +130,8 @@ func flushed(t *testing.T, r *running) {
 	}
 }
 
-// leaves: neither the worker nor the connection to it is poisoned, and nobody
-// waits for what is not wanted any more.
+// leaves: a client that disconnects damages neither the worker nor the connection to it,
+// and the worker does not finish the answer.
 func leaves(t *testing.T, r *running) {
 	before := r.pids("subdomain1")
 	start := time.Now()

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestClientTimeouts: what sites.toml says of slow clients is what they meet, and a
-// change of it is not ignored.
+// TestClientTimeouts: the timeouts for slow clients are those of sites.toml, also after a
+// reload has changed them.
 func TestClientTimeouts(t *testing.T) {
 	t.Parallel()
 	const limit = time.Second
@@ -36,7 +36,7 @@ func TestClientTimeouts(t *testing.T) {
 	}
 }
 
-// wantEnded fails where a connection is closed too early, or as late as by default.
+// wantEnded fails if a connection is closed too early, or only after the default timeout.
 func wantEnded(t *testing.T, conn net.Conn, sends string, status int, limit time.Duration) {
 	t.Helper()
 	begin := time.Now()
@@ -49,7 +49,7 @@ func wantEnded(t *testing.T, conn net.Conn, sends string, status int, limit time
 		if err != nil || resp.StatusCode != status {
 			t.Fatalf("got %v, %v, want status %d", resp, err, status)
 		}
-		_, _ = io.Copy(io.Discard, resp.Body) // what follows tells
+		_, _ = io.Copy(io.Discard, resp.Body) // only the end of the connection matters
 	}
 	rest, err := io.ReadAll(in)
 	if took := time.Since(begin); took < limit || took > 8*time.Second || err != nil || len(rest) > 0 {

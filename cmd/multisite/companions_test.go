@@ -26,8 +26,8 @@ def application(environ, start_response):
     return [b"%d" % process.pid]
 `
 
-// TestCompanions_AreInTheLog: what a view started, and a service, ends with it, and the
-// site's log says so.
+// TestCompanions_AreInTheLog: processes that a view or a service started end with it, and
+// the site's log names them.
 func TestCompanions_AreInTheLog(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, companionSites))

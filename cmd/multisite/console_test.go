@@ -13,8 +13,8 @@ import (
 	"github.com/multisite/multisite/supervisor/control"
 )
 
-// TestConsole_NobodyReads: an `up` whose terminal stands still, or whose pipe is full,
-// supervises, obeys and ends as any other.
+// TestConsole_NobodyReads: an `up` whose terminal is stopped, or whose pipe is full, works
+// like any other.
 func TestConsole_NobodyReads(t *testing.T) {
 	t.Parallel()
 	fds := make([]int, 2)
@@ -39,7 +39,7 @@ func TestConsole_NobodyReads(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, where all is well
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has exited, unless the test failed
 	asked := control.NewClient(filepath.Join(dir, ".multisite"))
 	eventually(t, "all sites to run", func() bool {
 		st, err := asked.Status(t.Context())
@@ -81,7 +81,8 @@ func TestConsole_NobodyReads(t *testing.T) {
 	checkNothingLeft(t, dir)
 }
 
-// TestLogs_MovedAway as logrotate does it: what comes after SIGUSR1 is in new files.
+// TestLogs_MovedAway: log files are moved away, as logrotate does; lines after SIGUSR1 are
+// in new files.
 func TestLogs_MovedAway(t *testing.T) {
 	t.Parallel()
 	r := up(t, "log_max_size = \"0B\"\n"+notifiedSites)

@@ -16,18 +16,18 @@ func runAs(t *testing.T, dir string, uid, gid uint32, args ...string) result {
 	cmd := command(t, dir, programForAll(t, dir), args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
-	_ = cmd.Run() // its exit code tells
+	_ = cmd.Run() // its exit code is checked by the caller
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// TestControlGroup: who may not ask the supervisor is told who may, and a group that
-// is named in sites.toml, from a reload to a reload, may do all but make it another program.
+// TestControlGroup: a user without access learns who has it. A group that sites.toml names
+// may do everything but choose the program of an upgrade; a reload adds and removes it.
 func TestControlGroup(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newUsersDir(t, notifiedSites))
 	state := filepath.Join(r.dir, ".multisite")
 	chmod(t, filepath.Join(r.dir, "sites.toml"), 0o644)
-	mkdir(t, state, 0o700) // as an older version may have left it
+	mkdir(t, state, 0o700) // as an older version may have created it
 	member, stranger := func(args ...string) result { return runAs(t, r.dir, 4811, 4812, args...) }, func(args ...string) result { return runAs(t, r.dir, 4911, 4912, args...) }
 	denied := func(whose string, got result, who, hint string) {
 		t.Helper()
@@ -70,7 +70,7 @@ func TestControlGroup(t *testing.T) {
 	denied("a member of before", member("status"), rootAlone, nameOne)
 }
 
-// readAs is what cat or ls says to another user.
+// readAs returns what cat or ls prints to another user.
 func readAs(t *testing.T, uid, gid uint32, path string) string {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {

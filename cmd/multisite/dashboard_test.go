@@ -37,8 +37,8 @@ func TestDashboard_Token(t *testing.T) {
 	}
 }
 
-// TestDashboard_NothingWithoutTheToken: another user of the machine, and a site that
-// is made to send a request, get one line that says how it is right.
+// TestDashboard_NothingWithoutTheToken: another user of the machine, and a site that is
+// made to send a request, get one line that says what to do.
 func TestDashboard_NothingWithoutTheToken(t *testing.T) {
 	t.Parallel()
 	r := up(t, "dashboard = \"127.0.0.1:0\"\n"+notifiedSites)
@@ -67,7 +67,7 @@ func TestDashboard_NothingWithoutTheToken(t *testing.T) {
 	}
 }
 
-// TestDashboard_ThereIsNone says what to write.
+// TestDashboard_ThereIsNone: the error says what to write into sites.toml.
 func TestDashboard_ThereIsNone(t *testing.T) {
 	t.Parallel()
 	r := up(t, notifiedSites)
@@ -97,7 +97,7 @@ func askPage(t *testing.T, method, port, host, path string) (*http.Response, str
 	return resp, string(body)
 }
 
-// desktop is a session whose xdg-open writes down what it is to open.
+// desktop is a desktop session whose xdg-open records what it is asked to open.
 type desktop struct{ dir string }
 
 func newDesktop(t *testing.T) desktop {

@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestUp_Demo starts two sites in an empty directory. The file that it writes is
-// the user's from then on, whatever is done to it before an upgrade.
+// TestUp_Demo starts two sites in an empty directory. From then on the file belongs to the
+// user: an upgrade does not touch it.
 func TestUp_Demo(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t, "")
 	if err := os.Remove(filepath.Join(dir, "sites.toml")); err != nil {
 		t.Fatal(err)
 	}
-	door := listenFile(t, "tcp", "127.0.0.1:0") // that of the file may be taken
+	door := listenFile(t, "tcp", "127.0.0.1:0") // the port in the file may be taken
 	r := &running{t: t, dir: dir, out: &screen{}, log: &screen{}, flags: []string{"--demo"}, files: []*os.File{door.file}}
 	r.start()
 	defer r.finish()

@@ -57,14 +57,14 @@ func (r *running) ask(site, uri string) <-chan answer {
 	r.t.Helper()
 	got := make(chan answer, 1)
 	go func() {
-		a, _ := r.newVisitor().do(newRequest(r.t, http.MethodGet, site+".example.com", uri, nil)) // an error: it was cut
+		a, _ := r.newVisitor().do(newRequest(r.t, http.MethodGet, site+".example.com", uri, nil)) // an error means that it was cut off
 		got <- a
 	}()
 	eventually(r.t, "the request to run", func() bool { return r.site(site).Requests.Active == 1 })
 	return got
 }
 
-// wantEnd waits for the end of a worker, and of the supervisor in good order.
+// wantEnd waits until a worker has exited, and the supervisor without an error.
 func (r *running) wantEnd(site, exit, running string) {
 	r.t.Helper()
 	<-r.end.ch
@@ -93,8 +93,8 @@ func TestDown_LetsRequestsFinish(t *testing.T) {
 	}
 }
 
-// TestDown_EachSiteHasItsOwnTime: what overruns graceful_timeout is cut, whatever that
-// of another site is, and the other one's requests are not.
+// TestDown_EachSiteHasItsOwnTime: each site's requests are cut off after its own
+// graceful_timeout.
 func TestDown_EachSiteHasItsOwnTime(t *testing.T) {
 	r := upForDown(t)
 	release := r.holdFile()
@@ -112,7 +112,8 @@ func TestDown_EachSiteHasItsOwnTime(t *testing.T) {
 	r.wantEnd("long", "exit status 0", "")
 }
 
-// TestDown_NobodyWaitsForASlowClient longer than its site says.
+// TestDown_NobodyWaitsForASlowClient: down waits for a slow client no longer than the
+// timeout of its site.
 func TestDown_NobodyWaitsForASlowClient(t *testing.T) {
 	r := upForDown(t)
 	conn := r.raw()

@@ -37,8 +37,8 @@ def application(environ, start_response):
     return [b""]
 `
 
-// TestEnds_ThatNobodyWouldExpect: of processes that were never ready, and of those
-// that die while they are to end anyway.
+// TestEnds_ThatNobodyWouldExpect: exits of processes that were never ready, and of those
+// that die while they drain.
 func TestEnds_ThatNobodyWouldExpect(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, endSites))
@@ -92,7 +92,7 @@ func givenUp(t *testing.T, r *running) {
 	}
 }
 
-// journalHas tells whether the journal has an end of a worker, for a reason, that
+// journalHas reports whether the journal has the exit, for this reason, of a worker that
 // was never ready.
 func journalHas(t *testing.T, r *running, want string) bool {
 	j, err := journal.Open(filepath.Join(r.dir, ".multisite", "journal.db"), journal.Options{})
@@ -112,8 +112,8 @@ func journalHas(t *testing.T, r *running, want string) bool {
 	return false
 }
 
-// TestStart_SitesThatHangHoldUpNobody though there are more of them than workers may
-// start at once: another site's worker that dies is replaced as ever.
+// TestStart_SitesThatHangHoldUpNobody: a worker of another site that dies is replaced, even
+// if more sites hang at their start than workers may start at once.
 func TestStart_SitesThatHangHoldUpNobody(t *testing.T) {
 	t.Parallel()
 	sites := "listen = \"127.0.0.1:0\"\n[site.healthy]\nserver_name = \"healthy.example.com\"\napp = \"./goapp\"\n"

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestEntry_EverySpelling names a site's application in every way there is.
+// TestEntry_EverySpelling names a site's application in every possible way.
 func TestEntry_EverySpelling(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile(filepath.Join(django(t), "subdomain1.wsgi"))

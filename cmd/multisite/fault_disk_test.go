@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFault_DiskFull (E12): nothing more can be written to the disk of logs, journal and
-// spool. What needs no disk is served as ever, and when there is room all goes on.
+// TestFault_DiskFull (E12): the disk of logs, journal and spool is full. Requests that need
+// no disk are served, and everything works again when there is room.
 func TestFault_DiskFull(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, pythonSites+"processes = 2\n"+subdomain1))
@@ -84,7 +84,7 @@ func (r *running) smallDisk() {
 	})
 }
 
-// fillDisk leaves not one byte, until free is called.
+// fillDisk fills the disk to the last byte, until free is called.
 func (r *running) fillDisk() (free func()) {
 	r.t.Helper()
 	path := filepath.Join(r.dir, ".multisite", "ballast")
@@ -108,8 +108,8 @@ func (r *running) fillDisk() (free func()) {
 	}
 }
 
-// slowDownload takes an answer that is far larger than the memory for it, more
-// slowly than it is made.
+// slowDownload reads an answer that is far larger than the memory for it, more slowly
+// than it is produced.
 func (r *running) slowDownload(size int64) {
 	r.t.Helper()
 	resp, err := r.newVisitor().http.Do(newRequest(r.t, http.MethodGet, host1, "/probe/big/?mb=8", nil))
@@ -133,7 +133,7 @@ func (r *running) slowDownload(size int64) {
 	}
 }
 
-// wantJournalled waits until the journal has an end for a reason after all that it lost.
+// wantJournalled waits until the journal records an exit again after it has lost some.
 func (r *running) wantJournalled(reason string) {
 	r.t.Helper()
 	now := time.Now()

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// greedySites is a site that takes whatever it can get, as a user of its own, and
-// one beside it that must not notice.
+// greedySites is a site that takes whatever it can get, as a user of its own, and one that
+// must not be affected.
 const greedySites = pythonSites + subdomain1 + `processes = 2
 [site.greedy]
 server_name = "greedy.example.com"
@@ -67,7 +67,7 @@ def application(environ, start_response):
     return [body]
 `
 
-// TestFault_GreedyWorker (E13): what one worker takes is not missing elsewhere.
+// TestFault_GreedyWorker (E13): whatever one worker takes, other sites are not affected.
 func TestFault_GreedyWorker(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newUsersDir(t, "log_max_size = \"1MB\"\nlog_keep = 2\n"+greedySites))
@@ -95,7 +95,7 @@ func TestFault_GreedyWorker(t *testing.T) {
 			load := r.startLoad(host1, 4, "Subdomain One", "/hello/")
 			part.test(t, r)
 			if longForm() {
-				<-time.After(2 * time.Second) // others go on beside what it has taken
+				<-time.After(2 * time.Second) // others are served meanwhile
 			}
 			slow := load.stop().percentile(99)
 			t.Logf("99%% of another site's answers came in %v, before in %v", slow, quiet)
@@ -113,10 +113,10 @@ func TestFault_GreedyWorker(t *testing.T) {
 	}
 }
 
-// quietly is how long 99% of another site's answers take at most when nobody is greedy.
+// quietly returns the 99th percentile of another site's answers when nobody is greedy.
 func (r *running) quietly() time.Duration {
 	load := r.startLoad(host1, 4, "Subdomain One", "/hello/")
-	<-time.After(2 * time.Second) // a time to compare with
+	<-time.After(2 * time.Second) // measured for comparison
 	return load.stop().percentile(99)
 }
 
@@ -143,8 +143,8 @@ func greedyFiles(t *testing.T, r *running) {
 	r.get(host1, "/probe/file/") // another site opens one
 }
 
-// greedyLines: who follows another site's log misses nothing, the disk does not
-// fill, and the supervisor does not grow.
+// greedyLines: a follower of another site's log misses nothing, the disk does not fill,
+// and the supervisor does not grow.
 func greedyLines(t *testing.T, r *running, measured bool) {
 	before := r.memory().PSS
 	flood := make(chan answer, 1)
@@ -189,7 +189,7 @@ func greedyLines(t *testing.T, r *running, measured bool) {
 	}
 }
 
-// tasksOf counts the processes and threads of a user.
+// tasksOf returns the number of processes and threads of a user.
 func (r *running) tasksOf(uid string) (n int) {
 	r.t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/task/*/status")

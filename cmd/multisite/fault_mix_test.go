@@ -32,7 +32,7 @@ server_name = "two.example.com"
 `
 
 // mixScript answers with the site, the path and the body, in the way that the query says,
-// and notes what it begins of what may not be begun twice.
+// and records each request that must not be begun twice.
 const mixScript = `
 import os
 import time
@@ -64,9 +64,9 @@ def application(environ, start_response):
 // mixWays are the queries of those requests that are not plain ones.
 var mixWays = []string{"sleep0.02", "sleep0.08", "204", "304", "pieces", "surplus", "raises", "large", "", "", ""}
 
-// TestFault_MixedTraffic (E15) has requests of all kinds at once, from clients that leave,
-// send half of one first, or several at a time: each gets its own answer, soon, and
-// whatever is not answered as it should be is counted.
+// TestFault_MixedTraffic (E15) sends requests of all kinds at once, from clients that
+// disconnect, send a request in two halves, or several at a time. Each gets its own answer,
+// soon; other answers are counted.
 func TestFault_MixedTraffic(t *testing.T) {
 	t.Parallel()
 	clients, lasts := 16, 2*time.Second
@@ -88,18 +88,18 @@ func TestFault_MixedTraffic(t *testing.T) {
 	m.wantOnce()
 }
 
-// mix is a supervisor whose clients note what they get.
+// mix is a supervisor whose clients record what they get.
 type mix struct {
 	*running
 
 	mu sync.Mutex
-	// mu protects all below
+	// mu protects the fields below
 	counts   map[string]int // of answers, by status
 	sent     int            // requests
 	operated int
 }
 
-// run lets clients ask for a while, and calls step beside them.
+// run lets clients send requests for a while and calls step meanwhile.
 func (m *mix) run(clients int, lasts time.Duration, step func()) {
 	m.t.Helper()
 	until := time.Now().Add(lasts)
@@ -120,7 +120,7 @@ func (m *mix) run(clients int, lasts time.Duration, step func()) {
 	all.Wait()
 }
 
-// want checks that each request got its answer, but for those whose worker was killed.
+// want checks that each request got its answer, except those whose worker was killed.
 func (m *mix) want(when string, killed int) {
 	m.t.Helper()
 	m.t.Logf("%s: %v", when, m.counts)
@@ -142,7 +142,7 @@ func (m *mix) wantOnce() {
 	}
 }
 
-// operate does the next of what an operator does.
+// operate does the next of an operator's actions.
 func (m *mix) operate() {
 	m.operated++
 	switch m.operated % 4 {
@@ -157,7 +157,7 @@ func (m *mix) operate() {
 	}
 }
 
-// kill ends a worker that is ready. It returns how many were.
+// kill kills a worker that is ready. It returns how many were ready.
 func (m *mix) kill() int {
 	for _, w := range m.site([]string{"one", "two"}[rand.IntN(2)]).Workers {
 		if w.PID > 0 && w.State != "starting" && syscall.Kill(w.PID, syscall.SIGKILL) == nil {
@@ -184,11 +184,11 @@ func (m *mix) nextPath() string {
 type mixed struct {
 	*mix
 	plain bool
-	conn  net.Conn // nil: it has left
+	conn  net.Conn // nil if it is closed
 	in    *bufio.Reader
 }
 
-// mixedRequest is a request, and what its answer is to be.
+// mixedRequest is a request and its expected answer.
 type mixedRequest struct{ method, host, path, query, body string }
 
 func (c *mixed) request() mixedRequest {
@@ -246,14 +246,14 @@ func (c *mixed) exchange() {
 	}
 }
 
-// send tells whether the client stays for the answers.
+// send reports whether the client stays for the answers.
 func (c *mixed) send(requests []mixedRequest) (stays bool) {
 	var b bytes.Buffer
 	for _, q := range requests {
 		b.WriteString(q.String())
 	}
 	if !c.plain && rand.IntN(20) == 0 { // a part of it comes later, or never
-		_, _ = io.CopyN(c.conn, &b, int64(rand.IntN(b.Len()))) // the answers tell whether it arrived
+		_, _ = io.CopyN(c.conn, &b, int64(rand.IntN(b.Len()))) // the answers show whether it arrived
 		<-time.After(time.Duration(rand.IntN(10)) * time.Millisecond)
 		if rand.IntN(3) == 0 {
 			return false
@@ -270,7 +270,8 @@ func (c *mixed) leave() {
 	}
 }
 
-// answered reads the answer to q, checks and counts it. False: the connection has ended.
+// answered reads, checks and counts the answer to q. It returns false if the connection has
+// ended.
 func (c *mixed) answered(q mixedRequest) bool {
 	resp, err := http.ReadResponse(c.in, &http.Request{Method: q.method})
 	var body []byte
@@ -293,7 +294,7 @@ func (c *mixed) answered(q mixedRequest) bool {
 	return !resp.Close
 }
 
-// fits tells whether it is the right answer, or 502, which others count.
+// fits reports whether it is the right answer, or a 502, which want counts.
 func (q mixedRequest) fits(resp *http.Response, body string) bool {
 	want := q.host + "|" + q.path + "|" + q.body
 	switch {

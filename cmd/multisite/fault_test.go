@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The fault suite: what must not be noticed. The short form counts wrong answers;
+// The fault suite: faults that visitors must not notice. The short form counts wrong answers;
 // the long form, in which each TestFault_ runs alone on the machine, measures times
 // too. All cases:
 //
@@ -32,8 +32,8 @@ import (
 //	E15  requests of all kinds at once              TestFault_MixedTraffic
 func longForm() bool { return os.Getenv("MULTISITE_LONG") != "" }
 
-// measurable runs a multisite whose memory and speed count: in the long form one
-// without the race detector. False: there is none.
+// measurable makes r run a multisite whose memory and speed can be measured, in the long
+// form one without the race detector. It returns false if there is none.
 func (r *running) measurable() bool {
 	if raceDetector && longForm() {
 		r.program = filepath.Join(r.dir, "multisite")
@@ -62,9 +62,8 @@ func TestFault_KillWithOneSibling(t *testing.T) {
 	}
 }
 
-// recovered waits until a site has replaced so many workers that died and each
-// connection has had two answers since: what was hit by the last death, and is
-// repeated once, is not hit by the next one.
+// recovered waits until a site has replaced so many dead workers and each connection has
+// had two answers since. A request is repeated once, so the next kill must not hit it again.
 func (r *running) recovered(site string, deaths, connections int) {
 	r.t.Helper()
 	before := r.site(site).Requests.Total
@@ -74,8 +73,8 @@ func (r *running) recovered(site string, deaths, connections int) {
 	})
 }
 
-// TestFault_ReloadAndRestartUnseen (E2): a long request finishes, and clients that keep
-// their connections notice nothing.
+// TestFault_ReloadAndRestartUnseen (E2): a long request finishes, and clients with
+// keep-alive connections notice nothing.
 func TestFault_ReloadAndRestartUnseen(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 4\nthreads = 4\nshutdown_timeout = \"1s\"\n"+subdomain1)
@@ -89,7 +88,7 @@ func TestFault_ReloadAndRestartUnseen(t *testing.T) {
 		<-time.After(quiet) // seconds to compare with
 		before := r.pids("subdomain1")
 		finished := r.longRequest(long)
-		writeFile(t, filepath.Join(r.dir, "new.py"), "") // to restart that is nothing
+		writeFile(t, filepath.Join(r.dir, "new.py"), "") // a change that restart does not look at
 		r.must(what, "subdomain1")
 		if took, cut := finished(); cut != "" || took < long {
 			t.Errorf("%s: the long request ended after %v: %s", what, took, cut)
@@ -143,7 +142,8 @@ func (r *running) longRequest(takes time.Duration) (finished func() (time.Durati
 	}
 }
 
-// TestFault_OneSiteHangs (E3): two hundred wait for it, and another site is as fast as ever.
+// TestFault_OneSiteHangs (E3): two hundred clients wait for one site, and another site is as
+// fast as before.
 func TestFault_OneSiteHangs(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+`graceful_timeout = "1s"

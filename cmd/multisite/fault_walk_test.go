@@ -46,9 +46,9 @@ def application(environ, start_response):
     return [b"awake again"]
 `
 
-// TestFault_RandomWalk (E14) does whatever an operator, a crash and the night do to sites,
-// in random order and several at once, while others ask. MULTISITE_SEED=N walks the
-// same way again.
+// TestFault_RandomWalk (E14) does what operators, crashes and idle nights do to sites, in
+// random order and several at once, while clients send requests. MULTISITE_SEED=N repeats
+// a walk.
 func TestFault_RandomWalk(t *testing.T) {
 	t.Parallel()
 	lasts := 8 * time.Second
@@ -57,7 +57,7 @@ func TestFault_RandomWalk(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("MULTISITE_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64) // not a number: 0
+		seed, _ = strconv.ParseUint(s, 10, 64) // 0 if it is not a number
 	}
 	t.Logf("MULTISITE_SEED=%d", seed)
 	w := newWalk(t, rand.New(rand.NewPCG(seed, 0)))
@@ -87,14 +87,14 @@ func TestFault_RandomWalk(t *testing.T) {
 	wantGoroutines(t, w.dump(), fresh.dump())
 }
 
-// walkers is how many connections ask each site. idle is how many the supervisor may
-// keep to the two workers of a Go site, for the next requests.
+// walkers is the number of connections to each site. idle is the number of connections that
+// the supervisor may keep to the two workers of a Go site.
 const (
 	walkers = 4
 	idle    = 2 * walkers
 )
 
-// walk is a supervisor that is not left in peace.
+// walk is a supervisor on a random walk.
 type walk struct {
 	*running
 	random *rand.Rand
@@ -105,13 +105,13 @@ type walk struct {
 	steps  int
 	done   map[string]int
 
-	longest time.Duration // until all was as it should be
+	longest time.Duration // until everything was as it should be
 }
 
-// death is the last one of a worker of a site.
+// death is the last kill of a worker of a site.
 type death struct {
 	at       time.Time
-	requests int64 // that the site had answered
+	requests int64 // the number that the site had answered then
 }
 
 func newWalk(t *testing.T, random *rand.Rand) *walk {
@@ -135,7 +135,7 @@ func newWalk(t *testing.T, random *rand.Rand) *walk {
 	return w
 }
 
-// step does one thing. Calls of the command line go on beside later steps.
+// step does one thing. Commands may still run during later steps.
 func (w *walk) step() {
 	w.steps++
 	site := []string{"forked", "program", "sleepy"}[w.random.IntN(3)]
@@ -143,7 +143,7 @@ func (w *walk) step() {
 	case what < 2 && site != "sleepy":
 		n := 1 + w.random.IntN(3)
 		w.want[site] = n
-		w.calls.Wait() // of two at once the last one would be anybody's
+		w.calls.Wait() // of two at once either could win
 		w.call("scale", fmt.Sprintf("%s=%d", site, n))
 	case what == 2:
 		w.edit()
@@ -163,7 +163,7 @@ func (w *walk) step() {
 	case what == 8:
 		w.wake()
 	case what == 9:
-		w.calls.Wait() // while one is under way others are refused
+		w.calls.Wait() // others are refused meanwhile
 		w.did("upgrade")
 		w.upgrade()
 	default:
@@ -173,7 +173,7 @@ func (w *walk) step() {
 
 func (w *walk) did(what string) { w.done[what]++ }
 
-// call runs a command, which must succeed whatever else goes on.
+// call runs a command, which must succeed whatever else happens.
 func (w *walk) call(args ...string) {
 	w.did(args[0])
 	w.places <- struct{}{}
@@ -197,8 +197,8 @@ func (w *walk) edit() {
 	}
 }
 
-// kill ends a worker of a site, but not two in a row that may have had the same
-// request: it is sent twice at most.
+// kill kills a worker of a site, but not two in a row that may have had the same request,
+// since a request is sent at most twice.
 func (w *walk) kill(site string) {
 	s := w.site(site)
 	last := w.killed[site]
@@ -212,10 +212,10 @@ func (w *walk) kill(site string) {
 	}
 	w.did("kill")
 	w.killed[site] = death{time.Now(), s.Requests.Total}
-	_ = syscall.Kill(victim.PID, syscall.SIGKILL) // it may just have ended
+	_ = syscall.Kill(victim.PID, syscall.SIGKILL) // it may just have exited
 }
 
-// wake asks the site that may sleep, several at once.
+// wake sends several requests at once to the site that may sleep.
 func (w *walk) wake() {
 	w.did("wake")
 	w.ask("sleepy", "/", "awake again")
@@ -227,7 +227,7 @@ func (w *walk) ask(site, path, want string) {
 	for range walkers {
 		asked.Go(func() {
 			req := newRequest(w.t, http.MethodGet, hostOf(site), path, nil)
-			req.Close = true // or the connection would count as one that is left
+			req.Close = true // or the connection would count as a leak
 			a, err := w.newVisitor().do(req)
 			if err != nil || a.status != 200 || !strings.Contains(a.body, want) {
 				w.t.Errorf("%s: status %d, %v: %s", site, a.status, err, a.body)
@@ -237,13 +237,13 @@ func (w *walk) ask(site, path, want string) {
 	asked.Wait()
 }
 
-// pause lets the site that may sleep come near it, or beyond.
+// pause waits about until the site that may sleep does.
 func (w *walk) pause() {
 	w.did("pause")
 	<-time.After(time.Duration(w.random.IntN(800)) * time.Millisecond)
 }
 
-// quiet checks that within 5 seconds of rest everything is as it should be.
+// quiet checks that everything is as it should be within 5 seconds without a step.
 func (w *walk) quiet() {
 	w.t.Helper()
 	w.calls.Wait()
@@ -273,11 +273,11 @@ func (w *walk) backToStart() {
 	w.quiet()
 }
 
-// use is what the supervisor holds after an upgrade, when every site was asked and
-// the one that may sleep does, with its zygote ended.
+// use returns what the supervisor holds after an upgrade, when every site has had a
+// request, and the one that may sleep sleeps and its zygote has exited.
 func (w *walk) use() use {
 	w.t.Helper()
-	w.upgrade() // connections to all workers are alike then
+	w.upgrade() // then the connections to all workers are new
 	w.ask("forked", "/probe/sleep/?ms=50", "slept")
 	w.ask("program", "/sleep?ms=50", "Hello")
 	w.wake()
@@ -293,11 +293,11 @@ func (w *walk) wantUse(before use) {
 	if now.processes != before.processes || now.descriptors > before.descriptors+idle || now.threads > before.threads+4 {
 		w.t.Errorf("held before: %+v, afterwards: %+v\n%s", before, now, strings.Join(leftProcesses(w.t, w.dir), "\n"))
 	}
-	w.wake() // as the one to compare with is
+	w.wake() // as when the walk began
 	w.quiet()
 }
 
-// dump ends a supervisor and returns how many goroutines it had, by where they were made.
+// dump ends a supervisor and returns the number of its goroutines, by where they started.
 func (w *walk) dump() map[string]int {
 	w.t.Helper()
 	if err := syscall.Kill(w.pid, syscall.SIGQUIT); err != nil {

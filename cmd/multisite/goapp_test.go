@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// goSites are both kinds of Go site. A test binary with the race detector would
-// take a second to exit: GORACE.
+// goSites are both kinds of Go site. Without GORACE a test binary with the race detector
+// would take a second to exit.
 const goSites = `
 listen = "127.0.0.1:0"
 [defaults]
@@ -31,7 +31,7 @@ server_name = "hello.example.com"
 app = "./goapp"
 `
 
-// TestGoSites serves built-in apps and a program of somebody else's.
+// TestGoSites serves built-in apps and a program of its own.
 func TestGoSites(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, goSites))

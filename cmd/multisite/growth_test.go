@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestUp_TakesTheDescriptorsItMayHave for itself alone: with the limit that a shell
-// gives, 1024, it would refuse connections, and a program that is given another limit
-// than its shell's may go through all of it when it starts.
+// TestUp_TakesTheDescriptorsItMayHave: the supervisor raises its own limit of open files,
+// since the 1024 of a shell are too few. It does not raise that of its children: some
+// programs close every possible descriptor at their start.
 func TestUp_TakesTheDescriptorsItMayHave(t *testing.T) {
 	t.Parallel()
 	r := &running{

@@ -32,8 +32,8 @@ user = "4811"
 group = "4812"
 `
 
-// evilScript takes the tokens of all requests that were sent ahead, after it has made
-// what is shared wait for ever: emptied, or filled to its maximum.
+// evilScript takes the tokens of all followers, after it has made the shared eventfd block:
+// emptied, or filled to its maximum.
 const evilScript = `
 import fcntl, os, select, time
 
@@ -61,14 +61,14 @@ def application(environ, start_response):
     return [b"ok"]
 `
 
-// TestHostile_TokensOfAnotherSite: whatever a site does to what it shares with the front
-// door, another user's site is answered, and restart, upgrade and down do what they say.
+// TestHostile_TokensOfAnotherSite: whatever a site does to the eventfd that it shares with
+// the front door, another user's site is served, and restart, upgrade and down work.
 func TestHostile_TokensOfAnotherSite(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newUsersDir(t, hostileSites))
 	evil := filepath.Join(r.dir, "code", "evil.py")
 	writeFile(t, evil, evilScript)
-	if err := os.Chmod(evil, 0o644); err != nil { // it is for all
+	if err := os.Chmod(evil, 0o644); err != nil { // for every user
 		t.Fatal(err)
 	}
 	r.start()
@@ -90,7 +90,7 @@ func TestHostile_TokensOfAnotherSite(t *testing.T) {
 				if i == 0 && n%100 == 99 {
 					path = "/?" + []string{"take", "fill"}[n/100%2]
 				}
-				_, _ = v.do(newRequest(t, http.MethodGet, "evil.example.com", path, strings.NewReader(""))) // its own affair
+				_, _ = v.do(newRequest(t, http.MethodGet, "evil.example.com", path, strings.NewReader(""))) // the answer does not matter
 			}
 		})
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestLoad_NobodySeesWorkersGo kills one busy worker after the other while a second
-// process asks, then scales and restarts: each request is answered.
+// TestLoad_NobodySeesWorkersGo kills one busy worker after the other under load, then scales
+// and restarts. Each request is answered.
 func TestLoad_NobodySeesWorkersGo(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 3\n"+subdomain1)

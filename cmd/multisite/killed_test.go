@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// killedSites start processes of their own in every way that they may go on without
-// whoever started them.
+// killedSites start processes in every way that lets them outlive the process that started
+// them.
 const killedSites = `
 listen = "127.0.0.1:0"
 [defaults]
@@ -44,8 +44,8 @@ def application(environ, start_response):
     return [str(pid).encode()]
 `
 
-// TestKilled_NothingIsLeftForLong: the children of a supervisor that was killed die
-// with it; what they had started ends with the start of the next one, and nothing else.
+// TestKilled_NothingIsLeftForLong: the children of a killed supervisor die with it. The
+// processes that they had started, and no others, end when the next supervisor starts.
 func TestKilled_NothingIsLeftForLong(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, killedSites))
@@ -67,7 +67,7 @@ func TestKilled_NothingIsLeftForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = stranger.Process.Kill() // it may have been
+		_ = stranger.Process.Kill() // it may have been killed
 		_ = stranger.Wait()
 	})
 	r.wantKilledClean(6 + 1)
@@ -76,9 +76,8 @@ func TestKilled_NothingIsLeftForLong(t *testing.T) {
 	}
 }
 
-// wantKilledClean kills the supervisor and starts it again: then nothing is there any
-// more of what was there before, and until then at least so many processes that its
-// children had started.
+// wantKilledClean kills the supervisor and starts it again. Between the two at least so
+// many processes of its children are left, and afterwards none.
 func (r *running) wantKilledClean(least int) {
 	r.t.Helper()
 	before := leftProcesses(r.t, r.dir)

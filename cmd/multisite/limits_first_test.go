@@ -61,8 +61,8 @@ def application(environ, start_response):
     return [b"here\n"]
 `
 
-// TestLimits_BeforeTheFirstAnswer: a worker is measured from its start, but what
-// that itself has taken is no reason to replace it.
+// TestLimits_BeforeTheFirstAnswer: a worker is measured from its start, but what loading
+// has taken is no reason to replace it.
 func TestLimits_BeforeTheFirstAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, firstSites))

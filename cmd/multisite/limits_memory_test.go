@@ -40,8 +40,8 @@ def application(environ, start_response):
     return [b"here"]
 `
 
-// TestHardLimit_OfAPythonWorker that leaks: it ends, however it is held to its limit,
-// the end is told as what it is, and another one takes its place.
+// TestHardLimit_OfAPythonWorker: a worker that leaks exits, whichever way its limit is set,
+// the reason is reported, and another one takes its place.
 func TestHardLimit_OfAPythonWorker(t *testing.T) {
 	t.Parallel()
 	t.Run("RLIMIT_DATA", func(t *testing.T) {
@@ -73,13 +73,13 @@ func upHungry(t *testing.T, wrap []string) *running {
 	return r
 }
 
-// hasGroups tells whether memory_limit_hard is set by control groups: in a container
-// that may write its own.
+// hasGroups reports whether memory_limit_hard can be set by control groups, as in a
+// container that may write its own.
 func (r *running) hasGroups() bool {
 	return !strings.Contains(r.log.String(), "memory_limit_hard is set by RLIMIT_DATA")
 }
 
-// inGroup returns what runs a command in a control group of its own.
+// inGroup returns a wrapper that runs a command in a control group of its own.
 func inGroup(t *testing.T) (wrap []string) {
 	parent := os.Getenv("MULTISITE_TEST_CGROUP")
 	if parent == "" {

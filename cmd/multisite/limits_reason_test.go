@@ -13,7 +13,7 @@ import (
 	"github.com/multisite/multisite/supervisor/journal"
 )
 
-// The worker of each of these sites ends for the reason that the site is named after.
+// The worker of each of these sites exits for the reason that the site is named after.
 const reasonSites = `
 listen = "127.0.0.1:0"
 [defaults]
@@ -82,8 +82,8 @@ def application(environ, start_response):
     return [b"%d\n" % os.getpid()]
 `
 
-// TestReasons_StandWhereOneLooks: each end of a worker is named in status, in the
-// journal and in one line of the log, with what it did until then.
+// TestReasons_StandWhereOneLooks: each exit of a worker is in status, in the journal and in
+// one line of the log, with its reason and what the worker had done.
 func TestReasons_StandWhereOneLooks(t *testing.T) {
 	t.Parallel()
 	for name, preload := range map[string]string{"preload": "", "no preload": "preload = false\n"} {
@@ -101,7 +101,7 @@ func TestReasons_StandWhereOneLooks(t *testing.T) {
 	}
 }
 
-// reason is how a worker is brought to end for one, and what is then said of it.
+// reason is a way to make a worker exit, and how the exit is described.
 type reason struct {
 	name, exit, requests, running string
 	do                            func(*running)
@@ -110,7 +110,7 @@ type reason struct {
 var everyReason = []reason{
 	{"scale", "exit status 0", "0", "", func(r *running) { r.must("scale", "scale=1") }},
 	{"reload", "exit status 0", "0", "", func(r *running) {
-		if err := os.Chtimes(filepath.Join(r.dir, "limits.wsgi"), time.Now(), time.Now()); err != nil { // new code, of which nobody reads half
+		if err := os.Chtimes(filepath.Join(r.dir, "limits.wsgi"), time.Now(), time.Now()); err != nil { // counts as new code
 			r.t.Fatal(err)
 		}
 		r.must("reload", "reload")
@@ -168,14 +168,13 @@ func (want reason) wantSaid(t *testing.T, r *running) {
 	}
 }
 
-// tells checks what is said of an end in words.
+// tells checks the description of an exit.
 func (want reason) tells(said string) bool {
 	lived := regexp.MustCompile(` after ` + want.requests + ` requests in \d[\d.ms]*(\n|$)`)
 	return strings.Contains(said, want.running) && lived.MatchString(said)
 }
 
-// wantJournal checks that the journal has each end, and none for a reason that
-// is not on the list.
+// wantJournal checks that the journal has each exit, and none for another reason.
 func wantJournal(t *testing.T, r *running) {
 	j, err := journal.Open(filepath.Join(r.dir, ".multisite", "journal.db"), journal.Options{})
 	if err != nil {
@@ -207,7 +206,7 @@ func wantJournal(t *testing.T, r *running) {
 	}
 }
 
-// askSite asks one of the sites that are named after what bounds them.
+// askSite sends a request to the site NAME.example.com.
 func (r *running) askSite(name, path string) answer {
 	r.t.Helper()
 	return r.get(hostOf(name), path)

@@ -37,8 +37,8 @@ processes = 2
 cpu_time_limit = "100ms"
 `
 
-// TestFault_Recycle (E6, E7) replaces workers at their limits while others ask
-// without a pause: each request is answered.
+// TestFault_Recycle (E6, E7) replaces workers at their limits under load. Each request is
+// answered.
 func TestFault_Recycle(t *testing.T) {
 	t.Parallel()
 	for name, preload := range map[string]string{"preload": `"auto"`, "no preload": "false"} {
@@ -60,12 +60,12 @@ func TestFault_Recycle(t *testing.T) {
 	}
 }
 
-// work is requests that overlap.
+// work is a set of overlapping requests.
 var work = []string{"/hello/", "/probe/sleep/?ms=20", "/probe/sleep/?ms=50"}
 
-// recycleByRequests: a worker has its limit, up to a tenth more by chance, and what
-// it has in flight. It also serves until a sibling that came first has been replaced
-// and its own successor is ready, which a fork is in a moment.
+// recycleByRequests: a worker serves its limit, up to a tenth more at random, and the
+// requests in flight. It also serves until a sibling that came first has been replaced and
+// its own successor is ready, which takes a fork a moment.
 func recycleByRequests(t *testing.T, r *running, forked bool) {
 	ends := r.recycle("requests", "maximum_requests", times(12), work...)
 	served := []int{}
@@ -77,7 +77,7 @@ func recycleByRequests(t *testing.T, r *running, forked bool) {
 	t.Logf("answered by each with maximum_requests = 50: %v", served)
 	most := 50 + 5 + 2 + 20
 	if !longForm() {
-		most = 100 // others use the machine, too
+		most = 100 // the machine is shared with other tests
 	}
 	if least, last := served[0], served[len(served)-1]; least < 50 || forked && last > most {
 		t.Errorf("workers were replaced after %d to %d requests, want 50 to %d", least, last, most)
@@ -97,7 +97,7 @@ func recycleByMemory(t *testing.T, r *running) {
 	}
 }
 
-// times is how many ends are waited for: more in the long form.
+// times returns how many exits to wait for: more in the long form.
 func times(n int) int {
 	if longForm() {
 		return 3 * n
@@ -105,8 +105,8 @@ func times(n int) int {
 	return n
 }
 
-// recycle loads a site until so many workers have ended for a reason, and returns
-// their ends in the log, with the number of requests. No answer may be bad.
+// recycle loads a site until so many workers have exited for a reason, and returns the log
+// lines of these exits, with the number of requests. No answer may be bad.
 func (r *running) recycle(site, reason string, n int, paths ...string) (ends [][]string) {
 	r.t.Helper()
 	ended := regexp.MustCompile(`msg="worker ended" .* reason=` + reason + ` exit="exit status 0" age=\S+ requests=(\d+)\n`)
@@ -121,8 +121,8 @@ func (r *running) recycle(site, reason string, n int, paths ...string) (ends [][
 	return ends
 }
 
-// wantOneByOne checks in the journal that a successor was ready before each
-// end, and that no two workers of a site were replaced at once.
+// wantOneByOne checks in the journal that a successor was ready before each exit, and that
+// no two workers of a site were replaced at once.
 func wantOneByOne(t *testing.T, r *running, processes map[string]int) {
 	j, err := journal.Open(filepath.Join(r.dir, ".multisite", "journal.db"), journal.Options{})
 	if err != nil {
@@ -152,8 +152,8 @@ func wantOneByOne(t *testing.T, r *running, processes map[string]int) {
 	}
 }
 
-// TestRecycle_ALimitBelowAFreshWorker is told once, with what would be right, and
-// workers are not replaced for ever.
+// TestRecycle_ALimitBelowAFreshWorker: the log says once what limit would be right, and
+// workers are not replaced over and over.
 func TestRecycle_ALimitBelowAFreshWorker(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"preload = false\nmemory_limit = \"10MB\"\n"+subdomain1+"processes = 2\n")

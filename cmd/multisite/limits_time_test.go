@@ -14,15 +14,14 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// slack is how late an exact limit may be. In the long form each try has to make
-// it; on a machine that does other things too, one of a few.
+// slack is how late an exact limit may be. In the long form each try has to meet it; in the
+// short form, on a busy machine, one of a few.
 const (
 	slack = 200 * time.Millisecond
 	tries = 3
 )
 
-// takesExactly checks that something takes a time exactly: never less, and at most
-// slack more.
+// takesExactly checks that f takes this time, never less, and at most slack more.
 func takesExactly(t *testing.T, want time.Duration, try func() time.Duration) {
 	t.Helper()
 	for i := range tries {
@@ -39,9 +38,9 @@ func takesExactly(t *testing.T, want time.Duration, try func() time.Duration) {
 	}
 }
 
-// TestFault_RequestTimeout (E4) with every thread of the site stuck: who waits gets
-// 504 in time, and the next one finds a new worker. What else the stuck workers
-// had is answered.
+// TestFault_RequestTimeout (E4): every thread of the site is stuck. The clients that wait
+// get 504 in time, and the next one finds a new worker. Other requests of the stuck workers
+// are answered.
 func TestFault_RequestTimeout(t *testing.T) {
 	t.Parallel()
 	const site = "\n[site.%[1]s]\nserver_name = \"%[1]s.example.com\"\nsettings = \"subdomain1_settings\"\nthreads = %[2]d\n"
@@ -78,8 +77,8 @@ func TestFault_RequestTimeout(t *testing.T) {
 	t.Run("threads that are not stuck", func(t *testing.T) { othersGoOn(t, r.in(t), limit) })
 }
 
-// stuck has so many requests overrun at once, each by no less than the limit, and
-// returns when the last is answered.
+// stuck sends so many requests at once that overrun the limit, and returns when the last
+// is answered.
 func (r *running) stuck(host string, n int, limit time.Duration) time.Duration {
 	var wg sync.WaitGroup
 	start := time.Now()
@@ -108,8 +107,8 @@ func othersGoOn(t *testing.T, r *running, limit time.Duration) {
 	load.stop()
 }
 
-// TestFault_Queue (E5): who waits for queue_timeout is told at that moment, and
-// who finds the queue full at once.
+// TestFault_Queue (E5): a request that has waited for queue_timeout is refused at that
+// moment, and one that finds the queue full at once.
 func TestFault_Queue(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+`
@@ -140,7 +139,7 @@ func (r *running) hold(ms int) (release func()) {
 	return wg.Wait
 }
 
-// refused asks, must be refused, and returns when that was.
+// refused sends a request that must be refused, and returns when it was.
 func (r *running) refused(path string) time.Duration {
 	r.t.Helper()
 	start := time.Now()
@@ -152,9 +151,9 @@ func (r *running) refused(path string) time.Duration {
 	return took
 }
 
-// TestFault_RequestTimeoutOfAGoWorker (E4): a handler that ends with its request's
-// context costs no worker; one that does not costs it as any other. An upgrade changes
-// nothing of that.
+// TestFault_RequestTimeoutOfAGoWorker (E4): a handler that returns when its request's
+// context ends costs no worker; one that does not costs its worker. An upgrade does not
+// change that.
 func TestFault_RequestTimeoutOfAGoWorker(t *testing.T) {
 	t.Parallel()
 	for _, upgrades := range []int{0, 2} {

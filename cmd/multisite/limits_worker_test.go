@@ -54,7 +54,8 @@ def application(environ, start_response):
     return [b"stack %d\n" % size]
 `
 
-// TestBounds_OfEveryKindOfWorker: forked, in an interpreter of its own, in Go.
+// TestBounds_OfEveryKindOfWorker: forked workers, Python workers that load the code
+// themselves, and Go workers.
 func TestBounds_OfEveryKindOfWorker(t *testing.T) {
 	t.Parallel()
 	low := min(niceOf(t, "/proc/self")+1, 18) // an ordinary user can only raise it
@@ -100,7 +101,7 @@ func wantBounds(t *testing.T, r *running, memory string, nice int) {
 	}
 }
 
-// niceOf is the priority of a process or thread, by its directory in /proc.
+// niceOf returns the nice value of a process or thread, by its directory in /proc.
 func niceOf(t *testing.T, dir string) int {
 	t.Helper()
 	_, stat, _ := strings.Cut(readFile(t, dir+"/stat"), ") ")
@@ -149,7 +150,7 @@ func reloadBounds(t *testing.T, r *running, low, high int) {
 		r.rewrite(raised, "")
 		wantSaid("memory_limit_hard, cpu_priority")
 		wantBounds(t, r, "unlimited", niceOf(t, fmt.Sprintf("/proc/%d", r.pid)))
-	} else { // who can not lower a priority
+	} else { // a user who cannot lower a nice value
 		wantSaid("memory_limit_hard")
 		wantBounds(t, r, "unlimited", high)
 	}

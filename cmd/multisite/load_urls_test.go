@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// loadModes are sites of all ways in which a Django site is loaded.
+// loadModes are sites that load Django in every possible way.
 const loadModes = pythonSites + `
 home = "code"
 settings = "edited_settings"
@@ -30,8 +30,8 @@ server_name = "asleep.example.com"
 processes = { min = 0, max = 2 }
 `
 
-// TestLoad_Views: a view that does not import is a site that does not load, in every
-// mode, though a middleware would answer before it is needed.
+// TestLoad_Views: a site with a view that cannot be imported does not load, in every mode,
+// even if a middleware answers all requests before the view is needed.
 func TestLoad_Views(t *testing.T) {
 	t.Parallel()
 	sites := []string{"asleep", "forked", "many", "one", "single", "unshared"}
@@ -78,8 +78,8 @@ func TestLoad_Views(t *testing.T) {
 	}
 }
 
-// warmupSites is one that requests, before it is forked, what always fails, what may
-// fail, and what a middleware answers.
+// warmupSites is a site whose warm-up requests a path that always fails, one that may fail,
+// and one that a middleware answers.
 const warmupSites = pythonSites + `
 [site.warm]
 server_name = "warm.example.com"
@@ -104,8 +104,8 @@ def always(request):
 urlpatterns = [path("", index), path("always/", always), path("moved/", lambda request: HttpResponseRedirect("/login/"))]
 `
 
-// TestReload_Warmup: a path that the old workers answer must be answered by the new
-// ones; one that has always failed, and one that warms nothing, is told of.
+// TestReload_Warmup: a path that the old workers answer must be answered by the new ones.
+// A path that has always failed, or warms nothing, is reported.
 func TestReload_Warmup(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, warmupSites))
@@ -123,7 +123,7 @@ func TestReload_Warmup(t *testing.T) {
 	r.write(t, "code/edited_urls.py", strings.Replace(warmupURLs, `"one"`, `"two"`, 1))
 	r.wantReload("warm: new workers, generation 2 (code changed)\n" + told)
 
-	r.must("upgrade") // what was answered is known after it
+	r.must("upgrade") // the new program knows which paths were answered
 	for _, command := range []string{"reload", "restart"} {
 		r.write(t, "code/edited_urls.py", strings.Replace(warmupURLs, `return HttpResponse("one")`, `return HttpResponse(no_such_name)`, 1))
 		r.wantFailure([]string{command, "warm"},

@@ -32,8 +32,8 @@ server_name = "loaded.example.com"
 preload = false
 `
 
-// TestPoison_TakesNothingFromOthers: one visitor after the other asks for what ends each
-// worker that runs it, and all others are answered.
+// TestPoison_TakesNothingFromOthers: one visitor after the other requests a page that kills
+// each worker that runs it, and all others are answered.
 func TestPoison_TakesNothingFromOthers(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, poisonSites))
@@ -69,7 +69,7 @@ func poison(t *testing.T, r *running, site string, times int) {
 	}
 }
 
-// askUntil asks the same again and again until over is closed.
+// askUntil repeats a request until over is closed.
 func askUntil(t *testing.T, v *visitor, req *http.Request, over <-chan struct{}) {
 	for n := 1; ; n++ {
 		if a, err := v.do(req); err != nil || a.status != 200 || a.body != "ok" {

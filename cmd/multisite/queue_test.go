@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// oneWorker is two sites with a single worker each, so that what holds it shows.
+// oneWorker is two sites with a single worker each.
 const oneWorker = pythonSites + `
 processes = 1
 listen_backlog = 2

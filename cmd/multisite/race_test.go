@@ -2,6 +2,6 @@
 
 package main
 
-// raceDetector tells that this program, which the tests run as multisite, keeps a
-// history of its memory: how much it holds, and how fast it is, says nothing.
+// raceDetector reports that this program, which the tests run as multisite, has the race
+// detector, so that its memory and speed mean nothing.
 const raceDetector = true

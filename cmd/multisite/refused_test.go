@@ -13,8 +13,8 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// TestRefused: what the front door answers for itself is counted in status and has its
-// line in its own access log.
+// TestRefused: requests that the front door answers itself are counted in status and have
+// a line in its own access log.
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+subdomain1)
@@ -48,7 +48,7 @@ func TestRefused(t *testing.T) {
 	}
 	var log string
 	eventually(t, "all to be in the log", func() bool {
-		b, _ := os.ReadFile(filepath.Join(r.dir, ".multisite", "logs", "multisite.access.log")) // it may not be there yet
+		b, _ := os.ReadFile(filepath.Join(r.dir, ".multisite", "logs", "multisite.access.log")) // it may not exist yet
 		log = string(b)
 		return strings.Count(log, "\n") == 3
 	})

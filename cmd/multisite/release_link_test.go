@@ -12,8 +12,8 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// releaseSites are those of each release: one that is forked from code that is loaded,
-// one whose workers read it themselves.
+// releaseSites are the sites of each release directory: one whose workers are forked from
+// a zygote, and one whose workers load the code themselves.
 const releaseSites = `
 listen = "127.0.0.1:0"
 STATE
@@ -29,7 +29,7 @@ server_name = "fresh.example.com"
 preload = false
 `
 
-// releaseApp says which release it is of, when it was loaded and by its directory.
+// releaseApp answers with its release, as it was when it was loaded and by its directory.
 const releaseApp = `
 import os
 RELEASE = "NAME"
@@ -39,24 +39,24 @@ def application(environ, start_response):
     return [("%s in %s" % (RELEASE, os.path.basename(os.path.dirname(__file__)))).encode()]
 `
 
-// deploy is a directory of releases, current -> one of them, and where and how
-// commands are given.
+// deploy is a directory with release directories and a link, current, to one of them. It
+// holds where and how commands are run.
 type deploy struct {
 	*running
 	cwd  string
 	flag []string // -c
 
-	stateDir string // where it was at the start
+	stateDir string // of the supervisor, as it was at the start
 }
 
-// TestReleaseLink: however a supervisor was started, what a link leads to is served
-// from the next reload on, by all workers of a site at once, and the release that it
-// was started from may be removed.
+// TestReleaseLink: however the supervisor was started, a reload serves the release that the
+// link leads to now, with all workers of a site, and the release that the supervisor was
+// started from may be removed.
 func TestReleaseLink(t *testing.T) {
 	t.Parallel()
 	for _, start := range []struct {
 		name      string
-		cwd, flag string // below the directory of the releases; "": no -c
+		cwd, flag string // below the directory of the releases; "" for no -c
 		state     string
 	}{
 		{"in the link", "current", "", ""},
@@ -100,7 +100,7 @@ func followLink(t *testing.T, d *deploy) {
 	d.pid, d.addr = st.Supervisor.PID, st.Supervisor.Listen[0]
 	d.wantRelease("r1")
 
-	d.link("r2") // what runs is of the old release until somebody reloads
+	d.link("r2") // the old release runs until a reload
 	d.killWorkers()
 	d.wantRelease("r1")
 	if out := d.command("reload"); strings.Count(out, "new workers, generation 2 (code changed)") != 2 {
@@ -122,7 +122,7 @@ func followLink(t *testing.T, d *deploy) {
 	})
 	d.wantRelease("r3")
 
-	for _, old := range []string{"r1", "r2"} { // that the supervisor was started from, too
+	for _, old := range []string{"r1", "r2"} { // including the one that the supervisor was started from
 		if err := os.RemoveAll(filepath.Join(d.dir, "releases", old)); err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func followLink(t *testing.T, d *deploy) {
 	d.command("upgrade")
 	d.wantRelease("r4")
 
-	d.flag = []string{"-c", filepath.Join(d.dir, "releases", "r4", "sites.toml")} // another name of the same
+	d.flag = []string{"-c", filepath.Join(d.dir, "releases", "r4", "sites.toml")} // another path of the same file
 	if now := d.ask().Supervisor.PID; now != d.pid {
 		t.Errorf("by another name status is of process %d, not of %d", now, d.pid)
 	}
@@ -167,7 +167,7 @@ func followLink(t *testing.T, d *deploy) {
 	}
 }
 
-// link lets current lead to a release, as deploys do: in one step.
+// link makes current lead to a release, atomically, as deployment tools do.
 func (d *deploy) link(release string) {
 	d.t.Helper()
 	next := filepath.Join(d.dir, "next")
@@ -179,7 +179,7 @@ func (d *deploy) link(release string) {
 	}
 }
 
-// command gives a command that must succeed, as a person would who went to d.cwd now.
+// command runs a command that must succeed, as a person would who has changed to d.cwd now.
 func (d *deploy) command(args ...string) string {
 	d.t.Helper()
 	got := d.multisite(args...)
@@ -221,7 +221,7 @@ func (d *deploy) wantRelease(want string) {
 	}
 }
 
-// killWorkers kills all workers and waits for others.
+// killWorkers kills all workers and waits for new ones.
 func (d *deploy) killWorkers() {
 	d.t.Helper()
 	old := map[int]bool{}

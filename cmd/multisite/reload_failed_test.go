@@ -13,7 +13,7 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// failedSites are one whose reload fails, and one that could be spoiled by it.
+// failedSites are a site whose reload fails, and one that this could affect.
 const failedSites = pythonSites + `
 processes = 2
 home = "code"
@@ -28,8 +28,8 @@ settings = "edited_settings"
 python_path = ["${DJANGO}"]
 `
 
-// TestReload_Failed: what is called not changed is as it was, and status says what
-// failed until something succeeds.
+// TestReload_Failed: a site that is reported as not changed is as it was, and status shows
+// the failure until a reload or restart succeeds.
 func TestReload_Failed(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, failedSites))
@@ -45,7 +45,7 @@ func TestReload_Failed(t *testing.T) {
 	})
 }
 
-// breakCode lets the sites' settings raise, and returns how to mend them.
+// breakCode makes the sites' settings raise an exception. mend repairs them.
 func (r *running) breakCode() (mend func()) {
 	r.t.Helper()
 	path := filepath.Join(r.dir, "code", "edited_settings.py")
@@ -57,7 +57,7 @@ func (r *running) breakCode() (mend func()) {
 	return func() { writeFile(r.t, path, string(good)) }
 }
 
-// wantFailure runs a command that must fail, and say each of want.
+// wantFailure runs a command that must fail and print each of want.
 func (r *running) wantFailure(args []string, want ...string) {
 	r.t.Helper()
 	got := r.multisite(args...)
@@ -114,7 +114,7 @@ func failedLiveKeys(t *testing.T, r *running) {
 	r.wantNoFailure()
 }
 
-// wantNoFailure checks that status tells of no reload that has failed.
+// wantNoFailure checks that status shows no failed reload.
 func (r *running) wantNoFailure() {
 	r.t.Helper()
 	var st status.Status
@@ -128,7 +128,7 @@ func (r *running) wantNoFailure() {
 	}
 }
 
-// failedStartupTimeout: what the new workers need for their trial they have in it.
+// failedStartupTimeout: the trial uses the new startup_timeout.
 func failedStartupTimeout(t *testing.T, r *running) {
 	r.rewrite(`startup_timeout = "40s"`, `startup_timeout = "1ms"`)
 	r.wantReload("edited: startup_timeout changed, no worker restarted\n")
@@ -151,7 +151,7 @@ func failedRestart(t *testing.T, r *running) {
 	r.wantNoFailure()
 }
 
-// failedHalfway: the directory of the sockets of the second site can not be made.
+// failedHalfway: the socket directory of the second site cannot be created.
 func failedHalfway(t *testing.T, r *running) {
 	before, had, pids := r.runDirs(), len(leftProcesses(t, r.dir)), r.pids("edited")
 	r.say("three")
@@ -175,7 +175,7 @@ func failedHalfway(t *testing.T, r *running) {
 	r.wantNoFailure()
 }
 
-// runDirs are the directories of sockets.
+// runDirs returns the socket directories.
 func (r *running) runDirs() []string {
 	r.t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(r.dir, ".multisite", "run", "*"))

@@ -10,14 +10,14 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// use is what a supervisor holds.
+// use is the resources that a supervisor holds.
 type use struct {
 	descriptors, threads, processes int
 	pss                             int64
 }
 
-// TestReload_GenerationsUnderLoad reloads new code again and again while a second
-// process asks: no request fails, and the supervisor does not grow.
+// TestReload_GenerationsUnderLoad reloads new code again and again under load. No request
+// fails, and the supervisor does not grow.
 func TestReload_GenerationsUnderLoad(t *testing.T) {
 	t.Parallel()
 	generations := 6
@@ -31,7 +31,7 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 	t.Cleanup(r.finish)
 	edited := r.startLoad("edited.example.com", 2, "page ", "/")
 	other := r.startLoad(host1, 2, "Subdomain One", "/hello/")
-	visitor := r.newVisitor() // one, with one connection
+	visitor := r.newVisitor() // a single visitor has a single connection
 	var first use
 	for n := 2; n <= generations; n++ {
 		r.say(fmt.Sprintf("page %d", n))
@@ -39,7 +39,7 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 		if got, want := visitor.get("edited.example.com", "/").body, fmt.Sprintf("page %d", n); got != want {
 			t.Fatalf("after reload %d: %q", n, got)
 		}
-		if n == 3 { // what is made once is made
+		if n == 3 { // one-time allocations are done
 			first = r.useAtRest()
 		}
 	}

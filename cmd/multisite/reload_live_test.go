@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// liveSites are sites of which the test changes what needs no new worker.
+// liveSites are sites of which the test changes keys that need no new worker.
 const liveSites = `
 listen = "127.0.0.1:0"
 log_max_size = "64MB"
@@ -62,7 +62,7 @@ def application(environ, start_response):
     return [b"multithread %r\n" % environ["wsgi.multithread"]]
 `
 
-// TestReload_Live: what is said to have changed without a new worker holds.
+// TestReload_Live: a change that is reported to need no new worker is in effect.
 func TestReload_Live(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, liveSites))
@@ -83,7 +83,7 @@ func TestReload_Live(t *testing.T) {
 	})
 }
 
-// live changes sites.toml and reloads, after which every worker must still be there.
+// live changes sites.toml and reloads. All workers must be the same afterwards.
 func (r *running) live(want, old, now string) {
 	r.t.Helper()
 	before := map[string]map[int]bool{}
@@ -128,7 +128,7 @@ func liveLogs(t *testing.T, r *running) {
 	}
 }
 
-// liveNot: what takes a new start is refused by name, and nothing is applied.
+// liveNot: a reload names the keys that need a new start, and applies nothing.
 func liveNot(t *testing.T, r *running) {
 	const first = "listen = \"127.0.0.1:0\"\n"
 	for key, now := range map[string]string{
@@ -145,8 +145,8 @@ func liveNot(t *testing.T, r *running) {
 	}
 }
 
-// liveStartupTimeout: the next launch has no more than the new one, in an
-// interpreter of its own and from a zygote that is made anew.
+// liveStartupTimeout: the next launch has only the new timeout, in an interpreter of its
+// own as well as from a new zygote.
 func liveStartupTimeout(t *testing.T, r *running) {
 	for _, site := range []string{"slow", "forked"} {
 		r.live(site+": startup_timeout changed, no worker restarted\n", `startup_timeout = "10m"`, `startup_timeout = "3s"`)
@@ -174,7 +174,7 @@ func liveThreads(t *testing.T, r *running) {
 	r.wantAtOnce("program", "/hold?file="+url.QueryEscape(filepath.Join(r.dir, "hold")), 3, release)
 }
 
-// threadsBesideBadCode: the workers that serve on have the threads that they had.
+// threadsBesideBadCode: old workers that serve on keep their number of threads.
 func threadsBesideBadCode(t *testing.T, r *running) {
 	const site = "[site.threads]\n"
 	before := r.pids("threads")
@@ -195,12 +195,12 @@ func threadsBesideBadCode(t *testing.T, r *running) {
 	}
 }
 
-// holdFile makes the file "hold", which requests wait for; release removes it.
+// holdFile creates the file "hold", on which requests wait. release removes it.
 func (r *running) holdFile() (release func()) {
 	r.t.Helper()
 	path := filepath.Join(r.dir, "hold")
 	writeFile(r.t, path, "")
-	r.t.Cleanup(func() { _ = os.Remove(path) }) // a test that failed before may not have released them
+	r.t.Cleanup(func() { _ = os.Remove(path) }) // in case the test failed before release
 	return func() {
 		if err := os.Remove(path); err != nil {
 			r.t.Fatal(err)
@@ -208,15 +208,15 @@ func (r *running) holdFile() (release func()) {
 	}
 }
 
-// wantAtOnce asks a site of one worker more than it may take, and looks how many it
-// does until release is called.
+// wantAtOnce sends a site with one worker more requests than it may take, checks how many
+// it takes at once, and calls release.
 func (r *running) wantAtOnce(site, path string, want int, release func()) {
 	r.t.Helper()
 	const requests = 6
 	answers := make(chan answer, requests)
 	for range requests {
 		go func() {
-			a, _ := r.newVisitor().do(newRequest(r.t, http.MethodGet, hostOf(site), path, nil)) // status 0 after an error
+			a, _ := r.newVisitor().do(newRequest(r.t, http.MethodGet, hostOf(site), path, nil)) // a zero answer after an error
 			answers <- a
 		}()
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// reloadSites is a site whose code the test edits, and one that must not notice.
+// reloadSites is a site whose code the test edits, and one that must not be affected.
 const reloadSites = pythonSites + `
 processes = 2
 [site.edited]
@@ -23,7 +23,7 @@ python_path = ["${DJANGO}"]
 ` + subdomain1 + `home = "${DJANGO}"
 `
 
-// TestReload changes one thing after the other in a running supervisor.
+// TestReload changes one thing after another in a running supervisor.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, reloadSites))
@@ -46,7 +46,7 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// say makes the code of the site edited say text.
+// say changes the code of the site edited so that its page is text.
 func (r *running) say(text string) {
 	r.t.Helper()
 	dir := filepath.Join(r.dir, "code")
@@ -56,13 +56,13 @@ func (r *running) say(text string) {
 	writeEdited(r.t, dir, text)
 }
 
-// page is what the site edited says.
+// page returns the page of the site edited.
 func (r *running) page() string {
 	r.t.Helper()
 	return r.get("edited.example.com", "/").body
 }
 
-// wantReload reloads and compares what is printed.
+// wantReload reloads and compares the output.
 func (r *running) wantReload(want string, args ...string) {
 	r.t.Helper()
 	if got := r.must(append([]string{"reload"}, args...)...); got != want {
@@ -101,7 +101,7 @@ func reloadNothing(t *testing.T, r *running) {
 	r.wantSame("subdomain1", other)
 }
 
-// reloadCode: three texts of one length, each but a moment after the other.
+// reloadCode: three texts of the same length, one right after the other.
 func reloadCode(t *testing.T, r *running) {
 	other := r.pids("subdomain1")
 	for i, text := range []string{"two", "six", "ten"} {
@@ -116,7 +116,7 @@ func reloadCode(t *testing.T, r *running) {
 	r.wantSame("subdomain1", other)
 }
 
-// reloadSameTime: texts of one length, in files that a build gives one time.
+// reloadSameTime: texts of the same length in files with the same modification time.
 func reloadSameTime(t *testing.T, r *running) {
 	r.say("ten")
 	for _, text := range []string{"two", "six", "ten"} {
@@ -200,7 +200,7 @@ func reloadBadCode(t *testing.T, r *running) {
 	if s := r.site("edited"); s.Generation != 5 || s.State != "running" || r.page() != "ten" {
 		t.Errorf("generation %d is %s and says %q", s.Generation, s.State, r.page())
 	}
-	kill(t, r.site("edited").Workers[0].PID) // its place is taken by the old code, which is loaded
+	kill(t, r.site("edited").Workers[0].PID) // its successor runs the old code, which the zygote has loaded
 	eventually(t, "the worker to be replaced", func() bool {
 		s := r.site("edited")
 		return s.Restarts == 1 && s.State == "running"
@@ -214,8 +214,7 @@ func reloadBadCode(t *testing.T, r *running) {
 	}
 }
 
-// reloadInterrupted: who does not want to wait any longer for code that hangs
-// presses Ctrl-C, and has changed nothing.
+// reloadInterrupted: Ctrl-C ends a reload whose new code hangs, and nothing has changed.
 func reloadInterrupted(t *testing.T, r *running) {
 	before := r.pids("edited")
 	loading := filepath.Join(r.dir, "loading")

@@ -26,7 +26,7 @@ server_name = "one.example.com"
 processes = 2
 `
 
-// startRoom starts the real program, wrapped in a command that bounds what it may have.
+// startRoom starts the real program, wrapped in a command that limits its resources.
 func startRoom(t *testing.T, owner *account.Account, wrap ...string) *running {
 	r := &running{t: t, dir: newUsersDir(t, roomSites), out: &screen{}, log: &screen{}, wrap: wrap}
 	r.program = filepath.Join(r.dir, "multisite")
@@ -44,7 +44,8 @@ func startRoom(t *testing.T, owner *account.Account, wrap ...string) *running {
 	return r
 }
 
-// wantRefused runs a command that must say what this machine has room for.
+// wantRefused runs a command that must fail and say how many workers the machine has room
+// for.
 func (r *running) wantRefused(by string, args ...string) {
 	r.t.Helper()
 	got := r.multisite(args...)
@@ -54,8 +55,9 @@ func (r *running) wantRefused(by string, args ...string) {
 	}
 }
 
-// TestRoom_TooManyWorkersAreRefused by name, wherever the number is written, and change
-// nothing. What a supervisor before has remembered is no reason not to start.
+// TestRoom_TooManyWorkersAreRefused: too many workers are refused, wherever the number is
+// written, and nothing changes. A scale override of an earlier supervisor does not prevent
+// the start.
 func TestRoom_TooManyWorkersAreRefused(t *testing.T) {
 	t.Parallel()
 	r := startRoom(t, nil)
@@ -81,7 +83,7 @@ func TestRoom_TooManyWorkersAreRefused(t *testing.T) {
 	r.wantRefused("each [0-9.]+ MB", "up")
 }
 
-// TestRoom_OfAControlGroup bounds a supervisor that no limit of its user does.
+// TestRoom_OfAControlGroup: the limit of a control group counts where the user has none.
 func TestRoom_OfAControlGroup(t *testing.T) {
 	t.Parallel()
 	group := fmt.Sprintf("/sys/fs/cgroup/pids/multisite-test-%d", os.Getpid())
@@ -112,7 +114,7 @@ sys.stdin.read()
 `
 
 // TestRoom_SupervisorOutlivesALackOfThreads: another program of the same user takes all
-// that the user may have. Nothing new starts then, and what runs goes on.
+// threads that the user may have. Then nothing new starts, and everything else runs on.
 func TestRoom_SupervisorOutlivesALackOfThreads(t *testing.T) {
 	t.Parallel()
 	owner := &account.Account{Name: "owner", UID: 200_000 + os.Getpid(), GID: 4712}
@@ -134,7 +136,7 @@ func TestRoom_SupervisorOutlivesALackOfThreads(t *testing.T) {
 	r.must("scale", "one", "2")
 }
 
-// hog runs a program that says when it has all there is. free ends it.
+// hog runs a program that takes all threads. free ends it.
 func hog(t *testing.T, command []string) (free func()) {
 	t.Helper()
 	cmd := exec.Command(command[0], command[1:]...)
@@ -156,14 +158,14 @@ func hog(t *testing.T, command []string) (free func()) {
 	free = sync.OnceFunc(func() {
 		in.Close()
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_, _ = io.Copy(io.Discard, out) // to its end: all are gone
+		_, _ = io.Copy(io.Discard, out) // until all its threads have exited
 		_ = cmd.Wait()
 	})
 	t.Cleanup(free)
 	return free
 }
 
-// crowd sends requests side by side, each of which is answered.
+// crowd sends requests at once, each of which must be answered.
 func crowd(t *testing.T, r *running, n int) {
 	t.Helper()
 	var all sync.WaitGroup

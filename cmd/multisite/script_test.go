@@ -24,8 +24,8 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// TestScripts runs the stories of testdata/script: what a person types and reads.
-// Each has a directory of its own, $WORK, and may leave nothing running.
+// TestScripts runs the stories of testdata/script: what a person types and reads. Each has a
+// directory of its own, $WORK, and must leave nothing running.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{

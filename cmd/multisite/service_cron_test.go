@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// cronSites is a site that sleeps, with commands that run all the same.
+// cronSites is a site that sleeps, with cron entries that run all the same.
 const cronSites = subdomain1 + `
 processes = { min = 0, max = 1 }
 [site.subdomain1.cron]
@@ -15,8 +15,8 @@ bad  = { schedule = "* * * * *", command = ["sh", "-c", "echo oh >&2; exit 3"] }
 rare = { schedule = "@yearly", command = "true" }
 `
 
-// TestServiceCron: a minute is as short as a schedule gets, so this waits for one,
-// which an upgrade does not end.
+// TestServiceCron: the shortest schedule is a minute, so this test waits for one run, which
+// continues through an upgrade.
 func TestServiceCron(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+cronSites)
@@ -59,7 +59,8 @@ func TestServiceCron(t *testing.T) {
 	}
 }
 
-// TestServiceCron_Reload: entries come, change and go; no worker is restarted.
+// TestServiceCron_Reload: entries are added, changed and removed without restarting a
+// worker.
 func TestServiceCron_Reload(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+cronSites)

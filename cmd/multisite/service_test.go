@@ -11,7 +11,7 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// serviceSites is two sites with services. What says "fail" ends when it is told to.
+// serviceSites is two sites with services. The service "fail" exits when the test says so.
 const serviceSites = `
 shutdown_timeout = "300ms"
 ` + subdomain1 + `
@@ -88,7 +88,7 @@ func serviceStatus(t *testing.T, r *running) {
 	}
 	table := strings.Split(r.must("status"), "\n")
 	checkRow(t, table, "service.bot", "running", fmt.Sprint(bot.PID), " MB")
-	r.waitSite("subdomain2", "sleeping") // which is nothing to its service
+	r.waitSite("subdomain2", "sleeping") // which does not concern its service
 }
 
 func serviceEnds(t *testing.T, r *running) {
@@ -204,7 +204,7 @@ func (r *running) edit(t *testing.T, old, now string) {
 	}
 }
 
-// TestService_CheckFindsAMissingProgram before anything runs.
+// TestService_CheckFindsAMissingProgram: check reports a service whose program is missing.
 func TestService_CheckFindsAMissingProgram(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t, pythonSites+subdomain1+"[site.subdomain1.service.bot]\ncommand = \"no-such-bot\"\n")

@@ -10,8 +10,8 @@ import (
 	"github.com/multisite/multisite/worker/account"
 )
 
-// TestStateDir_UsersMayPassThroughIt, whichever command made it: else the next one
-// refuses it.
+// TestStateDir_UsersMayPassThroughIt: whichever command creates the state directory, other
+// users may pass through it; otherwise the next command would refuse it.
 func TestStateDir_UsersMayPassThroughIt(t *testing.T) {
 	t.Parallel()
 	for name, commands := range map[string][][]string{
@@ -39,7 +39,8 @@ func TestStateDir_UsersMayPassThroughIt(t *testing.T) {
 	}
 }
 
-// TestStateDir_OfSomebodyElseIsRefused: who may write there decides what we run.
+// TestStateDir_OfSomebodyElseIsRefused: a user who may write there could decide what the
+// supervisor runs.
 func TestStateDir_OfSomebodyElseIsRefused(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -54,7 +55,7 @@ func TestStateDir_OfSomebodyElseIsRefused(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		prepare func(t *testing.T, state string)
-		want    string // STATE is the directory
+		want    string // STATE stands for the directory
 	}{
 		{"a link", func(t *testing.T, state string) { symlink(t, t.TempDir(), state) }, "STATE is a symbolic link"},
 		{"a link to nothing", func(t *testing.T, state string) { symlink(t, state+".not", state) }, "STATE is a symbolic link"},
@@ -95,8 +96,8 @@ func TestStateDir_OfSomebodyElseIsRefused(t *testing.T) {
 	}
 }
 
-// TestStateDir_InAnOpenVolume: who is not root can not close a volume that is open to
-// all, as those of a container are.
+// TestStateDir_InAnOpenVolume: an ordinary user cannot change the mode of a volume that is
+// open to all, as the volumes of containers are.
 func TestStateDir_InAnOpenVolume(t *testing.T) {
 	t.Parallel()
 	dir := newUsersDir(t, "listen = \"127.0.0.1:0\"\nstate_dir = \"volume/state\"\n"+userSite)
@@ -114,8 +115,8 @@ func TestStateDir_InAnOpenVolume(t *testing.T) {
 	}
 }
 
-// TestLogDir is where the logs are, and is read there when nothing runs. One that is
-// somebody else's is refused too.
+// TestLogDir: logs are written to log_dir, and read there when nothing runs. A directory of
+// another user is refused, too.
 func TestLogDir(t *testing.T) {
 	t.Parallel()
 	r := up(t, "log_dir = \"var/log\"\n"+notifiedSites)
@@ -146,7 +147,8 @@ func TestLogDir(t *testing.T) {
 	r.start()
 }
 
-// TestStateDir_OfRootIsTaken by a user who may write there: a package made it.
+// TestStateDir_OfRootIsTaken: a user may use a directory of root in which he may write, as
+// a package creates it.
 func TestStateDir_OfRootIsTaken(t *testing.T) {
 	t.Parallel()
 	dir := newUsersDir(t, "state_dir = \"state\"\n"+notifiedSites)
@@ -163,7 +165,7 @@ func TestStateDir_OfRootIsTaken(t *testing.T) {
 	}
 }
 
-// mkdir makes a directory of that mode, whatever the umask is.
+// mkdir creates a directory with this mode, whatever the umask is.
 func mkdir(t *testing.T, path string, mode os.FileMode) {
 	t.Helper()
 	if err := os.MkdirAll(path, 0o755); err != nil {

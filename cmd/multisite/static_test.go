@@ -37,8 +37,8 @@ from plain import *
 MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "whitenoise.middleware.WhiteNoiseMiddleware"] + MIDDLEWARE
 `
 
-// TestStatic is who serves the static files of a Django site: the front door, but not
-// where its WhiteNoise does, nor where sites.toml forbids it.
+// TestStatic: the front door serves the static files of a Django site, unless the site's
+// WhiteNoise does or sites.toml forbids it.
 func TestStatic(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, staticSites))

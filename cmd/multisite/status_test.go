@@ -13,7 +13,7 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// contract is `multisite status --json` as it is promised.
+// contract is the promised output of `multisite status --json`.
 const contract = `
 {"supervisor":{"pid":1,"version":"…","started":"…","listen":["127.0.0.1:8080"],"memory":{"pss":0,"uss":0,"rss":0}},
  "sites":[{"name":"subdomain1","server_name":"…","aliases":["…"],"kind":"wsgi","state":"running","generation":1,"settings":"…",
@@ -22,8 +22,8 @@ const contract = `
    "restarts":0,"last_exit":"","last_error":"",
    "workers":[{"id":"subdomain1/1","pid":1,"state":"ready","socket":"…","started":"…","requests":0,"active":0,"memory":{"pss":0,"uss":0,"rss":0}}]}]}`
 
-// statusContract: the keys and their types are those of the contract, no more
-// and no fewer, and the numbers agree with each other.
+// statusContract: keys and types are exactly those of the contract, and the numbers agree
+// with each other.
 func statusContract(t *testing.T, r *running) {
 	want, got := shape(t, contract), shape(t, r.must("status", "--json"))
 	for _, key := range slices.Sorted(maps.Keys(want)) {
@@ -33,9 +33,9 @@ func statusContract(t *testing.T, r *running) {
 		delete(got, key)
 	}
 	for _, key := range []string{
-		".sites[].preload", ".sites[].memory.saved", // of sites that are loaded once
+		".sites[].preload", ".sites[].memory.saved", // set for sites that are loaded once
 		".sites[].services[]", ".sites[].cron[]", ".sites[].user",
-		".sites[].failed", ".supervisor.failed", // of the last reload
+		".sites[].failed", ".supervisor.failed", // set after a failed reload
 		".sites[].warmup[]", ".supervisor.refused.421",
 	} {
 		delete(got, key)
@@ -104,8 +104,8 @@ func shape(t *testing.T, text string) map[string]string {
 	return types
 }
 
-// statusTable: it names each worker's pid, socket, settings and memory, PSS
-// first, on lines that fit a terminal.
+// statusTable: the table has the pid, socket, settings and memory of each worker, PSS first,
+// in lines that fit a terminal.
 func statusTable(t *testing.T, r *running) {
 	table := r.must("status")
 	lines := strings.Split(table, "\n")

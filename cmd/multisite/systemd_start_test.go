@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// hangingSites is sites of one code base and two that hang when they are loaded,
-// with more workers than start at once on this machine.
+// hangingSites are sites of one code base, two of which hang while they load, with more
+// workers than may start at once.
 const hangingSites = `
 [site.a-hangs]
 server_name = "a.example.com"
@@ -34,7 +34,7 @@ server_name = "go.example.com"
 settings = "builtin:subdomain1"
 ` + subdomain1
 
-// TestStart_OneThatHangsHoldsUpNone: sites start side by side.
+// TestStart_OneThatHangsHoldsUpNone: sites start at the same time.
 func TestStart_OneThatHangsHoldsUpNone(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, pythonSites+hangingSites))
@@ -44,10 +44,10 @@ func TestStart_OneThatHangsHoldsUpNone(t *testing.T) {
 	eventually(t, "the others to be ready", func() bool {
 		return r.site("subdomain1").State == "running" && r.site("go").State == "running" && r.site("c-broken").State == "failed"
 	})
-	if took := time.Since(begin); took > 30*time.Second { // half the time that those which hang have
+	if took := time.Since(begin); took > 30*time.Second { // half the startup_timeout of those that hang
 		t.Errorf("the others were ready after %v", took)
 	}
-	if n := strings.Count(r.siteLog("c-broken"), `msg="worker failed to start"`); n > 5 { // now and then it is tried again
+	if n := strings.Count(r.siteLog("c-broken"), `msg="worker failed to start"`); n > 5 { // it is retried now and then
 		t.Errorf("one reason was told %d times", n)
 	}
 	r.addr = r.status().Supervisor.Listen[0]
@@ -58,8 +58,8 @@ func TestStart_OneThatHangsHoldsUpNone(t *testing.T) {
 	r.finish()
 }
 
-// TestStop_TheSecondSignalEndsAtOnce: the first lets a request finish that takes
-// longer than anybody wants to wait.
+// TestStop_TheSecondSignalEndsAtOnce: the first signal waits for a request that takes very
+// long.
 func TestStop_TheSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	sites := pythonSites + "processes = 1\ngraceful_timeout = \"100s\"\nshutdown_timeout = \"100s\"\n" + subdomain1 + `

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// manager plays systemd: it keeps what it is told.
+// manager plays systemd: it receives the notifications.
 type manager struct {
 	t    testing.TB
 	conn *net.UnixConn
@@ -36,7 +36,7 @@ func newManager(t testing.TB) *manager {
 func (m *manager) next() string {
 	m.t.Helper()
 	b := make([]byte, 64<<10)
-	_ = m.conn.SetReadDeadline(time.Now().Add(patience)) // a socket has deadlines
+	_ = m.conn.SetReadDeadline(time.Now().Add(patience)) // cannot fail on a socket
 	n, err := m.conn.Read(b)
 	if err != nil {
 		m.t.Fatal(err)
@@ -44,7 +44,7 @@ func (m *manager) next() string {
 	return string(b[:n])
 }
 
-// want reads messages until one is not of the watchdog, and compares that.
+// want reads the next message that is not for the watchdog, and compares it.
 func (m *manager) want(pattern string) {
 	m.t.Helper()
 	got := m.next()
@@ -68,7 +68,7 @@ server_name = "subdomain2.localhost"
 settings = "builtin:subdomain2"
 `
 
-// TestSystemd_Notify: what the service manager is told from start to end, word for word.
+// TestSystemd_Notify: all messages to the service manager from start to stop, word for word.
 func TestSystemd_Notify(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
@@ -103,7 +103,7 @@ func TestSystemd_Notify(t *testing.T) {
 	m.want("STOPPING=1\nSTATUS=letting requests in flight finish")
 }
 
-// TestSystemd_ReadyAlsoWhenOneFails names it.
+// TestSystemd_ReadyAlsoWhenOneFails: the message names the site that failed.
 func TestSystemd_ReadyAlsoWhenOneFails(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
@@ -114,7 +114,7 @@ func TestSystemd_ReadyAlsoWhenOneFails(t *testing.T) {
 	m.want(`READY=1\nSTATUS=1 of 2 sites failed: broken \(ModuleNotFoundError: No module named 'no_such_settings'\)`)
 }
 
-// TestSystemd_Watchdog: a supervisor that is stopped does not say that it is alive.
+// TestSystemd_Watchdog: a stopped process sends no watchdog messages.
 func TestSystemd_Watchdog(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
@@ -132,8 +132,8 @@ func TestSystemd_Watchdog(t *testing.T) {
 	}
 	eventually(t, "the supervisor to stand still", func() bool { return stateOf(t, r.pid) == "T" })
 	b := make([]byte, 100)
-	for told := 0; ; told++ { // what it said before
-		_ = m.conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond)) // a socket has deadlines
+	for told := 0; ; told++ { // messages from before
+		_ = m.conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond)) // cannot fail on a socket
 		if _, err := m.conn.Read(b); err != nil {
 			break
 		}
@@ -160,11 +160,12 @@ func stateOf(t testing.TB, pid int) string {
 	return after[:1]
 }
 
-// TestSystemd_Sockets: the front door is what was handed over, not what sites.toml says.
+// TestSystemd_Sockets: the front door listens on the sockets of systemd, not on those of
+// sites.toml.
 func TestSystemd_Sockets(t *testing.T) {
 	t.Parallel()
 	a, b := listenFile(t, "tcp", "127.0.0.1:0"), listenFile(t, "tcp", "127.0.0.1:0")
-	dir := newDir(t, strings.Replace(notifiedSites, "127.0.0.1:0", "203.0.113.1:80", 1)) // nobody's address
+	dir := newDir(t, strings.Replace(notifiedSites, "127.0.0.1:0", "203.0.113.1:80", 1)) // an address that no machine has
 	r := &running{t: t, dir: dir, out: &screen{}, log: &screen{}, files: []*os.File{a.file, b.file}}
 	r.start()
 	defer r.finish()
@@ -177,17 +178,18 @@ func TestSystemd_Sockets(t *testing.T) {
 			t.Errorf("%s: status %d", addr, got.status)
 		}
 	}
-	r.edit(t, "203.0.113.1:80", "203.0.113.2:80") // which means nothing here
+	r.edit(t, "203.0.113.1:80", "203.0.113.2:80") // which has no effect here
 	if got := r.must("reload"); got != "nothing has changed\n" {
 		t.Errorf("reload: %s", got)
 	}
 }
 
-// TestSystemd_SocketsOutliveAnUpgrade, and so does who is connected through them.
+// TestSystemd_SocketsOutliveAnUpgrade: sockets of systemd, and connections to them, outlive
+// an upgrade.
 func TestSystemd_SocketsOutliveAnUpgrade(t *testing.T) {
 	t.Parallel()
 	a, b := listenFile(t, "tcp", "127.0.0.1:0"), listenFile(t, "tcp", "127.0.0.1:0")
-	dir := newDir(t, strings.Replace(notifiedSites, "127.0.0.1:0", "203.0.113.1:80", 1)) // nobody's address
+	dir := newDir(t, strings.Replace(notifiedSites, "127.0.0.1:0", "203.0.113.1:80", 1)) // an address that no machine has
 	r := &running{t: t, dir: dir, out: &screen{}, log: &screen{}, files: []*os.File{a.file, b.file}}
 	r.start()
 	defer r.finish()
@@ -208,14 +210,14 @@ func TestSystemd_SocketsOutliveAnUpgrade(t *testing.T) {
 	if got := load.stop(); got.Dials != clients {
 		t.Errorf("%d connections were made for %d clients, want that each is kept", got.Dials, clients)
 	}
-	r.edit(t, "203.0.113.1:80", "203.0.113.2:80") // which means nothing here
+	r.edit(t, "203.0.113.1:80", "203.0.113.2:80") // which has no effect here
 	if got := r.must("reload"); got != "nothing has changed\n" {
 		t.Errorf("reload: %s", got)
 	}
 	r.upgrade()
 }
 
-// TestSystemd_SocketsOfTheWrongKind are named.
+// TestSystemd_SocketsOfTheWrongKind: the error names the socket.
 func TestSystemd_SocketsOfTheWrongKind(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t, notifiedSites)
@@ -250,8 +252,8 @@ func listenFile(t testing.TB, network, addr string) listening {
 	return listening{l.Addr().String(), f}
 }
 
-// TestSystemd_FirstProcess runs `up` as the first process of a PID namespace, as in
-// a container: it serves, reaps what is left to it, and ends when it is told to.
+// TestSystemd_FirstProcess runs `up` as the first process of a PID namespace, as in a
+// container: it serves, reaps orphans, and stops on a signal.
 func TestSystemd_FirstProcess(t *testing.T) {
 	t.Parallel()
 	if err := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").Run(); err != nil {
@@ -260,7 +262,7 @@ func TestSystemd_FirstProcess(t *testing.T) {
 	sites := notifiedSites + orphanMaker
 	r := &running{t: t, dir: newDir(t, sites), out: &screen{}, log: &screen{}, wrap: []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child"}, env: []string{testPID + "="}}
 	t.Cleanup(func() {
-		if r.end != nil && !r.hasEnded() { // it does not know of this test, which has failed
+		if r.end != nil && !r.hasEnded() { // the test failed, and endWithTest is not called there
 			kill(t, r.pid)
 		}
 	})
@@ -292,7 +294,7 @@ func TestSystemd_FirstProcess(t *testing.T) {
 	checkNothingLeft(t, r.dir)
 }
 
-// orphanMaker is a service that leaves one process to whoever takes orphans.
+// orphanMaker is a service that leaves an orphan behind.
 const orphanMaker = `
 [site.subdomain1.service.maker]
 command = ["sh", "-c", "(setsid sh -c 'echo orphan $$; sleep 0.3' &); sleep 1000"]

@@ -10,7 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// TestStatusTable_FitsWhateverIsInIt also with names and numbers that are large.
+// TestStatusTable_FitsWhateverIsInIt: also with long names and large numbers.
 func TestStatusTable_FitsWhateverIsInIt(t *testing.T) {
 	t.Parallel()
 	const gigabyte = 1 << 30

@@ -31,8 +31,8 @@ server_name = "program.example.com"
 app = "goapp"
 `
 
-// TestTasksLimit_ChangesLive: no worker is new, and those that come have the new one
-// whether the kernel lets us change the others' or not (CAP_SYS_RESOURCE).
+// TestTasksLimit_ChangesLive: a change restarts no worker. New workers have the new limit,
+// even if the kernel does not let us change that of the others (CAP_SYS_RESOURCE).
 func TestTasksLimit_ChangesLive(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newUsersDir(t, tasksSites))
@@ -79,7 +79,7 @@ func TestTasksLimit_ChangesLive(t *testing.T) {
 	wantTasks(r.site("forked").Services[0].PID, "1000")
 }
 
-// lastLimit is what sites.toml says now.
+// lastLimit is the limit that sites.toml has now.
 func lastLimit(t *testing.T, r *running) string {
 	t.Helper()
 	return regexp.MustCompile(`tasks_limit = (\d+)`).FindStringSubmatch(readFile(t, filepath.Join(r.dir, "sites.toml")))[1]
@@ -93,7 +93,7 @@ def application(environ, start_response):
     pass
 `
 
-// TestTasksLimit_OfOurselves: who runs multisite as the site's user needs no root for it.
+// TestTasksLimit_OfOurselves: a supervisor that runs as the site's user needs no root for it.
 func TestTasksLimit_OfOurselves(t *testing.T) {
 	t.Parallel()
 	dir := newUsersDir(t, strings.Replace(userSite, "wsgi = ", "tasks_limit = 1234\nwsgi = ", 1))

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestTrustedProxies is what a worker and the access log are told of a client that a
-// load balancer speaks for. Each request comes in two ways: one that the front door's
-// loop answers, one that net/http does.
+// TestTrustedProxies: the address of a client behind a load balancer, as the worker and the
+// access log get it. Each request is sent in two forms: one that the fast loop answers, one
+// that net/http answers.
 func TestTrustedProxies(t *testing.T) {
 	t.Parallel()
 	r := up(t, `trusted_proxies = ["::ffff:127.0.0.9/128"]`+"\n"+pythonSites+"processes = 2\n"+subdomain1)
@@ -30,7 +30,7 @@ func TestTrustedProxies(t *testing.T) {
 		{"127.0.0.1", "X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6;proto=https\r\n", "127.0.0.1", "http"},
 	} {
 		for _, line := range []string{"GET /probe/headers/", "GET /probe/header%73/"} {
-			for range 5 { // it never depends on the order of anything
+			for range 5 { // the result must not depend on any order
 				environ := r.environFrom(t, test.peer, line, test.header+forger)
 				if environ["REMOTE_ADDR"] != test.addr || environ["wsgi.url_scheme"] != test.scheme || environ["HTTP_X_REMOTE_USER"] != "real" {
 					t.Errorf("%s of %s with %q: got %s from %q as %q", line, test.peer, test.header,
@@ -46,7 +46,7 @@ func TestTrustedProxies(t *testing.T) {
 	}
 	var log string
 	eventually(t, "all to be in the access log", func() bool {
-		b, _ := os.ReadFile(filepath.Join(r.dir, ".multisite", "logs", "subdomain1.access.log")) // it may not be there yet
+		b, _ := os.ReadFile(filepath.Join(r.dir, ".multisite", "logs", "subdomain1.access.log")) // it may not exist yet
 		log = string(b)
 		return strings.Count(log, "/probe/header") == 70
 	})
@@ -58,8 +58,8 @@ func TestTrustedProxies(t *testing.T) {
 	}
 }
 
-// environFrom asks on a connection from one of loopback's addresses, and returns what
-// the application was told.
+// environFrom sends a request from an address of the loopback interface, and returns the
+// environ of the application.
 func (r *running) environFrom(t *testing.T, peer, line, header string) (environ map[string]string) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(peer)}, Timeout: patience}
@@ -68,7 +68,7 @@ func (r *running) environFrom(t *testing.T, peer, line, header string) (environ 
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience)) // of a connection that was just made
+	_ = conn.SetDeadline(time.Now().Add(patience)) // cannot fail on a new connection
 	fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: %s\r\n%s\r\n", line, host1, header)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestUpgrade_HalfARequest neither holds up the upgrade nor is lost by it.
+// TestUpgrade_HalfARequest: half a request does not delay the upgrade and is not lost.
 func TestUpgrade_HalfARequest(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 1\n"+subdomain1)
@@ -19,7 +19,7 @@ func TestUpgrade_HalfARequest(t *testing.T) {
 	wantHello(t, piped)
 	start := time.Now()
 	r.upgrade()
-	if took := time.Since(start); took > 8*time.Second { // in which a head has not timed out
+	if took := time.Since(start); took > 8*time.Second { // before the head would time out
 		t.Errorf("the upgrade took %v", took)
 	}
 	for _, conn := range []io.ReadWriter{half, piped} {
@@ -28,7 +28,7 @@ func TestUpgrade_HalfARequest(t *testing.T) {
 	}
 }
 
-// wantHello reads an answer, with which the connection is silent.
+// wantHello reads an answer, after which nothing else may come.
 func wantHello(t *testing.T, conn io.Reader) {
 	t.Helper()
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)

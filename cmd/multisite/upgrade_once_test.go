@@ -20,8 +20,8 @@ const (
 	onceChunks = "POST /fast/PATH HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + onceHost + "1;a\r\nx\r\n0\r\nX-A: b\r\n\r\n"
 )
 
-// onceTexts are what clients send: at the bar there is an upgrade, when so many requests
-// are answered.
+// onceTexts are what clients send. The upgrade happens at the bar, when so many requests are
+// answered.
 var onceTexts = []struct {
 	before int
 	text   string
@@ -39,8 +39,8 @@ var onceTexts = []struct {
 	{3, "PUT /fast/PATH HTTP/1.1\r\nContent-Length: 4\r\n" + onceHost + "\r\n\r\n" + oncePost + onceGet + "|" + oncePost},
 }
 
-// TestUpgrade_RequestsOnce: what was sent before, across and during an upgrade is done
-// once, POST or not.
+// TestUpgrade_RequestsOnce: requests sent before, across and during an upgrade are done
+// exactly once, also POSTs.
 func TestUpgrade_RequestsOnce(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, onceSites))
@@ -80,19 +80,19 @@ func TestUpgrade_RequestsOnce(t *testing.T) {
 	}
 }
 
-// onceTalk is a client with a text to send, up to a bar and from there.
+// onceTalk is a client that sends a text in two parts, up to the bar and after it.
 type onceTalk struct {
 	r       *running
 	conn    net.Conn
 	in      *bufio.Reader
 	text    string
-	methods []string // of the requests that are not answered
-	paths   int      // of the site's
+	methods []string // of the requests that are not answered yet
+	paths   int      // that were given out so far
 }
 
 var requestLine = regexp.MustCompile(`(GET|HEAD|POST|PUT|OPTIONS) \S+ HTTP`)
 
-// newTalk gives each request of a text a path of its own.
+// newTalk returns a client for a text, with a path of its own for each request.
 func newTalk(r *running, conn net.Conn, name, text string) *onceTalk {
 	c := &onceTalk{r: r, conn: conn, in: bufio.NewReader(conn), text: text}
 	for _, m := range requestLine.FindAllStringSubmatch(strings.ReplaceAll(text, "|", ""), -1) {
@@ -130,8 +130,8 @@ func (c *onceTalk) read(n int) {
 	c.methods = c.methods[n:]
 }
 
-// talkAlways lets clients send several requests at once, again and again. stop returns
-// how many were answered.
+// talkAlways lets clients send several requests at once, over and over. stop returns how
+// many were answered.
 func (r *running) talkAlways(name string) (stop func() int) {
 	var all sync.WaitGroup
 	done, counts := make(chan struct{}), make(chan int, 4)

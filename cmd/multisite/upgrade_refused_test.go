@@ -22,13 +22,13 @@ func stranger() {
 	}
 }
 
-// crasher is a program that gets no further.
+// crasher is a program that exits at once.
 func crasher() { panic("at once") }
 
-// vanisher is a program that can take over, but can not be run any more then.
+// vanisher is a program that can take over, but is gone when it is to be run.
 func vanisher() {
 	code := run(context.Background(), os.Args[1:])
-	program, err := os.Executable() // it is not run where it is
+	program, err := os.Executable() // a copy is run, not the file itself
 	if err == nil {
 		err = os.Chmod(program, 0o600)
 	}
@@ -38,7 +38,7 @@ func vanisher() {
 	os.Exit(code)
 }
 
-// TestUpgrade_ExecFails: in the very last moment. Everything goes on as it was.
+// TestUpgrade_ExecFails: execve fails in the last moment, and everything continues as before.
 func TestUpgrade_ExecFails(t *testing.T) {
 	t.Parallel()
 	r := upgradable(t)
@@ -50,7 +50,7 @@ func TestUpgrade_ExecFails(t *testing.T) {
 	if err := os.WriteFile(program, b, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r.upgrade() // what was inherited is left again
+	r.upgrade() // what was inherited is passed on again
 	before := r.possessions()
 	const clients = 4
 	load := r.startLoad(host1, clients, "", "/hello/", "/probe/sleep/?ms=20")
@@ -82,8 +82,8 @@ func TestUpgrade_ExecFails(t *testing.T) {
 	}
 }
 
-// TestUpgrade_Refused: what can not take over is refused in one line, and nothing
-// has changed.
+// TestUpgrade_Refused: a program that cannot take over is refused with one line, and nothing
+// changes.
 func TestUpgrade_Refused(t *testing.T) {
 	t.Parallel()
 	r := up(t, "dashboard = \"127.0.0.1:0\"\n"+pythonSites+"processes = 1\n"+subdomain1)
@@ -135,14 +135,14 @@ func TestUpgrade_Refused(t *testing.T) {
 			}
 		})
 	}
-	if now := len(r.descriptors()); now > descriptors+3 { // connections to the worker and of visitors
+	if now := len(r.descriptors()); now > descriptors+3 { // connections to the worker and from visitors
 		t.Errorf("%d descriptors, were %d", now, descriptors)
 	}
 	got := r.multisite("upgrade", "now")
 	if got.code != 2 || !strings.Contains(got.stderr, "upgrade takes no argument, not 1") {
 		t.Errorf("exit %d, %s", got.code, got.stderr)
 	}
-	r.upgrade() // and then it works
+	r.upgrade() // a program that can take over does
 }
 
 func rewriteFile(t testing.TB, path, text string) {
@@ -161,7 +161,7 @@ func lookPath(t testing.TB, name string) string {
 	return path
 }
 
-// TestUpgrade_AppliesSitesToml: what sites.toml says by then is what runs.
+// TestUpgrade_AppliesSitesToml: the new program applies sites.toml as it is by then.
 func TestUpgrade_AppliesSitesToml(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 1\n"+subdomain1+"[site.gone]\nserver_name = \"gone.example.com\"\nsettings = \"subdomain2_settings\"\n")
@@ -190,7 +190,7 @@ func TestUpgrade_AppliesSitesToml(t *testing.T) {
 	}
 }
 
-// TestUpgrade_NobodyRuns is said as other commands say it.
+// TestUpgrade_NobodyRuns: the error is the same as that of other commands.
 func TestUpgrade_NobodyRuns(t *testing.T) {
 	t.Parallel()
 	got := runIn(t, newDir(t, pythonSites+subdomain1), "upgrade")

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestUpgrade_EndlessRequest is cut after graceful_timeout, its worker replaced; a
-// site that sleeps sleeps on.
+// TestUpgrade_EndlessRequest: an endless request is cut off after graceful_timeout and its
+// worker replaced. A site that sleeps sleeps on.
 func TestUpgrade_EndlessRequest(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+`graceful_timeout = "1s"
@@ -52,7 +52,7 @@ inactivity_timeout = "1s"
 	}
 }
 
-// TestUpgrade_WhileItStarts: a site that is loading, and one that can not be loaded.
+// TestUpgrade_WhileItStarts: a site that is loading, and one that cannot be loaded.
 func TestUpgrade_WhileItStarts(t *testing.T) {
 	t.Parallel()
 	r := up(t, pythonSites+"processes = 1\ngraceful_timeout = \"1s\"\n"+subdomain1+`[site.broken]
@@ -85,7 +85,7 @@ processes = 2
 	r.must("restart", "alone")
 }
 
-// TestUpgrade_Notify: to the service manager it is a reload.
+// TestUpgrade_Notify: the service manager is notified of a reload.
 func TestUpgrade_Notify(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
@@ -101,7 +101,7 @@ func TestUpgrade_Notify(t *testing.T) {
 	m.want("STOPPING=1\nSTATUS=letting requests in flight finish")
 }
 
-// TestUpgrade_Detached: what up -d has started is upgraded, too.
+// TestUpgrade_Detached: a supervisor that was started by up -d is upgraded, too.
 func TestUpgrade_Detached(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t, notifiedSites)
@@ -119,7 +119,7 @@ func TestUpgrade_Detached(t *testing.T) {
 	checkNothingLeft(t, dir)
 }
 
-// TestUpgrade_LogsAreFollowed: who reads along reads on, until the supervisor goes down.
+// TestUpgrade_LogsAreFollowed: logs -f continues after an upgrade, until the supervisor stops.
 func TestUpgrade_LogsAreFollowed(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, notifiedSites))

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestUpgrade_StopsMeanwhile: a supervisor that has been told to end ends, also when
-// the upgrade is about to happen and the service manager does not listen.
+// TestUpgrade_StopsMeanwhile: a supervisor that was told to stop does, even if an upgrade is
+// about to happen and the service manager does not read.
 func TestUpgrade_StopsMeanwhile(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
@@ -21,10 +21,10 @@ func TestUpgrade_StopsMeanwhile(t *testing.T) {
 	r.start()
 	m.want("READY=1\nSTATUS=2 sites ready")
 	worker := r.site("subdomain1").Workers[0].PID
-	if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil { // what it is asked takes long
+	if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil { // its requests then take long
 		t.Fatal(err)
 	}
-	eventually(t, "the worker to stand still", func() bool { return standsStill(t, worker) }) // or it answers yet
+	eventually(t, "the worker to stand still", func() bool { return standsStill(t, worker) }) // or it could still answer
 	fmt.Fprint(r.raw(), "GET / HTTP/1.1\r\nHost: subdomain1.localhost\r\n\r\n")
 	eventually(t, "the worker to have the request", func() bool { return r.site("subdomain1").Requests.Active == 1 })
 	upgrade := make(chan result)
@@ -55,7 +55,7 @@ func TestUpgrade_StopsMeanwhile(t *testing.T) {
 	checkNothingLeft(t, r.dir)
 }
 
-// standsStill tells whether every thread of a process is stopped.
+// standsStill reports whether every thread of a process is stopped.
 func standsStill(t *testing.T, pid int) bool {
 	t.Helper()
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
@@ -68,7 +68,7 @@ func standsStill(t *testing.T, pid int) bool {
 	})
 }
 
-// fill sends the manager as much as it holds unread.
+// fill fills the queue of the manager's socket.
 func (m *manager) fill() {
 	m.t.Helper()
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.path, Net: "unixgram"})
@@ -77,7 +77,7 @@ func (m *manager) fill() {
 	}
 	defer c.Close()
 	for err == nil {
-		_ = c.SetWriteDeadline(time.Now().Add(time.Millisecond)) // a socket has deadlines
+		_ = c.SetWriteDeadline(time.Now().Add(time.Millisecond)) // cannot fail on a socket
 		_, err = c.Write([]byte("WATCHDOG=1"))
 	}
 }

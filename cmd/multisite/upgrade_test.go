@@ -17,8 +17,7 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// upgradeSites is a Python site with a zygote and all that may run beside its
-// workers, and a program in Go.
+// upgradeSites is a Python site with a zygote, services and cron entries, and a program in Go.
 const upgradeSites = pythonSites + `
 processes = 2
 [site.subdomain1]
@@ -56,14 +55,14 @@ func TestFault_Upgrade(t *testing.T) {
 	}
 	r := upgradable(t)
 	within(t, 2*time.Minute, "the cron job to run", func() bool { return r.site("subdomain1").Cron[0].PID != 0 })
-	r.must("upgrade") // what is opened by the first use is open now
+	r.must("upgrade") // descriptors that the first upgrade opens are open now
 	before, descriptors := r.possessions(), r.descriptors()
 
 	const clients = 8
 	load := r.startLoad(host1, clients, "", "/hello/", "/probe/sleep/?ms=20")
 	posts, fresh := r.askAlways(helloHost, http.MethodPost, false), r.askAlways(host1, http.MethodGet, true)
 	var longest float64
-	kept := 0 // connections of those who had long requests
+	kept := 0 // connections of clients with long requests
 	for n := range upgrades {
 		finished := func() (time.Duration, string) { return 3 * time.Second, "" }
 		if n%10 == 1 {
@@ -84,7 +83,7 @@ func TestFault_Upgrade(t *testing.T) {
 	if got := load.stop(); got.Dials != clients {
 		t.Errorf("%d connections were made for %d clients, want that each is kept", got.Dials, clients)
 	}
-	r.upgrade() // connections to workers are made anew
+	r.upgrade() // connections to workers are made again
 	eventually(t, "descriptors to be as many as before", func() bool { return len(r.descriptors()) <= len(descriptors)+kept })
 	r.parts(t, []part{
 		{"the state is kept", upgradeKeepsState},
@@ -97,7 +96,7 @@ func TestFault_Upgrade(t *testing.T) {
 
 var upgraded = regexp.MustCompile(`^process (\d+): multisite (\S+) became (\S+); requests waited for (\d+\.\d+) s\n$`)
 
-// upgrade upgrades, and returns for how many seconds requests had to wait.
+// upgrade runs an upgrade and returns for how many seconds requests had to wait.
 func (r *running) upgrade() float64 {
 	r.t.Helper()
 	name := readFile(r.t, fmt.Sprintf("/proc/%d/comm", r.pid))
@@ -116,7 +115,7 @@ func (r *running) upgrade() float64 {
 	return seconds
 }
 
-// possessions are all processes of the supervisor by what they are.
+// possessions returns all processes of the supervisor by their name.
 func (r *running) possessions() map[string]int {
 	r.t.Helper()
 	all := map[string]int{}
@@ -150,7 +149,7 @@ func (r *running) descriptors() []os.DirEntry {
 	return entries
 }
 
-// always is one client that asks without a pause.
+// always is a client that sends requests without a pause.
 type always struct {
 	t    testing.TB
 	quit chan struct{}
@@ -161,8 +160,8 @@ type always struct {
 	bad       []string
 }
 
-// askAlways begins to ask a site for a page that greets, each time on a fresh
-// connection or always on one.
+// askAlways starts a client that requests a greeting over and over, each time on a new
+// connection or always on the same.
 func (r *running) askAlways(host, method string, fresh bool) *always {
 	v := r.newVisitor()
 	a := &always{t: r.t, quit: make(chan struct{}), transport: v.http.Transport.(*http.Transport)}
@@ -292,6 +291,6 @@ func TestUpgrade_KilledAfterwards(t *testing.T) {
 	r.start()
 	t.Cleanup(r.finish)
 	r.upgrade()
-	r.must("scale", "subdomain1", "4") // some are of before the upgrade, some of after it
+	r.must("scale", "subdomain1", "4") // some workers are from before the upgrade, some from after it
 	r.wantKilledClean(1)
 }

@@ -77,7 +77,7 @@ func TestCheck_NeedsRootForAnotherUser(t *testing.T) {
 		var stderr bytes.Buffer
 		cmd := command(t, dir, programForAll(t, dir), tt.command)
 		cmd.Stderr, cmd.SysProcAttr = &stderr, &syscall.SysProcAttr{Credential: a.Credential()}
-		_ = cmd.Run() // its exit code tells
+		_ = cmd.Run() // its exit code is checked by the caller
 		if cmd.ProcessState.ExitCode() != tt.code || stderr.String() != tt.stderr {
 			t.Errorf("%s as %d: exit %d: %s", tt.command, tt.uid, cmd.ProcessState.ExitCode(), stderr.String())
 		}
@@ -85,7 +85,7 @@ func TestCheck_NeedsRootForAnotherUser(t *testing.T) {
 }
 
 // TestManage_AsAnotherUser runs a management command as the site's user, with its
-// environment, of which nothing is on the command line.
+// environment, which does not appear on the command line.
 func TestManage_AsAnotherUser(t *testing.T) {
 	t.Parallel()
 	dir := newUsersDir(t, userSite+"settings = \"shop_settings\"\n")
@@ -116,7 +116,7 @@ func TestManage_AsAnotherUser(t *testing.T) {
 	}
 }
 
-// writeManagement makes a package that the site takes for Django's.
+// writeManagement writes a package that the site takes for Django.
 func writeManagement(t *testing.T, dir, management string) {
 	t.Helper()
 	for name, text := range map[string]string{"django/__init__.py": "", "django/core/__init__.py": "", "django/core/management/__init__.py": management} {
@@ -130,8 +130,8 @@ func writeManagement(t *testing.T, dir, management string) {
 	}
 }
 
-// TestManage_OfAnotherUserHasNoHoldOnTheTerminal: what it could type there would be run
-// by root's shell. It still asks and answers there.
+// TestManage_OfAnotherUserHasNoHoldOnTheTerminal: a command of another user can read and
+// write the terminal, but cannot put input there that root's shell would run.
 func TestManage_OfAnotherUserHasNoHoldOnTheTerminal(t *testing.T) {
 	t.Parallel()
 	dir := newUsersDir(t, userSite+"settings = \"shop_settings\"\n")
@@ -160,7 +160,7 @@ def execute_from_command_line(argv):
 			if _, err := io.WriteString(near, "anna\n"); err != nil {
 				t.Fatal(err)
 			}
-			said, _ := io.ReadAll(near) // EIO once nobody has the other end
+			said, _ := io.ReadAll(near) // EIO when the other end is closed
 			if err := cmd.Wait(); err != nil || !strings.Contains(string(said), "a terminal No such device or address anna") {
 				t.Errorf("%v: it said %q", err, said)
 			}
@@ -168,7 +168,7 @@ def execute_from_command_line(argv):
 	}
 }
 
-// terminal returns both ends of a new one.
+// terminal returns both ends of a new terminal.
 func terminal(t *testing.T) (near, far *os.File) {
 	t.Helper()
 	near, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

@@ -17,9 +17,9 @@ import (
 	"github.com/multisite/multisite/worker/account"
 )
 
-// userSites are sites of three users in every way that a worker can start: forked
-// from a zygote of its site, forked from that of a project, as a process of its
-// own, and as a Go program.
+// userSites are sites of three users with every kind of worker: forked from the zygote of
+// its site, forked from that of a project, a process that loads the code itself, and a Go
+// program.
 const userSites = `
 listen = "127.0.0.1:0"
 [defaults]
@@ -71,7 +71,7 @@ env = { SECRET = "program-secret" }
 
 const secretEnv = "# only root may read this file\nSECRET=\"forked-secret\"\n"
 
-// who is what a site tells about itself.
+// who is what a site reports about itself.
 type who struct {
 	PID    int               `json:"pid"`
 	UIDs   []int             `json:"uids"`
@@ -137,7 +137,7 @@ func newUsersDir(t *testing.T, sites string) string {
 		if err := os.MkdirAll(open, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(open, 0o755); err != nil { // it is for this test alone
+		if err := os.Chmod(open, 0o755); err != nil { // it belongs to this test alone
 			t.Fatal(err)
 		}
 	}
@@ -159,8 +159,8 @@ func newUsersDir(t *testing.T, sites string) string {
 	return dir
 }
 
-// pythonForAll finds an interpreter that everybody may run: that of the project's
-// virtual environment may be in somebody's home.
+// pythonForAll returns an interpreter that every user may run. That of the project's virtual
+// environment may be in a private home directory.
 func pythonForAll(t *testing.T) string {
 	t.Helper()
 	anybody := &account.Account{Name: "anybody", UID: 4711, GID: 4712}
@@ -265,7 +265,7 @@ func sameUserShares(t *testing.T, r *running) {
 	}
 }
 
-// noSiteReachesAnother lets each site try what would give another's secrets away.
+// noSiteReachesAnother lets each site try to read the secrets of another.
 func noSiteReachesAnother(t *testing.T, r *running) {
 	state := filepath.Join(r.dir, ".multisite")
 	try := []string{
@@ -315,7 +315,7 @@ func frontDoorReadsAsUser(t *testing.T, r *running) {
 	}
 }
 
-// secretsAreToldNowhere looks where everybody can look, and into every log.
+// secretsAreToldNowhere looks for secrets where every user can look, and in every log.
 func secretsAreToldNowhere(t *testing.T, r *running) {
 	seen := map[string]string{"status": r.must("status"), "status --json": r.must("status", "--json"), "screen": r.out.String(), "console": r.log.String()}
 	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -327,7 +327,7 @@ func secretsAreToldNowhere(t *testing.T, r *running) {
 		t.Fatal(logs, err)
 	}
 	for _, path := range slices.Concat(commands, logs, []string{filepath.Join(r.dir, ".multisite", "journal.db")}) {
-		b, _ := os.ReadFile(path) // of a process that has just ended: nothing
+		b, _ := os.ReadFile(path) // empty for a process that has just exited
 		seen[path] = string(b)
 	}
 	for where, text := range seen {

@@ -20,8 +20,8 @@ def application(environ, start_response):
     os.kill(os.getpid(), 9)
 `
 
-// TestVisible: what a stranger writes into a URL, and a worker into its log, does nothing
-// to the terminal of who looks at it.
+// TestVisible: what a stranger writes into a URL, and a worker into its log, cannot control
+// the terminal of the person who reads it.
 func TestVisible(t *testing.T) {
 	t.Parallel()
 	const hidden = "\u202egnp\u202c\u009b2J\u2066"

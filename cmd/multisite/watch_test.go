@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// watchedApp is a WSGI application whose answer is in its code.
+// watchedApp is a WSGI application whose code contains its answer.
 const watchedApp = `import os
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -44,8 +44,8 @@ home = "src"
 wsgi = "app:application"
 `
 
-// TestWatch: sites that reload by themselves. The parts share one supervisor and
-// run in this order.
+// TestWatch: sites that reload by themselves. The parts share one supervisor and run in this
+// order.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	r := watchedUp(t, watchedSites)
@@ -87,7 +87,7 @@ func (r *running) write(t *testing.T, name, text string) {
 	}
 }
 
-// paused calls f while the supervisor stands still.
+// paused calls f while the supervisor is stopped.
 func (r *running) paused(f func()) {
 	r.t.Helper()
 	signal := func(sig syscall.Signal) {
@@ -100,7 +100,7 @@ func (r *running) paused(f func()) {
 	f()
 }
 
-// waitAnswer waits until a site answers so.
+// waitAnswer waits until a site gives this answer.
 func (r *running) waitAnswer(site, want string) {
 	r.t.Helper()
 	eventually(r.t, site+" to answer "+want, func() bool {
@@ -112,7 +112,7 @@ func (r *running) waitAnswer(site, want string) {
 	})
 }
 
-// wantGenerations compares how often each site was loaded.
+// wantGenerations compares the generation of each site.
 func (r *running) wantGenerations(want string) {
 	r.t.Helper()
 	var got []string
@@ -153,7 +153,7 @@ func watchData(t *testing.T, r *running) {
 	r.write(t, "src/data.sqlite3", "x")
 	r.write(t, "src/package/.hidden/x.py", "x")
 	r.write(t, "src/node_modules/x.py", "x")
-	r.write(t, "src/app.py", fmt.Sprintf(watchedApp, "after data")) // told after what came before
+	r.write(t, "src/app.py", fmt.Sprintf(watchedApp, "after data")) // reported after the changes before it
 	r.waitAnswer("code", "after data")
 	r.wantGenerations("code 5, release 1, still 1, touch 1")
 }
@@ -181,7 +181,7 @@ func watchTouch(t *testing.T, r *running) {
 	}
 	eventually(t, "it to be new again", func() bool { return r.site("touch").Generation == 3 })
 	r.waitLog("multisite", `msg=reload change="touch: new workers, generation 3 \(touched\)"`)
-	if err := os.Remove(filepath.Join(r.dir, "reload.txt")); err != nil { // which is no touch
+	if err := os.Remove(filepath.Join(r.dir, "reload.txt")); err != nil { // a removal is no touch
 		t.Fatal(err)
 	}
 	r.write(t, "releases/1/app.py", fmt.Sprintf(watchedApp, "one again"))
@@ -198,7 +198,7 @@ func watchRelease(t *testing.T, r *running) {
 		t.Fatal(err)
 	}
 	r.waitAnswer("release", "releases/2")
-	r.write(t, "releases/2/app.py", fmt.Sprintf(watchedApp, "two again")) // the new one is watched
+	r.write(t, "releases/2/app.py", fmt.Sprintf(watchedApp, "two again")) // the new directory is watched
 	r.waitAnswer("release", "two again")
 	r.wantGenerations("code 6, release 4, still 1, touch 3")
 }
@@ -208,7 +208,7 @@ func watchByHand(t *testing.T, r *running) {
 	r.must("reload")
 	r.waitAnswer("code", "by hand")
 	r.waitAnswer("still", "by hand")
-	r.write(t, "releases/2/app.py", fmt.Sprintf(watchedApp, "later")) // told after what came before
+	r.write(t, "releases/2/app.py", fmt.Sprintf(watchedApp, "later")) // reported after the changes before it
 	r.waitAnswer("release", "later")
 	r.wantGenerations("code 7, release 5, still 2, touch 4")
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// contractCase is a real Django project with one line that does what a fork may
-// not bear, and what status must say of it.
+// contractCase is a real Django project with one line that a fork may not survive, and what
+// status must say about it.
 type contractCase struct {
 	name    string
 	made    string // Python, when the site is imported
@@ -23,7 +23,7 @@ type contractCase struct {
 	preload string // what status must say
 }
 
-// Those that are made safe, or are: their workers share.
+// Cases that are fork-safe, or are made so: the workers share memory.
 var contractShared = []contractCase{
 	{"database", "from django.db import connection\nconnection.ensure_connection()",
 		"from django.contrib.sites.models import Site\nreturn str(Site.objects.count())", `^2$`, `^on$`},
@@ -40,7 +40,7 @@ var contractShared = []contractCase{
 		"os.kill(os.getpid(), signal.SIGUSR2)\nreturn 'alive'", `^alive$`, `^on$`},
 }
 
-// Those that are not: each of their workers loads the site, and status says why.
+// Cases that are not fork-safe: each worker loads the site itself, and status says why.
 var contractLoaded = []contractCase{
 	{"thread", "import threading\nasked = threading.Event()\nanswered = threading.Event()\n" +
 		"def serve():\n    while asked.wait():\n        answered.set()\n" +
@@ -70,8 +70,8 @@ func TestZygoteContract_WhatIsUnsafeAtImport(t *testing.T) {
 	t.Run("loaded by each worker", func(t *testing.T) { serveContracts(t, contractLoaded) })
 }
 
-// serveContracts runs one site for each case, in one supervisor: what one does is
-// nothing to the others.
+// serveContracts runs one site for each case in one supervisor. They do not affect each
+// other.
 func serveContracts(t *testing.T, cases []contractCase) (dir string) {
 	dir = t.TempDir()
 	sites := fmt.Sprintf("%sprocesses = 2\n", strings.Replace(pythonSites, "env = {",
@@ -94,8 +94,8 @@ func serveContracts(t *testing.T, cases []contractCase) (dir string) {
 	return dir
 }
 
-// wantExitWorkOnce checks what the sites did at their end: what is made when the
-// code is loaded is removed by who loaded it, and not by each of three workers.
+// wantExitWorkOnce checks that what the code creates when it is loaded is removed by the
+// process that loaded it, and not by each of three workers.
 func wantExitWorkOnce(t *testing.T, dir string) {
 	kept, err := filepath.Glob(filepath.Join(dir, "kept-*"))
 	if err != nil || len(kept) > 0 {
@@ -107,7 +107,7 @@ func wantExitWorkOnce(t *testing.T, dir string) {
 	}
 }
 
-// writeContract makes the modules of a site that are its own.
+// writeContract writes the modules of a site.
 func writeContract(t *testing.T, dir string, c contractCase) {
 	t.Helper()
 	view := "    " + strings.ReplaceAll(c.use, "\n", "\n    ")
@@ -164,8 +164,8 @@ func wantContract(t *testing.T, r *running, c contractCase) {
 	}
 }
 
-// endOneWorkerEach lets a worker of each site leave by itself, with all that it
-// does at its end, and waits for the new ones.
+// endOneWorkerEach lets a worker of each site exit normally, with its exit handlers, and
+// waits for the new ones.
 func (r *running) endOneWorkerEach(cases []contractCase) {
 	r.t.Helper()
 	for _, c := range cases {
@@ -181,7 +181,7 @@ func (r *running) endOneWorkerEach(cases []contractCase) {
 	}
 }
 
-// echoPort listens where every byte comes back.
+// echoPort listens on a port that echoes every byte.
 func echoPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestZygotePostgres serves from a real PostgreSQL, whose protocol two processes
-// can not share: Django's connection, Django's pool, and one of the site's own.
+// TestZygotePostgres uses a real PostgreSQL, whose connections two processes cannot share:
+// Django's connection, Django's pool, and one of the site's own.
 func TestZygotePostgres(t *testing.T) {
 	t.Parallel()
 	psycopg, server := needPostgres(t)
@@ -71,7 +71,7 @@ func needPostgres(t *testing.T) (psycopg, server string) {
 	if os.Getenv("MULTISITE_LONG") != "" {
 		missing = t.Fatalf
 	}
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin") // where Debian has them
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin") // where Debian installs them
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func startPostgres(t *testing.T, bin string) string {
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "ready to accept connections") {
 			go func() {
-				for lines.Scan() { // or it would wait for a reader
+				for lines.Scan() { // or it would block
 				}
 			}()
 			return dir
@@ -132,7 +132,7 @@ func startPostgres(t *testing.T, bin string) string {
 	return ""
 }
 
-// asPostgres gives a directory to who may run PostgreSQL: not to root.
+// asPostgres gives a directory to a user who may run PostgreSQL, which root may not.
 func asPostgres(t *testing.T, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}

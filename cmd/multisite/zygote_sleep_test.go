@@ -12,7 +12,7 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// sleepers are sites that end their workers after a second, and their zygote
+// sleepers are sites whose workers exit after a second without requests, and their zygote
 // after five.
 const sleepers = pythonSites + `
 processes = { min = 0, max = 2 }
@@ -51,7 +51,7 @@ func TestZygoteSleep(t *testing.T) {
 	})
 }
 
-// writeEdited makes a site whose page says text.
+// writeEdited writes a site whose page is text.
 func writeEdited(t testing.TB, dir, text string) {
 	t.Helper()
 	for name, source := range map[string]string{
@@ -82,7 +82,7 @@ func (r *running) wake(site string) time.Duration {
 	return took
 }
 
-// zygote returns the memory that the zygote of a site has for itself.
+// zygote returns the private memory of the zygote of a site.
 func (r *running) zygote(site string) int64 {
 	r.t.Helper()
 	return r.site(site).Memory.ZygotePSS
@@ -110,7 +110,7 @@ func wakeFromKilledZygote(t *testing.T, r *running) {
 	r.wake("shared")
 }
 
-// zygotePID returns the process of a site's zygote.
+// zygotePID returns the pid of a site's zygote.
 func (r *running) zygotePID(site string) (pid int) {
 	r.t.Helper()
 	for _, p := range children(r.t, r.pid) {
@@ -124,8 +124,8 @@ func (r *running) zygotePID(site string) (pid int) {
 	return pid
 }
 
-// growAndShrink: a second worker comes for a second request, and goes when it is
-// idle; a third request waits for one of the two.
+// growAndShrink: a second request starts a second worker, which exits when it is idle. A
+// third request waits for one of the two.
 func growAndShrink(t *testing.T, r *running) {
 	r.wake("shared")
 	var wg sync.WaitGroup
@@ -186,7 +186,7 @@ func wakeWithNewCode(t *testing.T, r *running, code string) {
 	}
 }
 
-// wakeTogether: the first requests are held, all of them, and all are answered.
+// wakeTogether: the first requests wait until the site is awake, and all are answered.
 func wakeTogether(t *testing.T, r *running) {
 	for _, site := range []string{"shared", "loaded"} {
 		r.waitSite(site, "sleeping")
