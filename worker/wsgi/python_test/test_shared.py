@@ -158,6 +158,23 @@ class Choice(Shared):
         one["env"] = dict(one["env"], A="1")
         self.assertShares([], one, two)
 
+    def test_finder_without_find_spec(self):
+        """Python asks it for find_module until 3.11, and passes it over afterwards."""
+        self.package("both")
+        self.package("finder", """
+import sys, types
+
+class Finder:
+    def find_module(self, name, path=None):
+        return self if name == "made" else None
+    def load_module(self, name):
+        return sys.modules.setdefault(name, types.ModuleType(name))
+
+sys.meta_path.insert(0, Finder())
+""")
+        made = "made" if sys.version_info < (3, 12) else "both"
+        self.assertShares(["both", "finder"], *self.two("import finder, both, %s" % made))
+
     @unittest.skipUnless(importlib.util.find_spec("django"), "this interpreter has no Django")
     def test_django(self):
         self.package("setting", "from django.conf import settings\nX = settings.X")

@@ -4,10 +4,24 @@
 `PYTHON .../multisite_wsgi manage ...` runs a management command (manage.py).
 """
 
-import importlib.util
+import json
 import os
 import socket
+import struct
 import sys
+
+OLDEST = (3, 9)
+STATUS_FD = 3  # the report pipe of a worker, the control socket of a zygote
+
+
+def refuse():
+    """Report in the words of each kind of process that this Python is too old; also Python 2.7 runs this."""
+    problem = "Python %d.%d is too old: %d.%d or later is needed (python_home)" % (tuple(sys.version_info[:2]) + OLDEST)
+    if sys.argv[1:2] == ["manage"]:
+        sys.exit("multisite: error: " + problem)
+    message = json.dumps({"event": "failed", "error": problem}).encode("ascii") + b"\n"
+    os.write(STATUS_FD, struct.pack(">I", len(message)) + message if sys.argv[1:] == ["zygote"] else message)
+    sys.exit(1)
 
 
 def import_worker():
@@ -16,6 +30,8 @@ def import_worker():
     Python puts a directory that it runs first on sys.path. There config.py or
     server.py of this package would hide modules of the application with that name.
     """
+    import importlib.util
+
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or os.curdir) != here]
     spec = importlib.util.spec_from_file_location(
@@ -26,6 +42,8 @@ def import_worker():
 
 
 def main():
+    if sys.version_info[:2] < OLDEST:
+        refuse()
     import_worker()
     if sys.argv[1:] == ["zygote"]:
         from multisite_wsgi import zygote

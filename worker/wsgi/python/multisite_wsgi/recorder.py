@@ -163,12 +163,20 @@ class _Finder:
 
     def find_spec(self, name, path=None, target=None):
         for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target) if finder is not self else None
+            spec = _ask(finder, name, path, target) if finder is not self else None
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = _Loader(spec.loader, self._recorder)
                 return spec
         return None
+
+
+def _ask(finder, name, path, target):
+    """Ask a finder as the interpreter does: until Python 3.11 one without find_spec has find_module."""
+    if hasattr(finder, "find_spec"):
+        return finder.find_spec(name, path, target)
+    legacy = getattr(importlib._bootstrap, "_find_spec_legacy", None)
+    return legacy(finder, name, path) if legacy else None
 
 
 class _Loader:
