@@ -12,7 +12,7 @@ import (
 	"text/template"
 )
 
-// apacheModules is where Debian has them.
+// apacheModules is the directory in which Debian installs them.
 const apacheModules = "/usr/lib/apache2/modules"
 
 func findApache(ctx context.Context, p *project) (string, error) {
@@ -41,7 +41,7 @@ func modWSGI(ctx context.Context, p *project) (string, error) {
 	return debians, nil
 }
 
-// apacheConf is the article's own: a virtual host and a daemon group for each site.
+// apacheConf is that of the article: a virtual host and a daemon group for each site.
 var apacheConf = template.Must(template.New("apache.conf").Parse(`
 ServerRoot {{.Dir}}
 DefaultRuntimeDir {{.Dir}}
@@ -115,7 +115,7 @@ func startApache(ctx context.Context, b *bench, p *project, sites []site) (*serv
 	}
 	s, err = b.serving(ctx, s, sites, func(p proc) bool { return !strings.HasPrefix(p.command, "(wsgi:") })
 	if err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "error.log")) // there may be none
+		log, _ := os.ReadFile(filepath.Join(dir, "error.log")) // there may be no log
 		return nil, fmt.Errorf("%w\n%s", err, log[max(0, len(log)-1000):])
 	}
 	return s, nil

@@ -22,14 +22,14 @@ type bench struct {
 	rounds  int
 	json    string
 
-	log    io.Writer // what it does just now
+	log    io.Writer // progress
 	module string    // directory of the source
-	tmp    string    // all that is written; gone at the end
-	binary string    // the multisite that was built
+	tmp    string    // directory of all files; removed at the end
+	binary string    // path of the multisite that prepare built
 }
 
-// run prepares, measures, cleans up and prints. What was measured before an error
-// is printed as well.
+// run prepares, measures, cleans up and prints the report. After an error it prints what was
+// measured before.
 func (b *bench) run(cmd *cobra.Command, title string, measure func(context.Context, *report) error) error {
 	ctx := cmd.Context()
 	b.log = cmd.ErrOrStderr()
@@ -70,10 +70,10 @@ func (b *bench) prepare(ctx context.Context) (cleanup func(), err error) {
 	return cleanup, nil
 }
 
-// say tells what goes on.
+// say prints progress.
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.log, format+"\n", args...) }
 
-// roundsOr returns how many rounds to make where n are usual.
+// roundsOr returns the number of rounds, n unless a flag sets it.
 func (b *bench) roundsOr(n int) int {
 	switch {
 	case b.rounds > 0:
@@ -84,11 +84,11 @@ func (b *bench) roundsOr(n int) int {
 	return n
 }
 
-// python returns the interpreter of the commands that take one.
+// python returns the interpreter for commands that take only one.
 func (b *bench) python() string { return b.allPythons()[0] }
 
-// allPythons returns the interpreters as absolute paths, links not followed: a
-// virtual environment is known by them.
+// allPythons returns the interpreters as absolute paths. It does not follow links, because
+// a link is how Python recognizes a virtual environment.
 func (b *bench) allPythons() []string {
 	if len(b.pythons) == 0 {
 		return []string{filepath.Join(b.module, defaultPython)}

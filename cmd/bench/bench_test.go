@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// newBench prepares a run as main does. At the end no process may be left that
-// was started from its directory.
+// newBench prepares a run as main does. At the end of the test no process that was started
+// from its directory may be left.
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{quick: true, log: io.Discard}
@@ -81,7 +81,7 @@ func TestRace_CountsWrongAnswers(t *testing.T) {
 		}
 		row := r.Tables[0].Rows[0]
 		bad, perSecond := row[len(row)-1].(int), row[1].(figure)
-		if right && perSecond.median() < 1 || right != (bad == 0) { // our own loader, without wrk, counts only what is right
+		if right && perSecond.median() < 1 || right != (bad == 0) { // without wrk the loader here counts only right answers
 			t.Errorf("right pages: %v; got %v requests/s and %d wrong answers", right, perSecond, bad)
 		}
 	}
@@ -98,15 +98,15 @@ func TestScale_ReadsTheLog(t *testing.T) {
 	if len(table.Rows) != 4 {
 		t.Fatalf("got %d rows, want 4", len(table.Rows))
 	}
-	for _, row := range table.Rows[1:] { // those that a clock took
+	for _, row := range table.Rows[1:] { // the rows with times
 		if f := row[2].(figure); f.median() <= 0 {
 			t.Errorf("%s: got %v ms", row[0], f)
 		}
 	}
 }
 
-// TestManySites_MeasuresAllOfThem: a figure that is missing would show as a dash, and
-// one of no request as 0.
+// TestManySites_MeasuresAllOfThem: a missing figure would appear as a dash, and one without
+// requests as 0.
 func TestManySites_MeasuresAllOfThem(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -133,7 +133,7 @@ func TestManySites_MeasuresAllOfThem(t *testing.T) {
 	}
 }
 
-// TestReload_IsOneOfAllWorkers: one of no worker would look best.
+// TestReload_IsOneOfAllWorkers: a reload that replaces no worker would look best.
 func TestReload_IsOneOfAllWorkers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -10,7 +10,7 @@ import (
 // figure is one thing measured in each round.
 type figure struct {
 	rounds []float64
-	digits int // behind the point
+	digits int // after the decimal point
 }
 
 // addBytes adds a size, in MB.
@@ -23,7 +23,7 @@ func (f figure) median() float64 { return median(f.rounds) }
 
 func (f *figure) add(v float64) { f.rounds = append(f.rounds, v) }
 
-// String is the median, with the lowest and the highest when they differ from it.
+// String returns the median, with the lowest and the highest value if they differ from it.
 func (f figure) String() string {
 	if len(f.rounds) == 0 {
 		return "–"
@@ -37,7 +37,7 @@ func (f figure) String() string {
 
 func (f figure) format(v float64) string { return fmt.Sprintf("%.*f", f.digits, v) }
 
-// MarshalJSON writes all that is known of the figure.
+// MarshalJSON writes everything known about the figure.
 func (f figure) MarshalJSON() ([]byte, error) {
 	if len(f.rounds) == 0 {
 		return []byte("null"), nil
@@ -49,7 +49,7 @@ func (f figure) MarshalJSON() ([]byte, error) {
 
 func median(values []float64) float64 { return quantile(values, 0.5) }
 
-// quantile returns the value that a share q of the others is not above; 0 of none.
+// quantile returns the q-quantile of the values, or 0 if there are none.
 func quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -61,7 +61,7 @@ func quantile(values []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
 
-// milliseconds turns times into numbers.
+// milliseconds converts durations to numbers.
 func milliseconds(times []time.Duration) []float64 {
 	ms := make([]float64, len(times))
 	for i, t := range times {
@@ -70,7 +70,7 @@ func milliseconds(times []time.Duration) []float64 {
 	return ms
 }
 
-// ratio is "0.45 ×", or a dash where one is missing.
+// ratio returns "0.45 ×", or a dash if one of the values is missing.
 func ratio(a, b float64) string {
 	if a == 0 || b == 0 {
 		return "–"

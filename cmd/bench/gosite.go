@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// goSite asks a Go site through the front door and on its worker's own socket, by
-// turns and one request at a time. Both ways run on the same clients.
+// goSite sends requests to a Go site through the front door and on its worker's own socket,
+// alternately and one at a time, with the same client code.
 func (b *bench) goSite(ctx context.Context, r *report) error {
 	sites := []site{{name: "go", host: "subdomain1.localhost", pages: []page{{"/", "<html"}}}}
 	toml := fmt.Sprintf("listen = \"127.0.0.1:0\"\n[site.go]\nserver_name = %q\nsettings = \"builtin:subdomain1\"\n", sites[0].host)
@@ -43,5 +43,5 @@ func (b *bench) goSite(ctx context.Context, r *report) error {
 	return ctx.Err()
 }
 
-// micros turns milliseconds into a figure in microseconds.
+// micros converts milliseconds to a figure in microseconds.
 func micros(ms float64) figure { return figure{rounds: []float64{ms * 1000}} }

@@ -13,22 +13,22 @@ import (
 	"time"
 )
 
-// load is requests over keep-alive connections, each sent when the answer to the
-// one before has come. Every answer is compared with what it should be.
+// load sends requests over keep-alive connections, each when the previous one has been
+// answered, and checks every answer.
 type load struct {
 	addr        string // "127.0.0.1:80", or the path of a unix socket
 	host        string
-	pages       []page // asked in turn; connections begin at different ones
+	pages       []page // requested in turn; each connection begins with another one
 	connections int
-	requests    int // in all; 0: until ctx ends
-	// observe is called after each answer, from all connections; may be nil.
+	requests    int // in all; 0 means until ctx is done
+	// observe is called after each answer, concurrently for all connections. It may be nil.
 	observe func(start time.Time, good bool)
 }
 
-// loaded is what became of a load.
+// loaded is the result of a load.
 type loaded struct {
 	good, bad int
-	why       string // of the first bad one
+	why       string // what was wrong with the first bad answer
 	times     []time.Duration
 }
 
@@ -41,7 +41,7 @@ func (l *loaded) add(o loaded) {
 	l.times = append(l.times, o.times...)
 }
 
-// run returns when all requests are answered, or ctx has ended.
+// run returns when all requests are answered, or ctx is done.
 func (l load) run(ctx context.Context) loaded {
 	var (
 		left atomic.Int64
@@ -69,7 +69,7 @@ func (l load) run(ctx context.Context) loaded {
 // client is one connection.
 type client struct {
 	load load
-	next int // page to ask
+	next int // index of the next page
 	conn net.Conn
 	in   *bufio.Reader
 	body bytes.Buffer
@@ -83,7 +83,8 @@ func (c *client) close() {
 	}
 }
 
-// ask sends one request and judges the answer. A request that ctx cut does not count.
+// ask sends one request and checks the answer. A request that ctx interrupted does not
+// count.
 func (c *client) ask(ctx context.Context) {
 	p := c.load.pages[c.next%len(c.load.pages)]
 	c.next++
@@ -112,7 +113,7 @@ func (c *client) exchange(ctx context.Context, p page) error {
 	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	_ = c.conn.SetDeadline(time.Now().Add(patience)) // a socket has deadlines
+	_ = c.conn.SetDeadline(time.Now().Add(patience)) // cannot fail on a socket
 	if _, err := io.WriteString(c.conn, "GET "+p.path+" HTTP/1.1\r\nHost: "+c.load.host+"\r\n\r\n"); err != nil {
 		return err
 	}

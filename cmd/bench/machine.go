@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// describeMachine names what the figures depend on.
+// describeMachine describes the machine, on which the figures depend.
 func describeMachine() []string {
 	var u unix.Utsname
-	_ = unix.Uname(&u) // an empty name shows
+	_ = unix.Uname(&u) // if it fails, the name is empty
 	load, _, _ := strings.Cut(firstLine("/proc/loadavg", ""), " ")
 	return []string{
 		fmt.Sprintf("%d CPUs: %s; %s of memory; Linux %s; %s",
@@ -22,9 +22,9 @@ func describeMachine() []string {
 	}
 }
 
-// firstLine returns what stands behind name in a file of names and values.
+// firstLine returns the value of name in a file of names and values.
 func firstLine(file, name string) string {
-	b, _ := os.ReadFile(file) // a machine that does not say is shown without it
+	b, _ := os.ReadFile(file) // without the file the value is empty
 	for line := range strings.Lines(string(b)) {
 		if value, ok := strings.CutPrefix(line, name); ok {
 			return strings.TrimSpace(strings.TrimLeft(value, " \t:="))

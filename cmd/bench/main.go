@@ -5,9 +5,8 @@
 // It builds multisite, copies the Django project of testdata to a temporary
 // directory, and runs it under multisite and under every peer that is installed:
 // Apache with mod_wsgi, nginx with uWSGI, nginx with gunicorn. Rounds alternate
-// (A B C A B C); figures are medians, their spread beside them. The result is
-// Markdown on stdout and, with --json, a file. All it started has ended when it
-// returns.
+// (A B C A B C). Figures are medians with their spread. The result is Markdown on stdout
+// and, with --json, a file. When it returns, all processes that it started have exited.
 package main
 
 import (

@@ -34,7 +34,7 @@ func (b *bench) sites(ctx context.Context, r *report) error {
 	)
 }
 
-// sleepingSites writes n sites of all kinds that sleep, and one that is awake.
+// sleepingSites writes a sites.toml of n sleeping sites of all kinds, and one that is awake.
 func sleepingSites(p *project, n int) string {
 	toml := sitesTOML(p, []site{bareSite(2)}, "")
 	var t strings.Builder
@@ -53,15 +53,15 @@ func sleepingSites(p *project, n int) string {
 	return t.String()
 }
 
-// crowd is a multisite with few or many sites. What is measured more than once is
-// measured by turns.
+// crowd is a multisite with few or many sites. Repeated measurements alternate between the
+// two.
 type crowd struct {
 	*multisite
 	toml        string
 	sites       int
-	changes     int // of sites.toml so far
+	changes     int // changes of sites.toml so far
 	check       figure
-	load        figure // check that imports all code
+	load        figure // check, which imports all code
 	up          figure
 	status      figure
 	reload      figure
@@ -72,7 +72,8 @@ type crowd struct {
 	bad         int
 }
 
-// manySites compares a supervisor of many sleeping sites with one of two, by turns.
+// manySites compares a supervisor of many sleeping sites with one of two sites, in
+// alternation.
 func (b *bench) manySites(ctx context.Context, r *report, p *project, n int) error {
 	few, many := &crowd{sites: 2}, &crowd{sites: n}
 	both := []*crowd{few, many}
@@ -114,13 +115,13 @@ func showCrowds(r *report, few, many *crowd) {
 	r.note("A third of the sites each: Django, WSGI without a framework, built-in Go. check loads sites that load the same once.")
 	cost := figure{digits: 2}
 	for i, few := range few.frontCPU.rounds {
-		cost.add(many.frontCPU.rounds[i] / max(few, 1)) // of laps that followed one another
+		cost.add(many.frontCPU.rounds[i] / max(few, 1)) // of laps that followed each other
 	}
 	r.note("Cost of a request with %d sites, with 2 it is 1: %s; of the least disturbed laps %s.",
 		many.sites, cost, ratio(slices.Min(many.frontCPU.rounds), slices.Min(few.frontCPU.rounds)))
 }
 
-// gather checks and starts a crowd anew.
+// gather checks a crowd and starts it again.
 func (b *bench) gather(ctx context.Context, c *crowd) (err error) {
 	b.say("%d sites", c.sites)
 	if c.multisite != nil {
@@ -137,7 +138,8 @@ func (b *bench) gather(ctx context.Context, c *crowd) (err error) {
 	return err
 }
 
-// weighCrowd takes what the supervisor holds while both run: they share the program.
+// weighCrowd measures the memory of the supervisor while both run, since they share the
+// pages of the program.
 func (b *bench) weighCrowd(_ context.Context, c *crowd) error {
 	front, _, err := c.split()
 	if err != nil {
@@ -152,7 +154,7 @@ func (b *bench) weighCrowd(_ context.Context, c *crowd) error {
 	return err
 }
 
-// time adds how long a command takes, in ms, and returns what it printed.
+// time adds the duration of a command, in ms, and returns its output.
 func (m *multisite) time(ctx context.Context, took *figure, args ...string) (string, error) {
 	begin := time.Now()
 	out, err := m.command(ctx, args...)
@@ -174,7 +176,7 @@ func (c *crowd) change(ctx context.Context) error {
 	return err
 }
 
-// descriptors returns how many of them processes have open.
+// descriptors returns how many descriptors the processes have open.
 func descriptors(procs []proc) (n int, err error) {
 	for _, p := range procs {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid))
@@ -186,7 +188,7 @@ func descriptors(procs []proc) (n int, err error) {
 	return n, nil
 }
 
-// askCrowd asks the site that is awake, and has one changed.
+// askCrowd sends requests to the site that is awake, and reloads a changed one.
 func (b *bench) askCrowd(ctx context.Context, c *crowd) error {
 	b.say("requests to one of %d sites", c.sites)
 	awake := bareSite(2)

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// workersPerSite divides the many workers among sites.
+// workersPerSite is how many of the workers each site has.
 const workersPerSite = 20
 
-// manyWorkers lets all workers of several sites be busy at once.
+// manyWorkers keeps all workers of several sites busy at once.
 func (b *bench) manyWorkers(ctx context.Context, r *report, p *project, n int) error {
 	b.say("%d workers", n)
 	sites := djangoSites(n/workersPerSite, workersPerSite)
@@ -39,7 +39,7 @@ func (b *bench) manyWorkers(ctx context.Context, r *report, p *project, n int) e
 	return nil
 }
 
-// manyConnections opens connections that each ask once and then stay.
+// manyConnections opens connections that send one request each and then stay open.
 func (b *bench) manyConnections(ctx context.Context, r *report, p *project, n int) error {
 	b.say("%d connections", n)
 	s := bareSite(2)
@@ -81,15 +81,15 @@ func (b *bench) rowOf(ctx context.Context, t *table, m *multisite, s site, idle 
 	return nil
 }
 
-// idleConnections are open and silent.
+// idleConnections are open connections without requests.
 type idleConnections struct {
 	mu sync.Mutex
-	// mu protects all below
+	// mu protects the fields below
 	clients []net.Conn
 	bad     int
 }
 
-// openIdle opens n connections, some at a time, and asks once on each.
+// openIdle opens n connections, a few at a time, and sends one request on each.
 func openIdle(ctx context.Context, addr string, s site, n int) *idleConnections {
 	all := &idleConnections{}
 	slots := make(chan struct{}, 32)

@@ -11,7 +11,7 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// memoryFlags are those of `bench memory`.
+// memoryFlags are the flags of `bench memory`.
 type memoryFlags struct {
 	requests int
 	decay    bool
@@ -26,7 +26,7 @@ func (b *bench) memoryCommand() *cobra.Command {
 	return cmd
 }
 
-// shape is how many sites there are, and how many workers each has.
+// shape is a number of sites and of workers for each.
 type shape struct{ sites, processes, requests int }
 
 func (s shape) String() string {
@@ -72,7 +72,7 @@ func (b *bench) memory(ctx context.Context, r *report, f *memoryFlags) error {
 	return nil
 }
 
-// sharing compares each shape with its unshared twin.
+// sharing compares each shape with and without sharing.
 func (b *bench) sharing(ctx context.Context, r *report, p *project, f *memoryFlags) error {
 	t := r.table("Memory, "+p.version, "sites × workers", "shared, MB", "unshared, MB", "ratio",
 		"USS of a worker, MB", "unshared, MB", "processes", "front door, MB", "how", "wrong answers")
@@ -115,16 +115,16 @@ func (b *bench) besidePeers(ctx context.Context, r *report, p *project, f *memor
 	return nil
 }
 
-// weight is what a server held, in each round.
+// weight is the memory of a server, in each round.
 type weight struct {
 	front, apps, all figure // MB of PSS
 	worker           figure // MB of USS, median of the workers
 	processes, bad   int
-	python           string // what the sites run on
+	python           string // version that the sites run on
 	remark           string
 }
 
-// weigh starts a server, sends its requests, and adds what it then holds to sum.
+// weigh starts a server, sends requests, and adds the memory that it then holds to sum.
 func (b *bench) weigh(ctx context.Context, c contender, p *project, s shape, sum *weight) error {
 	b.say("%s: %s", c.name, s)
 	sites := djangoSites(s.sites, s.processes)
@@ -139,8 +139,8 @@ func (b *bench) weigh(ctx context.Context, c contender, p *project, s shape, sum
 	return server.weigh(ctx, sum)
 }
 
-// exercise sends each worker about n mixed requests: as many connections as
-// workers keep all of them busy. It returns how many answers were wrong.
+// exercise sends each worker about n mixed requests, over as many connections as there are
+// workers, which keeps all of them busy. It returns the number of wrong answers.
 func (b *bench) exercise(ctx context.Context, s *server, sites []site, n int) (bad int) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -159,7 +159,7 @@ func (b *bench) exercise(ctx context.Context, s *server, sites []site, n int) (b
 	return bad
 }
 
-// weigh adds what the server holds now.
+// weigh adds the memory that the server holds now.
 func (s *server) weigh(ctx context.Context, sum *weight) error {
 	front, apps, err := s.split()
 	if err != nil {
@@ -185,7 +185,7 @@ func (s *server) weigh(ctx context.Context, sum *weight) error {
 	return ctx.Err()
 }
 
-// workerUSS returns how many bytes each worker has for itself alone.
+// workerUSS returns the private memory of each worker, in bytes.
 func (s *server) workerUSS(ctx context.Context) ([]float64, error) {
 	pids, err := s.workers(ctx)
 	if err != nil {
@@ -202,7 +202,7 @@ func (s *server) workerUSS(ctx context.Context) ([]float64, error) {
 	return uss, nil
 }
 
-// decay shows what workers hold as they grow old.
+// decay shows how the memory of workers grows with their age.
 func (b *bench) decay(ctx context.Context, r *report, p *project) error {
 	t := r.table("No decay: 2 × 5, "+p.version, "requests for each worker", "USS of a worker, MB", "all but the front door, MB", "wrong answers")
 	sites := djangoSites(2, 5)

@@ -14,16 +14,16 @@ import (
 	"github.com/multisite/multisite/supervisor/control"
 )
 
-// multisite is one that runs, and what only it can do.
+// multisite is a running multisite, with what only it can do.
 type multisite struct {
 	server
 	bench  *bench
 	dir    string        // of its sites.toml
-	up     time.Duration // that `multisite up -d` took
+	up     time.Duration // duration of `multisite up -d`
 	client *control.Client
 }
 
-// multisiteContender returns multisite with lines for [defaults] of its sites.toml.
+// multisiteContender returns multisite with more lines in [defaults] of its sites.toml.
 func multisiteContender(name, defaults string) contender {
 	return contender{name: name, start: func(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
 		m, err := b.startMultisite(ctx, sitesTOML(p, sites, defaults), sites)
@@ -39,7 +39,7 @@ func multisiteContender(name, defaults string) contender {
 	}}
 }
 
-// sitesTOML writes the sites as sites.toml has them.
+// sitesTOML returns a sites.toml with the sites.
 func sitesTOML(p *project, sites []site, defaults string) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "listen = \"127.0.0.1:0\"\n[defaults]\npython_path = [%q]\npython_home = %q\n%s\n", p.dir, p.python, defaults)
@@ -93,7 +93,7 @@ func (b *bench) startMultisite(ctx context.Context, toml string, sites []site) (
 	return m, nil
 }
 
-// command runs multisite with the sites.toml and returns what it printed.
+// command runs multisite with the sites.toml and returns its output.
 func (m *multisite) command(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, m.bench.binary, args...)
 	cmd.Dir = m.dir
@@ -104,8 +104,8 @@ func (m *multisite) command(ctx context.Context, args ...string) (string, error)
 	return string(out), nil
 }
 
-// end runs `multisite down`, and kills what does not obey. It works after ctx has
-// ended, too.
+// end runs `multisite down`, and kills the supervisor if that fails. It also works after ctx
+// is done.
 func (m *multisite) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
@@ -119,14 +119,14 @@ func (m *multisite) end() {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
-				_ = syscall.Kill(pid, syscall.SIGKILL) // its workers die with it
+				_ = syscall.Kill(pid, syscall.SIGKILL) // its workers die with the supervisor
 				return
 			}
 		}
 	}
 }
 
-// sharing says of each site how its workers share memory, the same words once.
+// sharing returns how the workers of the sites share memory, each answer once.
 func (m *multisite) sharing(ctx context.Context) (string, error) {
 	st, err := m.client.Status(ctx)
 	var states []string

@@ -10,8 +10,9 @@ import (
 	"text/template"
 )
 
-// nginxConf is nginx before one Python server for each site. The log is written in batches, else
-// as the package has it; connections are not closed after 1,000 requests.
+// nginxConf is nginx in front of one Python server for each site. It is the configuration of
+// the package, except that the log is buffered and connections are not closed after 1,000
+// requests.
 var nginxConf = template.Must(template.New("nginx.conf").Parse(`
 daemon off;
 user {{.User}};
@@ -37,15 +38,15 @@ http {
 {{end}}}
 `))
 
-// The two ways in which nginx speaks to a Python server on a unix socket.
+// The two protocols that nginx speaks to a Python server on a unix socket.
 const (
 	passUWSGI = "include /etc/nginx/uwsgi_params; uwsgi_pass unix:SOCKET;"
 	passHTTP  = "proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; " +
 		"proxy_set_header X-Forwarded-Proto $scheme; proxy_pass http://unix:SOCKET;"
 )
 
-// behindNginx starts a Python server for each site, on a socket of its own, and
-// nginx before them.
+// behindNginx starts a Python server for each site, on a socket of its own, and nginx in
+// front of them.
 func (b *bench) behindNginx(ctx context.Context, name, pass string, sites []site, start func(c *children, dir, socket string, s site) error) (*server, error) {
 	dir, err := b.newDir()
 	if err != nil {
@@ -92,7 +93,7 @@ func startNginx(c *children, dir, addr string, sites []site, passes map[string]s
 	return c.start(dir, nil, "nginx", "-p", dir, "-e", filepath.Join(dir, "error.log"), "-c", file)
 }
 
-// findBehindNginx returns the versions of nginx and of what stands behind it.
+// findBehindNginx returns the versions of nginx and of the server behind it.
 func findBehindNginx(ctx context.Context, name string, find func() (string, error)) (string, error) {
 	nginx, err := versionOf(ctx, "nginx", "-v")
 	if err != nil {
@@ -112,8 +113,8 @@ func findUWSGI(ctx context.Context, p *project) (string, error) {
 	})
 }
 
-// uwsgiOf is the uWSGI of the project's own Python (pip install uwsgi), which needs no
-// plugin, or Debian's.
+// uwsgiOf returns the uWSGI of the project's own Python (pip install uwsgi), which needs no
+// plugin, or that of Debian.
 func uwsgiOf(p *project) []string {
 	own := filepath.Join(filepath.Dir(p.python), "uwsgi")
 	if _, err := os.Stat(own); err == nil {

@@ -28,7 +28,8 @@ func allPeers() []peer {
 	}
 }
 
-// peers returns those that are here, and notes their versions and who is missing.
+// peers returns the peers that are installed. It notes their versions, and those that are
+// missing.
 func (b *bench) peers(ctx context.Context, r *report, p *project) []contender {
 	var here []contender
 	for _, peer := range allPeers() {
@@ -43,7 +44,7 @@ func (b *bench) peers(ctx context.Context, r *report, p *project) []contender {
 	return here
 }
 
-// versionOf returns what looks like a version in the output of a command.
+// versionOf returns the version in the output of a command.
 func versionOf(ctx context.Context, program string, args ...string) (string, error) {
 	path, err := lookPath(program)
 	if err != nil {
@@ -57,8 +58,8 @@ func versionOf(ctx context.Context, program string, args ...string) (string, err
 	return version, nil
 }
 
-// serving completes a server of its children, waits until it answers, and notes
-// nothing: after an error it has ended.
+// serving builds a server from its processes and waits until it answers. After an error the
+// processes have been ended.
 func (b *bench) serving(ctx context.Context, s *server, sites []site, isFront func(proc) bool) (*server, error) {
 	s.roots, s.isFront, s.stop = s.pids(), isFront, s.end
 	if s.reload == nil {
@@ -72,7 +73,7 @@ func (b *bench) serving(ctx context.Context, s *server, sites []site, isFront fu
 	return s, nil
 }
 
-// leaves returns the processes that run Python and have no children: no masters.
+// leaves returns the processes that run Python and have no children, which are the workers.
 func (s *server) leaves() ([]int, error) {
 	_, apps, err := s.split()
 	parents := map[int]bool{}
@@ -88,7 +89,7 @@ func (s *server) leaves() ([]int, error) {
 	return pids, err
 }
 
-// newDir makes a directory for the files of a peer.
+// newDir creates a directory for the files of a peer.
 func (b *bench) newDir() (string, error) {
 	dir, err := os.MkdirTemp(b.tmp, "p-")
 	if err != nil {
@@ -97,7 +98,7 @@ func (b *bench) newDir() (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 }
 
-// environment is what a Python of a peer is started with.
+// environment returns the environment for the Python of a peer.
 func (p *project) environment(s site) []string {
 	env := []string{"PYTHONPATH=" + p.dir + ":" + p.packages, "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8"}
 	if s.settings != "" {
@@ -106,7 +107,7 @@ func (p *project) environment(s site) []string {
 	return env
 }
 
-// whoRuns asks the first site for the interpreter it runs on.
+// whoRuns asks the first site which interpreter it runs on.
 func whoRuns(ctx context.Context, s *server, sites []site) string {
 	var answer struct{ Python string }
 	c := &client{load: load{addr: s.addr, host: sites[0].host}}
@@ -120,7 +121,7 @@ func whoRuns(ctx context.Context, s *server, sites []site) string {
 	return answer.Python
 }
 
-// me is the name of the user that runs this program.
+// me returns the name of the user that runs this program.
 func me() (string, error) {
 	u, err := user.Current()
 	if err != nil {

@@ -15,12 +15,12 @@ import (
 type project struct {
 	dir      string
 	python   string // interpreter
-	packages string // the folder in which it has Django
+	packages string // the directory with its Django
 	version  string // "Python 3.11.2, Django 5.2.1"
 }
 
-// newProject copies the project, with the test database as its own, and compiles
-// it, so that nobody pays for being the first to import it.
+// newProject copies the project with the test database and compiles it, so that no
+// contender pays for being the first to import it.
 func (b *bench) newProject(ctx context.Context, python string) (*project, error) {
 	dir, err := os.MkdirTemp(b.tmp, "django-")
 	if err != nil {
@@ -53,7 +53,7 @@ print("Python " + platform.python_version() + ", Django " + django.get_version()
 	return p, nil
 }
 
-// change makes the code another one that does the same.
+// change changes the code, but not what it does.
 func (p *project) change() error {
 	f, err := os.OpenFile(filepath.Join(p.dir, "wsgi.py"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -63,7 +63,7 @@ func (p *project) change() error {
 	return errors.Join(err, f.Close())
 }
 
-// copyTree copies code: no database, no environment, nothing compiled.
+// copyTree copies code, without databases, virtual environments and compiled files.
 func copyTree(to, from string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -90,7 +90,7 @@ func copyTree(to, from string) error {
 	})
 }
 
-// stderrOf is what a command that failed wrote there, on a new line.
+// stderrOf returns the standard error of a failed command, on a new line.
 func stderrOf(err error) string {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// race is one page asked of every contender, in turns.
+// race measures one page with every contender, in turns.
 type race struct {
 	title       string
 	contenders  []contender
@@ -17,7 +17,7 @@ type race struct {
 	each        time.Duration
 }
 
-// runner is a contender in a race, and what it has shown so far.
+// runner is a contender in a race, with its figures so far.
 type runner struct {
 	*server
 	python    string
@@ -29,8 +29,8 @@ type runner struct {
 	why       string
 }
 
-// run starts all, lets them run by turns, and ends them. Those who wait their
-// turn are idle. The first contender is the one the others are compared with.
+// run starts all contenders, measures them in turns, and ends them. The others are idle
+// meanwhile. All are compared with the first contender.
 func (b *bench) race(ctx context.Context, r *report, p *project, x race) error {
 	var runners []*runner
 	defer func() {
@@ -43,7 +43,7 @@ func (b *bench) race(ctx context.Context, r *report, p *project, x race) error {
 		if err != nil && len(runners) == 0 {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		if err != nil { // the others still run
+		if err != nil { // the others are still running
 			r.note("%s: %s did not start: %v", x.title, c.name, err)
 			continue
 		}
@@ -67,8 +67,7 @@ func (b *bench) race(ctx context.Context, r *report, p *project, x race) error {
 	return nil
 }
 
-// lap warms the server up with answers that are compared byte for byte, then
-// measures.
+// lap warms the server up, compares the answers byte for byte, and then measures.
 func (b *bench) lap(ctx context.Context, n *runner, x race) error {
 	host := x.sites[0].host
 	checked := load{addr: n.addr, host: host, pages: []page{x.page}, connections: x.connections, requests: 10 * x.connections}.run(ctx)
@@ -100,7 +99,7 @@ func perRequest(d time.Duration, requests int) float64 {
 	return float64(d) / float64(time.Microsecond) / float64(max(requests, 1))
 }
 
-// cpu is the processor time that the parts have used so far.
+// cpu returns the processor time that the parts have used so far.
 func (s *server) cpu() (front, apps time.Duration, err error) {
 	frontProcs, appsProcs, err := s.split()
 	for _, p := range frontProcs {

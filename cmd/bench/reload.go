@@ -22,11 +22,11 @@ func (b *bench) reloadCommand() *cobra.Command {
 	return b.command("reload", "Throughput while new code is taken up under full load, beside the peers", b.reload)
 }
 
-// reloaded is how a server was seen to go through reloads.
+// reloaded is what was measured while a server was reloaded.
 type reloaded struct {
 	before, lowest, share figure // requests/s in windows; the lowest over the median before
 	slowest               figure // ms
-	replaced              figure // workers that are others than before
+	replaced              figure // workers that were replaced
 	bad                   int
 	why                   string
 }
@@ -152,7 +152,7 @@ func (w *windows) perSecond(from, to int) []float64 {
 	var all []float64
 	for i := from; i < to; i++ {
 		n := 0
-		if i < len(w.counts) { // else nothing came any more
+		if i < len(w.counts) { // later answers do not count
 			n = w.counts[i]
 		}
 		all = append(all, float64(n)/window.Seconds())
@@ -160,7 +160,7 @@ func (w *windows) perSecond(from, to int) []float64 {
 	return all
 }
 
-// wait returns after d, or with the reason why ctx has ended.
+// wait returns after d, or the cause when ctx is done.
 func wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -170,8 +170,8 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// signalReload is a reload by SIGHUP to all that the server consists of but nginx,
-// which was started last.
+// signalReload reloads a server by SIGHUP to all of its processes but nginx, which was
+// started last.
 func (s *server) signalReload(context.Context) error {
 	for _, p := range s.all[:len(s.all)-1] {
 		if err := p.Signal(syscall.SIGHUP); err != nil {
@@ -181,7 +181,7 @@ func (s *server) signalReload(context.Context) error {
 	return nil
 }
 
-// touchReload is how mod_wsgi is told of new code.
+// touchReload touches the scripts, as mod_wsgi expects for new code.
 func touchReload(dir string, sites []site) func(context.Context) error {
 	return func(context.Context) error {
 		now := time.Now()

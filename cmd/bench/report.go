@@ -28,7 +28,7 @@ func newReport(title string) *report {
 	return &report{Title: title, Time: time.Now().UTC().Truncate(time.Second), Machine: describeMachine()}
 }
 
-// note adds a sentence once.
+// note adds a sentence, unless it is there already.
 func (r *report) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	for _, n := range r.Notes {
@@ -75,7 +75,7 @@ func writeRow(b *strings.Builder, cells []string) {
 	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
 }
 
-// rule lets names begin at the left and figures end at the right.
+// rule aligns names to the left and figures to the right.
 func (t *table) rule() []string {
 	rule := make([]string, len(t.Columns))
 	for i := range rule {

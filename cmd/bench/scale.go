@@ -18,7 +18,7 @@ func (b *bench) scaleCommand() *cobra.Command {
 	return b.command("scale", "How fast workers come: +1, +10, from sleep, and made anew", b.scale)
 }
 
-// times are durations of one thing, in milliseconds.
+// times are durations of the same thing, in milliseconds.
 type times struct {
 	what string
 	ms   []float64
@@ -55,7 +55,7 @@ func (b *bench) scale(ctx context.Context, r *report) error {
 	return nil
 }
 
-// scaleUp adds one worker, then ten, again and again.
+// scaleUp adds one worker, then ten, over and over.
 func (b *bench) scaleUp(ctx context.Context, t *table, p *project, repeats int) error {
 	sites := djangoSites(1, 5)
 	m, err := b.startMultisite(ctx, sitesTOML(p, sites, ""), sites)
@@ -85,7 +85,7 @@ func (b *bench) scaleUp(ctx context.Context, t *table, p *project, repeats int) 
 	return nil
 }
 
-// scale gives the only site n workers and adds how long that took.
+// scale gives the only site n workers and adds the duration.
 func (m *multisite) scale(ctx context.Context, n int, took *times) error {
 	start := time.Now()
 	err := m.client.Scale(ctx, []control.Scale{{Site: "site1", Processes: n}})
@@ -104,7 +104,7 @@ func (m *multisite) scaleByCommand(ctx context.Context, n int, took *times) erro
 
 var readyLine = regexp.MustCompile(`msg="worker ready".* duration=(\S+)`)
 
-// readyTimes returns how long each worker of a site took, as the log has it.
+// readyTimes returns how long each worker of a site took to be ready, from the log.
 func (m *multisite) readyTimes(s site) ([]time.Duration, error) {
 	b, err := os.ReadFile(filepath.Join(m.dir, ".multisite", "logs", s.name+".log"))
 	if err != nil {
@@ -121,11 +121,11 @@ func (m *multisite) readyTimes(s site) ([]time.Duration, error) {
 	return all, nil
 }
 
-// readied adds what the log says of the one worker that came after n others.
+// readied adds the time of the worker that the log reports after n others.
 func (m *multisite) readied(s site, n int, to *times) error {
 	all, err := m.readyTimes(s)
 	for late := 0; err == nil && len(all) <= n && late < 200; late++ {
-		time.Sleep(10 * time.Millisecond) // the log may be a moment behind the answer
+		time.Sleep(10 * time.Millisecond) // the log may be written a moment after the answer
 		all, err = m.readyTimes(s)
 	}
 	if err != nil {
@@ -138,7 +138,7 @@ func (m *multisite) readied(s site, n int, to *times) error {
 	return nil
 }
 
-// recycle compares workers that are old with those that replace them.
+// recycle compares old workers with those that replace them.
 func (b *bench) recycle(ctx context.Context, r *report, p *project) error {
 	sites := djangoSites(2, 5)
 	m, err := b.startMultisite(ctx, sitesTOML(p, sites, ""), sites)

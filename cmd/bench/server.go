@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	patience = 60 * time.Second // for a server to answer first
-	grace    = 10 * time.Second // for a server to end when told so
+	patience = 60 * time.Second // for the first answer of a server
+	grace    = 10 * time.Second // for a server to exit
 )
 
-// site is a website as every contender is told to run it.
+// site is a website, described for every contender.
 type site struct {
 	name      string
 	host      string
-	settings  string // of Django; "": bare
+	settings  string // Django settings module; "" for the bare site
 	entry     string // "module:callable"
 	processes int
-	pages     []page // what is asked of it
+	pages     []page // the pages to request
 }
 
 // contender is a kind of server that can run the sites.
@@ -33,17 +33,17 @@ type contender struct {
 	start func(ctx context.Context, b *bench, p *project, sites []site) (*server, error)
 }
 
-// server is a contender that runs.
+// server is a running contender.
 type server struct {
 	name    string
 	addr    string          // of its front door
 	roots   []int           // every process of it descends from one of these
-	isFront func(proc) bool // tells the front door from what runs Python
+	isFront func(proc) bool // reports whether a process belongs to the front door; the others run Python
 	workers func(context.Context) ([]int, error)
 	children
-	stop   func() // ends all of it
+	stop   func() // ends all of its processes
 	reload func(context.Context) error
-	remark string // what the reader must know of it
+	remark string // a remark for the reader of the report
 }
 
 // split returns the processes of the front door and all others.
@@ -59,7 +59,7 @@ func (s *server) split() (front, apps []proc, err error) {
 	return front, apps, err
 }
 
-// children are the processes that a server consists of.
+// children are the processes of a server.
 type children struct{ all []*process.Process }
 
 // start starts a program of the server in the foreground.
@@ -68,7 +68,7 @@ func (c *children) start(dir string, env []string, program string, args ...strin
 	if err != nil {
 		return err
 	}
-	output, err := process.NewOutput(nil, func(string) {}) // its tail is kept
+	output, err := process.NewOutput(nil, func(string) {}) // keeps the last lines
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (c *children) start(dir string, env []string, program string, args ...strin
 	return nil
 }
 
-// end ends them, the front door first.
+// end ends all of them, the front door first.
 func (c *children) end() {
 	for i := len(c.all) - 1; i >= 0; i-- {
 		c.all[i].Stop(grace)
@@ -97,7 +97,7 @@ func (c *children) pids() []int {
 	return pids
 }
 
-// ended returns an error when one of them runs no more.
+// ended returns an error if one of them has exited.
 func (c *children) ended() error {
 	for _, p := range c.all {
 		select {
@@ -122,7 +122,7 @@ func (s *server) awaitAnswers(ctx context.Context, sites []site) error {
 			if got.good == 1 {
 				break
 			}
-			if got.bad > 0 { // else ctx has ended
+			if got.bad > 0 { // otherwise ctx is done
 				why = got.why
 			}
 			if err := s.ended(); err != nil {
@@ -138,7 +138,7 @@ func (s *server) awaitAnswers(ctx context.Context, sites []site) error {
 	return nil
 }
 
-// lookPath finds a program, those for administrators included.
+// lookPath finds a program, also in the directories for administrators.
 func lookPath(program string) (string, error) {
 	if path, err := exec.LookPath(program); err == nil {
 		return filepath.Abs(path)

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// page is what a client asks for, and how it knows the right answer.
+// page is what a client requests, and how it recognizes the right answer.
 type page struct {
 	path string
 	want string // must be in the body of a 200
@@ -27,11 +27,11 @@ func djangoSites(n, processes int) []site {
 	return sites
 }
 
-// siteNames are those in the test database, by SITE_ID.
+// siteNames are the names in the test database, by SITE_ID.
 var siteNames = [...]string{1: "Subdomain One", 2: "Subdomain Two"}
 
-// mixedPages is half hello, 40 % a page with a query and templates, and 10 % the
-// admin's login form.
+// mixedPages are 50 % hello, 40 % a page with a query and templates, and 10 % the login form
+// of the admin.
 func mixedPages(kind int) []page {
 	var (
 		hello = helloPage(kind)
@@ -41,12 +41,12 @@ func mixedPages(kind int) []page {
 	return []page{hello, list, hello, list, hello, login, hello, list, hello, list}
 }
 
-// helloPage answers one line through the article's whole middleware.
+// helloPage is one line, through the article's whole middleware.
 func helloPage(kind int) page {
 	return page{"/hello/", fmt.Sprintf("Hello from %s (SITE_ID %d)\n", siteNames[kind], kind)}
 }
 
-// bareSite is one that answers without any framework.
+// bareSite answers without any framework.
 func bareSite(processes int) site {
 	return site{
 		name: "bare", host: "bare.example.com", entry: "bare:application", processes: processes,

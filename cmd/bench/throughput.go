@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// busyConnections is how many clients ask at once where nothing else is said.
+// busyConnections is the default number of clients.
 const busyConnections = 16
 
 func (b *bench) throughputCommand() *cobra.Command {
@@ -26,7 +26,7 @@ func (b *bench) latencyCommand() *cobra.Command {
 		})
 }
 
-// lapTime is how long one contender is measured in one round.
+// lapTime returns how long one contender is measured in one round.
 func (b *bench) lapTime() time.Duration {
 	if b.quick {
 		return time.Second
@@ -34,7 +34,7 @@ func (b *bench) lapTime() time.Duration {
 	return 5 * time.Second
 }
 
-// races lets multisite and all peers that are here run each race.
+// races runs each race with multisite and all installed peers.
 func (b *bench) races(ctx context.Context, r *report, races ...race) error {
 	p, err := b.newProject(ctx, b.python())
 	if err != nil {
@@ -56,7 +56,7 @@ func (b *bench) races(ctx context.Context, r *report, races ...race) error {
 	return nil
 }
 
-// djangoRace asks for hello through the article's middleware, of five workers.
+// djangoRace requests hello through the article's middleware, from five workers.
 func (b *bench) djangoRace(connections int) race {
 	return race{
 		title: fmt.Sprintf("A Django page, 5 workers, %s", counted(connections, "connection")),
@@ -64,7 +64,7 @@ func (b *bench) djangoRace(connections int) race {
 	}
 }
 
-// bareRace asks for an answer without any framework, of two workers.
+// bareRace requests an answer without any framework, from two workers.
 func (b *bench) bareRace(connections int) race {
 	bare := bareSite(2)
 	return race{

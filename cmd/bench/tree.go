@@ -17,8 +17,8 @@ const clockTick = time.Second / 100
 // proc is a process as /proc shows it.
 type proc struct {
 	pid, parent int
-	command     string        // its command line, words divided by spaces
-	cpu         time.Duration // user and system, its own
+	command     string        // its command line, joined by spaces
+	cpu         time.Duration // its own user and system time
 }
 
 // tree returns the processes with these ids and all their descendants.
@@ -31,7 +31,7 @@ func tree(roots ...int) ([]proc, error) {
 	for _, pid := range roots {
 		in[pid] = true
 	}
-	for grew := true; grew; { // a child may have the lower number
+	for grew := true; grew; { // a child may have a lower pid than its parent
 		grew = false
 		for _, p := range all {
 			if in[p.parent] && !in[p.pid] {
@@ -57,10 +57,10 @@ func allProcs() ([]proc, error) {
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has ended
+			continue // it has exited
 		}
 		if p, ok := parseStat(string(b)); ok {
-			cmdline, _ := os.ReadFile(filepath.Dir(file) + "/cmdline") // empty when it has ended
+			cmdline, _ := os.ReadFile(filepath.Dir(file) + "/cmdline") // empty if it has exited
 			p.command = strings.TrimRight(strings.ReplaceAll(string(cmdline), "\x00", " "), " ")
 			all = append(all, p)
 		}
@@ -68,10 +68,10 @@ func allProcs() ([]proc, error) {
 	return all, nil
 }
 
-// parseStat reads a line of /proc/PID/stat. Zombies are left out: they hold nothing.
+// parseStat parses a line of /proc/PID/stat. It skips zombies, which hold no memory.
 func parseStat(line string) (proc, bool) {
 	before, after, ok := strings.Cut(line, " (")
-	end := strings.LastIndex(after, ") ") // the name may hold anything
+	end := strings.LastIndex(after, ") ") // the name may contain anything
 	if !ok || end < 0 {
 		return proc{}, false
 	}
@@ -89,8 +89,8 @@ func parseStat(line string) (proc, bool) {
 	return proc{pid: pid, parent: parent, cpu: time.Duration(user+system) * clockTick}, true
 }
 
-// memoryOf returns the sum over processes. One that ends meanwhile is an error:
-// the figure would be too good.
+// memoryOf returns the sum over processes. It is an error if one exits meanwhile, because
+// the figure would be too small.
 func memoryOf(procs []proc) (process.Memory, error) {
 	var sum process.Memory
 	for _, p := range procs {
@@ -103,7 +103,7 @@ func memoryOf(procs []proc) (process.Memory, error) {
 	return sum, nil
 }
 
-// isRunning tells whether a process is there and no zombie.
+// isRunning reports whether a process exists and is no zombie.
 func isRunning(pid int) bool {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {

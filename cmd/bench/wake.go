@@ -8,8 +8,8 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// wake lets a site fall asleep and asks it for a page: while its zygote is there,
-// and when that has gone as well.
+// wake lets a site fall asleep and requests a page, while its zygote is there and after that
+// was unloaded.
 func (b *bench) wake(ctx context.Context, t *table, p *project, repeats int) error {
 	asleep := func(s status.Site) bool { return s.State == "sleeping" }
 	gone := func(s status.Site) bool { return asleep(s) && s.Memory.ZygotePSS == 0 }
@@ -54,7 +54,7 @@ func (b *bench) wakeEach(ctx context.Context, p *project, defaults string, repea
 	return nil
 }
 
-// await returns when the state of the only site is as it should be.
+// await returns when state reports true for the only site.
 func (m *multisite) await(ctx context.Context, state func(status.Site) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// speed is what a load generator saw.
+// speed is what a load generator measured.
 type speed struct {
 	perSecond float64
 	p50, p99  float64 // ms
@@ -29,8 +29,8 @@ const wrkReport = `function done(summary, latency, requests)
 end
 `
 
-// drive asks for one page over keep-alive connections for a time: with wrk when
-// there is one, which takes less of the machine, else with the loader here.
+// drive requests one page over keep-alive connections for a time, with wrk if it is
+// installed, since it uses less of the machine, or else with the loader here.
 func (b *bench) drive(ctx context.Context, addr, host string, p page, connections int, d time.Duration) (speed, error) {
 	if wrk, err := lookPath("wrk"); err == nil {
 		return b.wrk(ctx, wrk, addr, host, p, connections, d)

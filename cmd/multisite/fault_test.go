@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The fault suite: faults that visitors must not notice. The short form counts wrong answers;
+// The fault suite: faults that visitors must not notice. The short form counts bad answers;
 // the long form, in which each TestFault_ runs alone on the machine, measures times
 // too. All cases:
 //
