@@ -81,7 +81,7 @@ func (m *manySites) parts() (all map[*code.Part]bool, places int) {
 	return all, len(at)
 }
 
-func (m *manySites) reload(t *testing.T) string {
+func (m *manySites) mustReload(t *testing.T) string {
 	t.Helper()
 	var did strings.Builder
 	if err := m.Reload(t.Context(), "", &did); err != nil {
@@ -101,11 +101,11 @@ func TestGrowth_CodeIsReadOnceForAllItsSites(t *testing.T) {
 		t.Fatalf("the code at %d places was read %d times, want %d each", n, len(before), places)
 	}
 	m.writeTOML(t, "max = 3")
-	if got, want := m.reload(t), "s0: processes changed, no worker restarted"; got != want {
+	if got, want := m.mustReload(t), "s0: processes changed, no worker restarted"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	write(t, m.dir, "code/settings.py", "changed = True")
-	if got := strings.Count(m.reload(t), "(code changed), not tried: it sleeps"); got != 67 {
+	if got := strings.Count(m.mustReload(t), "(code changed), not tried: it sleeps"); got != 67 {
 		t.Errorf("%d of 67 Python sites were reloaded for new code, and not woken", got)
 	}
 	after, n := m.parts()

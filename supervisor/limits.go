@@ -3,15 +3,44 @@ package supervisor
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/limits"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/worker/process"
 )
 
-// limitsPeriod is how often it is looked for sites with limits while there are none.
+// samplePeriod is how often the memory of sites is put into the journal.
+const samplePeriod = time.Minute
+
+// sampleMemory puts the memory of every site that has processes into the journal, until
+// ctx ends.
+func (s *Supervisor) sampleMemory(ctx context.Context) {
+	ticker := time.NewTicker(samplePeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		for _, t := range s.sites.all() {
+			st := t.status()
+			if st.Memory.PSS == 0 { // samples of sleeping sites would displace the others
+				continue
+			}
+			s.journal.RecordSample(journal.Sample{
+				Site: t.name, Workers: len(st.Workers),
+				PSS: st.Memory.PSS, USS: st.Memory.USS, RSS: st.Memory.RSS, ZygotePSS: st.Memory.ZygotePSS,
+			})
+		}
+	}
+}
+
+// limitsPeriod is how often sites are looked at for limits while none has any.
 const limitsPeriod = time.Second
 
 // watchLimits measures the workers of sites with limits, and has those replaced that
@@ -28,12 +57,11 @@ func (s *Supervisor) watchLimits(ctx context.Context) {
 		period := limitsPeriod
 		for _, t := range s.sites.all() {
 			c := t.config()
-			if l := (limits.Limits{Memory: c.MemoryLimit, CPUTime: c.CPUTimeLimit}); !l.None() {
+			l := limits.Limits{Memory: c.MemoryLimit, CPUTime: c.CPUTimeLimit}
+			if !l.None() {
 				period = limits.Period
-				t.measure(l)
-			} else {
-				t.meter.Measure(l, nil) // forgets
 			}
+			t.measure(l)
 		}
 		timer.Reset(period)
 	}
@@ -41,6 +69,10 @@ func (s *Supervisor) watchLimits(ctx context.Context) {
 
 // measure measures the site's workers, and has those replaced that exceed a limit.
 func (t *site) measure(l limits.Limits) {
+	if l.None() {
+		t.meter.Measure(l, nil) // forgets what it has seen
+		return
+	}
 	var workers []limits.Worker
 	ids := map[any]string{}
 	for _, w := range t.pool.Status().Workers {
@@ -50,44 +82,45 @@ func (t *site) measure(l limits.Limits) {
 		}
 	}
 	for _, e := range t.meter.Measure(l, workers) {
-		worker, message := slog.String("worker", ids[e.Worker.Key]), "memory_limit is less than a fresh worker holds"
-		attrs := append([]slog.Attr{worker}, e.Attrs...)
-		if e.Kind != limits.TooLow {
-			reason := pool.ReasonMemoryLimit
-			if e.Kind == limits.CPUTime {
-				reason = pool.ReasonCPUTimeLimit
-			}
-			if !t.pool.Recycle(e.Worker.Key.(pool.Worker), reason) {
-				continue
-			}
-			message = "worker over a limit"
-			attrs = append([]slog.Attr{worker, slog.Int("pid", e.Worker.PID), slog.String("limit", string(reason))}, e.Attrs...)
-		}
-		t.log.LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
+		t.exceeds(ids[e.Worker.Key], e)
 	}
 }
 
-// limit sets what a worker may use, as c says.
+// exceeds has a worker replaced that exceeds a limit, and logs what was measured.
+func (t *site) exceeds(id string, e limits.Exceeded) {
+	attrs := []slog.Attr{slog.String("worker", id)}
+	message := "memory_limit is less than a fresh worker holds"
+	if e.Kind != limits.TooLow {
+		reason := pool.ReasonMemoryLimit
+		if e.Kind == limits.CPUTime {
+			reason = pool.ReasonCPUTimeLimit
+		}
+		if !t.pool.Recycle(e.Worker.Key.(pool.Worker), reason) {
+			return
+		}
+		message = "worker over a limit"
+		attrs = append(attrs, slog.Int("pid", e.Worker.PID), slog.String("limit", string(reason)))
+	}
+	t.log.LogAttrs(context.Background(), slog.LevelWarn, message, append(attrs, e.Attrs...)...)
+}
+
+// limit sets the limits of a worker that the kernel enforces, as c says.
 func (t *site) limit(c *config.Site, p *process.Process) error {
 	l := process.Limits{Memory: c.MemoryLimitHard, Tasks: c.TasksLimit, Priority: c.CPUPriority}
 	if l.Memory > 0 {
-		l.Cgroups = t.super.controlGroups()
+		l.Cgroups = t.super.cgroups.get(t.super.log)
 	}
 	return p.Limit(l)
 }
 
-// limitAll is limit for the workers that run already. The limit of tasks is that of
+// limitAll sets the limits of all processes that run already. That of tasks is one for
 // all processes of the site.
 func (t *site) limitAll() {
 	tasks := process.Limits{Tasks: t.config().TasksLimit}
 	if r := t.python(); r != nil {
 		r.Limit(tasks)
 	}
-	for which, p := range t.tasks.Processes() {
-		if err := p.(*process.Process).Limit(tasks); err != nil {
-			t.log.Warn("a limit will hold for its next process only", "task", t.taskID(which), "error", err)
-		}
-	}
+	t.tasks.limit(tasks)
 	for _, w := range t.pool.Status().Workers {
 		if one, ok := w.Worker.(worker); ok {
 			t.limitAgain(w.ID, one)
@@ -101,14 +134,19 @@ func (t *site) limitAgain(id string, w worker) {
 	}
 }
 
-// controlGroups returns where hard memory limits are set; nil means RLIMIT_DATA.
-// Which one is found out at the start, or with the first site that has such a limit.
-func (s *Supervisor) controlGroups() *process.Cgroups {
-	s.groupsOnce.Do(func() {
+// cgroups are the control groups in which memory_limit_hard is set. They are opened when
+// they are needed first; at the start if a site has such a limit then.
+type cgroups struct {
+	once   sync.Once
+	groups *process.Cgroups // nil: there are none, and the limit is set by RLIMIT_DATA
+}
+
+func (g *cgroups) get(log *slog.Logger) *process.Cgroups {
+	g.once.Do(func() {
 		var err error
-		if s.groups, err = process.OpenCgroups(); err != nil {
-			s.log.Info("memory_limit_hard is set by RLIMIT_DATA", "reason", err)
+		if g.groups, err = process.OpenCgroups(); err != nil {
+			log.Info("memory_limit_hard is set by RLIMIT_DATA", "reason", err)
 		}
 	})
-	return s.groups
+	return g.groups
 }

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
@@ -16,37 +19,38 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// change is what a reload does to one site.
-type change struct {
-	site *site        // nil: a new one, which prepare makes
-	cfg  *config.Site // nil: it goes
-	roll string       // why its workers are replaced; "": they stay
-	what []string     // keys that changed
+// reloader reads sites.toml and the code again and applies the difference.
+type reloader struct {
+	super  *Supervisor
+	load   func() (*config.Config, error)
+	failed atomic.Pointer[status.Failure] // of the last reload; nil: it has not failed, or there was none
 
-	added    bool        // prepare has made site
-	next     *generation // that replaces the workers; nil: they stay
-	switched bool        // next has
+	mu sync.Mutex // held while a reload or an upgrade runs
 }
 
-// Reload reads sites.toml and the code again and applies the difference, which it
-// writes to w: for one site, or for all when name is empty. A mistake in the file
-// changes nothing; a site whose new code does not start keeps its old workers.
+// Reload reads sites.toml and the code again and applies the difference, which it writes
+// to w: for one site, or for all if name is empty. A mistake in the file changes nothing;
+// a site whose new code does not start keeps its old workers.
 func (s *Supervisor) Reload(ctx context.Context, name string, w io.Writer) error {
 	if name == "" {
-		return s.reload(ctx, nil, "", w)
+		return s.reloader.reload(ctx, nil, "", w)
 	}
-	return s.reload(ctx, func() []string { return []string{name} }, "", w)
+	return s.reloader.reload(ctx, func() []string { return []string{name} }, "", w)
 }
 
-// reload is Reload for the sites that which names, while no other reload runs; for
-// all when it is nil. why is a reason to replace their workers where nothing has
-// changed that compare would see; "": there is none.
-func (s *Supervisor) reload(ctx context.Context, which func() []string, why string, w io.Writer) (err error) {
+// ReloadAndLog is Reload for all sites when no caller waits for the answer.
+func (s *Supervisor) ReloadAndLog(ctx context.Context) { s.reloader.reloadAndLog(ctx, nil) }
+
+// reload is Reload for the sites that which returns, for all if which is nil. which is
+// called while no other reload runs. why is a reason to replace their workers even if
+// compare sees no change; "" is none.
+func (r *reloader) reload(ctx context.Context, which func() []string, why string, w io.Writer) (err error) {
+	s := r.super
 	if s.upgrader.active.Load() {
 		return errUpgrading
 	}
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var names []string
 	if which != nil {
 		if names = which(); len(names) == 0 {
@@ -58,33 +62,39 @@ func (s *Supervisor) reload(ctx context.Context, which func() []string, why stri
 		s.announcer.setReload(err)
 		ended()
 	}()
-	look := s.lookAtCode()
-	cfg, changes, err := s.prepare(names, why, look)
+	changes, err := r.prepare(names, why)
 	if usage := (*control.Error)(nil); !errors.As(err, &usage) || !usage.Usage {
-		s.failed.Store(failureOf("reload", err))
+		r.failed.Store(failureOf("reload", err))
 	}
 	if err != nil {
 		return err
 	}
 	defer s.watching.refresh()
-	return s.apply(ctx, cfg, changes, nothing(names), w)
+	return changes.apply(ctx, noChange(names), w)
 }
 
-// prepare finds what to do, and makes what it takes. After an error nothing of that
-// is left, and nothing has changed.
-func (s *Supervisor) prepare(names []string, why string, look *code.Look) (*config.Config, []change, error) {
-	cfg, err := s.read()
-	if err != nil {
-		return nil, nil, err
+// reloadAndLog is reload for files that were touched, when no caller waits.
+func (r *reloader) reloadAndLog(ctx context.Context, which func() []string) {
+	log := r.super.log
+	var did strings.Builder
+	err := r.reload(ctx, which, "touched", &did)
+	for line := range strings.Lines(did.String()) {
+		log.Info("reload", "change", strings.TrimSpace(line))
 	}
-	changes, err := s.compare(cfg, names, why, look)
-	if err == nil {
-		err = s.makeGenerations(changes, look)
+	if err != nil && ctx.Err() == nil {
+		log.Error("reload failed", "error", err)
 	}
-	return cfg, changes, err
 }
 
-// failureOf is an error as status tells it; nil for none.
+// noChange returns what is written by a reload that has found no change.
+func noChange(names []string) string {
+	if len(names) == 0 {
+		return "nothing has changed"
+	}
+	return fmt.Sprintf("%[1]s: nothing has changed; for new workers all the same: multisite restart %[1]s", names[0])
+}
+
+// failureOf returns an error as status shows it; nil for none.
 func failureOf(what string, err error) *status.Failure {
 	if err == nil {
 		return nil
@@ -93,34 +103,54 @@ func failureOf(what string, err error) *status.Failure {
 	return &status.Failure{At: time.Now().UTC(), What: what, Error: line}
 }
 
-// ReloadAndLog is Reload for when nobody waits for the answer.
-func (s *Supervisor) ReloadAndLog(ctx context.Context) { s.reloadAndLog(ctx, nil) }
-
-func (s *Supervisor) reloadAndLog(ctx context.Context, which func() []string) {
-	var did strings.Builder
-	err := s.reload(ctx, which, "touched", &did)
-	for line := range strings.Lines(did.String()) {
-		s.log.Info("reload", "change", strings.TrimSpace(line))
-	}
-	if err != nil && ctx.Err() == nil {
-		s.log.Error("reload failed", "error", err)
-	}
+// changes is what a reload does.
+type changes struct {
+	super *Supervisor
+	cfg   *config.Config // the new one
+	sites []change
 }
 
-// read reads sites.toml again; what needs a new supervisor is refused.
-func (s *Supervisor) read() (*config.Config, error) {
-	cfg, err := s.load()
+// change is what a reload does to one site.
+type change struct {
+	site *site        // nil: it is new, until makeGenerations makes it
+	cfg  *config.Site // the new one; nil: the site is removed
+	roll string       // why its workers are replaced; "": they stay
+	what []string     // keys that have changed and apply live
+
+	added    bool        // site was made for this reload
+	next     *generation // replaces the workers; nil: they stay
+	switched bool        // next has replaced them
+}
+
+// prepare finds the changes and makes what they need. After an error nothing is left of
+// that, and nothing has changed.
+func (r *reloader) prepare(names []string, why string) (*changes, error) {
+	look := r.super.lookAtCode()
+	cfg, err := r.read()
+	if err != nil {
+		return nil, err
+	}
+	cs := &changes{super: r.super, cfg: cfg}
+	if cs.sites, err = compare(&r.super.sites, cfg, names, why, look); err != nil {
+		return nil, err
+	}
+	return cs, cs.makeGenerations(look)
+}
+
+// read reads sites.toml again. A change that needs a new supervisor is an error.
+func (r *reloader) read() (*config.Config, error) {
+	cfg, err := r.load()
 	if err == nil {
 		err = CheckProcesses(cfg)
 	}
 	if err != nil {
 		return nil, asCallError(err)
 	}
-	if err := s.hasRoomFor(cfg); err != nil {
+	if err := r.super.hasRoomFor(cfg); err != nil {
 		return nil, err
 	}
-	fixed := cfg.StartChanges(s.config())
-	if s.endpoints.external {
+	fixed := cfg.StartChanges(r.super.config())
+	if r.super.endpoints.external {
 		fixed = slices.DeleteFunc(fixed, func(key string) bool { return key == "listen" })
 	}
 	if len(fixed) > 0 {
@@ -132,22 +162,27 @@ func (s *Supervisor) read() (*config.Config, error) {
 	return cfg, nil
 }
 
-// nothing is what is said of a reload that found nothing to do.
-func nothing(names []string) string {
-	if len(names) == 0 {
-		return "nothing has changed"
+// asCallError returns the mistakes of a sites.toml as an error for the command line.
+func asCallError(err error) error {
+	var lines []string
+	var problems tomlfile.Problems
+	if !errors.As(err, &problems) {
+		return err
 	}
-	return fmt.Sprintf("%[1]s: nothing has changed; for new workers all the same: multisite restart %[1]s", names[0])
+	for _, p := range problems[1:] {
+		lines = append(lines, p.Error())
+	}
+	return &control.Error{Message: problems[0].Error(), Hint: problems[0].Hint, Detail: strings.Join(lines, "\n")}
 }
 
-// compare finds what to do to each site. names limit it to some, whose workers are
-// replaced in any case if there is a reason why.
-func (s *Supervisor) compare(cfg *config.Config, names []string, why string, look *code.Look) ([]change, error) {
-	var changes []change
+// compare finds what to do to each site. If names are given, only those are compared, and
+// their workers are replaced in any case if there is a reason why.
+func compare(sites *registry, cfg *config.Config, names []string, why string, look *code.Look) ([]change, error) {
+	var found []change
 	named := len(names) > 0
 	wanted := func(name string) bool { return !named || slices.Contains(names, name) }
 	old := map[string]*site{}
-	for _, t := range s.sites.all() {
+	for _, t := range sites.all() {
 		old[t.name] = t
 	}
 	for _, c := range cfg.Sites {
@@ -157,7 +192,7 @@ func (s *Supervisor) compare(cfg *config.Config, names []string, why string, loo
 			continue
 		}
 		if t == nil {
-			changes = append(changes, change{cfg: c})
+			found = append(found, change{cfg: c})
 			continue
 		}
 		ch := compareSite(t, c, look)
@@ -165,21 +200,21 @@ func (s *Supervisor) compare(cfg *config.Config, names []string, why string, loo
 			ch.roll = why
 		}
 		if ch.roll != "" || len(ch.what) > 0 {
-			changes = append(changes, ch)
+			found = append(found, ch)
 		} else {
 			t.failed.Store(nil) // it is as the file says
 		}
 	}
-	for gone, t := range old {
-		if wanted(gone) {
-			changes = append(changes, change{site: t})
+	for name, t := range old {
+		if wanted(name) {
+			found = append(found, change{site: t})
 		}
 	}
-	if named && len(changes) == 0 {
-		_, err := s.sites.find(names[0])
+	if named && len(found) == 0 {
+		_, err := sites.find(names[0])
 		return nil, err
 	}
-	return changes, nil
+	return found, nil
 }
 
 // compareSite compares what sites.toml says of a site with what it said, for the keys
@@ -203,15 +238,48 @@ func compareSite(t *site, c *config.Site, look *code.Look) change {
 	return ch
 }
 
-// asCallError carries the mistakes of a sites.toml to the command line.
-func asCallError(err error) error {
-	var lines []string
-	var problems tomlfile.Problems
-	if !errors.As(err, &problems) {
-		return err
+// makeGenerations makes the new sites, and the generations that are to replace others.
+// After an error nothing of them is left.
+func (cs *changes) makeGenerations(look *code.Look) (err error) {
+	var generations []*generation
+	for i := range cs.sites {
+		ch := &cs.sites[i]
+		switch {
+		case ch.cfg == nil:
+		case ch.site == nil:
+			if ch.site, err = cs.super.newSite(ch.cfg, look); err == nil {
+				ch.added = true
+				generations = append(generations, ch.site.current)
+			}
+		case ch.roll != "":
+			if ch.next, err = ch.site.newGeneration(ch.cfg, look); err == nil {
+				generations = append(generations, ch.next)
+			}
+		}
+		if err != nil {
+			dropAll(cs.sites[:i])
+			return fmt.Errorf("site %s: %w", ch.cfg.Name, err)
+		}
 	}
-	for _, p := range problems[1:] {
-		lines = append(lines, p.Error())
+	leaveAsleep(cs.sites)
+	joinProjects(generations, cs.log())
+	return nil
+}
+
+func (cs *changes) log() *slog.Logger { return cs.super.log }
+
+// drop ends what was made for a change that is not applied.
+func (ch *change) drop() {
+	switch {
+	case ch.added:
+		ch.site.close()
+	case ch.next != nil:
+		ch.next.close()
 	}
-	return &control.Error{Message: problems[0].Error(), Hint: problems[0].Hint, Detail: strings.Join(lines, "\n")}
+}
+
+func dropAll(sites []change) {
+	for i := range sites {
+		sites[i].drop()
+	}
 }

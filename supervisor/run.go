@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"sync"
@@ -12,9 +13,13 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// Run starts every site, serves until ctx ends or Down is called, lets requests
-// in flight finish, and returns when the last worker has ended. When force ends,
-// what still runs is killed.
+// spareThreads is more than the Go runtime was seen to need at once. It ends a program
+// that gets no new thread.
+const spareThreads = 32
+
+// Run starts every site, serves until ctx ends or Down is called, lets requests in flight
+// finish, and returns when the last worker has exited. When force ends, it kills what
+// still runs.
 func (s *Supervisor) Run(ctx, force context.Context) error {
 	if err := process.BecomeSubreaper(); err != nil {
 		return err
@@ -26,7 +31,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	s.door = door
 	defer context.AfterFunc(ctx, s.life.end)()
 	if slices.ContainsFunc(s.config().Sites, func(c *config.Site) bool { return c.MemoryLimitHard > 0 }) {
-		s.controlGroups() // while there is no child yet
+		s.cgroups.get(s.log) // while there is no child yet
 	}
 	process.MakeSpareThreads(spareThreads)
 	s.startSites(force)
@@ -83,7 +88,7 @@ func (s *Supervisor) startSites(force context.Context) {
 	s.publish()
 }
 
-// close gives back what open took.
+// close closes what open has opened, as far as it got.
 func (s *Supervisor) close(ctx context.Context) {
 	if s.endpoints.control != nil {
 		s.logs.EndStreams() // or their calls would keep the control socket open
@@ -115,5 +120,33 @@ func (s *Supervisor) close(ctx context.Context) {
 	}
 	if s.lock != nil {
 		s.lock.Release()
+	}
+}
+
+var errStopping = errors.New("the supervisor is going down")
+
+// lifetime tells how far a supervisor is.
+type lifetime struct {
+	serving chan struct{} // closed when Run serves, with all that an upgrade has left
+	stop    chan struct{} // closed by end
+	done    chan struct{} // closed when the last worker has exited
+
+	once sync.Once
+}
+
+func newLifetime() *lifetime {
+	return &lifetime{serving: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{})}
+}
+
+// end lets Run return. From now on no site is added, and no upgrade happens.
+func (l *lifetime) end() { l.once.Do(func() { close(l.stop) }) }
+
+// ending returns an error after end.
+func (l *lifetime) ending() error {
+	select {
+	case <-l.stop:
+		return errStopping
+	default:
+		return nil
 	}
 }

@@ -37,7 +37,7 @@ func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 		access := s.logs.Access(c.Name)
 		t.Cleanup(access.Close)
 		s.sites.sites = append(s.sites.sites, &site{
-			name: c.Name, cfg: c, super: s, stats: &front.Stats{}, log: slog.New(slog.DiscardHandler), access: access,
+			name: c.Name, cfg: c, super: s, stats: &front.Stats{}, log: siteLog{Logger: slog.New(slog.DiscardHandler)}, access: access,
 			pool: pool.New(pool.Options{Site: c.Name, Launcher: &generation{}}),
 		})
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
-// About returns who we are.
+// About returns what tells this supervisor from others.
 func (s *Supervisor) About() control.About {
 	cfg := s.config()
 	return control.About{PID: os.Getpid(), Config: cfg.Path, Says: cfg.StateDir, StateDir: s.dirs.state}
@@ -29,7 +29,7 @@ func (s *Supervisor) Status(context.Context) status.Status {
 			Started: s.started.UTC(),
 			Listen:  s.Addrs(),
 			Memory:  memoryOf(os.Getpid()),
-			Failed:  s.failed.Load(),
+			Failed:  s.reloader.failed.Load(),
 			Refused: s.refusals.Counts(),
 		},
 	}
@@ -76,50 +76,32 @@ func (t *site) status() status.Site {
 		sum = sum.Add(m)
 	}
 	st.Memory.Saved = sum.Unshared - sum.PSS
-	st.Preload, st.Warmup = t.preload(), t.warmup()
-	if pid := t.zygotePID(); pid != 0 {
-		m, _ := process.ReadMemory(pid) // it may just have ended
+	python := t.python()
+	st.Warmup = warmupProblems(python)
+	if python != nil {
+		st.Preload = python.PreloadNote()
+		m := memoryOfProcess(python.ZygotePID())
 		sum = sum.Add(m)
 		st.Memory.ZygotePSS = m.PSS
 		st.Memory.Saved -= m.PSS
 	}
 	st.Memory.Memory = memory(sum)
-	st.Services, st.Cron = taskStatus(t.tasks)
+	st.Services, st.Cron = t.tasks.status()
 	return st
 }
 
-// preload tells how the site's workers share memory.
-func (t *site) preload() string {
-	if r := t.python(); r != nil {
-		return r.PreloadNote()
-	}
-	return ""
-}
-
-// warmup tells which warm-up requests have warmed nothing, and why.
-func (t *site) warmup() []string {
+// warmupProblems returns which warm-up requests have warmed nothing, and why. r may be nil.
+func warmupProblems(r *wsgi.Runtime) []string {
 	lines := []string{} // [] in JSON, not null
-	if r := t.python(); r != nil {
-		for _, w := range r.WarmupResults() {
-			if w.Problem != "" {
-				lines = append(lines, w.Path+": "+w.Problem)
-			}
+	if r == nil {
+		return lines
+	}
+	for _, w := range r.WarmupResults() {
+		if w.Problem != "" {
+			lines = append(lines, w.Path+": "+w.Problem)
 		}
 	}
 	return lines
-}
-
-func (t *site) zygotePID() int {
-	if r := t.python(); r != nil {
-		return r.ZygotePID()
-	}
-	return 0
-}
-
-func (t *site) python() *wsgi.Runtime {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current.python
 }
 
 func workerStatus(w pool.WorkerStatus) (status.Worker, process.Memory) {
@@ -128,21 +110,28 @@ func workerStatus(w pool.WorkerStatus) (status.Worker, process.Memory) {
 	if !ok {
 		return ws, process.Memory{}
 	}
-	m, _ := process.ReadMemory(p.PID()) // it may just have ended
+	m := memoryOfProcess(p.PID())
 	ws.PID, ws.Socket, ws.Memory = p.PID(), p.Socket(), memory(m)
 	return ws, m
 }
 
-func memoryOf(pid int) status.Memory {
-	m, _ := process.ReadMemory(pid)
-	return memory(m)
+// memoryOf returns the memory of a process as status shows it.
+func memoryOf(pid int) status.Memory { return memory(memoryOfProcess(pid)) }
+
+// memoryOfProcess returns the memory of a process; none if it has exited, or pid is 0.
+func memoryOfProcess(pid int) process.Memory {
+	if pid == 0 {
+		return process.Memory{}
+	}
+	m, _ := process.ReadMemory(pid) // it may just have exited
+	return m
 }
 
 func memory(m process.Memory) status.Memory {
 	return status.Memory{PSS: m.PSS, USS: m.USS, RSS: m.RSS}
 }
 
-// userOf names who a site's processes run as; "": as the supervisor.
+// userOf returns the user that a site's processes run as; "" is that of the supervisor.
 func userOf(c *config.Site) string {
 	if c.Account == nil {
 		return ""

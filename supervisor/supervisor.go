@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -9,10 +10,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/capacity"
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/launches"
@@ -20,89 +21,86 @@ import (
 	"github.com/multisite/multisite/supervisor/proxy"
 	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/statedir"
-	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/systemd"
-	"github.com/multisite/multisite/worker/process"
 )
 
 // Options are what a Supervisor is made of.
 type Options struct {
 	Load    func() (*config.Config, error) // reads sites.toml, at the start and for every reload
 	Version string
-	Program string    // this binary, which runs the built-in Go apps as `multisite worker`
+	Program string    // this program, which runs the built-in Go apps as `multisite worker`
 	Console io.Writer // gets every log line; nil: only the files do
 	Watch   bool      // reload every site whose code changes
 
-	Listeners []net.Listener // of the front door, taken over; none: as sites.toml says
+	Listeners []net.Listener // of the front door; none: sites.toml names them
 
-	// Of an upgrade:
+	// These are for an upgrade.
 	Args      []string     // of this process
-	Takeover  []string     // what makes a program print its Takeover
+	Takeover  []string     // with which a program prints its Takeover
 	From      string       // the program that SIGUSR2 means
-	Inherited *Inheritance // from the supervisor before; nil: this is a start as any other
+	Inherited *Inheritance // from the supervisor before; nil: this is no upgrade
 }
 
-// Supervisor runs the sites of one sites.toml.
+// Supervisor runs the sites of one sites.toml. New makes it, Run serves, and the other
+// exported methods may be called by any goroutine meanwhile.
 type Supervisor struct {
-	load     func() (*config.Config, error)
-	program  string
-	version  string
-	dirs     directories
-	started  time.Time
-	logs     *logs.Logs
-	refusals *logs.Refusals
-	log      *slog.Logger
-	proxy    *proxy.Proxy
-	door     *proxy.Server
-	slots    launches.Slots // in which workers start
+	// These are set by New, and do not change.
+	program   string
+	version   string
+	started   time.Time
+	dirs      directories
+	mark      string // in the environment of every process of the sites
+	lock      *statedir.Lock
+	inherited *Inheritance // nil: this is no upgrade
 
-	processors capacity.Processors
-	lock       *statedir.Lock
-	mark       string // in the environment of every process of the sites; "": none
+	// These are set by New, and safe for use by several goroutines.
+	log        *slog.Logger
+	logs       *logs.Logs
+	refusals   *logs.Refusals
 	journal    *journal.Journal
+	proxy      *proxy.Proxy
+	endpoints  endpoints
+	life       *lifetime
+	sites      registry
+	slots      launches.Slots // in which workers start
+	processors capacity.Processors
+	cgroups    cgroups
+	announcer  *announcer
+	watching   *watching
+	reloader   reloader
+	upgrader   upgrader
 
-	life      *lifetime
-	endpoints endpoints
-	watching  *watching
-	announcer *announcer
-	sites     registry
+	door    *proxy.Server  // set by Run before it serves
+	running sync.WaitGroup // the sites, and processes of before that are being ended
 
-	groupsOnce sync.Once
-	groups     *process.Cgroups // see controlGroups
-
-	upgrader  upgrader
-	inherited *Inheritance                   // nil: this is no upgrade
-	failed    atomic.Pointer[status.Failure] // the last reload, if nothing came of it
-
-	reloading  sync.Mutex // one reload at a time
-	publishing sync.Mutex // one table at a time
-	running    sync.WaitGroup
+	publishing sync.Mutex // held while the table of the front door is made and set
 
 	mu sync.Mutex
-	// mu protects cfg
-	cfg *config.Config
+	// mu protects cfg.
+	cfg *config.Config // as sites.toml was read last without a mistake
 }
 
-// New takes the state directory and the listening addresses, and starts nothing.
-// After an error nothing of it is left.
+// New takes the state directory and the listening addresses, and starts nothing. After
+// an error it holds nothing.
 func New(o Options) (*Supervisor, error) {
 	cfg, err := o.Load()
-	if err == nil && o.Inherited == nil { // or there would be nobody left
+	if err == nil && o.Inherited == nil { // after an upgrade an error would leave no supervisor
 		err = CheckProcesses(cfg)
 	}
 	if err != nil {
 		return nil, err
 	}
 	s := &Supervisor{
-		load: o.Load, program: o.Program, cfg: cfg, version: o.Version, started: time.Now(),
+		program: o.Program, cfg: cfg, version: o.Version, started: time.Now(),
 		slots: launches.NewSlots(2 * runtime.GOMAXPROCS(0)),
 		life:  newLifetime(), endpoints: endpoints{front: o.Listeners, external: len(o.Listeners) > 0},
 		inherited: o.Inherited,
 	}
+	s.reloader = reloader{super: s, load: o.Load}
 	s.upgrader = upgrader{super: s, args: o.Args, takeover: o.Takeover, from: o.From}
 	if s.inherited != nil {
 		s.started, s.endpoints.external = s.inherited.Started, s.inherited.External
-		s.failed.Store(s.inherited.Failed)
+		s.reloader.failed.Store(s.inherited.Failed)
 	}
 	if err := s.open(o); err != nil {
 		s.close(context.Background())
@@ -166,10 +164,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	return s.endpoints.listenForCalls(s.dirs.state, s.cfg, s.inherited, s, s.log)
 }
 
-// spareThreads is more than the runtime was seen to need at once.
-const spareThreads = 32
-
-// recallScales applies what `multisite scale` said before the last stop.
+// recallScales applies what `multisite scale` has set before the last stop.
 func (s *Supervisor) recallScales() error {
 	scales, err := s.journal.Scales(context.Background())
 	if err != nil {
@@ -195,20 +190,40 @@ func (s *Supervisor) recallScales() error {
 // Addrs returns the addresses that the front door listens on.
 func (s *Supervisor) Addrs() []string { return s.endpoints.addrs() }
 
-// publish tells the front door which sites there are. What is told last must be
-// what was looked up last.
-func (s *Supervisor) publish() {
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
-	var routes, old []front.Route
-	for _, site := range s.sites.all() {
-		if site.failed.Load() != nil { // sites.toml may have given its name to another one
-			old = append(old, site.route())
-		} else {
-			routes = append(routes, site.route())
+// makeSites makes the sites of sites.toml, some with what they had before an upgrade. At
+// a start a site that cannot be made is an error; after an upgrade it is left out.
+func (s *Supervisor) makeSites() error {
+	var fresh []*generation
+	look := s.lookAtCode()
+	for _, cfg := range s.cfg.Sites {
+		t, inherited, err := s.makeSite(cfg, look)
+		switch {
+		case err != nil && s.inherited != nil:
+			s.log.Error("site left out; multisite reload tries again", "site", cfg.Name, "error", err)
+			continue
+		case err != nil:
+			return fmt.Errorf("site %s: %w", cfg.Name, err)
+		case !inherited:
+			fresh = append(fresh, t.current)
+		}
+		s.sites.sites = append(s.sites.sites, t) // no other goroutine has it yet
+	}
+	joinProjects(fresh, s.log)
+	if s.inherited != nil {
+		s.inherited.endGoneSites(s)
+	}
+	return nil
+}
+
+func (s *Supervisor) makeSite(c *config.Site, look *code.Look) (t *site, inherited bool, err error) {
+	if s.inherited != nil {
+		if h, found := s.inherited.sites[c.Name]; found {
+			t, err = s.inherited.site(s, c, h)
+			return t, true, err
 		}
 	}
-	s.proxy.SetTable(front.NewTable(append(routes, old...)))
+	t, err = s.newSite(c, look)
+	return t, false, err
 }
 
 // config returns what sites.toml says now.

@@ -14,20 +14,27 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// newTasks returns the services and cron entries of a site. They start with it, end
-// when its last worker has exited, and run with the settings that its workers run with:
-// a reload that fails does not touch them, nor does it matter whether the site sleeps.
-func newTasks(t *site, c *config.Site) *task.Set {
-	return task.NewSet(t.taskSpec(c), task.SetOptions{
-		Grace:   func() time.Duration { return t.config().ShutdownTimeout },
-		Observe: t.observeTask,
-	})
+// tasks are the services and cron entries of a site. They start with it, end when its
+// last worker has exited, and run with the settings that its workers run with: a reload
+// that fails does not touch them, nor does it matter whether the site sleeps.
+type tasks struct {
+	*task.Set
+	site *site
 }
 
-// taskSpec returns the tasks that c describes.
-func (t *site) taskSpec(c *config.Site) task.Spec {
+func newTasks(t *site, c *config.Site) tasks {
+	k := tasks{site: t}
+	k.Set = task.NewSet(k.spec(c), task.SetOptions{
+		Grace:   func() time.Duration { return t.config().ShutdownTimeout },
+		Observe: k.observe,
+	})
+	return k
+}
+
+// spec returns the tasks that c describes.
+func (k tasks) spec(c *config.Site) task.Spec {
 	spec := task.Spec{Start: func(id task.ID, command task.Command) (task.Process, error) {
-		return t.startTask(c, command, t.taskID(id))
+		return k.start(c, command, k.name(id))
 	}}
 	for _, s := range c.Services {
 		spec.Services = append(spec.Services, task.ServiceSpec{Name: s.Name, Command: task.Command(s.Command)})
@@ -38,13 +45,14 @@ func (t *site) taskSpec(c *config.Site) task.Spec {
 	return spec
 }
 
-// taskID returns the name of a task in logs: "shop/service.mail".
-func (t *site) taskID(id task.ID) string { return t.name + "/" + id.String() }
+// name returns the name of a task in logs: "shop/service.mail".
+func (k tasks) name(id task.ID) string { return k.site.name + "/" + id.String() }
 
-// startTask starts a command as the site's workers are started. Its output goes to the
+// start starts a command as the site's workers are started. Its output goes to the
 // site's log.
-func (t *site) startTask(c *config.Site, command task.Command, id string) (task.Process, error) {
-	output, err := process.NewOutput(c.Account, func(line string) { t.output(id, line) })
+func (k tasks) start(c *config.Site, command task.Command, name string) (task.Process, error) {
+	t := k.site
+	output, err := process.NewOutput(c.Account, func(line string) { t.log.output(name, line) })
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +79,11 @@ func (t *site) startTask(c *config.Site, command task.Command, id string) (task.
 	return p, nil
 }
 
-// observeTask logs what happens to a service or a cron entry.
-func (t *site) observeTask(which task.ID, e task.Event, exited task.Process) {
-	kind, id := string(which.Kind), t.taskID(which)
+// observe logs what happens to a service or a cron entry.
+func (k tasks) observe(which task.ID, e task.Event, exited task.Process) {
+	t, kind, name := k.site, string(which.Kind), k.name(which)
 	level := slog.LevelInfo
-	attrs := []any{kind, id}
+	attrs := []any{kind, name}
 	switch e.Kind {
 	case task.Started:
 		attrs = append(attrs, "pid", e.PID)
@@ -97,21 +105,30 @@ func (t *site) observeTask(which task.ID, e task.Event, exited task.Process) {
 	what := fmt.Sprintf("%s %s", kind, e.Kind)
 	t.log.Log(context.Background(), level, what, attrs...)
 	if p, ok := exited.(*process.Process); ok {
-		t.logLeftovers(kind, id, p)
+		t.log.leftovers(kind, name, p)
 	}
 	if which.Kind == task.KindService || level > slog.LevelInfo { // a success each minute would fill the journal
 		detail := e.String()
 		if e.Err != nil {
 			detail = e.Err.Error()
 		}
-		t.super.journal.Record(journal.Event{Time: e.Time, Site: t.name, Worker: id, PID: e.PID, Kind: what, Reason: e.Reason, Detail: detail})
+		t.super.journal.Record(journal.Event{Time: e.Time, Site: t.name, Worker: name, PID: e.PID, Kind: what, Reason: e.Reason, Detail: detail})
 	}
 }
 
-// taskStatus returns what the site's tasks are doing.
-func taskStatus(tasks *task.Set) (services []status.Service, entries []status.Cron) {
+// limit sets the limits of those that run.
+func (k tasks) limit(l process.Limits) {
+	for which, p := range k.Processes() {
+		if err := p.(*process.Process).Limit(l); err != nil {
+			k.site.log.Warn("a limit will hold for its next process only", "task", k.name(which), "error", err)
+		}
+	}
+}
+
+// status returns what the tasks are doing.
+func (k tasks) status() (services []status.Service, entries []status.Cron) {
 	services, entries = []status.Service{}, []status.Cron{} // [] in JSON, not null
-	spec, ss, js := tasks.Status()
+	spec, ss, js := k.Status()
 	for i, s := range ss {
 		st := status.Service{Name: spec.Services[i].Name, State: s.State, PID: s.PID, Restarts: s.Restarts, LastExit: s.LastExit}
 		if st.PID != 0 {

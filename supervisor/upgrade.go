@@ -55,8 +55,8 @@ func (u *upgrader) upgrade(ctx context.Context, path string, caller *control.Cal
 		return errUpgrading
 	}
 	defer u.active.Store(false)
-	s.reloading.Lock() // waits for a reload that runs
-	defer s.reloading.Unlock()
+	s.reloader.mu.Lock() // waits for a reload that runs
+	defer s.reloader.mu.Unlock()
 	if caller != nil && !caller.Owner {
 		if !sameFile(path, u.from) {
 			return refusal(path, "only who runs the supervisor may name another program than "+u.from)

@@ -183,8 +183,8 @@ func (in *Inheritance) task(t *site, which task.ID, left taskHandover) {
 	case !wanted:
 		return
 	case left.Running != nil:
-		id := t.taskID(which)
-		p, err := in.baggage.Inherit(*left.Running, func(line string) { t.output(id, line) })
+		id := t.tasks.name(which)
+		p, err := in.baggage.Inherit(*left.Running, func(line string) { t.log.output(id, line) })
 		if err != nil {
 			t.log.Warn("not taken over", string(which.Kind), id, "error", err)
 		} else {

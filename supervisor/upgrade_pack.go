@@ -105,7 +105,7 @@ func (p packer) supervisor(s *Supervisor, caller syscall.Conn) (h handover, err 
 	e := &s.endpoints
 	h = handover{
 		Version: s.version, Started: s.started, External: e.external, Page: -1, Caller: -1,
-		StateDir: s.dirs.state, LogDir: s.dirs.logs, Failed: s.failed.Load(), Refused: s.refusals.Counts(),
+		StateDir: s.dirs.state, LogDir: s.dirs.logs, Failed: s.reloader.failed.Load(), Refused: s.refusals.Counts(),
 	}
 	one := func(fd *int, c syscall.Conn) {
 		if err == nil {
@@ -184,7 +184,7 @@ func (p packer) site(t *site) (h siteHandover, err error) {
 	for _, what := range h.Pool.Cut {
 		t.log.Warn("request cut by an upgrade", "request", what)
 	}
-	if h.Services, h.Jobs, err = p.tasks(t.tasks); err != nil {
+	if h.Services, h.Jobs, err = p.tasks(t.tasks.Set); err != nil {
 		return h, err
 	}
 	for _, w := range h.Pool.Workers {

@@ -93,7 +93,7 @@ func (k *watching) watched() (names []string) {
 
 // reload reloads those of the sites whose files are others now.
 func (k *watching) reload(ctx context.Context, sites []string) {
-	k.super.reloadAndLog(ctx, func() (due []string) {
+	k.super.reloader.reloadAndLog(ctx, func() (due []string) {
 		look := k.super.lookAtCode()
 		for _, t := range k.super.sites.all() {
 			if slices.Contains(sites, t.name) && k.hasChanged(t, look) {

@@ -15,7 +15,8 @@ import (
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
-// observe logs the start and the end of workers.
+// observe logs that a worker is ready, has failed to start or has exited, and does what
+// has to be done then.
 func (t *site) observe(e pool.Event) {
 	w, _ := e.Worker.(worker)
 	switch e.Kind {
@@ -29,33 +30,22 @@ func (t *site) observe(e pool.Event) {
 		if shared := (*launches.SharedError)(nil); errors.As(e.Err, &shared) {
 			return
 		}
-		t.log.Error("worker failed to start", append(endAttrs(e), "generation", e.Generation, "error", e.Err)...)
-		t.logLeftovers("worker", e.ID, processOf(e))
-		t.logDetail(e.Err)
+		t.log.Error("worker failed to start", append(exitAttrs(e), "generation", e.Generation, "error", e.Err)...)
+		t.log.leftovers("worker", e.ID, processOf(e))
+		t.log.detail(e.Err)
 	case pool.WorkerExited:
-		if w != nil { // else it was never ready
+		if w != nil { // otherwise it was never ready
 			w.Close()
 		}
-		t.log.Log(context.Background(), gravity(e.Reason), "worker ended", endAttrs(e)...)
-		t.logLeftovers("worker", e.ID, processOf(e))
+		t.log.Log(context.Background(), severity(e.Reason), "worker ended", exitAttrs(e)...)
+		t.log.leftovers("worker", e.ID, processOf(e))
 		t.unloadLater()
 	}
 	t.super.journal.Record(journalEvent(t.name, e))
 }
 
-// logLeftovers logs what a worker, service or command had started and what was killed with
-// it. A process that is to live on needs a session of its own.
-func (t *site) logLeftovers(kind, id string, p *process.Process) {
-	if p == nil {
-		return
-	}
-	for _, c := range p.Leftovers() {
-		t.log.Warn("ended with it", kind, id, "pid", c.PID, "command", c.Command)
-	}
-}
-
-// gravity tells how much an end matters to whoever reads the log.
-func gravity(r pool.Reason) slog.Level {
+// severity returns the level at which the exit of a worker is logged.
+func severity(r pool.Reason) slog.Level {
 	switch r {
 	case pool.ReasonCrash, pool.ReasonOOM:
 		return slog.LevelError
@@ -76,7 +66,7 @@ func journalEvent(site string, e pool.Event) journal.Event {
 	return j
 }
 
-func endAttrs(e pool.Event) []any {
+func exitAttrs(e pool.Event) []any {
 	attrs := []any{
 		"worker", e.ID, "pid", pidOf(e), "reason", string(e.Reason), "exit", exitOf(e),
 		"age", e.Age, "requests", e.Requests,
@@ -87,7 +77,7 @@ func endAttrs(e pool.Event) []any {
 	return attrs
 }
 
-// processOf is the process of an event, nil if none was started.
+// processOf returns the process of an event; nil if none was started.
 func processOf(e pool.Event) *process.Process {
 	if w, ok := e.Worker.(worker); ok {
 		return w.OS()
@@ -99,7 +89,7 @@ func processOf(e pool.Event) *process.Process {
 	return nil
 }
 
-// pidOf is the number of the process of an event, 0 if none was started.
+// pidOf returns the pid of an event's process; 0 if none was started.
 func pidOf(e pool.Event) int {
 	if p := processOf(e); p != nil {
 		return p.PID()
@@ -107,7 +97,7 @@ func pidOf(e pool.Event) int {
 	return 0
 }
 
-// exitOf is how the process of an event ended, in words.
+// exitOf returns how the process of an event exited, in words.
 func exitOf(e pool.Event) string {
 	p := processOf(e)
 	switch {
@@ -119,9 +109,9 @@ func exitOf(e pool.Event) string {
 	return p.Exit().String()
 }
 
-// describeExit is one line about the end of a worker.
+// describeExit returns a line about the exit of a worker; "" if no worker has exited.
 func describeExit(e pool.Event) string {
-	if e.ID == "" { // none has ended
+	if e.ID == "" {
 		return ""
 	}
 	s := fmt.Sprintf("%s pid %d: %s, %s", e.ID, pidOf(e), e.Reason, exitOf(e))
@@ -129,27 +119,4 @@ func describeExit(e pool.Event) string {
 		s += ", while it ran " + strings.Join(e.Running, ", ")
 	}
 	return fmt.Sprintf("%s, after %d requests in %v", s, e.Requests, e.Age.Round(time.Millisecond))
-}
-
-// output writes a line of a worker's output to the site's log.
-func (t *site) output(worker, line string) { t.super.logs.Write(t.name, worker, line) }
-
-// logDetail logs the traceback of a worker that did not start.
-func (t *site) logDetail(err error) {
-	var launch *process.LaunchError
-	if errors.As(err, &launch) && !strings.HasSuffix(launch.Problem, launch.Detail) {
-		for line := range strings.Lines(launch.Detail) {
-			t.super.logs.Write(t.name, "multisite", strings.TrimRight(line, "\n"))
-		}
-	}
-}
-
-// describeError returns the text of an error, followed by its traceback if the text
-// does not end with it.
-func describeError(err error) string {
-	var launch *process.LaunchError
-	if errors.As(err, &launch) && !strings.HasSuffix(launch.Problem, launch.Detail) {
-		return fmt.Sprintf("%v\n%s", err, strings.TrimRight(launch.Detail, "\n"))
-	}
-	return err.Error()
 }

@@ -1,0 +1,174 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/pool"
+)
+
+// apply applies the changes, of all sites at the same time, and writes what became of
+// them to w; nothing is what it writes if there are none.
+func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error {
+	s := cs.super
+	newGroup := !sameGroup(s.config().ControlGroup, cs.cfg.ControlGroup)
+	if newGroup {
+		if err := control.SetGroup(s.dirs.state, cs.cfg.ControlGroup); err != nil {
+			dropAll(cs.sites)
+			return err
+		}
+	}
+	s.setConfig(cs.cfg)
+	newRotation := s.logs.SetRotation(cs.cfg.LogMaxSize, cs.cfg.LogKeep)
+	results := make([]error, len(cs.sites))
+	for i := range cs.sites {
+		if ch := &cs.sites[i]; ch.next == nil {
+			results[i] = cs.applyLive(ch)
+		}
+	}
+	s.publish()
+
+	var wg sync.WaitGroup
+	for i := range cs.sites {
+		if results[i] == nil {
+			wg.Go(func() { results[i] = cs.applyOne(ctx, &cs.sites[i]) })
+		}
+	}
+	wg.Wait()
+	for i := range cs.sites {
+		cs.sites[i].describe(w, results[i])
+	}
+	if newGroup {
+		fmt.Fprintln(w, "control_group changed")
+	}
+	if newRotation {
+		fmt.Fprintln(w, "log_max_size, log_keep changed")
+	}
+	if len(cs.sites) == 0 && !newRotation && !newGroup {
+		fmt.Fprintln(w, nothing)
+	}
+	return firstError(results)
+}
+
+func sameGroup(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// maxTrialsAsleep is how many sleeping sites are woken for a trial of their new code: for
+// hundreds it would take minutes, and as many processes.
+const maxTrialsAsleep = 8
+
+// leaveAsleep lets the next generations of sleeping sites have no trial if they are too
+// many.
+func leaveAsleep(sites []change) {
+	var asleep []*generation
+	for _, ch := range sites {
+		if ch.next != nil && ch.site.pool.Status().State == pool.SiteSleeping {
+			asleep = append(asleep, ch.next)
+		}
+	}
+	for _, g := range asleep {
+		g.noTrial = len(asleep) > maxTrialsAsleep
+	}
+}
+
+// applyLive applies what needs no worker. For a site whose workers are replaced it is
+// called when the first new one is ready: until then nothing of the site has changed.
+func (cs *changes) applyLive(ch *change) error {
+	s, t := cs.super, ch.site
+	switch {
+	case ch.cfg == nil:
+		t.pool.SetStopReason(pool.ReasonReload)
+		t.tasks.SetStopReason(string(pool.ReasonReload))
+		s.sites.remove(t)
+	case ch.added:
+		if err := s.sites.add(t, s.life.ending); err != nil {
+			ch.drop()
+			return err
+		}
+	default:
+		rescaled := t.config().Processes != ch.cfg.Processes
+		t.setConfig(ch.cfg)
+		set := settingsOf(ch.cfg)
+		if rescaled {
+			if err := s.journal.ForgetScale(context.Background(), t.name); err != nil {
+				s.log.Warn("an old scale stays in the journal", "site", t.name, "error", err)
+			}
+		} else { // a scale by hand holds until the file says otherwise
+			st := t.pool.Status()
+			set.Min, set.Max = st.Min, st.Max
+		}
+		t.pool.Apply(set)
+		t.limitAll()
+	}
+	return nil
+}
+
+// applyOne starts, replaces or ends the workers of one site, and returns when that is
+// done.
+func (cs *changes) applyOne(ctx context.Context, ch *change) error {
+	t := ch.site
+	switch {
+	case ch.cfg == nil:
+		t.pool.Stop()
+		<-t.done // within its own timeouts
+		t.close()
+		return nil
+	case ch.added:
+		return explain(t.name, t.pool.AwaitTarget(ctx))
+	case ch.next != nil:
+		return explain(t.name, t.roll(ctx, ch.next, pool.ReasonReload, func() {
+			ch.switched = true
+			same := t.config().Same(ch.cfg)
+			_ = cs.applyLive(ch) // it fails only for a site that is added
+			if !same {
+				cs.super.publish()
+			}
+		}))
+	}
+	t.failed.Store(nil)
+	t.tasks.Apply(t.tasks.spec(ch.cfg), string(pool.ReasonReload), false)
+	return explain(t.name, t.pool.AwaitTarget(ctx))
+}
+
+// describe writes what became of a change, whose result was err.
+func (ch *change) describe(w io.Writer, err error) {
+	name, line := ch.site.name, ""
+	switch {
+	case err != nil && ch.added:
+		line = "added, but it does not start"
+	case err != nil && ch.next != nil && !ch.switched:
+		line = "not changed, its old workers serve on"
+	case ch.cfg == nil:
+		line = "removed"
+	case ch.added:
+		line = "added"
+	case ch.next != nil:
+		line = fmt.Sprintf("new workers, generation %d (%s)", ch.site.pool.Status().Generation, ch.roll)
+		if ch.next.noTrial {
+			line += ", not tried: it sleeps"
+		}
+	default:
+		line = strings.Join(ch.what, ", ") + " changed, no worker restarted"
+	}
+	if err != nil && (ch.switched || ch.next == nil && !ch.added) {
+		line += ", but not all of its workers are ready"
+	}
+	fmt.Fprintf(w, "%s: %s\n", name, line)
+	if ch.added || ch.switched {
+		for _, problem := range warmupProblems(ch.site.python()) {
+			fmt.Fprintf(w, "%s: warm-up: %s\n", name, problem)
+		}
+	}
+}
+
+func firstError(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

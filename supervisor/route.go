@@ -1,0 +1,97 @@
+package supervisor
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/httphead"
+	front "github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/worker/wsgi"
+)
+
+// publish gives the front door a table of all sites. The table that is set last has what
+// was looked up last.
+func (s *Supervisor) publish() {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	var routes, old []front.Route
+	for _, t := range s.sites.all() {
+		if t.failed.Load() != nil { // sites.toml may have given its name to another site
+			old = append(old, t.route())
+		} else {
+			routes = append(routes, t.route())
+		}
+	}
+	s.proxy.SetTable(front.NewTable(append(routes, old...)))
+}
+
+// route returns the site as the front door sees it now.
+func (t *site) route() front.Route {
+	c := t.config()
+	return front.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &front.Site{
+		Name:           c.Name,
+		Backend:        t,
+		Fast:           t,
+		RequestTimeout: c.RequestTimeout,
+		MaxBody:        c.MaxBody,
+		MaxPerAddress:  c.MaxClientsPerIP,
+		Clients:        t.clients,
+		Static:         t.staticRoutes(),
+		Stats:          t.stats,
+		Log:            t.log.Logger,
+		Access:         func(e front.Entry) { t.access.Add(e.AppendCombined) },
+	}}
+}
+
+// hostsOf returns the names that lead to a site, as the front door compares them.
+func hostsOf(c *config.Site) []string {
+	var hosts []string
+	for _, name := range append([]string{c.ServerName}, c.Aliases...) {
+		if normal, err := httphead.NormalizeHost(name); err == nil {
+			name = normal // a wildcard stays as it is
+		}
+		if name != "" {
+			hosts = append(hosts, name)
+		}
+	}
+	return hosts
+}
+
+// staticRoutes returns the directories that sites.toml names, then those that a Django
+// site has reported itself; a file that is missing in the latter is requested from Django.
+func (t *site) staticRoutes() []front.Static {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var as func(func()) error
+	if t.cfg.Account != nil {
+		as = t.cfg.Account.Do
+	}
+	var routes []front.Static
+	for _, prefix := range slices.Backward(slices.Sorted(maps.Keys(t.cfg.Static))) { // of two that match, the longer one comes first
+		routes = append(routes, front.Static{Prefix: t.cfg.Mount + prefix, Dirs: []string{t.cfg.Static[prefix]}, Only: true, As: as})
+	}
+	if t.cfg.NoStatic {
+		return nil
+	}
+	for _, s := range t.static {
+		if _, named := t.cfg.Static[strings.TrimPrefix(s.URL, t.cfg.Mount)]; !named && len(s.Dirs) > 0 {
+			routes = append(routes, front.Static{Prefix: s.URL, Dirs: s.Dirs, As: as})
+		}
+	}
+	return routes
+}
+
+// setStatic sets where a new worker says that the static files are.
+func (t *site) setStatic(static []wsgi.Static) {
+	t.mu.Lock()
+	same := slices.EqualFunc(t.static, static, func(a, b wsgi.Static) bool {
+		return a.URL == b.URL && slices.Equal(a.Dirs, b.Dirs)
+	})
+	t.static = static
+	t.mu.Unlock()
+	if !same {
+		t.super.publish()
+	}
+}
