@@ -31,7 +31,9 @@ func own(paths []string) []string {
 	return names
 }
 
-// TestImports_KeepTheTable holds the packages to doc.go's table of who knows whom.
+// TestImports_KeepTheTable holds the packages to the table of who imports whom in
+// docs/architecture.md. A package below supervisor is a leaf: it imports no other one,
+// except those that hold values which several packages share.
 func TestImports_KeepTheTable(t *testing.T) {
 	t.Parallel()
 	leaves := map[string][]string{ // and what of this module each may import
@@ -62,7 +64,19 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/watch":     nil,
 	}
 	packages := listPackages(t)
+	for _, p := range packages {
+		if _, listed := leaves[p.name()]; !listed && strings.HasPrefix(p.name(), "supervisor/") {
+			t.Errorf("%s is not in the table", p.name())
+		}
+	}
 	for leaf, may := range leaves {
+		for _, name := range may {
+			for _, deeper := range leaves[name] {
+				if under(deeper, "supervisor") && name != "supervisor/config" { // which has cron schedules
+					t.Errorf("%s may import %s, which imports %s: only packages that import no other leaf may be imported by one", leaf, name, deeper)
+				}
+			}
+		}
 		i := slices.IndexFunc(packages, func(p goPackage) bool { return p.name() == leaf })
 		if i < 0 {
 			t.Errorf("there is no package %s", leaf)
