@@ -23,7 +23,7 @@ func TestQueue_IsExact(t *testing.T) {
 	t.Parallel()
 	r := up(t, oneWorker)
 	t.Run("one is served, two wait in order, the next is refused", func(t *testing.T) { queueInOrder(t, r.in(t)) })
-	t.Run("who waits queue_timeout is refused", func(t *testing.T) { queueTimeout(t, r.in(t)) })
+	t.Run("a request that waits for queue_timeout is refused", func(t *testing.T) { queueTimeout(t, r.in(t)) })
 }
 
 func queueInOrder(t *testing.T, r *running) {

@@ -37,10 +37,10 @@ func TestReload_Failed(t *testing.T) {
 	r.start()
 	t.Cleanup(r.finish)
 	r.parts(t, []part{
-		{"a mistake in sites.toml is told by status", failedMistake},
+		{"a mistake in sites.toml is shown by status", failedMistake},
 		{"keys that apply live wait for the trial", failedLiveKeys},
 		{"the trial has the keys of the new file", failedStartupTimeout},
-		{"a restart that fails is told too", failedRestart},
+		{"a failed restart is shown, too", failedRestart},
 		{"an error halfway leaves nothing", failedHalfway},
 	})
 }
@@ -74,14 +74,14 @@ func (r *running) wantFailure(args []string, want ...string) {
 func failedMistake(t *testing.T, r *running) {
 	r.rewrite("startup_timeout", "startup_timeuot")
 	r.wantFailure([]string{"reload"}, "startup_timeuot")
-	told := regexp.MustCompile(`(?m)^reload at \d\d:\d\d failed and changed nothing: .*startup_timeuot`)
-	if text := r.must("status"); !told.MatchString(text) {
-		t.Errorf("status does not tell of it:\n%s", text)
+	shown := regexp.MustCompile(`(?m)^reload at \d\d:\d\d failed and changed nothing: .*startup_timeuot`)
+	if text := r.must("status"); !shown.MatchString(text) {
+		t.Errorf("status does not show it:\n%s", text)
 	}
 	r.rewrite("startup_timeuot", "startup_timeout")
 	r.wantReload("nothing has changed\n")
 	if f := r.status().Supervisor.Failed; f != nil {
-		t.Errorf("status still tells of %+v", f)
+		t.Errorf("status still shows %+v", f)
 	}
 }
 
@@ -100,11 +100,11 @@ func failedLiveKeys(t *testing.T, r *running) {
 		t.Errorf("%d processes of generation %d, want 2 of 1", s.Processes.Desired, s.Generation)
 	}
 	if f := s.Failed; f == nil || f.What != "reload" || f.At.IsZero() || f.Error != "ModuleNotFoundError: No module named 'no_such_thing'" {
-		t.Errorf("status --json tells of %+v", f)
+		t.Errorf("status --json shows %+v", f)
 	}
-	told := regexp.MustCompile(`(?m)^edited: serves generation 1; reload at \d\d:\d\d failed: ModuleNotFoundError: No module named 'no_such_thing'$`)
-	if text := r.must("status"); !told.MatchString(text) {
-		t.Errorf("status does not tell of it:\n%s", text)
+	shown := regexp.MustCompile(`(?m)^edited: serves generation 1; reload at \d\d:\d\d failed: ModuleNotFoundError: No module named 'no_such_thing'$`)
+	if text := r.must("status"); !shown.MatchString(text) {
+		t.Errorf("status does not show it:\n%s", text)
 	}
 	mend()
 	out := r.must("reload")
@@ -123,7 +123,7 @@ func (r *running) wantNoFailure() {
 	}
 	for _, s := range st.Sites {
 		if s.Failed != nil || st.Supervisor.Failed != nil {
-			r.t.Errorf("status still tells of %+v, %+v", s.Failed, st.Supervisor.Failed)
+			r.t.Errorf("status still shows %+v, %+v", s.Failed, st.Supervisor.Failed)
 		}
 	}
 }
@@ -143,7 +143,7 @@ func failedRestart(t *testing.T, r *running) {
 	mend := r.breakCode()
 	r.wantFailure([]string{"restart", "edited"}, "ModuleNotFoundError: No module named 'no_such_thing'")
 	if f := r.site("edited").Failed; f == nil || f.What != "restart" {
-		t.Errorf("status --json tells of %+v", f)
+		t.Errorf("status --json shows %+v", f)
 	}
 	mend()
 	r.must("restart", "edited")

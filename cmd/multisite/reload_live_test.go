@@ -76,7 +76,7 @@ func TestReload_Live(t *testing.T) {
 	r.parts(t, []part{
 		{"static", liveStatic},
 		{"log_max_size, log_keep", liveLogs},
-		{"what can not change is said", liveNot},
+		{"keys that need a new start are named", liveNot},
 		{"startup_timeout", liveStartupTimeout},
 		{"threads of a Go site", liveThreads},
 		{"threads beside bad code", threadsBesideBadCode},

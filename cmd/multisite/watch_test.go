@@ -53,7 +53,7 @@ func TestWatch(t *testing.T) {
 		{"several files are one reload", watchSeveral},
 		{"a new package", watchPackage},
 		{"what is no code is no reason", watchData},
-		{"broken code is told, and mended by the next change", watchBroken},
+		{"broken code is reported, and repaired by the next change", watchBroken},
 		{"a file that is touched", watchTouch},
 		{"a link that leads to another release", watchRelease},
 		{"what a person has reloaded already", watchByHand},
