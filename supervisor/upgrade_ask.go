@@ -57,7 +57,7 @@ type successor struct {
 func (n *successor) path() string { return fmt.Sprintf("/proc/self/fd/%d", n.file.Fd()) }
 
 func refusal(path, reason string) error {
-	return &control.Error{Message: fmt.Sprintf("%s can not take over: %s; nothing has changed", path, reason)}
+	return &control.Error{Message: fmt.Sprintf("%s cannot take over: %s; nothing has changed", path, reason)}
 }
 
 // findSuccessor asks a program whether it can take over. If it cannot, the error says

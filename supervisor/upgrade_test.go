@@ -66,7 +66,7 @@ func TestUpgrade_WaitsForRun(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(context.Background(), context.Background()) }()
 	err = s.Upgrade(t.Context(), program, nil)
-	if want := program + " can not take over: no such file or directory; nothing has changed"; fmt.Sprint(err) != want {
+	if want := program + " cannot take over: no such file or directory; nothing has changed"; fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if err := s.Down(t.Context()); err != nil {

@@ -59,7 +59,7 @@ func TestUpgrade_ExecFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = control.NewClient(filepath.Join(r.dir, ".multisite")).Upgrade(t.Context(), program)
-		if want := program + " can not take over: permission denied; nothing has changed"; err == nil || err.Error() != want {
+		if want := program + " cannot take over: permission denied; nothing has changed"; err == nil || err.Error() != want {
 			t.Fatalf("got  %v\nwant %s", err, want)
 		}
 		if now := r.possessions(); !maps.Equal(now, before) {
@@ -123,7 +123,7 @@ func TestUpgrade_Refused(t *testing.T) {
 				defer rewriteFile(t, sites, string(good))
 			}
 			_, err := control.NewClient(filepath.Join(r.dir, ".multisite")).Upgrade(t.Context(), test.program)
-			want := fmt.Sprintf("%s can not take over: %s; nothing has changed", test.program, test.want)
+			want := fmt.Sprintf("%s cannot take over: %s; nothing has changed", test.program, test.want)
 			if err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}

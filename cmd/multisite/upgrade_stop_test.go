@@ -39,7 +39,7 @@ func TestUpgrade_StopsMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := <-upgrade; got.code != 1 || !strings.Contains(got.stderr, " can not take over: the supervisor is going down; nothing has changed") {
+	if got := <-upgrade; got.code != 1 || !strings.Contains(got.stderr, " cannot take over: the supervisor is going down; nothing has changed") {
 		t.Errorf("upgrade: exit %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 	select {
