@@ -11,7 +11,7 @@ import (
 	front "github.com/multisite/multisite/supervisor/site"
 )
 
-// stuck is a site that holds up the front door's thread.
+// stuck is a site that blocks the front door's thread.
 type stuck struct {
 	front.Backend
 	began, goOn chan struct{}
@@ -23,8 +23,8 @@ func (s *stuck) Enqueue(string, func()) (front.Ticket, error) {
 	return nil, io.EOF
 }
 
-// TestWatchdog_AsksTheLoop: we do not count as alive while the thread that serves all
-// sites stands still.
+// TestWatchdog_AsksTheLoop: the supervisor is not alive for the watchdog while the thread
+// that serves all sites is blocked.
 func TestWatchdog_AsksTheLoop(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -15,7 +15,7 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// engaged is a worker that leaves a request when it is let.
+// engaged is a worker that finishes a request when the test lets it.
 type engaged struct {
 	worker // what nobody calls
 	left   chan error
@@ -55,8 +55,9 @@ func (b *pendingSent) Close(deadline time.Time) error {
 	}
 }
 
-// TestDirect_Broken holds the worker for as long as that has the request.
-func TestDirect_Broken(t *testing.T) {
+// TestDirect_FailWaitsForTheWorker: a worker gets no request while it still has one that
+// nobody waits for any more.
+func TestDirect_FailWaitsForTheWorker(t *testing.T) {
 	t.Parallel()
 	for _, leaves := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -98,8 +99,8 @@ func TestDirect_Broken(t *testing.T) {
 	}
 }
 
-// refusing is a worker that takes no request behind another one, and answers those
-// that are waited for.
+// refusing is a worker that takes no follower, and answers the requests for which the
+// caller waits.
 type refusing struct{ *engaged }
 
 func (w refusing) Launch(context.Context, string) (pool.Worker, error) { return w, nil }
@@ -114,9 +115,9 @@ func (noFollower) Await(*http.Request) (*http.Response, error) {
 	return nil, errors.New("sent to the worker that had refused it")
 }
 
-// TestDirect_ReturnedIsSentByItsNewWorker: what one worker did not take goes to the one
-// that the claim has then, not behind its back to the first.
-func TestDirect_ReturnedIsSentByItsNewWorker(t *testing.T) {
+// TestDirect_RequeuedIsSentByItsNewWorker: a request that one worker did not take goes to
+// the worker that the claim gets then, not to the first one.
+func TestDirect_RequeuedIsSentByItsNewWorker(t *testing.T) {
 	t.Parallel()
 	w := refusing{&engaged{done: make(chan struct{})}}
 	p := pool.New(pool.Options{Site: "blog", Launcher: w, Settings: pool.Settings{

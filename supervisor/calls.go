@@ -15,8 +15,8 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// Ready returns when every site has all its workers, or with what keeps the
-// first one from it.
+// Ready returns when every site has all its workers, or has failed to start them; the
+// error names the sites that have failed.
 func (s *Supervisor) Ready(ctx context.Context) error {
 	sites := s.sites.all()
 	errs := make([]error, len(sites))
@@ -34,7 +34,7 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 		var e *control.Error
 		errors.As(err, &e)
 		all.Detail += e.Message + "\n"
-		if detail := strings.TrimRight(e.Detail, "\n"); !strings.HasSuffix(e.Message, detail) { // nor when there is none
+		if detail := strings.TrimRight(e.Detail, "\n"); !strings.HasSuffix(e.Message, detail) { // a detail that the message ends with, or an empty one, is left out
 			all.Detail += detail + "\n"
 		}
 	}
@@ -42,7 +42,7 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 }
 
 // Scale sets the number of workers of sites and returns when it is reached. A site that
-// can not get there has what it had.
+// cannot reach it keeps the number that it had.
 func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 	if s.upgrader.active.Load() {
 		return errUpgrading
@@ -69,8 +69,8 @@ func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 	return errors.Join(errs...)
 }
 
-// scale sets the number of the site's workers. What was reached is remembered, and what
-// is about to be, since it only takes the end of some.
+// scale sets the number of the site's workers. The journal keeps a number that was
+// reached, or is about to be when some workers have exited.
 func (t *site) scale(ctx context.Context, n int) error {
 	err := t.pool.Scale(ctx, n)
 	st := t.pool.Status()
@@ -83,7 +83,7 @@ func (t *site) scale(ctx context.Context, n int) error {
 	return fmt.Errorf("%d workers were not reached, it has %d as before: %w", n, st.Desired, err)
 }
 
-// Restart replaces all workers of a site by new ones.
+// Restart replaces all workers of a site by new ones, which run the code of now.
 func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if s.upgrader.active.Load() {
 		return errUpgrading
@@ -99,7 +99,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	return explain(site.name, site.roll(ctx, next, pool.ReasonRestart, func() {}))
 }
 
-// Down ends Run and returns when the last worker has ended.
+// Down lets Run return, and returns when the last worker has exited.
 func (s *Supervisor) Down(ctx context.Context) error {
 	s.life.end()
 	select {

@@ -31,7 +31,7 @@ func planOutside(stateDir string, c *config.Site, sockets string, at code.Paths)
 	return runtimes.Plan{
 		Site: c, Now: now, Timeout: startupTimeout(now), At: at.At,
 		Sockets: sockets, StateDir: stateDir, CodeDir: statedir.CodeDir(stateDir), Log: slog.New(slog.DiscardHandler),
-		Prepare: func(p *process.Process) error { // control groups are the supervisor's
+		Prepare: func(p *process.Process) error { // without memory_limit_hard: the control groups belong to the supervisor
 			return p.Limit(process.Limits{Tasks: c.TasksLimit, Priority: c.CPUPriority})
 		},
 		Output: func(string, string) {},

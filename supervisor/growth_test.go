@@ -15,8 +15,8 @@ import (
 	"github.com/multisite/multisite/supervisor/config"
 )
 
-// manySites is a running supervisor of sites of all kinds that sleep. Their Python
-// is never started.
+// manySites is a running supervisor of sleeping sites of all kinds. Their Python is never
+// started.
 type manySites struct {
 	*Supervisor
 	dir   string // of their code
@@ -70,7 +70,7 @@ func (m *manySites) writeTOML(t *testing.T, first string) {
 	write(t, m.dir, "sites.toml", text.String())
 }
 
-// parts returns the parts of all sites' code, and how many places they are of.
+// parts returns the parts of all sites' code, and at how many places they are.
 func (m *manySites) parts() (all map[*code.Part]bool, places int) {
 	all, at := map[*code.Part]bool{}, map[code.Place]bool{}
 	for _, t := range m.Supervisor.sites.all() {
@@ -123,8 +123,8 @@ func TestGrowth_CodeIsReadOnceForAllItsSites(t *testing.T) {
 	}
 }
 
-// TestGrowth_ASleepingSiteCostsLittle is not parallel to others: it counts what this
-// process has.
+// TestGrowth_ASleepingSiteCostsLittle is not parallel: it counts the goroutines and
+// descriptors of the process.
 func TestGrowth_ASleepingSiteCostsLittle(t *testing.T) {
 	type cost struct{ memory, goroutines, descriptors int }
 	measure := func(sites, goroutines int) (c cost) {

@@ -31,7 +31,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	s.door = door
 	defer context.AfterFunc(ctx, s.life.end)()
 	if slices.ContainsFunc(s.config().Sites, func(c *config.Site) bool { return c.MemoryLimitHard > 0 }) {
-		s.cgroups.get(s.log) // while there is no child yet
+		s.cgroups.get(s.log) // before the first child is started
 	}
 	process.MakeSpareThreads(spareThreads)
 	s.startSites(force)
@@ -75,8 +75,8 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	return err
 }
 
-// orphanPeriod is how often it is looked for orphans. They become our children, since
-// we are the first process of a container, or the subreaper, and would stay zombies.
+// orphanPeriod is how often orphans are reaped. They become children of this process,
+// which is the first one of a container or the subreaper, and would stay zombies.
 const orphanPeriod = 3 * time.Second
 
 // startSites starts the sites that there are, and lets reloads start more.

@@ -29,7 +29,7 @@ func newLogs(t *testing.T) *logs.Logs {
 	return l
 }
 
-// sitesWithoutWorkers returns a supervisor that only its front door works of.
+// sitesWithoutWorkers returns a supervisor of which only the front door works.
 func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 	t.Helper()
 	s := &Supervisor{logs: newLogs(t), proxy: proxy.New(proxy.Options{})}
@@ -44,9 +44,9 @@ func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 	return s
 }
 
-// TestPublish_TheLastWordIsTheNewest: two sites learn at once where their static
-// files are, as they do when their first workers become ready.
-func TestPublish_TheLastWordIsTheNewest(t *testing.T) {
+// TestPublish_TheLastTableIsTheNewest: two sites learn at the same time where their static
+// files are, as when their first workers become ready.
+func TestPublish_TheLastTableIsTheNewest(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "a.css"), []byte("a{}"), 0o600); err != nil {

@@ -20,7 +20,7 @@ func (s *Supervisor) About() control.About {
 	return control.About{PID: os.Getpid(), Config: cfg.Path, Says: cfg.StateDir, StateDir: s.dirs.state}
 }
 
-// Status returns what the supervisor and every site are doing.
+// Status returns what the supervisor and every site are doing, from measurements of now.
 func (s *Supervisor) Status(context.Context) status.Status {
 	st := status.Status{
 		Supervisor: status.Supervisor{
@@ -43,6 +43,7 @@ func (s *Supervisor) Status(context.Context) status.Status {
 	return st
 }
 
+// status returns what the site is doing.
 func (t *site) status() status.Site {
 	ps, counts, c := t.pool.Status(), t.stats.Counts(), t.config()
 	st := status.Site{
@@ -53,7 +54,7 @@ func (t *site) status() status.Site {
 		State:      string(ps.State),
 		Generation: ps.Generation,
 		User:       userOf(c),
-		Settings:   cmp.Or(c.Settings, c.WSGI, c.App), // a site without any is known by what it runs
+		Settings:   cmp.Or(c.Settings, c.WSGI, c.App), // a site without settings is shown by its program
 		Processes:  status.Processes{Desired: ps.Desired, Ready: ps.Ready},
 		Threads:    ps.Threads,
 		Requests: status.Requests{
@@ -104,6 +105,7 @@ func warmupProblems(r *wsgi.Runtime) []string {
 	return lines
 }
 
+// workerStatus returns what a worker is doing, and its memory.
 func workerStatus(w pool.WorkerStatus) (status.Worker, process.Memory) {
 	ws := status.Worker{ID: w.ID, State: w.State, Started: w.Started.UTC(), Requests: w.Requests, Active: w.Active}
 	p, ok := w.Worker.(worker)

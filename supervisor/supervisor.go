@@ -109,6 +109,7 @@ func New(o Options) (*Supervisor, error) {
 	return s, nil
 }
 
+// open makes and opens everything in order, until something fails.
 func (s *Supervisor) open(o Options) (err error) {
 	if s.dirs.state, err = findStateDir(s.cfg, s.inherited); err != nil {
 		return err
@@ -133,7 +134,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	}
 	if s.inherited == nil {
 		s.endStrays()
-		if err := os.RemoveAll(filepath.Join(s.dirs.state, statedir.RunDir)); err != nil { // sockets of one that was killed
+		if err := os.RemoveAll(filepath.Join(s.dirs.state, statedir.RunDir)); err != nil { // a killed supervisor may have left sockets
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
-// TestDifferingKey: only what new workers would heed, and both sides know, counts.
+// TestDifferingKey: only keys count that new workers would get, and both versions know.
 func TestDifferingKey(t *testing.T) {
 	t.Parallel()
 	base := config.Site{Name: "shop", Kind: config.WSGI, Threads: 1, Env: map[string]string{"A": "1"}}

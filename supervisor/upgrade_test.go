@@ -15,7 +15,7 @@ import (
 	"github.com/multisite/multisite/supervisor/task"
 )
 
-// TestUpgrade_DoesNotWaitForTheJournal: clients wait meanwhile.
+// TestUpgrade_DoesNotWaitForTheJournal since clients wait meanwhile.
 func TestUpgrade_DoesNotWaitForTheJournal(t *testing.T) {
 	t.Parallel()
 	m := startManySites(t, 1)
@@ -46,8 +46,7 @@ func TestUpgrade_DoesNotWaitForTheJournal(t *testing.T) {
 	}
 }
 
-// TestUpgrade_WaitsForRun: a signal may come before all is in place that another
-// program would take over.
+// TestUpgrade_WaitsForRun: a signal may come before everything exists that is handed over.
 func TestUpgrade_WaitsForRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -77,8 +76,8 @@ func TestUpgrade_WaitsForRun(t *testing.T) {
 	}
 }
 
-// TestUpgrade_FindsAllTasks from the first moment: the one after an upgrade may be
-// the one before the next.
+// TestUpgrade_FindsAllTasks from the first moment on: a second upgrade may follow the
+// first one at once.
 func TestUpgrade_FindsAllTasks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

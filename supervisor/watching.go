@@ -10,24 +10,24 @@ import (
 	"github.com/multisite/multisite/supervisor/watch"
 )
 
-// watching reloads the sites whose files change, those that ask for it in
-// reload_on or, with `up --watch`, all. What reload tells from what was tried last
-// is the files themselves: a change that is undone, or that a reload by hand has
-// seen already, is none.
+// watching reloads sites when their files change: those with reload_on or, with
+// `up --watch`, all. A notification of the kernel only makes it compare the files with
+// those that were tried last, so a change that was undone, or that a reload by hand has
+// seen already, does nothing.
 type watching struct {
 	super   *Supervisor
-	all     bool
+	all     bool // also sites without reload_on
 	watcher *watch.Watcher
 
 	mu sync.Mutex
-	// mu protects seen, and lets one refresh run at a time
-	seen map[string]seen // by site
+	// mu protects seen. It is held by refresh, so that one runs at a time.
+	seen map[string]seen // by name of the site
 }
 
-// seen is what a site's files were when they were last looked at.
+// seen is what a site's files were when they were compared last.
 type seen struct {
-	code    code.Tree // that was tried; nil: none yet
-	touched code.Marks
+	code    code.Tree  // that was tried; nil: none yet
+	touched code.Marks // the files of reload_on
 }
 
 func (s *Supervisor) newWatching(all bool) (*watching, error) {
@@ -38,7 +38,7 @@ func (s *Supervisor) newWatching(all bool) (*watching, error) {
 	return &watching{super: s, all: all, watcher: w, seen: map[string]seen{}}, nil
 }
 
-// run watches until ctx ends.
+// run watches and reloads until ctx ends.
 func (k *watching) run(ctx context.Context) {
 	k.refresh()
 	k.reload(ctx, k.watched()) // what has changed since the sites were made
@@ -48,7 +48,7 @@ func (k *watching) run(ctx context.Context) {
 	})
 }
 
-// refresh watches the directories that there are now.
+// refresh makes the watcher watch the directories that exist now.
 func (k *watching) refresh() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -67,6 +67,7 @@ func (k *watching) refresh() {
 	}
 }
 
+// subjects returns what is watched, by name of the site.
 func (k *watching) subjects(look *code.Look) map[string]watch.Subject {
 	subjects := map[string]watch.Subject{}
 	for _, t := range k.super.sites.all() {
@@ -77,11 +78,12 @@ func (k *watching) subjects(look *code.Look) map[string]watch.Subject {
 	return subjects
 }
 
+// watches reports whether a site is watched.
 func (k *watching) watches(c *config.Site) bool {
 	return c.ReloadOn.Code || k.all || len(c.ReloadOn.Touch) > 0
 }
 
-// watched are the names of the sites that ask for it.
+// watched returns the names of the sites that are watched.
 func (k *watching) watched() (names []string) {
 	for _, t := range k.super.sites.all() {
 		if k.watches(t.config()) {
@@ -91,7 +93,7 @@ func (k *watching) watched() (names []string) {
 	return names
 }
 
-// reload reloads those of the sites whose files are others now.
+// reload reloads those of the sites whose files have changed.
 func (k *watching) reload(ctx context.Context, sites []string) {
 	k.super.reloader.reloadAndLog(ctx, func() (due []string) {
 		look := k.super.lookAtCode()
@@ -105,6 +107,8 @@ func (k *watching) reload(ctx context.Context, sites []string) {
 	})
 }
 
+// hasChanged reports whether a file of the site differs from what was compared last, and
+// its code from what its workers run.
 func (k *watching) hasChanged(t *site, look *code.Look) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
