@@ -5,18 +5,18 @@ SHELL       := /usr/bin/env bash
 
 GO       ?= go
 FUZZTIME ?= 60s
-# What multisite version prints. A copy without its git history is built with
-# make build VERSION=v1.2.3 COMMIT=0123456789ab.
+# VERSION and COMMIT are what `multisite version` prints. Outside of a git clone, set
+# them: make build VERSION=v1.2.3 COMMIT=0123456789ab.
 BINARY   ?= multisite
 VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null)
 COMMIT   ?= $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
-# RACE=-race looks for data races; LONG=1 runs the long soaks too.
+# RACE=-race runs the tests with the race detector, LONG=1 also the long soaks.
 RACE     ?=
 LONG     ?=
 TIMEOUT  ?= $(if $(LONG),60m,10m)
 
-# The program is the module at the top. Its benchmark and the tests in a browser are
-# modules of their own, whose dependencies nobody else needs.
+# The benchmark and the tests in a browser are modules of their own, so that the program
+# does not depend on what only they need.
 modules = . cmd/bench cmd/browsertest
 
 golangci = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -26,15 +26,15 @@ venv   := $(django)/.venv
 python := $(venv)/bin/python3
 sources = $(wildcard $(django)/*.py $(django)/*/*.py $(django)/*/migrations/*.py)
 
-help: ## print these lines
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the binary, ./multisite
 	$(GO) build -ldflags '-X main.stampedVersion=$(VERSION) -X main.stampedCommit=$(COMMIT)' -o $(BINARY) ./cmd/multisite
 
-# Not cached: what the tests prove depends on Python files that Go does not track.
-# The fault suite measures times in its long form: one test after the other, alone.
-test: $(venv)/ready $(django)/test.sqlite3 ## everything the tests need, then all tests
+# Results are not cached, because tests depend on Python files that Go does not track.
+# In its long form the fault suite measures times, so its tests run one after the other.
+test: $(venv)/ready $(django)/test.sqlite3 ## prepare what the tests need, and run all tests
 	for site in 1 2; do \
 	  $(python) $(django)/manage.py test probe --buffer --verbosity 0 --settings subdomain$${site}_settings; \
 	done
@@ -69,7 +69,7 @@ bench: ## measure multisite beside its peers: BENCH=memory
 django: $(venv)/ready $(django)/db.sqlite3 ## the article's project: its virtual environment and database
 	@echo "ready: go run ./cmd/multisite up -c $(django)/sites.toml   (admin: user admin, password admin)"
 
-clean: ## remove what the other targets made
+clean: ## remove what the other targets created
 	rm -rf multisite $(venv) $(django)/*.sqlite3 $(django)/static_root
 
 $(venv): $(venv)/ready
@@ -78,7 +78,8 @@ $(venv)/ready: $(django)/requirements.txt testdata/python.sh
 	testdata/python.sh $(venv) $<
 	@touch $@
 
-# The tests' template. A user's own database is never made again.
+# test.sqlite3 is the template of the tests. db.sqlite3 belongs to the user and is never
+# created again.
 $(django)/test.sqlite3: $(sources) testdata/database.sh $(venv)/ready
 	testdata/database.sh $(python) $@
 

@@ -16,7 +16,7 @@ import (
 // Server answers calls on the control socket.
 type Server struct {
 	http *http.Server
-	l    net.Listener
+	l    net.Listener // the control socket; closed by http
 }
 
 // Listen creates the control socket of a state directory.
