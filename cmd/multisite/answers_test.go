@@ -117,7 +117,7 @@ func TestAnswers_CutWithTheWorker(t *testing.T) {
 					path, resp.StatusCode, len(got), resp.ContentLength, err)
 			}
 			cut++
-			eventually(t, "the log to tell of each cut", func() bool { return strings.Count(r.siteLog("subdomain1"), `msg="answer cut" `) == cut })
+			eventually(t, "the log to have each cut answer", func() bool { return strings.Count(r.siteLog("subdomain1"), `msg="answer cut" `) == cut })
 		}
 	}
 }

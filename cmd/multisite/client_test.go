@@ -172,7 +172,7 @@ func forged(t *testing.T, r *running) {
 	}
 	for name, value := range environ {
 		if strings.Contains(value, "evil") {
-			t.Errorf("the application is told %s = %q", name, value)
+			t.Errorf("the application gets %s = %q", name, value)
 		}
 	}
 	for name, want := range map[string]string{
@@ -180,7 +180,7 @@ func forged(t *testing.T, r *running) {
 		"QUERY_STRING": "a=%2F", "PATH_INFO": "/probe/headers/", "SCRIPT_NAME": "", "wsgi.url_scheme": "http",
 	} {
 		if environ[name] != want {
-			t.Errorf("the application is told %s = %q, want %q", name, environ[name], want)
+			t.Errorf("the application gets %s = %q, want %q", name, environ[name], want)
 		}
 	}
 }

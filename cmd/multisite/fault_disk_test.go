@@ -55,7 +55,7 @@ func TestFault_DiskFull(t *testing.T) {
 
 	free()
 	r.get(host1, "/probe/say/?text=found")
-	eventually(t, "the log to go on", func() bool { return strings.Contains(r.siteLog("subdomain1"), "stdout: found\n") })
+	eventually(t, "the log to continue", func() bool { return strings.Contains(r.siteLog("subdomain1"), "stdout: found\n") })
 	if log := r.siteLog("subdomain1"); !regexp.MustCompile(`msg="lines of this log were lost: [^"]*" lines=\d+\n`).MatchString(log) {
 		t.Errorf("the log does not say that lines are missing:\n%s", log)
 	}
@@ -137,7 +137,7 @@ func (r *running) slowDownload(size int64) {
 func (r *running) wantJournalled(reason string) {
 	r.t.Helper()
 	now := time.Now()
-	eventually(r.t, "the journal to go on", func() bool {
+	eventually(r.t, "the journal to continue", func() bool {
 		j, err := journal.Open(filepath.Join(r.dir, ".multisite", "journal.db"), journal.Options{})
 		if err != nil {
 			r.t.Fatal(err)

@@ -175,7 +175,7 @@ func greedyLines(t *testing.T, r *running, measured bool) {
 		eventually(t, "the other site's log to say "+line, func() bool { return strings.Contains(r.siteLog("subdomain1"), line) })
 	}
 	var files []string
-	eventually(t, "the flood's log to be one file and two that are put aside", func() bool { // between two renames there are fewer
+	eventually(t, "the flood's log to be one file and two old ones", func() bool { // between two renames there are fewer
 		files, _ = filepath.Glob(filepath.Join(r.dir, ".multisite/logs/greedy.log*")) // the pattern is valid
 		return len(files) == 3
 	})

@@ -282,7 +282,7 @@ func (w *walk) use() use {
 	w.ask("program", "/sleep?ms=50", "Hello")
 	w.wake()
 	w.waitSite("sleepy", "sleeping")
-	eventually(w.t, "its zygote to rest", func() bool { return childrenOf(w.t, w.pid, "zyg sleepy") == 0 })
+	eventually(w.t, "its zygote to be unloaded", func() bool { return childrenOf(w.t, w.pid, "zyg sleepy") == 0 })
 	return w.usage()
 }
 
@@ -304,7 +304,7 @@ func (w *walk) dump() map[string]int {
 		w.t.Fatal(err)
 	}
 	<-w.end.ch
-	eventually(w.t, "its processes to end with it", func() bool { return len(leftProcesses(w.t, w.dir)) == 0 })
+	eventually(w.t, "its processes to exit with it", func() bool { return len(leftProcesses(w.t, w.dir)) == 0 })
 	made := map[string]int{}
 	for stack := range strings.SplitSeq(w.log.String(), "\n\n") {
 		if !strings.HasPrefix(stack, "goroutine ") {

@@ -72,7 +72,7 @@ func TestKilled_NothingIsLeftForLong(t *testing.T) {
 	})
 	r.wantKilledClean(6 + 1)
 	if command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", stranger.Process.Pid)); err != nil || len(command) == 0 {
-		t.Errorf("a child of another supervisor has ended (%v)", err)
+		t.Errorf("a child of another supervisor was killed (%v)", err)
 	}
 }
 

@@ -87,11 +87,11 @@ func TestLimits_BeforeTheFirstAnswer(t *testing.T) {
 	if err := os.Remove(filepath.Join(r.dir, "leak")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "what is too little to be told", func() bool {
+	eventually(t, "the warning about a low limit", func() bool {
 		return strings.Contains(r.site("large").LastError, "memory_limit = 5MB is less than the ")
 	})
 	if n := strings.Count(r.siteLog("large"), "reason=memory_limit"); n > 2 {
-		t.Errorf("%d workers were replaced that nobody had asked", n)
+		t.Errorf("%d workers were replaced, want at most 2", n)
 	}
 	if log := r.siteLog("idle"); strings.Contains(log, "worker ended") {
 		t.Errorf("workers %v were replaced:\n%s", idle, log)

@@ -164,7 +164,7 @@ func (want reason) wantSaid(t *testing.T, r *running) {
 		` exit="` + regexp.QuoteMeta(want.exit) + `" age=\d\S+ requests=` + want.requests + `\b.*`)
 	found := line.FindString(r.siteLog(want.name))
 	if found == "" || !strings.Contains(found, want.running) {
-		t.Errorf("no line of the log tells it all: %q\n%s", found, r.siteLog(want.name))
+		t.Errorf("no line of the log has it all: %q\n%s", found, r.siteLog(want.name))
 	}
 }
 
@@ -201,7 +201,7 @@ func wantJournal(t *testing.T, r *running) {
 	}
 	for name, found := range known {
 		if !found {
-			t.Errorf("the journal has no end for %s that tells all", name)
+			t.Errorf("the journal has no complete exit for %s", name)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func recycleByMemory(t *testing.T, r *running) {
 	over := regexp.MustCompile(`msg="worker over a limit" .* limit=memory_limit uss=(\d+) memory_limit=150000000`)
 	seen := over.FindAllStringSubmatch(r.siteLog("leak"), -1)
 	if len(seen) < 3 {
-		t.Errorf("the log tells of %d measures", len(seen))
+		t.Errorf("the log has %d measurements", len(seen))
 	}
 	for _, m := range seen {
 		uss, _ := strconv.ParseInt(m[1], 10, 64) // digits
@@ -168,7 +168,7 @@ func TestRecycle_ALimitBelowAFreshWorker(t *testing.T) {
 	load.stop()
 	log := r.siteLog("subdomain1")
 	if n := strings.Count(log, "memory_limit is less than a fresh worker holds"); n != 1 {
-		t.Errorf("it was told %d times", n)
+		t.Errorf("it was logged %d times", n)
 	}
 	if n := strings.Count(log, "reason=memory_limit"); n > 2 {
 		t.Errorf("%d workers were replaced", n)

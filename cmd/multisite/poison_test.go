@@ -60,7 +60,7 @@ func poison(t *testing.T, r *running, site string, times int) {
 	close(over)
 	others.Wait()
 	r.waitSite(site, "running")
-	eventually(t, "the end of each worker to be told, two of the first poison and one of each other", func() bool {
+	eventually(t, "the exit of each worker to be logged, two for the first poison and one for each other", func() bool {
 		return strings.Count(r.siteLog(site), `running="GET /poison"`) == times+1
 	})
 	again := regexp.MustCompile(`msg="request repeated on another worker" worker=` + site + `/\d after=` + site + `/\d request="GET /poison" `)

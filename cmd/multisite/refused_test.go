@@ -34,7 +34,7 @@ func TestRefused(t *testing.T) {
 		resp.Body.Close()
 		conn.Close()
 	}
-	eventually(t, "all to be counted", func() bool {
+	eventually(t, "all requests to be counted", func() bool {
 		return maps.Equal(r.status().Supervisor.Refused, map[int]int64{400: 2, 421: 1})
 	})
 	if out := r.must("status"); !strings.Contains(out, "\nrefused     2 × 400, 1 × 421, see multisite.access.log\n") {

@@ -129,7 +129,7 @@ func followLink(t *testing.T, d *deploy) {
 	}
 	d.wantRelease("r3")
 	state := d.stateDir
-	eventually(t, "the state directory to be made again", func() bool { return exists(filepath.Join(state, "spool")) })
+	eventually(t, "the state directory to be created again", func() bool { return exists(filepath.Join(state, "spool")) })
 	if info, err := os.Stat(state); err != nil || info.Mode().Perm() != 0o711 {
 		t.Errorf("the state directory: %v, %v; sites of other users pass through it", info, err)
 	}

@@ -120,11 +120,11 @@ func liveLogs(t *testing.T, r *running) {
 	}
 	say := func() { r.askSite("forked", "/say") }
 	r.live("log_max_size, log_keep changed\n", `log_max_size = "64MB"`, "log_max_size = \"10KB\"\nlog_keep = 2")
-	eventually(t, "two files to be put aside", func() bool { say(); return exists(aside(2)) })
+	eventually(t, "two old log files", func() bool { say(); return exists(aside(2)) })
 	r.live("log_max_size, log_keep changed\n", "log_keep = 2", "log_keep = 1")
-	eventually(t, "one of them to go", func() bool { say(); return !exists(aside(2)) })
+	eventually(t, "one of them to be removed", func() bool { say(); return !exists(aside(2)) })
 	if !exists(aside(1)) {
-		t.Error("so has the other")
+		t.Error("the other is gone, too")
 	}
 }
 
@@ -164,7 +164,7 @@ func liveStartupTimeout(t *testing.T, r *running) {
 		if err := os.Remove(filepath.Join(r.dir, "hang")); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the site to be there again", func() bool { return r.site(site).State == "running" })
+		eventually(t, "the site to run again", func() bool { return r.site(site).State == "running" })
 	}
 }
 

@@ -287,7 +287,7 @@ func reloadSitesOfFile(t *testing.T, r *running) {
 	}
 	for _, c := range children(t, r.pid) {
 		if strings.Contains(c.name, "added") {
-			t.Errorf("process %d, %q in state %s, is left", c.pid, c.name, c.state)
+			t.Errorf("process %d, %q in state %s, is left behind", c.pid, c.name, c.state)
 		}
 	}
 	r.wantSame("subdomain1", other)
@@ -299,7 +299,7 @@ func reloadHangup(t *testing.T, r *running) {
 		t.Fatal(err)
 	}
 	eventually(t, "the new code to be served", func() bool { return r.page() == "hup" })
-	eventually(t, "the log to tell", func() bool { return strings.Contains(r.log.String(), `msg=reload change="edited: new workers`) })
+	eventually(t, "the line in the log", func() bool { return strings.Contains(r.log.String(), `msg=reload change="edited: new workers`) })
 }
 
 func reloadHangupMistakes(t *testing.T, r *running) {

@@ -69,7 +69,7 @@ func TestServiceCron_Reload(t *testing.T) {
 	if got, want := r.must("reload"), "subdomain1: cron changed, no worker restarted\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	eventually(t, "the new schedule to count", func() bool {
+	eventually(t, "the new schedule to be used", func() bool {
 		cron := r.site("subdomain1").Cron
 		return len(cron) == 3 && cron[0].Name == "new" && cron[1].Schedule == "@hourly" &&
 			!cron[1].Next.IsZero() && time.Until(cron[1].Next) <= time.Hour

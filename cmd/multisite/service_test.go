@@ -111,7 +111,7 @@ func serviceEnds(t *testing.T, r *running) {
 }
 
 func serviceBacksOff(t *testing.T, r *running) {
-	eventually(t, "the service to be given time", func() bool {
+	eventually(t, "the service to get its time", func() bool {
 		s := r.site("subdomain2").Services[0]
 		return s.Restarts >= 4 && s.State == "waiting"
 	})

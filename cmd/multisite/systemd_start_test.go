@@ -48,7 +48,7 @@ func TestStart_OneThatHangsHoldsUpNone(t *testing.T) {
 		t.Errorf("the others were ready after %v", took)
 	}
 	if n := strings.Count(r.siteLog("c-broken"), `msg="worker failed to start"`); n > 5 { // it is retried now and then
-		t.Errorf("one reason was told %d times", n)
+		t.Errorf("one reason was logged %d times", n)
 	}
 	r.addr = r.status().Supervisor.Listen[0]
 	r.wantHello()

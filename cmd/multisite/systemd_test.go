@@ -52,7 +52,7 @@ func (m *manager) want(pattern string) {
 		got = m.next()
 	}
 	if !regexp.MustCompile("^" + pattern + "$").MatchString(got) {
-		m.t.Errorf("told %q, want %q", got, pattern)
+		m.t.Errorf("got %q, want %q", got, pattern)
 	}
 }
 
@@ -124,13 +124,13 @@ func TestSystemd_Watchdog(t *testing.T) {
 	m.want("READY=1\nSTATUS=2 sites ready")
 	for range 5 {
 		if got := m.next(); got != "WATCHDOG=1" {
-			t.Errorf("told %q", got)
+			t.Errorf("got %q", got)
 		}
 	}
 	if err := syscall.Kill(r.pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the supervisor to stand still", func() bool { return stateOf(t, r.pid) == "T" })
+	eventually(t, "the supervisor to be stopped", func() bool { return stateOf(t, r.pid) == "T" })
 	b := make([]byte, 100)
 	for told := 0; ; told++ { // messages from before
 		_ = m.conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond)) // cannot fail on a socket
@@ -145,7 +145,7 @@ func TestSystemd_Watchdog(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := m.next(); got != "WATCHDOG=1" {
-		t.Errorf("told %q", got)
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestSystemd_FirstProcess(t *testing.T) {
 	}
 	r.waitLog("subdomain1", `service\.maker orphan [0-9]+$`)
 	eventually(t, "a zombie", func() bool { return len(zombiesOf(t, first)) > 0 })
-	eventually(t, "no zombie", func() bool { return len(zombiesOf(t, first)) == 0 })
+	eventually(t, "the zombie to be reaped", func() bool { return len(zombiesOf(t, first)) == 0 })
 	if err := syscall.Kill(first, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

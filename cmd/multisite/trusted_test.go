@@ -38,7 +38,7 @@ func TestTrustedProxies(t *testing.T) {
 				}
 				for name, value := range environ {
 					if value == "6.6.6.6" || name == "HTTP_FORWARDED" && strings.Contains(value, "6.6.6.6") {
-						t.Errorf("%s of %s with %q: the application is told %s = %q", line, test.peer, test.header, name, value)
+						t.Errorf("%s of %s with %q: the application gets %s = %q", line, test.peer, test.header, name, value)
 					}
 				}
 			}

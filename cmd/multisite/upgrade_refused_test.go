@@ -177,7 +177,7 @@ func TestUpgrade_AppliesSitesToml(t *testing.T) {
 	if a := r.get("gone.example.com", "/hello/"); a.status != 421 {
 		t.Errorf("the removed site: status %d, want 421", a.status)
 	}
-	eventually(t, "the processes of the removed site to end", func() bool {
+	eventually(t, "the processes of the removed site to exit", func() bool {
 		for _, c := range children(t, r.pid) {
 			if strings.Contains(c.name, "gone") {
 				return false

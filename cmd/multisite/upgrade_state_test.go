@@ -24,7 +24,7 @@ inactivity_timeout = "1s"
 		t.Fatalf("status %d", a.status)
 	}
 	r.waitSite("sleeps", "sleeping")
-	eventually(t, "the last worker's end", func() bool { return len(r.site("sleeps").Workers) == 0 })
+	eventually(t, "the last worker to exit", func() bool { return len(r.site("sleeps").Workers) == 0 })
 	zygote, victim := r.zygotePID("sleeps"), r.site("subdomain1").Workers[0].PID
 	fmt.Fprintf(r.raw(), "GET /probe/sleep/?ms=600000 HTTP/1.1\r\nHost: %s\r\n\r\n", host1)
 	eventually(t, "the worker to have the request", func() bool { return r.site("subdomain1").Requests.Active == 1 })

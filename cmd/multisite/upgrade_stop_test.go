@@ -24,7 +24,7 @@ func TestUpgrade_StopsMeanwhile(t *testing.T) {
 	if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil { // its requests then take long
 		t.Fatal(err)
 	}
-	eventually(t, "the worker to stand still", func() bool { return standsStill(t, worker) }) // or it could still answer
+	eventually(t, "the worker to be stopped", func() bool { return standsStill(t, worker) }) // or it could still answer
 	fmt.Fprint(r.raw(), "GET / HTTP/1.1\r\nHost: subdomain1.localhost\r\n\r\n")
 	eventually(t, "the worker to have the request", func() bool { return r.site("subdomain1").Requests.Active == 1 })
 	upgrade := make(chan result)

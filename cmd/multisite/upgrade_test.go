@@ -276,7 +276,7 @@ func upgradeBySignal(t *testing.T, r *running) {
 	if err := syscall.Kill(r.pid, syscall.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the log to tell", func() bool { return strings.Count(r.log.String(), "msg=upgraded ") == was+1 })
+	eventually(t, "the line in the log", func() bool { return strings.Count(r.log.String(), "msg=upgraded ") == was+1 })
 	if a := r.get(host1, "/hello/"); a.status != 200 {
 		t.Errorf("status %d", a.status)
 	}

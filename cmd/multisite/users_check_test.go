@@ -106,7 +106,7 @@ func TestManage_AsAnotherUser(t *testing.T) {
 		t.Fatalf("%v: %s", err, stdout)
 	}
 	if told.Env["DJANGO_SUPERUSER_PASSWORD"] != "typed" || told.Env["TERM"] != "vt100" || told.Env["ROOTS_SECRET"] != "" {
-		t.Errorf("of the caller it has %v", told.Env)
+		t.Errorf("it has %v from the caller's environment", told.Env)
 	}
 	if told.UIDs[2] != 4711 || told.GIDs[2] != 4712 || len(told.Groups) != 0 || told.Umask != "0027" || told.Home != "/" || told.Env["SECRET"] != "forked-secret" {
 		t.Errorf("it is %+v", told)

@@ -240,7 +240,7 @@ func eachIsItsUser(t *testing.T, r *running) {
 }
 
 func serviceIsItsUser(t *testing.T, r *running) {
-	eventually(t, "the service to tell who it is", func() bool { return strings.Contains(r.siteLog("forked"), "helper of 4711") })
+	eventually(t, "the service to write its user", func() bool { return strings.Contains(r.siteLog("forked"), "helper of 4711") })
 	var told []string
 	for line := range strings.Lines(r.siteLog("forked")) {
 		if _, said, ok := strings.Cut(strings.TrimSpace(line), "service.helper "); ok && !strings.Contains(said, "=") {
@@ -254,7 +254,7 @@ func serviceIsItsUser(t *testing.T, r *running) {
 
 // sameUserShares: a project zygote belongs to a user, and so does what it keeps.
 func sameUserShares(t *testing.T, r *running) {
-	eventually(t, "what is learned of both sites", func() bool {
+	eventually(t, "the report of both sites", func() bool {
 		kept, err := filepath.Glob(filepath.Join(r.dir, ".multisite", "python", "learned", "4711", "*.json"))
 		return err == nil && len(kept) == 2
 	})
@@ -333,7 +333,7 @@ func secretsAreToldNowhere(t *testing.T, r *running) {
 	for where, text := range seen {
 		for _, secret := range []string{"forked-secret", "plain-secret", "program-secret"} {
 			if strings.Contains(text, secret) {
-				t.Errorf("%s tells %s", where, secret)
+				t.Errorf("%s contains %s", where, secret)
 			}
 		}
 	}

@@ -36,8 +36,8 @@ func TestVisible(t *testing.T) {
 		t.Fatalf("got %v, %v", resp, err)
 	}
 	resp.Body.Close()
-	eventually(t, "the end to be known", func() bool { return strings.Contains(r.must("status"), "/evil") })
-	eventually(t, "what it wrote to be known", func() bool { return strings.Contains(r.must("logs", "a"), "asked for") })
+	eventually(t, "the exit to be recorded", func() bool { return strings.Contains(r.must("status"), "/evil") })
+	eventually(t, "its output", func() bool { return strings.Contains(r.must("logs", "a"), "asked for") })
 	asJSON := r.must("status", "--json")
 	for name, text := range map[string]string{
 		"status": r.must("status"), "status --json": asJSON, "logs": r.must("logs"), "the console": r.log.String(),

@@ -161,7 +161,7 @@ func watchData(t *testing.T, r *running) {
 func watchBroken(t *testing.T, r *running) {
 	r.write(t, "src/app.py", "this is no Python\n")
 	failed := regexp.MustCompile(`level=ERROR msg="reload failed" error=.*site code: SyntaxError`)
-	eventually(t, "the failure to be told", func() bool { return failed.MatchString(r.log.String()) })
+	eventually(t, "the failure to be reported", func() bool { return failed.MatchString(r.log.String()) })
 	r.waitLog("code", `code/1|SyntaxError: `)
 	r.waitAnswer("code", "after data")
 	if s := r.site("code"); s.State != "running" || s.Generation != 5 {
@@ -179,7 +179,7 @@ func watchTouch(t *testing.T, r *running) {
 	if err := os.Chtimes(filepath.Join(r.dir, "reload.txt"), time.Now(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it to be new again", func() bool { return r.site("touch").Generation == 3 })
+	eventually(t, "a new worker", func() bool { return r.site("touch").Generation == 3 })
 	r.waitLog("multisite", `msg=reload change="touch: new workers, generation 3 \(touched\)"`)
 	if err := os.Remove(filepath.Join(r.dir, "reload.txt")); err != nil { // a removal is no touch
 		t.Fatal(err)

@@ -97,7 +97,7 @@ func wakeFromNothing(t *testing.T, r *running) {
 
 func wakeFromZygote(t *testing.T, r *running) {
 	r.waitSite("shared", "sleeping")
-	eventually(t, "the last worker's end", func() bool { return len(r.site("shared").Workers) == 0 })
+	eventually(t, "the last worker to exit", func() bool { return len(r.site("shared").Workers) == 0 })
 	if s := r.site("shared"); s.Memory.ZygotePSS == 0 || s.Preload != "on" || len(s.Workers) != 0 {
 		t.Errorf("asleep it has a zygote of %d bytes, preload %q, %d workers", s.Memory.ZygotePSS, s.Preload, len(s.Workers))
 	}
@@ -153,8 +153,8 @@ func growAndShrink(t *testing.T, r *running) {
 
 func wakeWithoutZygote(t *testing.T, r *running) {
 	r.waitSite("shared", "sleeping")
-	eventually(t, "the zygote to rest", func() bool { return r.zygote("shared") == 0 })
-	eventually(t, "it to end", func() bool { return childrenOf(t, r.pid, "zyg shared") == 0 })
+	eventually(t, "the zygote to be unloaded", func() bool { return r.zygote("shared") == 0 })
+	eventually(t, "it to exit", func() bool { return childrenOf(t, r.pid, "zyg shared") == 0 })
 	t.Logf("without its zygote: %v", r.wake("shared"))
 	if s := r.site("shared"); s.Preload != "on" || s.Memory.ZygotePSS == 0 {
 		t.Errorf("preload %q, zygote of %d bytes, want it on again", s.Preload, s.Memory.ZygotePSS)
