@@ -73,7 +73,7 @@ func (s *Supervisor) announce(ctx context.Context) {
 // answers returns when the front door's thread has answered, and every lock that
 // requests need was taken once. The service manager learns by it that we are alive.
 func (s *Supervisor) answers() {
-	s.door.Answers()
+	s.door.Probe()
 	for _, t := range s.sites.all() {
 		t.pool.Status()
 	}

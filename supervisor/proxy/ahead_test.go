@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -126,7 +127,7 @@ func aheadOfWhatIsHandedOver(t *testing.T, hire hires) {
 			return &wire.Answer{Status: 200, Fields: [][2]string{{"Content-Length", "x"}}, Body: []byte(uri)}
 		},
 		"large": func(uri string) *wire.Answer {
-			return &wire.Answer{Status: 200, Body: []byte(uri + strings.Repeat("x", 2*loopBuffer))}
+			return &wire.Answer{Status: 200, Body: []byte(uri + strings.Repeat("x", 2*fastloop.BufferSize))}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -171,7 +172,7 @@ func aheadUnderLoad(t *testing.T, hire hires) {
 	c := newTally(hire)
 	crew := newCrewOf(t, hire, 3, func(w *crewWorker, uri string) *wire.Answer {
 		if rand.IntN(40) == 0 {
-			<-time.After(time.Duration(rand.IntN(int(2 * youngest)))) // it works so long
+			<-time.After(time.Duration(rand.IntN(int(2 * fastloop.DetachAfter)))) // it works so long
 		}
 		return c.does(w, uri)
 	})
@@ -197,37 +198,5 @@ func aheadUnderLoad(t *testing.T, hire hires) {
 	how := strings.Split(ends, ", ")
 	if slices.Contains(how, "broken") || !slices.Contains(how, "return") {
 		t.Errorf("no request was taken back, or one broke")
-	}
-}
-
-// lined is a request in a line, which its worker has not begun.
-type lined struct {
-	site.Direct
-	site.Ticket
-	taken, alone, again bool
-}
-
-func (r *lined) Recall() bool   { r.taken = true; return true }
-func (r *lined) CloseLine()     { r.alone = true }
-func (r *lined) Requeue() error { r.again = true; return nil }
-func (r *lined) Resolved() bool { return false }
-
-// TestLoop_BreaksUpALineThatDoesNotMove long before its first request is handed over.
-func TestLoop_BreaksUpALineThatDoesNotMove(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	for waited, want := range map[time.Duration]bool{stall: false, stall + 1: true} {
-		l := &Loop{asking: map[int]*client{}}
-		first, second := &lined{}, &lined{}
-		l.join(&client{loop: l, direct: first, asked: first, sent: now.Add(-youngest)}, 5)
-		behind := &client{loop: l, direct: second, asked: second, sent: now.Add(-waited)}
-		l.join(behind, 5)
-		l.breakUp(now)
-		if first.taken || second.taken != want || second.again != want || first.alone != want {
-			t.Errorf("after %v: taken back %v, asks again %v, the first one alone %v; want %v", waited, second.taken, second.again, first.alone, want)
-		}
-		if left := l.inLine == 0 && !behind.isBehind(); left != want {
-			t.Errorf("after %v: it has left the line: %v, want %v", waited, left, want)
-		}
 	}
 }

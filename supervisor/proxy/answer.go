@@ -5,34 +5,39 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"syscall"
+	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/net/http/httpguts"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// wholeBody is a response body that can tell whether it has arrived completely:
-// then its worker is free already.
+// wholeBody is a response body that reports whether it has arrived completely: then its
+// worker is free already.
 type wholeBody interface{ Complete() bool }
 
-// answer passes the worker's answer on to the client.
-// cancel tells a worker that listens to it that the rest is not wanted.
+// maxUnsent is how much of an answer the kernel holds that it has not sent yet. What
+// waits for a slow client beyond that waits in a spool.
+const maxUnsent = 128 << 10
+
+// answer passes the worker's answer on to the client. cancel tells the worker that the
+// rest is not wanted, if it listens to that.
 func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) {
 	h := e.w.Header()
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	stripHop(h)
+	httphead.StripHop(h)
 	e.withhold(h)
 	if _, ok := h["Content-Type"]; !ok {
-		h["Content-Type"] = nil // net/http would guess one
+		h["Content-Type"] = nil // or net/http guesses one
 	}
 	e.status = resp.StatusCode
-	e.giveReason(resp)
+	e.setReason(resp)
 	if whole, ok := resp.Body.(wholeBody); ok && whole.Complete() {
 		claim.Release()
 		e.writeWhole(resp)
@@ -41,7 +46,8 @@ func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) 
 	e.writeSpooled(claim, resp, cancel)
 }
 
-// withhold drops what is not for the client, and says so once: the application relies on it.
+// withhold drops headers that are not for the client. It warns once, since the
+// application expects something of them.
 func (e *exchange) withhold(h http.Header) {
 	for _, name := range wire.ServerHeaders {
 		paths, ok := h[name]
@@ -56,6 +62,19 @@ func (e *exchange) withhold(h http.Header) {
 	}
 }
 
+// setReason passes on the reason phrase that the worker gave its status. net/http writes
+// the standard's phrase alone, which the connection replaces (detachedConn.Write). Where
+// net/http itself accepted the connection, the standard's stays.
+func (e *exchange) setReason(resp *http.Response) {
+	_, reason, _ := strings.Cut(resp.Status, " ")
+	if reason == "" || reason == http.StatusText(resp.StatusCode) || !httpguts.ValidHeaderFieldValue(reason) {
+		return
+	}
+	if c := detachedOf(e.r); c != nil {
+		c.reason = reason
+	}
+}
+
 // writeWhole writes an answer that is in memory.
 func (e *exchange) writeWhole(resp *http.Response) {
 	defer resp.Body.Close()
@@ -64,12 +83,12 @@ func (e *exchange) writeWhole(resp *http.Response) {
 	n, err := io.Copy(e.w, resp.Body)
 	e.sent = n
 	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
-		e.abort() // the client has left, or the answer is not whole
+		e.abort() // the client has left, or the answer is truncated
 	}
 }
 
-// writeSpooled writes an answer while it comes. A goroutine takes it from the
-// worker as fast as it comes, whatever the client does.
+// writeSpooled writes an answer while it arrives. A goroutine takes it from the
+// worker as fast as it arrives, whatever the client does.
 func (e *exchange) writeSpooled(claim site.Claim, resp *http.Response, cancel func()) {
 	s := e.proxy.store.NewSpool()
 	defer s.Close()
@@ -79,15 +98,17 @@ func (e *exchange) writeSpooled(claim site.Claim, resp *http.Response, cancel fu
 		e.pump(claim, resp.Body, s)
 	}()
 	defer func() { <-pumped }()
-	leave := func() {
+	stopPump := func() {
 		s.Cancel()
 		cancel()
 	}
-	defer leave()
-	stop := context.AfterFunc(e.r.Context(), leave)
+	defer stopPump()
+	stop := context.AfterFunc(e.r.Context(), stopPump)
 	defer stop()
 
-	e.boundUnsent()
+	if c := detachedOf(e.r); c != nil {
+		_ = c.SetUnsent(maxUnsent) // it works without
+	}
 	e.setWriteDeadline()
 	e.w.WriteHeader(resp.StatusCode)
 	if err := e.copySpool(s); err != nil {
@@ -95,19 +116,7 @@ func (e *exchange) writeSpooled(claim site.Claim, resp *http.Response, cancel fu
 	}
 }
 
-// mostUnsent is how much of an answer the kernel holds that it has not sent yet: what
-// waits for a slow client waits in a file.
-const mostUnsent = 128 << 10
-
-func (e *exchange) boundUnsent() {
-	if h, ok := e.r.Context().Value(handedKey{}).(*handed); ok {
-		_ = h.control(func(fd int) error {
-			return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, mostUnsent)
-		}) // it works without
-	}
-}
-
-// copySpool writes what the spool holds, flushing whenever it has to wait.
+// copySpool writes what the spool holds, and flushes whenever it has to wait.
 func (e *exchange) copySpool(s *spool.Spool) error {
 	rc := http.NewResponseController(e.w)
 	for {
@@ -134,7 +143,7 @@ func (e *exchange) copySpool(s *spool.Spool) error {
 	}
 }
 
-// pump moves the answer from the worker to the spool, then frees the worker.
+// pump moves the answer from the worker to the spool, then releases the worker.
 func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool.Spool) {
 	buf := e.proxy.buffers.Get().(*[spool.CopySize]byte)
 	_, err := io.CopyBuffer(s, body, buf[:])
@@ -143,7 +152,7 @@ func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool.Spool) {
 	if closeErr := body.Close(); err == nil || unwanted {
 		err = closeErr // of two errors the first says more
 	}
-	e.body.Close() // the worker has it, or does not want it
+	e.body.Close() // the worker has read it, or does not want it
 	switch {
 	case err == nil:
 		claim.Release()
@@ -162,10 +171,4 @@ func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool.Spool) {
 func (e *exchange) setWriteDeadline() {
 	// An error means a connection without deadlines, in tests.
 	_ = http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(e.proxy.timeouts.Client))
-}
-
-// diedEarly tells whether err means that the worker's end of the connection is gone.
-func diedEarly(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
 )
 
@@ -27,10 +28,10 @@ func (f *front) sendWhole(text string) *peer {
 	f.tb.Helper()
 	p := f.dial("")
 	until(f.tb, "accepted", func() (is bool) {
-		f.loop.do(func() { is = len(f.loop.clients) == 1 })
+		f.loop.Inspect(func(v fastloop.View) { is = v.Clients() == 1 })
 		return is
 	})
-	f.loop.do(func() {
+	f.loop.Inspect(func(fastloop.View) {
 		p.send(text)
 		until(f.tb, "arrived", func() bool { return p.unsent() == 0 })
 	})

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -54,7 +55,7 @@ func TestLoop_OutOfDescriptors(t *testing.T) {
 	mayOpen(t, descriptors(t)+4)
 	waiting.connect(t)
 	until(t, "paused", func() (is bool) {
-		f.loop.do(func() { is = !f.loop.listens() })
+		f.loop.Inspect(func(v fastloop.View) { is = !v.Listens() })
 		return is
 	})
 	mayOpen(t, 1024)
@@ -83,11 +84,11 @@ func TestLoop_KeepsAReserve(t *testing.T) {
 	<-began
 	<-began
 	until(t, "paused", func() (is bool) {
-		f.loop.do(func() { is = !f.loop.listens() && len(f.loop.clients) == 0 })
+		f.loop.Inspect(func(v fastloop.View) { is = !v.Listens() && v.Clients() == 0 })
 		return is
 	})
-	f.loop.do(func() {
-		if f.loop.resume(); f.loop.listens() {
+	f.loop.Inspect(func(v fastloop.View) {
+		if v.ResumeAccepting(); v.Listens() {
 			t.Error("it accepts without room")
 		}
 	})
@@ -111,19 +112,11 @@ func TestLoop_MakesRoom(t *testing.T) {
 		one := &clients{many.fds[i : i+1], many.addr}
 		one.connect(t)
 		one.wantAnswers(t)
-		f.loop.do(func() {
-			for _, c := range f.loop.clients {
-				if time.Since(c.start) < 10*time.Second {
-					c.start = c.start.Add(-10 * time.Second)
-				}
-			}
-		})
+		f.loop.Inspect(func(v fastloop.View) { v.Age(10*time.Second, false) })
 	}
-	f.loop.do(func() {
-		for fd := range f.loop.clients {
-			if fd >= f.loop.most {
-				t.Errorf("a client has descriptor %d, of the reserve from %d on", fd, f.loop.most)
-			}
+	f.loop.Inspect(func(v fastloop.View) {
+		if n := v.InReserve(); n > 0 {
+			t.Errorf("%d clients have descriptors of the reserve", n)
 		}
 	})
 	if n, err := unix.Read(many.fds[0], make([]byte, 1)); n != 0 || err != nil {
@@ -148,15 +141,10 @@ func TestLoop_MakesRoomOfHalfHeads(t *testing.T) {
 	half.connect(t)
 	half.send(t, "G")
 	until(t, "read", func() (are bool) {
-		f.loop.do(func() {
-			n := 0
-			for _, c := range f.loop.clients {
-				if len(c.begun) > 0 {
-					c.start = time.Now().Add(-9 * time.Second)
-					n++
-				}
+		f.loop.Inspect(func(v fastloop.View) {
+			if are = v.HalfHeads() == few; are {
+				v.Age(9*time.Second, true)
 			}
-			are = n == few
 		})
 		return are
 	})
@@ -164,13 +152,7 @@ func TestLoop_MakesRoomOfHalfHeads(t *testing.T) {
 		one := &clients{many.fds[i : i+1], many.addr}
 		one.connect(t)
 		one.wantAnswers(t)
-		f.loop.do(func() {
-			for _, c := range f.loop.clients {
-				if len(c.begun) == 0 && time.Since(c.start) < 5*time.Second {
-					c.start = c.start.Add(-5 * time.Second)
-				}
-			}
-		})
+		f.loop.Inspect(func(v fastloop.View) { v.Age(5*time.Second, false) })
 	}
 	for _, fd := range half.fds {
 		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 20}); err != nil {
@@ -218,7 +200,7 @@ func wantRoomBeside(t *testing.T, request string) {
 	many.connect(t)
 	many.send(t, request)
 	until(t, "full", func() (is bool) {
-		f.loop.do(func() { is = !f.loop.listens() && len(f.loop.clients) == 0 })
+		f.loop.Inspect(func(v fastloop.View) { is = !v.Listens() && v.Clients() == 0 })
 		return is && f.stall(time.Minute) > 0
 	})
 	last.connect(t)
@@ -230,7 +212,7 @@ func wantRoomBeside(t *testing.T, request string) {
 	}()
 	until(t, "answered", func() bool {
 		f.stall(time.Minute)
-		f.loop.do(f.loop.resume)
+		f.loop.Inspect(fastloop.View.ResumeAccepting)
 		select {
 		case <-answered:
 			return true
@@ -241,19 +223,8 @@ func wantRoomBeside(t *testing.T, request string) {
 	f.end()
 }
 
-// stall lets all clients that are waited for have been so for longer, and returns how many
-// they are.
-func (f *front) stall(longer time.Duration) (n int) {
-	f.handed.mu.Lock()
-	defer f.handed.mu.Unlock()
-	for conn := range f.handed.busy {
-		s := conn.(interface{ base() *socket }).base()
-		if from := s.idleFrom.Load(); from != 0 && s.idleFrom.CompareAndSwap(from, from-int64(longer)) {
-			n++
-		}
-	}
-	return n
-}
+// stall lets all waits for clients appear longer, and returns how many there are.
+func (f *front) stall(longer time.Duration) int { return f.loop.Conns().AgeWaits(longer) }
 
 // clients are sockets that exist before they connect.
 type clients struct {

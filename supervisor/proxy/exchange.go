@@ -4,39 +4,54 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// exchange is one request and its answer.
+// maxTries bounds how often a request is sent to workers that exit before it reached them.
+const maxTries = 3
+
+// errClosed is why a request ends that waited for a worker when the server was closed.
+var errClosed = fmt.Errorf("the front door closes: %w", context.Canceled)
+
+// exchange is one request and its answer. The goroutine of the handler owns it; pump
+// alone runs beside that, and uses what does not change any more.
 type exchange struct {
+	// Set when the exchange begins.
 	proxy   *Proxy
 	w       http.ResponseWriter
 	r       *http.Request
-	site    *site.Site // nil: unknown
-	scheme  string
-	begun   *pending   // what the Loop has done of it; nil: nothing
-	broken  site.Claim // of the last try that failed; nil: none has
-	err     error      // what it failed of
 	start   time.Time
-	tries   int    // that failed
-	reached bool   // one of them reached a worker
-	worker  string // who answered
-	body    *spool.Body
-	status  int
-	sent    int64 // bytes of body
+	site    *site.Site        // nil: none has this name and path
+	scheme  string            // that the client used
+	pending *fastloop.Pending // what the loop has done of the request; nil: nothing, or it is used
+	body    *spool.Body       // of the request; nil until it has arrived
+
+	// Of the tries so far.
+	failed  site.Claim // of the last try that failed; nil: none has
+	err     error      // why it failed
+	tries   int        // that failed
+	reached bool       // one of them reached a worker
+	worker  string     // the name of the last worker
+
+	// Of the answer, for the access log.
+	status int
+	sent   int64 // bytes of body
 }
 
 // serve answers a request of a known site.
 func (e *exchange) serve() {
 	e.site.Stats.Begin()
 	defer e.site.Stats.End()
-	defer e.done()
+	defer e.record()
 	admission, ok := e.admit()
 	if !ok {
 		e.fail(http.StatusTooManyRequests, "max_clients_per_ip", nil)
@@ -53,23 +68,20 @@ func (e *exchange) serve() {
 	}
 	defer e.body.Close()
 	for e.try() {
-		e.r.Header = e.r.Header.Clone() // the attempt before may still be reading it
+		e.r.Header = e.r.Header.Clone() // the try before may still be reading it
 	}
 }
 
 // admit returns the admission of the request, which the loop may have got already.
 func (e *exchange) admit() (site.Admission, bool) {
-	if e.begun != nil {
-		return e.begun.admission, true
+	if e.pending != nil {
+		return e.pending.Admission, true
 	}
 	return e.site.Admit(e.clientAddr())
 }
 
-// mostTries bounds how often a request goes to a worker that dies before it was sent.
-const mostTries = 3
-
 // try claims a worker, sends the request and answers the client. It returns true
-// when nothing was answered and the request can be sent once more.
+// if nothing was answered and the request can be sent once more.
 func (e *exchange) try() (again bool) {
 	claim, since, err := e.claim()
 	if err != nil {
@@ -91,7 +103,7 @@ func (e *exchange) try() (again bool) {
 		return false
 	}
 	claim.Fail(err)
-	e.broken, e.err = claim, err
+	e.failed, e.err = claim, err
 	if e.mayRepeat(err) {
 		return true
 	}
@@ -99,29 +111,29 @@ func (e *exchange) try() (again bool) {
 	return false
 }
 
-// mayRepeat tells whether the request can go to another worker after err: it was not
-// sent, or may be sent twice and was only once.
+// mayRepeat reports whether the request can go to another worker after err: it was not
+// sent, or is idempotent and was sent only once.
 func (e *exchange) mayRepeat(err error) bool {
 	e.tries++
 	if errors.Is(err, wire.ErrNotSent) {
-		return e.tries < mostTries
+		return e.tries < maxTries
 	}
 	first := !e.reached
 	e.reached = true
-	return first && e.tries < mostTries && idempotent(e.r.Method) && diedEarly(err)
+	return first && e.tries < maxTries && idempotent(e.r.Method) && diedEarly(err)
 }
 
 // claim returns a worker, and since when it works for this request.
 func (e *exchange) claim() (claim site.Claim, since time.Time, err error) {
-	begun := e.begun
-	e.begun = nil
+	pending := e.pending
+	e.pending = nil
 	switch {
-	case begun != nil && begun.direct != nil:
-		return begun.direct, begun.sent, nil
-	case begun != nil:
-		claim, err = begun.claim(e.r.Context())
-	case e.broken != nil:
-		claim, err = e.again()
+	case pending != nil && pending.Direct != nil:
+		return pending.Direct, pending.Sent, nil
+	case pending != nil:
+		claim, err = pending.Claim(e.r.Context())
+	case e.failed != nil:
+		claim, err = e.retry()
 	default:
 		claim, err = e.site.Backend.Claim(e.r.Context(), e.what())
 	}
@@ -132,28 +144,28 @@ func (e *exchange) claim() (claim site.Claim, since time.Time, err error) {
 	return claim, time.Now(), err
 }
 
-// again returns a worker after one that failed.
-func (e *exchange) again() (site.Claim, error) {
-	claim, err := e.broken.Retry(e.r.Context())
+// retry claims a worker after one that failed.
+func (e *exchange) retry() (site.Claim, error) {
+	claim, err := e.failed.Retry(e.r.Context())
 	if err == nil {
 		e.site.Log.Warn("request repeated on another worker", "worker", claim.Worker(), "after", e.worker, "request", e.what(), "error", e.err)
 	}
 	return claim, err
 }
 
-// roundTrip refuses statuses that can not be the end of an exchange.
+// roundTrip refuses statuses that cannot be the end of an exchange.
 func roundTrip(claim site.Claim, r *http.Request) (*http.Response, error) {
 	resp, err := claim.RoundTrip(r)
 	if err == nil && (resp.StatusCode < 200 || resp.StatusCode > 999) {
-		_ = resp.Body.Close() // the worker is broken either way
+		_ = resp.Body.Close() // the worker has failed either way
 		return nil, fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return resp, err
 }
 
 // deadline returns the context that bounds the worker's time. It does not end
-// when the client leaves: work that has begun is not undone by that, until its
-// answer begins.
+// when the client leaves: that does not undo work that has begun, until the answer
+// begins.
 func (e *exchange) deadline(since time.Time) (context.Context, context.CancelFunc) {
 	ctx := context.WithoutCancel(e.r.Context())
 	if e.site.RequestTimeout == 0 {
@@ -162,18 +174,34 @@ func (e *exchange) deadline(since time.Time) (context.Context, context.CancelFun
 	return context.WithDeadline(ctx, since.Add(e.site.RequestTimeout))
 }
 
-// outgoing is the request as the worker gets it.
+// outgoing returns the request as the worker gets it.
 func (e *exchange) outgoing(ctx context.Context) *http.Request {
 	r := e.r.WithContext(ctx)
 	u := *r.URL
 	u.Scheme = e.scheme
 	r.URL = &u
 	r.Body, r.ContentLength = e.body.Reader(), e.body.Size()
-	r.TransferEncoding, r.Trailer = nil, nil // however the body came, its size is known now
+	r.TransferEncoding, r.Trailer = nil, nil // the size of the body is known by now, however it came
 	return r
 }
 
+// what names the request in logs.
 func (e *exchange) what() string { return site.WithoutQuery(e.r.Method + " " + e.r.RequestURI) }
+
+// record counts and logs the exchange.
+func (e *exchange) record() {
+	if e.r.Method == http.MethodHead {
+		e.sent = 0 // net/http has discarded the body
+	}
+	e.site.Record(e.entry(time.Since(e.start)))
+}
+
+func (e *exchange) entry(took time.Duration) site.Entry {
+	return site.Entry{
+		Client: e.clientAddr(), Line: e.r.Method + " " + e.r.RequestURI + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
+		Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
+	}
+}
 
 // clientAddr returns the address of the client without its port, which differs for
 // every connection.
@@ -185,27 +213,17 @@ func (e *exchange) clientAddr() string {
 	return host
 }
 
-// done counts and logs the exchange.
-func (e *exchange) done() {
-	if e.r.Method == http.MethodHead {
-		e.sent = 0 // net/http swallowed it
-	}
-	took := time.Since(e.start)
-	e.site.Record(e.entry(took))
-}
-
-func (e *exchange) entry(took time.Duration) site.Entry {
-	return site.Entry{
-		Client: e.clientAddr(), Line: e.r.Method + " " + e.r.RequestURI + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
-		Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
-	}
-}
-
-// idempotent tells whether a request may be sent twice (RFC 9110, section 9.2.2).
+// idempotent reports whether a request may be sent twice (RFC 9110, section 9.2.2).
 func idempotent(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
 		return true
 	}
 	return false
+}
+
+// diedEarly reports whether err means that the worker's end of the connection is closed.
+func diedEarly(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -5,16 +5,17 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/errorpage"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 )
 
-// fail answers with a page of our own. limit names in the log what caused it.
+// fail answers with an error page. limit names in the log what caused it.
 func (e *exchange) fail(status int, limit string, err error) {
 	e.status = status
-	defer e.refused(limit)
+	defer e.logRefusal(limit)
 	if e.site == nil {
 		e.writePage(status)
 		return
@@ -37,11 +38,44 @@ func (e *exchange) writePage(status int) {
 		h.Set(f[0], f[1])
 	}
 	if e.r.ContentLength != 0 {
-		h.Set("Connection", "close") // or net/http waits for what is left of the body before it answers
+		h.Set("Connection", "close") // or net/http waits for the rest of the body before it answers
 	}
 	e.w.WriteHeader(status)
-	n, _ := e.w.Write(errorpage.Body(status)) // the client may have left
+	n, _ := e.w.Write(errorpage.Body(status)) // fails if the client has left
 	e.sent = int64(n)
+}
+
+// answerOptions answers OPTIONS *.
+func (e *exchange) answerOptions() {
+	h := e.w.Header()
+	h.Set("Allow", errorpage.AllowedMethods)
+	h.Set("Content-Length", "0")
+	if e.r.ContentLength != 0 {
+		h.Set("Connection", "close") // as in writePage
+	}
+	e.setWriteDeadline()
+	e.w.WriteHeader(http.StatusOK)
+}
+
+// logRefusal reports a failure to the front door's own log, if it is the front door's.
+func (e *exchange) logRefusal(limit string) {
+	if e.proxy.refused == nil || e.site != nil && !isRefusal(e.status) {
+		return
+	}
+	r := site.Refusal{Entry: e.entry(time.Since(e.start)), Host: e.r.Host, Why: limit}
+	if e.site != nil {
+		r.Site = e.site.Name
+	}
+	e.proxy.refused(r)
+}
+
+// isRefusal reports whether a status means a limit of a site, not its failure.
+func isRefusal(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	}
+	return false
 }
 
 // failBody answers a request whose body did not arrive.
@@ -74,17 +108,17 @@ func (e *exchange) failClaim(err error) {
 	e.fail(http.StatusServiceUnavailable, "no worker", err)
 }
 
-// clientGone ends an exchange that nobody waits for. Who only closed its sending
-// side must not take our silence for an empty answer.
+// clientGone ends an exchange that nobody waits for. The connection is cut, because a
+// client that has closed only its sending side must not see an empty answer.
 func (e *exchange) clientGone() {
 	e.status = site.StatusClientGone
 	e.abort()
 }
 
-// abort cuts the connection: what was sent so far never ends as if it were whole.
+// abort cuts the connection, so that a truncated answer never ends as if it were whole.
 func (e *exchange) abort() {
 	if !e.r.ProtoAtLeast(1, 1) {
-		e.reset() // where the end of the connection may be the end of an answer
+		e.reset() // the end of a connection may be the end of an answer in HTTP/1.0
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
 )
 
@@ -103,7 +104,7 @@ func TestServer_Framing(t *testing.T) {
 		"CRLF behind chunks":               {chunks(body) + "\r\n\r\n\r\n" + chunks(body) + "\r\n", "200 200"},
 		"as large as can be":               {get("X-A: " + strings.Repeat("a", httphead.MaxLength-len(get("X-A: \r\n"))) + "\r\n"), "200"},
 		"larger":                           {get("X-A: " + strings.Repeat("a", httphead.MaxLength-len(get("X-A: \r\n"))+1) + "\r\n"), "431"},
-		"larger than what is read":         {get("X-A: " + strings.Repeat("a", 2*loopBuffer) + "\r\n"), "431"},
+		"larger than what is read":         {get("X-A: " + strings.Repeat("a", 2*fastloop.BufferSize) + "\r\n"), "431"},
 		"chunk extensions":                 {chunks("5;a;b=c;d=\"e\"\r\nhello\r\n0;f\r\n\r\n"), "200"},
 		"trailers":                         {chunks("0\r\nX-A: b\r\nContent-Length: 5\r\n\r\n"), "200"},
 		"a long size":                      {chunks("0000000000000005\r\nhello\r\n0\r\n\r\n"), "200"},
@@ -184,11 +185,7 @@ func TestServer_EmptyLinesInPieces(t *testing.T) {
 func (f *front) wantRead() {
 	f.tb.Helper()
 	until(f.tb, "read", func() (is bool) {
-		f.loop.do(func() {
-			for _, c := range f.loop.clients {
-				is = c.silent()
-			}
-		})
+		f.loop.Inspect(func(v fastloop.View) { is = v.Clients() > 0 && v.Silent() })
 		return is
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -61,7 +62,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	tb.Helper()
 	f := &front{tb: tb, crew: c, logs: &buffer{}, entries: make(chan site.Entry, 4096), served: make(chan error, 1)}
 	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
-	o.Timeouts = o.Timeouts.orPatient()
+	o.Timeouts = orPatient(o.Timeouts)
 	p := New(o)
 	f.site = &site.Site{Name: "site", Backend: c, Fast: c, Stats: &site.Stats{}, Log: o.Log, Access: func(e site.Entry) { f.entries <- e },
 		MaxPerAddress: 1 << 20, Clients: &site.Clients{}}
@@ -85,7 +86,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 }
 
 // orPatient fills in times that a busy machine does not reach.
-func (t Timeouts) orPatient() Timeouts {
+func orPatient(t Timeouts) Timeouts {
 	return Timeouts{Header: cmp.Or(t.Header, time.Hour), Idle: cmp.Or(t.Idle, time.Hour), Client: cmp.Or(t.Client, time.Hour)}
 }
 
@@ -99,10 +100,11 @@ func (f *front) end() {
 		f.tb.Errorf("served until %v", err)
 	}
 	f.served <- http.ErrServerClosed
-	l := f.loop // it has ended
-	if len(l.clients)+len(l.asking)+len(l.busy)+len(l.parting)+len(l.accepting) > 0 {
-		f.tb.Errorf("left in the loop: %v, %v, %v, %v, %v", l.clients, l.asking, l.busy, l.parting, l.accepting)
-	}
+	f.loop.Inspect(func(v fastloop.View) {
+		if err := v.Check(); err != nil || !v.Empty() {
+			f.tb.Errorf("left in the loop (%v): %+v", err, v)
+		}
+	})
 }
 
 // dial connects and sends text.
@@ -189,7 +191,7 @@ func busyLoop(t *testing.T, request string) (f *front, p *peer, letGo chan *wire
 	t.Helper()
 	d, began, letGo := gated()
 	f = startFront(t, newCrew(t, 1, d), Options{})
-	f.linger(time.Hour)
+	f.delayLook(time.Hour)
 	p = f.dial(request)
 	<-began
 	return f, p, letGo
@@ -199,11 +201,7 @@ func busyLoop(t *testing.T, request string) (f *front, p *peer, letGo chan *wire
 func (f *front) wantUnread() {
 	f.tb.Helper()
 	until(f.tb, "seen", func() (seen bool) {
-		f.loop.do(func() {
-			for c := range f.loop.busy {
-				seen = c.unread
-			}
-		})
+		f.loop.Inspect(func(v fastloop.View) { seen = v.Unread() })
 		return seen
 	})
 }

@@ -205,3 +205,19 @@ func TestServer_AdoptBehindARequest(t *testing.T) {
 		})
 	}
 }
+
+// TestLoop_KnowsWhoHasReset a connection whose request goes on in net/http.
+func TestLoop_KnowsWhoHasReset(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	p := f.dial(get("/slow"))
+	<-began
+	_ = p.SetLinger(0)
+	p.Close()
+	f.wantGivenAway()
+	letGo <- nil
+	if e := <-f.entries; e.Client != "127.0.0.1" {
+		t.Errorf("logged %q", e.Client)
+	}
+}

@@ -48,7 +48,7 @@ func TestLoop_CountsAddresses(t *testing.T) {
 				return d(w, uri)
 			}), Options{}, func(s *site.Site) { s.MaxPerAddress = 1 })
 			if test.lingers > 0 {
-				f.linger(test.lingers)
+				f.delayLook(test.lingers)
 			}
 			first := f.narrow(get(test.uri))
 			test.arrives(f, began)

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/httphead"
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -25,7 +25,7 @@ func TestServer_Shutdown(t *testing.T) {
 	idle, fresh, long := f.dial(get("/idle")), f.dial(""), f.dial(get("/slow/long"))
 	idle.wantBody("/idle")
 	<-began
-	until(t, "handed over", func() bool { return !f.handed.quiet() })
+	until(t, "handed over", func() bool { return !f.loop.Conns().Empty() })
 	quick := f.dial(get("/slow/quick"))
 	<-began
 	ended := make(chan error)
@@ -58,16 +58,16 @@ func TestServer_Shutdown(t *testing.T) {
 func TestLoop_AnswersWhileItEnds(t *testing.T) {
 	t.Parallel()
 	f, p, letGo := busyLoop(t, get("/slow"))
-	f.loop.end(false)
-	f.loop.do(func() {}) // after that
+	f.loop.Shutdown()
+	f.loop.Probe() // after that
 	letGo <- nil
 	if resp := p.wantBody("/slow"); !resp.Close {
 		t.Error("got no Connection: close")
 	}
 	p.wantClosed()
 	p.Close()
-	<-f.loop.ended
-	if !f.handed.quiet() {
+	<-f.loop.Done()
+	if !f.loop.Conns().Empty() {
 		t.Error("it was handed over")
 	}
 }
@@ -76,9 +76,9 @@ func TestLoop_AnswersWhileItEnds(t *testing.T) {
 func TestLoop_ForgetsItsListeners(t *testing.T) {
 	t.Parallel()
 	f, p, letGo := busyLoop(t, get("/slow"))
-	f.loop.end(false)
-	f.loop.do(func() {
-		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", f.loop.epoll))
+	f.loop.Shutdown()
+	f.loop.Inspect(func(v fastloop.View) {
+		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", v.Epoll()))
 		if n := strings.Count(string(info), "tfd:"); n > 3 || err != nil { // the bell, the client, the worker
 			t.Errorf("%d descriptors are watched (%v):\n%s", n, err, info)
 		}
@@ -95,14 +95,14 @@ func TestServer_ShutdownWaitsForSlowClients(t *testing.T) {
 		return &wire.Answer{Status: 200, Body: []byte(large)}
 	}), Options{})
 	p := f.narrow(get("/"))
-	until(t, "handed to a goroutine", func() bool { return !f.handed.quiet() })
+	until(t, "handed to a goroutine", func() bool { return !f.loop.Conns().Empty() })
 	ended := make(chan error, 1)
 	go func() { ended <- f.Shutdown(t.Context()) }()
-	until(t, "ending", f.loop.isClosing)
+	until(t, "ending", f.loop.Closing)
 	for range 10 {
-		f.loop.do(func() {}) // it looks each time whether all is done
+		f.loop.Probe() // it looks each time whether all is done
 	}
-	if len(ended) > 0 || f.handed.quiet() {
+	if len(ended) > 0 || f.loop.Conns().Empty() {
 		t.Error("the client is forgotten")
 	}
 	p.wantBody(large)
@@ -118,7 +118,7 @@ func TestServer_ShutdownGivesUp(t *testing.T) {
 	f := startFront(t, newCrew(t, 1, d), Options{})
 	p := f.dial(get("/slow"))
 	<-began
-	ctx, cancel := context.WithTimeout(t.Context(), 3*youngest) // it is in the loop first, then handed over
+	ctx, cancel := context.WithTimeout(t.Context(), 3*fastloop.DetachAfter) // it is in the loop first, then handed over
 	defer cancel()
 	if err := f.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
@@ -140,7 +140,7 @@ func TestServer_Close(t *testing.T) {
 	}), Options{})
 	peers := []*peer{f.dial(""), f.dial("GET / HT"), f.dial(get("/slow/long"))}
 	<-began
-	until(t, "handed over", func() bool { return !f.handed.quiet() })
+	until(t, "handed over", func() bool { return !f.loop.Conns().Empty() })
 	peers = append(peers, f.dial(get("/slow/quick")))
 	<-began
 	peers = append(peers, f.dial(get("/queued")))
@@ -191,10 +191,11 @@ func TestHanded_IsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHanded(f.loop, []byte("no HTTP\r\n\r\n"), httphead.BodyEnd{}, nil)
-	h.socket = newSocket(fd, "127.0.0.1:1", "127.0.0.1:2")
-	h.pending.Store(&pending{site: f.site, asked: a})
-	f.loop.handover.put(h)
+	h := newDetachedConn(f.loop, &fastloop.Detached{
+		Socket: fastloop.NewSocket(fd, "127.0.0.1:1", "127.0.0.1:2"), Head: []byte("no HTTP\r\n\r\n"),
+		Pending: &fastloop.Pending{Site: f.site, Ticket: a},
+	})
+	f.detached.put(h)
 	p := &peer{TCPConn: far, tb: t, br: bufio.NewReader(far)}
 	if resp := p.answer("GET"); resp.StatusCode != 400 {
 		t.Errorf("got %d", resp.StatusCode)
@@ -247,10 +248,7 @@ func TestLoop_ClosesIdleConnections(t *testing.T) {
 	<-began
 	until(t, "accepted", func() bool { return f.clients() >= 2 })
 	look := func(ahead time.Duration) {
-		f.loop.do(func() {
-			f.loop.looked, f.loop.swept = time.Time{}, time.Time{}
-			f.loop.lookAround(time.Now().Add(ahead))
-		})
+		f.loop.Inspect(func(v fastloop.View) { v.LookAround(time.Now().Add(ahead)) })
 	}
 	look(timeouts.Header - 10*time.Second)
 	if n := f.clients(); n != 2 {
@@ -271,6 +269,6 @@ func TestLoop_ClosesIdleConnections(t *testing.T) {
 
 // clients is the number of connections that the loop has.
 func (f *front) clients() (n int) {
-	f.loop.do(func() { n = len(f.loop.clients) })
+	f.loop.Inspect(func(v fastloop.View) { n = v.Clients() })
 	return n
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -33,7 +34,7 @@ func TestLoop_HandsOverWhatTakesLong(t *testing.T) {
 	letGo <- nil
 	p.wantBody("/slow")
 	f.wantMine(p, true)
-	if e := <-f.entries; e.Line != "GET /slow HTTP/1.1" || e.Took < youngest {
+	if e := <-f.entries; e.Line != "GET /slow HTTP/1.1" || e.Took < fastloop.DetachAfter {
 		t.Errorf("logged %q, %v", e.Line, e.Took)
 	}
 	if len(began) > 0 {
@@ -46,12 +47,12 @@ func TestLoop_RequestTimeoutCountsFromSending(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	defer close(letGo)
-	f := startFront(t, newCrew(t, 1, d), Options{}, func(s *site.Site) { s.RequestTimeout = 2 * youngest })
+	f := startFront(t, newCrew(t, 1, d), Options{}, func(s *site.Site) { s.RequestTimeout = 2 * fastloop.DetachAfter })
 	sent := time.Now()
 	p := f.dial(get("/slow"))
 	<-began
 	p.wantPage(http.StatusGatewayTimeout)
-	if took := time.Since(sent); took < 2*youngest {
+	if took := time.Since(sent); took < 2*fastloop.DetachAfter {
 		t.Errorf("answered after %v", took)
 	}
 	if _, _, ends := f.crew.counts(); ends != "abandon release" {
@@ -69,7 +70,7 @@ func TestPending_DeadlineCountsFromSending(t *testing.T) {
 	defer direct.Release()
 	sent := time.Now().Add(-time.Hour)
 	r, _ := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
-	e := exchange{r: r, site: &site.Site{RequestTimeout: time.Minute}, begun: &pending{asked: a, direct: direct, sent: sent}}
+	e := exchange{r: r, site: &site.Site{RequestTimeout: time.Minute}, pending: &fastloop.Pending{Ticket: a, Direct: direct, Sent: sent}}
 	claim, since, err := e.claim()
 	if claim != site.Claim(direct) || since != sent || err != nil {
 		t.Fatalf("got %v since %v (%v), want what was sent", claim, since, err)
@@ -113,7 +114,7 @@ func TestLoop_QueuedAndHandedOver(t *testing.T) {
 	until(t, "queued", func() bool { return f.crew.queued() == 1 })
 	until(t, "both handed over", func() bool {
 		n := 0
-		f.loop.do(func() { n = len(f.loop.clients) })
+		f.loop.Inspect(func(v fastloop.View) { n = v.Clients() })
 		return n == 0
 	})
 	letGo <- nil
@@ -259,19 +260,19 @@ func TestLoop_SlowClient(t *testing.T) {
 		return echo(w, uri)
 	}), Options{})
 	slow := f.narrow(get("/large"))
-	until(t, "handed to a goroutine", func() bool { return !f.handed.quiet() })
+	until(t, "handed to a goroutine", func() bool { return !f.loop.Conns().Empty() })
 	other := f.dial(get("/other"))
 	other.wantBody("/other")
 	slow.wantBody(large)
 	f.wantMine(slow, true)
 
 	leaving := f.narrow(get("/large"))
-	until(t, "handed to a goroutine", func() bool { return !f.handed.quiet() })
+	until(t, "handed to a goroutine", func() bool { return !f.loop.Conns().Empty() })
 	for range len(f.entries) {
 		<-f.entries
 	}
 	leaving.Close()
-	until(t, "given up", f.handed.quiet)
+	until(t, "given up", f.loop.Conns().Empty)
 	if e := <-f.entries; e.Status != 200 || e.Bytes >= int64(len(large)) {
 		t.Errorf("logged status %d and %d bytes, want 200 and fewer than %d", e.Status, e.Bytes, len(large))
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -96,7 +97,7 @@ func TestLoop_HandsOverWhatIsNotSimple(t *testing.T) {
 			f := startFront(t, newCrew(t, 1, echo), Options{})
 			p := f.dial(test.first)
 			if test.rest != "" {
-				until(t, "read", func() bool { return !f.handed.quiet() || f.kept() > 0 })
+				until(t, "read", func() bool { return !f.loop.Conns().Empty() || f.kept() > 0 })
 				p.send(test.rest)
 			}
 			var resp *http.Response
@@ -119,7 +120,7 @@ func TestLoop_HandsOverWhatIsNotSimple(t *testing.T) {
 // wantGivenAway waits until the loop has given away the one connection that it had.
 func (f *front) wantGivenAway() {
 	f.tb.Helper()
-	until(f.tb, "given away", func() bool { return !f.handed.quiet() })
+	until(f.tb, "given away", func() bool { return !f.loop.Conns().Empty() })
 }
 
 func TestLoop_LeavesTheseSitesToNetHTTP(t *testing.T) {
@@ -167,7 +168,7 @@ func TestLoop_AnswersThatAreNotWhole(t *testing.T) {
 		case "/hop":
 			return &wire.Answer{Status: 200, Fields: [][2]string{{"Connection", "X-A"}, {"X-A", "a"}}, Body: []byte(uri)}
 		case "/large":
-			return &wire.Answer{Status: 200, Body: []byte(strings.Repeat("x", loopBuffer))}
+			return &wire.Answer{Status: 200, Body: []byte(strings.Repeat("x", fastloop.BufferSize))}
 		case "/interim":
 			return &wire.Answer{Status: 200, Fields: [][2]string{{"Upgrade", "a"}}, Body: []byte(uri)}
 		}
@@ -179,7 +180,7 @@ func TestLoop_AnswersThatAreNotWhole(t *testing.T) {
 	}
 	f.wantMine(p, true)
 	p.send(get("/large"))
-	p.wantBody(strings.Repeat("x", loopBuffer))
+	p.wantBody(strings.Repeat("x", fastloop.BufferSize))
 	f.wantMine(p, true)
 	p.send(get("/interim"))
 	p.wantBody("/interim")

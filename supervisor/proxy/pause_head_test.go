@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/fastloop"
 )
 
 // heads are requests that end within the head of another one.
@@ -40,13 +42,7 @@ func (f *front) begin(text string) *peer {
 
 // kept is the number of connections with half a head.
 func (f *front) kept() (n int) {
-	f.loop.do(func() {
-		for _, c := range f.loop.clients {
-			if len(c.begun) > 0 {
-				n++
-			}
-		}
-	})
+	f.loop.Inspect(func(v fastloop.View) { n = v.HalfHeads() })
 	return n
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/fastloop"
 )
 
 // TestServer_Pause answers what was read, and holds what comes.
@@ -29,8 +31,8 @@ func TestServer_Pause(t *testing.T) {
 	idle.send(get("/held1"))
 	busy.send(get("/held2"))
 	fresh := f.dial(get("/held3"))
-	f.loop.do(func() {
-		if f.loop.resume(); f.loop.listens() { // which it does every second
+	f.loop.Inspect(func(v fastloop.View) {
+		if v.ResumeAccepting(); v.Listens() { // which it does every second
 			t.Error("it accepts")
 		}
 	})
@@ -46,7 +48,7 @@ func TestServer_Pause(t *testing.T) {
 }
 
 func (f *front) isPaused() (is bool) {
-	f.loop.do(func() { is = f.loop.paused })
+	f.loop.Inspect(func(v fastloop.View) { is = v.Paused() })
 	return is
 }
 
@@ -97,7 +99,7 @@ func TestServer_PauseGivesUp(t *testing.T) {
 	held := f.dial("")
 	until(t, "accepted", func() bool { return f.clients() >= 1 })
 	cause := errors.New("too long")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*youngest, cause)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*fastloop.DetachAfter, cause)
 	defer cancel()
 	if err := f.Pause(ctx); !errors.Is(err, cause) {
 		t.Fatalf("got %v, want %v", err, cause)

@@ -1,14 +1,14 @@
-// Package proxy is the front door: it reads HTTP/1.1 requests, picks the site by
-// server name, and carries each request to one of the site's workers and the
-// answer back.
+// Package proxy is the front door's side of net/http: it carries each request to one of
+// its site's workers and the answer back. Server joins it with a fastloop.Loop, which
+// accepts the clients, answers simple requests itself and detaches the others.
 //
-// A worker is claimed when the whole request is here, and let go when its whole
+// A worker is claimed when the whole request is here, and released when its whole
 // answer is: a slow client, in either direction, never holds a worker. What does
 // not fit in memory waits in a temporary file. A request is sent a second time
-// only where that can not do anything twice. An answer that a worker broke off
+// only if that cannot do anything twice. An answer that a worker truncated
 // never ends as if it were whole.
 //
-// The proxy knows no pool, no process and no protocol: a Backend does.
+// The proxy knows no pool, no process and no protocol of workers: a site.Backend does.
 package proxy
 
 import (
@@ -20,36 +20,35 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 )
 
-// Proxy is an http.Handler for all sites.
-type Proxy struct {
-	table    atomic.Pointer[site.Table]
-	trusted  []netip.Prefix
-	timeouts Timeouts
-	buffers  sync.Pool // of *[CopySize]byte, for answers that come in pieces
-	store    *spool.Store
-	log      *slog.Logger
-	refused  func(site.Refusal)
-}
+// Timeouts are how long a client may take. 0 is the default: 10 s, 75 s and 60 s.
+type Timeouts = fastloop.Timeouts
 
-// Timeouts are how long a client may take.
-type Timeouts struct {
-	Header time.Duration // for the head of a request, and to begin the first; 0: 10 s
-	Idle   time.Duration // from one request of a connection to the next; 0: 75 s
-	Client time.Duration // to send or to take the next piece of a body; 0: 60 s
-}
-
-// Options are what a Proxy is made of.
+// Options are what a Proxy is made of. The zero value is valid.
 type Options struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For and -Proto are believed
 	Timeouts       Timeouts
 	SpoolDir       string // for bodies too large for memory; "": the system's
 	Log            *slog.Logger
-	Refused        func(site.Refusal) // told of every request that the front door answers for itself; nil: nobody is
+	Refused        func(site.Refusal) // is called for every request that the front door answers for itself; must not wait; may be nil
+}
+
+// Proxy is an http.Handler for all sites. Any goroutine may use it.
+type Proxy struct {
+	table atomic.Pointer[site.Table]
+
+	// Set by New, never changed.
+	trusted  []netip.Prefix
+	timeouts Timeouts
+	buffers  sync.Pool // of *[spool.CopySize]byte, for answers that come in pieces
+	store    *spool.Store
+	log      *slog.Logger
+	refused  func(site.Refusal) // may be nil
 }
 
 // New returns a Proxy that knows no site yet.
@@ -57,13 +56,13 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: o.Timeouts.orDefault(), log: o.Log, refused: o.Refused, store: spool.NewStore(o.SpoolDir)}
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), log: o.Log, refused: o.Refused, store: spool.NewStore(o.SpoolDir)}
 	p.buffers.New = func() any { return new([spool.CopySize]byte) }
 	p.table.Store(site.NewTable(nil))
 	return p
 }
 
-func (t Timeouts) orDefault() Timeouts {
+func orDefault(t Timeouts) Timeouts {
 	return Timeouts{
 		Header: cmp.Or(t.Header, 10*time.Second),
 		Idle:   cmp.Or(t.Idle, 75*time.Second),
@@ -77,8 +76,8 @@ func (p *Proxy) SetTable(t *site.Table) { p.table.Store(t) }
 // ServeHTTP answers one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := exchange{proxy: p, w: w, r: r, start: time.Now()}
-	if begun := pendingOf(r); begun != nil {
-		e.goOn(begun)
+	if pending := pendingOf(r); pending != nil {
+		e.carryOn(pending)
 		return
 	}
 	if r.ContentLength != 0 {
@@ -91,13 +90,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.fail(http.StatusBadRequest, "bad Host header", err)
 		return
 	}
-	site, known := p.table.Load().Lookup(host, r.URL.Path)
+	s, known := p.table.Load().Lookup(host, r.URL.Path)
 	switch {
 	case r.RequestURI == "*":
 		e.answerOptions()
 		return
-	case site != nil:
-		e.site = site
+	case s != nil:
+		e.site = s
 	case known:
 		e.fail(http.StatusNotFound, "no site of this host has this path", nil)
 		return
@@ -112,16 +111,16 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.serve()
 }
 
-// goOn answers a request that the Loop has begun.
-func (e *exchange) goOn(begun *pending) {
-	e.site, e.begun, e.start = begun.site, begun, begun.start
+// carryOn answers a request that the loop has begun.
+func (e *exchange) carryOn(p *fastloop.Pending) {
+	e.site, e.pending, e.start = p.Site, p, p.Start
 	e.strip()
 	e.serve()
 }
 
-// strip drops what only a proxy may say, and what concerns the connection.
+// strip drops headers that only a proxy may send, and those of the connection.
 func (e *exchange) strip() {
-	e.scheme = clientOf(e.r, e.proxy.trusted)
-	stripHop(e.r.Header)
-	delete(e.r.Header, "Expect") // we answer it ourselves
+	e.scheme = httphead.SetClient(e.r, e.proxy.trusted)
+	httphead.StripHop(e.r.Header)
+	delete(e.r.Header, "Expect") // net/http has answered it
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -16,7 +17,7 @@ func TestAnswer_ReasonOfTheWorker(t *testing.T) {
 		"/own":    {Status: 404, Reason: "Not Here", Body: []byte("a")},
 		"/empty":  {Status: 410, Body: []byte("a")},
 		"/usual":  {Status: 200, Reason: "OK", Body: []byte("a")},
-		"/large":  {Status: 503, Reason: "Come Back Later", Body: []byte(strings.Repeat("x", 2*loopBuffer))},
+		"/large":  {Status: 503, Reason: "Come Back Later", Body: []byte(strings.Repeat("x", 2*fastloop.BufferSize))},
 		"/header": {Status: 200, Reason: "Large", Fields: [][2]string{{"X-A", strings.Repeat("a", 9000)}}, Body: []byte("a")},
 	}
 	want := map[string]string{"/own": "404 Not Here", "/empty": "410 Gone", "/usual": "200 OK", "/large": "503 Come Back Later", "/header": "200 Large"}

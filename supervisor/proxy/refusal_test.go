@@ -38,7 +38,7 @@ func TestServer_TellsOfRefusals(t *testing.T) {
 	want("GET /a HTTP/1.1\nHost: site.test\n\n", 400, "", "", "a line of the head ends with LF, not CRLF", "GET /a HTTP/1.1\nHost: site.test\n\n")
 	want("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "", "", "a method of proxies", "CONNECT a:1 HTTP/1.1")
 	want(hello, 400, "", "", "TLS, where HTTP is spoken", hello)
-	want("\x01"+strings.Repeat("x", 9000), 400, "", "", "not HTTP", "\x01"+strings.Repeat("x", longestLine-1))
+	want("\x01"+strings.Repeat("x", 9000), 400, "", "", "not HTTP", "\x01"+strings.Repeat("x", 512-1))
 	want("GET /a HTTP/1.1\r\nX-A: "+strings.Repeat("a", httphead.MaxLength), 431, "", "", "the head is too large", "GET /a HTTP/1.1")
 	want("GET /half HTTP/1.1\r\nHo", 408, "", "", "header_timeout", "GET /half HTTP/1.1")
 	want("POST /a HTTP/1.1\r\nHost: site.test\r\nContent-Length: 11\r\n\r\n", 413, "site", "site.test", "max_body", "POST /a HTTP/1.1")

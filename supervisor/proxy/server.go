@@ -3,33 +3,33 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
+	"github.com/multisite/multisite/supervisor/site"
 )
 
-// Server serves a Proxy on any number of listeners: a Loop, and net/http behind it.
+// Server serves a Proxy on any number of listeners: a fastloop.Loop, and net/http for
+// what the loop detaches. Any goroutine may call its methods.
 type Server struct {
-	loop   *Loop
-	http   *http.Server
-	handed *census
-	cut    context.CancelCauseFunc // ends the contexts of all requests that net/http has
-	start  sync.Once
+	loop     *fastloop.Loop
+	http     *http.Server
+	detached *listener               // of http
+	cut      context.CancelCauseFunc // ends the contexts of all requests that net/http has
+	start    sync.Once               // starts loop and http
 }
 
-// errClosed is why a request ends that waited for a worker during Close.
-var errClosed = fmt.Errorf("the front door closes: %w", context.Canceled)
-
-// NewServer returns a server for the proxy, with the limits that every client
-// meets.
+// NewServer returns a server for the proxy, with the limits that every client meets.
 func (p *Proxy) NewServer() (*Server, error) {
-	s := &Server{http: p.newHTTPServer(), handed: newCensus()}
-	loop, err := newLoop(p, s.handed)
+	s := &Server{http: p.newHTTPServer(), detached: newListener()}
+	loop, err := fastloop.New(fastloop.Options{
+		Lookup: func(host, path string) (*site.Site, bool) { return p.table.Load().Lookup(host, path) },
+		Detach: s.detach, TrustedProxies: p.trusted, Timeouts: p.timeouts, Store: p.store, Log: p.log, Refused: p.refused,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -37,14 +37,8 @@ func (p *Proxy) NewServer() (*Server, error) {
 	var open context.Context
 	open, s.cut = context.WithCancelCause(context.Background())
 	s.http.BaseContext = func(net.Listener) context.Context { return open }
-	s.http.ConnContext = withHanded
-	s.http.ConnState = func(conn net.Conn, state http.ConnState) {
-		if h, ok := conn.(*handed); ok && state == http.StateIdle {
-			h.answered = true
-			return // it is under way until the loop has it
-		}
-		s.handed.note(conn, state)
-	}
+	s.http.ConnContext = withDetached
+	s.http.ConnState = s.noteState
 	return s, nil
 }
 
@@ -59,6 +53,22 @@ func (p *Proxy) newHTTPServer() *http.Server {
 	}
 }
 
+// detach gives net/http a connection that the loop has detached.
+func (s *Server) detach(d *fastloop.Detached) {
+	c := newDetachedConn(s.loop, d)
+	s.loop.Conns().Note(c, http.StateNew)
+	s.detached.put(c)
+}
+
+// noteState is called by net/http when the state of a connection changes.
+func (s *Server) noteState(conn net.Conn, state http.ConnState) {
+	if c, ok := conn.(*detachedConn); ok && state == http.StateIdle {
+		c.answered = true
+		return // it is under way until the loop has it
+	}
+	s.loop.Conns().Note(conn, state)
+}
+
 // Serve accepts connections on l until Shutdown or Close, and returns
 // http.ErrServerClosed then. The listener stays the caller's.
 func (s *Server) Serve(l net.Listener) error {
@@ -67,35 +77,53 @@ func (s *Server) Serve(l net.Listener) error {
 	if !ok {
 		return s.http.Serve(l)
 	}
-	if err := s.loop.listen(tcp); err != nil {
+	if err := s.loop.Listen(tcp); err != nil {
 		return err
 	}
-	<-s.loop.ended
+	<-s.loop.Done()
 	return http.ErrServerClosed
 }
 
 func (s *Server) begin() {
 	s.start.Do(func() {
-		go s.loop.run()
-		go func() { _ = s.http.Serve(s.loop.handover) }() // ends with Shutdown
+		go s.loop.Run()
+		go func() { _ = s.http.Serve(s.detached) }() // ends with Shutdown
 	})
 }
 
-// Answers returns when the loop's thread has come round to it: while that is held up by
-// anything, no site is served.
-func (s *Server) Answers() {
+// Probe returns when the loop's thread has answered. If it is stuck, no site is served.
+func (s *Server) Probe() {
 	s.begin()
-	s.loop.do(func() {})
+	s.loop.Probe()
 }
+
+// Pause stops accepting connections and reading requests, and returns when all that were
+// read are answered, or with the cause of ctx's end. Nobody is refused meanwhile: clients
+// that connect or send wait for Resume, or for the next process, which takes over the
+// listeners and the Idle connections.
+func (s *Server) Pause(ctx context.Context) error { return s.loop.Pause(ctx) }
+
+// Resume undoes Pause.
+func (s *Server) Resume() { s.loop.Resume() }
+
+// IdleConn is a connection without a request under way.
+type IdleConn = fastloop.IdleConn
+
+// Idle returns copies of the connections without a request, while paused.
+func (s *Server) Idle() ([]IdleConn, error) { return s.loop.Idle() }
+
+// Adopt takes connections that were Idle in another process. The files stay the
+// caller's.
+func (s *Server) Adopt(conns []IdleConn) { s.loop.Adopt(conns) }
 
 // Shutdown accepts no more connections, closes the idle ones, and returns when all
 // requests are answered, or ctx has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.begin()
 	s.http.SetKeepAlivesEnabled(false)
-	s.loop.end(false)
+	s.loop.Shutdown()
 	select {
-	case <-s.loop.ended:
+	case <-s.loop.Done():
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -105,42 +133,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close closes all connections. A worker that this frees gets no request that waited.
 func (s *Server) Close() error {
 	s.begin()
-	s.loop.end(true)
-	<-s.loop.ended
+	s.loop.Close()
+	<-s.loop.Done()
 	s.cut(errClosed)
-	err := errors.Join(s.http.Close(), s.loop.handover.Close())
-	s.handed.close()
+	err := errors.Join(s.http.Close(), s.detached.Close())
+	s.loop.Conns().Close()
 	return err
-}
-
-// dismiss closes an idle connection, but answers first what has come.
-func (c *client) dismiss() {
-	c.readable(false)
-	if c.site == nil && c.loop.clients[c.fd] == c {
-		c.close()
-	}
-}
-
-// end lets the thread end: when all requests are answered, which is soon or not its
-// affair, or at once.
-func (l *Loop) end(now bool) {
-	l.post(func() {
-		l.mu.Lock()
-		l.closing, l.atOnce = true, l.atOnce || now
-		l.mu.Unlock()
-		l.deafen()
-		for _, c := range l.clients {
-			switch {
-			case c.site != nil && now:
-				c.handOver()
-			case c.site == nil && (now || l.paused):
-				c.close()
-			case c.site == nil:
-				c.dismiss()
-			}
-		}
-		if now {
-			l.forgetParting(time.Now().Add(time.Hour))
-		}
-	})
 }

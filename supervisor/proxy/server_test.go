@@ -39,7 +39,7 @@ func leftRunning() (left string) {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "proxy.(*exchange)") || strings.Contains(stack, "spool.(*Spool)") || strings.Contains(stack, "proxy.(*Loop)") {
+		if strings.Contains(stack, "proxy.(*exchange)") || strings.Contains(stack, "spool.(*Spool)") || strings.Contains(stack, "fastloop.(*Loop)") {
 			left += stack + "\n\n"
 		}
 	}
@@ -63,7 +63,7 @@ func start(tb testing.TB, o Options, routes ...site.Route) *server {
 	if o.SpoolDir == "" {
 		o.SpoolDir = tb.TempDir()
 	}
-	o.Timeouts = o.Timeouts.orPatient()
+	o.Timeouts = orPatient(o.Timeouts)
 	o.Log = slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.proxy = New(o)
 	for _, r := range routes {

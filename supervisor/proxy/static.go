@@ -14,7 +14,8 @@ import (
 	"github.com/multisite/multisite/supervisor/site"
 )
 
-// openStatic opens a file below dir; a symbolic link that leads out of it is not followed.
+// openStatic opens a file below dir, with the rights of the site. It follows no symbolic
+// link that leads out of dir.
 func openStatic(s site.Static, dir, name string) (f *os.File, err error) {
 	open := func() { f, err = openBelow(dir, name) }
 	if s.As == nil {
@@ -33,12 +34,12 @@ func openBelow(dir, name string) (*os.File, error) {
 		return nil, err
 	}
 	defer root.Close()
-	const flags = os.O_RDONLY | syscall.O_NONBLOCK // or a named pipe would hold us
+	const flags = os.O_RDONLY | syscall.O_NONBLOCK // or opening a named pipe would wait
 	f, err := root.OpenFile(name, flags, 0)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
-	if real, ok := realName(dir, name); ok { // a Root follows no link that is absolute
+	if real, ok := realName(dir, name); ok { // a Root follows no absolute link
 		return root.OpenFile(real, flags, 0)
 	}
 	return nil, err
@@ -57,7 +58,8 @@ func realName(dir, name string) (real string, ok bool) {
 	return real, err == nil && filepath.IsLocal(real)
 }
 
-// serveStatic answers from the site's static directories. False: not a file of theirs.
+// serveStatic answers from the site's static directories. It returns false for a request
+// that is for a worker.
 func (e *exchange) serveStatic() bool {
 	for _, s := range e.site.Static {
 		rest, ok := strings.CutPrefix(e.r.URL.Path, s.Prefix)
@@ -91,7 +93,7 @@ func (e *exchange) serveFrom(s site.Static, name string) bool {
 	return false
 }
 
-// serveFile serves a regular file below dir.
+// serveFile serves a regular file below dir. It returns false if there is none.
 func (e *exchange) serveFile(s site.Static, dir, name string) bool {
 	f, err := openStatic(s, dir, name)
 	if err != nil {
@@ -106,7 +108,7 @@ func (e *exchange) serveFile(s site.Static, dir, name string) bool {
 	case http.MethodGet:
 		e.boundRanges(info.Size())
 	case http.MethodHead:
-		delete(e.r.Header, "Range") // which is for GET alone
+		delete(e.r.Header, "Range") // RFC 9110, section 14.2: for GET alone
 	default:
 		e.w.Header().Set("Allow", "GET, HEAD")
 		e.fail(http.StatusMethodNotAllowed, "static", nil)
@@ -121,33 +123,33 @@ func (e *exchange) serveFile(s site.Static, dir, name string) bool {
 }
 
 const (
-	mostRanges = 16      // of a file, in one answer
-	rangeWorth = 1 << 10 // bytes of the file for each range: what is said around one is less
+	maxRanges  = 16      // of a file, in one answer
+	rangeWorth = 1 << 10 // bytes of the file for each range: its header in the answer takes less
 )
 
-// boundRanges drops a wish for parts of a file of this size that net/http would not
-// understand, or that is more work than the whole (RFC 9110, section 14.2). net/http
-// itself answers with the whole where the parts are larger.
+// boundRanges drops a Range header that net/http would not understand, or that is more
+// work than the whole file of this size (RFC 9110, section 14.2). net/http itself answers
+// with the whole file if the ranges together are larger.
 func (e *exchange) boundRanges(size int64) {
-	wish := e.r.Header["Range"]
-	if len(wish) == 0 {
+	wanted := e.r.Header["Range"]
+	if len(wanted) == 0 {
 		return
 	}
-	unit, ranges, _ := strings.Cut(wish[0], "=")
+	unit, ranges, _ := strings.Cut(wanted[0], "=")
 	n := strings.Count(ranges, ",") + 1
-	if len(wish) > 1 || !strings.EqualFold(unit, "bytes") || n > mostRanges || n > 1 && int64(n) > size/rangeWorth {
+	if len(wanted) > 1 || !strings.EqualFold(unit, "bytes") || n > maxRanges || n > 1 && int64(n) > size/rangeWorth {
 		delete(e.r.Header, "Range")
 		return
 	}
-	wish[0] = "bytes=" + ranges
+	wanted[0] = "bytes=" + ranges
 }
 
-// hidden tells whether a path has an element that begins with a dot.
+// hidden reports whether a path has an element that begins with a dot.
 func hidden(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
 }
 
-// countingWriter notes status and bytes of what net/http answers for us.
+// countingWriter notes status and bytes of an answer by http.ServeContent.
 type countingWriter struct {
 	http.ResponseWriter
 	e *exchange

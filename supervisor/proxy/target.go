@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"net/http"
 	"strings"
-
-	"github.com/multisite/multisite/supervisor/errorpage"
 )
 
-// toOrigin makes of a target that is a URL what it would be without scheme and host,
-// and returns the scheme. net/http has put the host in r.Host: it beats the header
-// (RFC 9112, section 3.2.2).
+// toOrigin removes scheme and host from a target that is a URL, and returns the scheme.
+// net/http has put the host into r.Host: it beats the header (RFC 9112, section 3.2.2).
 func toOrigin(r *http.Request) (scheme string) {
 	_, rest, ok := strings.Cut(r.RequestURI, "://")
 	if !ok || strings.HasPrefix(r.RequestURI, "/") {
@@ -23,16 +20,4 @@ func toOrigin(r *http.Request) (scheme string) {
 	scheme = r.URL.Scheme
 	r.URL.Scheme, r.URL.Host, r.URL.Path = "", "", cmp.Or(r.URL.Path, "/")
 	return scheme
-}
-
-// answerOptions answers OPTIONS *.
-func (e *exchange) answerOptions() {
-	h := e.w.Header()
-	h.Set("Allow", errorpage.AllowedMethods)
-	h.Set("Content-Length", "0")
-	if e.r.ContentLength != 0 {
-		h.Set("Connection", "close") // as in writePage
-	}
-	e.setWriteDeadline()
-	e.w.WriteHeader(http.StatusOK)
 }

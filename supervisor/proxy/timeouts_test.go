@@ -9,7 +9,7 @@ import (
 // TestOptions_TimeoutsHaveDefaults that README names.
 func TestOptions_TimeoutsHaveDefaults(t *testing.T) {
 	t.Parallel()
-	if got, want := New(Options{}).timeouts, (Timeouts{10 * time.Second, 75 * time.Second, time.Minute}); got != want {
+	if got, want := New(Options{}).timeouts, (Timeouts{Header: 10 * time.Second, Idle: 75 * time.Second, Client: time.Minute}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := New(Options{Timeouts: timeouts}).timeouts; got != timeouts {

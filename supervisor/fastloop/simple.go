@@ -1,6 +1,9 @@
-package proxy
+package fastloop
 
 import (
+	"cmp"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -11,28 +14,28 @@ import (
 )
 
 const (
-	simpleHead   = 8 << 10 // a longer head is not simple
-	simpleFields = 48
+	maxSimpleHead   = 8 << 10
+	maxSimpleFields = 48
 )
 
-// simple is a request that the Loop can answer: GET or HEAD over HTTP/1.1, without
-// a body, with nothing in it that could be read in two ways. What is not simple is
-// for net/http to judge, so this may refuse what is right, but never accept what
-// net/http would not, nor understand it differently.
+// simple is a request that the loop can answer: GET or HEAD over HTTP/1.1, without
+// a body, with nothing in it that could be read in two ways. Everything else is for
+// net/http to judge. So this may reject a correct request, but never accept one that
+// httphead.Read or net/http would refuse, nor understand it differently.
 type simple struct {
 	wire.Head
-	text    string // all of it
+	text    string // the whole request
 	line    string // "GET / HTTP/1.1"
 	referer string
 	agent   string
 	last    bool // the client wants the connection closed
-	trusted bool // it comes from a proxy that may speak for others
+	trusted bool // the peer is a proxy that may speak for others
 }
 
-// parseSimple reads a request that fills data from its first to its last byte.
-// trusted: it comes from a proxy that may speak for others.
+// parseSimple parses a request that fills data from its first to its last byte.
+// trusted: the peer is a proxy that may speak for others.
 func parseSimple(data []byte, trusted bool) (r simple, ok bool) {
-	if len(data) > simpleHead {
+	if len(data) > maxSimpleHead {
 		return r, false
 	}
 	r.text, r.trusted = string(data), trusted
@@ -49,16 +52,18 @@ func parseSimple(data []byte, trusted bool) (r simple, ok bool) {
 	for text != "" {
 		var field string
 		field, text, _ = strings.Cut(text, "\r\n")
-		if len(r.Fields) == simpleFields || !r.parseField(field) {
+		if len(r.Fields) == maxSimpleFields || !r.parseField(field) {
 			return r, false
 		}
 	}
 	return r, r.Host != ""
 }
 
+// what names the request in logs.
 func (r *simple) what() string { return site.WithoutQuery(strings.TrimSuffix(r.line, " HTTP/1.1")) }
 
-// parseLine reads the request line. A path with a percent sign has two forms.
+// parseLine parses the request line. A path with a percent sign has two forms, so it is
+// not simple.
 func (r *simple) parseLine() bool {
 	var ok bool
 	if r.Method, r.URI, ok = strings.Cut(r.line, " "); !ok || r.Method != "GET" && r.Method != "HEAD" {
@@ -77,7 +82,7 @@ func (r *simple) parseLine() bool {
 	return strings.HasPrefix(r.Path, "/") && !strings.HasPrefix(r.Path, "//") && !strings.Contains(r.Path, "%")
 }
 
-// parseField reads a header line, and drops what clientOf does.
+// parseField parses a header line. It drops the same headers as net/http's side does.
 func (r *simple) parseField(line string) bool {
 	name, value, ok := strings.Cut(line, ":")
 	value = strings.Trim(value, " \t")
@@ -103,7 +108,7 @@ func (r *simple) parseField(line string) bool {
 		r.agent = value
 	}
 	for _, f := range r.Fields {
-		if strings.EqualFold(f[0], name) { // repeated ones are joined elsewhere
+		if strings.EqualFold(f[0], name) { // net/http's side joins repeated ones
 			return false
 		}
 	}
@@ -111,8 +116,8 @@ func (r *simple) parseField(line string) bool {
 	return true
 }
 
-// notSimple tells whether a header promises a body, or concerns the connection, or
-// makes net/http add another one (Pragma).
+// notSimple reports whether a header announces a body, concerns the connection, or makes
+// net/http add another one (Pragma).
 func notSimple(name string) bool {
 	switch len(name) {
 	case len("Pragma"):
@@ -126,4 +131,34 @@ func notSimple(name string) bool {
 		}
 	}
 	return false
+}
+
+// setForwarded sets the client's address and scheme to what trusted proxies say. Each
+// header is there at most once.
+func (r *simple) setForwarded(trusted []netip.Prefix) {
+	var f httphead.Forwarded
+	for _, field := range r.Fields {
+		switch name, value := field[0], field[1]; {
+		case !httphead.OnlyProxy(name):
+		case strings.EqualFold(name, "X-Forwarded-For"):
+			f.For = value
+		case strings.EqualFold(name, "X-Forwarded-Proto"):
+			f.Proto = value
+		case strings.EqualFold(name, "X-Forwarded-Host"):
+			f.Host = value
+		case strings.EqualFold(name, "Forwarded"):
+			f.Elements = value
+		}
+	}
+	c := f.Client(trusted)
+	if f.Legacy() {
+		r.Fields = slices.DeleteFunc(r.Fields, func(field [2]string) bool { return strings.EqualFold(field[0], "Forwarded") })
+	}
+	if c.Host != "" {
+		r.Fields = append(r.Fields, [2]string{"X-Forwarded-Host", c.Host})
+	}
+	if c.Addr != "" {
+		r.RemoteAddr, r.RemotePort = c.Addr, c.Port
+	}
+	r.Scheme = cmp.Or(c.Scheme, r.Scheme)
 }

@@ -19,6 +19,7 @@ func (e *exchange) readBody() (*spool.Body, error) {
 // that limit with the body.
 type patient struct{ e *exchange }
 
+// Read reads of the body.
 func (p patient) Read(b []byte) (int, error) {
 	p.e.setReadDeadline()
 	return p.e.r.Body.Read(b)

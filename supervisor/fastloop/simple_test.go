@@ -1,4 +1,4 @@
-package proxy
+package fastloop
 
 import (
 	"bufio"
@@ -22,7 +22,7 @@ func TestParseSimple(t *testing.T) {
 	line := func(uri string) string { return "GET " + uri + " HTTP/1.1\r\n" + host + "\r\n" }
 	head := func(lines string) string { return "GET / HTTP/1.1\r\n" + lines + "\r\n" }
 	many := ""
-	for i := range simpleFields {
+	for i := range maxSimpleFields {
 		many += "X-" + string(rune('A'+i/26)) + string(rune('A'+i%26)) + ": y\r\n"
 	}
 	tests := map[string]struct {
@@ -50,7 +50,7 @@ func TestParseSimple(t *testing.T) {
 		"a byte more":                    {line("/") + "x", false},
 		"two requests":                   {line("/") + line("/"), false},
 		"a body":                         {"GET / HTTP/1.1\r\nHost: a\r\n\r\nb\r\n\r\n", false},
-		"too large":                      {head(host + "X-A: " + strings.Repeat("a", simpleHead) + "\r\n"), false},
+		"too large":                      {head(host + "X-A: " + strings.Repeat("a", maxSimpleHead) + "\r\n"), false},
 		"POST":                           {"POST / HTTP/1.1\r\n" + host + "\r\n", false},
 		"get":                            {"get / HTTP/1.1\r\n" + host + "\r\n", false},
 		"HTTP/1.0":                       {"GET / HTTP/1.0\r\n" + host + "\r\n", false},
@@ -133,9 +133,10 @@ func FuzzSimple(f *testing.F) {
 	}
 	requests := make(chan *http.Request, 2)
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	s := New(Options{}).newHTTPServer()
-	s.ErrorLog = log.New(io.Discard, "", 0)
-	s.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r })
+	s := &http.Server{
+		MaxHeaderBytes: httphead.MaxLength, DisableGeneralOptionsHandler: true, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r }),
+	}
 	go s.Serve(l)
 	f.Cleanup(func() { close(l.done); s.Close() })
 	f.Fuzz(func(t *testing.T, uri, host, name, value string) {
@@ -155,7 +156,7 @@ func FuzzSimple(f *testing.F) {
 		want := <-requests
 		compareSimple(t, &r, want.Clone(t.Context()), nil)
 		if r, ok := parseSimple(data, true); ok {
-			compareSimple(t, &r, want, prefixes("192.0.2.0/24"))
+			compareSimple(t, &r, want, []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")})
 		}
 	})
 }
@@ -165,10 +166,10 @@ func compareSimple(t *testing.T, r *simple, want *http.Request, trusted []netip.
 	t.Helper()
 	want.RemoteAddr = "192.0.2.1:1234"
 	r.RemoteAddr, r.RemotePort = "192.0.2.1", "1234"
-	scheme := clientOf(want, trusted)
-	stripHop(want.Header)
+	scheme := httphead.SetClient(want, trusted)
+	httphead.StripHop(want.Header)
 	if r.trusted {
-		r.believe(trusted)
+		r.setForwarded(trusted)
 	}
 	if got := net.JoinHostPort(r.RemoteAddr, r.RemotePort); got != want.RemoteAddr {
 		t.Errorf("got it from %s, want %s", got, want.RemoteAddr)
@@ -188,3 +189,21 @@ func compareSimple(t *testing.T, r *simple, want *http.Request, trusted []netip.
 		t.Errorf("got %q and %q", r.referer, r.agent)
 	}
 }
+
+// pipes is a listener for connections in memory.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }

@@ -1,4 +1,4 @@
-package proxy
+package fastloop
 
 import (
 	"errors"
@@ -12,22 +12,6 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// TestLoop_KnowsWhoHasReset a connection whose request goes on in net/http.
-func TestLoop_KnowsWhoHasReset(t *testing.T) {
-	t.Parallel()
-	d, began, letGo := gated()
-	f := startFront(t, newCrew(t, 1, d), Options{})
-	p := f.dial(get("/slow"))
-	<-began
-	_ = p.SetLinger(0)
-	p.Close()
-	f.wantGivenAway()
-	letGo <- nil
-	if e := <-f.entries; e.Client != "127.0.0.1" {
-		t.Errorf("logged %q", e.Client)
-	}
-}
-
 // TestSocket_FailsAsNetDoes, which net/http looks at.
 func TestSocket_FailsAsNetDoes(t *testing.T) {
 	t.Parallel()
@@ -36,7 +20,7 @@ func TestSocket_FailsAsNetDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSocket(fd, "192.0.2.1:1", "192.0.2.2:2")
+	s := NewSocket(fd, "192.0.2.1:1", "192.0.2.2:2")
 	_ = s.SetReadDeadline(time.Unix(1, 0))
 	_, err = s.Read(make([]byte, 1))
 	var op *net.OpError
@@ -73,4 +57,24 @@ func TestAddrPort(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
+}
+
+func tcpPair(t *testing.T) (near, far *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { accepted.Close() })
+	return accepted.(*net.TCPConn), c.(*net.TCPConn)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/fastloop"
 )
 
 // wantEnd reads the end of the connection, which was not reset.
@@ -16,9 +18,9 @@ func (p *peer) wantEnd() {
 	}
 }
 
-// linger keeps the loop from handing over what takes long, for so long.
-func (f *front) linger(long time.Duration) {
-	f.loop.do(func() { f.loop.looked = time.Now().Add(long) })
+// delayLook keeps the loop from detaching what takes long, for so long.
+func (f *front) delayLook(long time.Duration) {
+	f.loop.Inspect(func(v fastloop.View) { v.DelayLook(long) })
 }
 
 const lastSlow = "GET /slow HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n"
@@ -34,7 +36,7 @@ func TestLoop_LastAnswerIsNotReset(t *testing.T) {
 	p.wantEnd()
 	p.send("and more")
 	p.Close()
-	until(t, "closed", func() bool { return f.parting() == 0 })
+	until(t, "closed", func() bool { return f.lingering() == 0 })
 	f.wantCounts(1, 0)
 }
 
@@ -51,12 +53,12 @@ func TestHanded_LastAnswerIsNotReset(t *testing.T) {
 	p.wantEnd()
 	p.send("and more")
 	p.Close()
-	until(t, "closed", func() bool { return f.parting() == 0 })
+	until(t, "closed", func() bool { return f.lingering() == 0 })
 	f.wantCounts(0, 1)
 }
 
-func (f *front) parting() (n int) {
-	f.loop.do(func() { n = len(f.loop.parting) })
+func (f *front) lingering() (n int) {
+	f.loop.Inspect(func(v fastloop.View) { n = v.Lingering() })
 	return n
 }
 
@@ -64,18 +66,18 @@ func (f *front) parting() (n int) {
 func TestLoop_PartsInTime(t *testing.T) {
 	t.Parallel()
 	f, p, letGo := busyLoop(t, get("/slow"))
-	f.loop.end(false)
-	f.loop.do(func() {}) // after that
+	f.loop.Shutdown()
+	f.loop.Probe() // after that
 	begin := time.Now()
 	letGo <- nil
 	if resp := p.wantBody("/slow"); !resp.Close {
 		t.Error("got no Connection: close")
 	}
 	p.wantEnd()
-	f.linger(0)
-	<-f.loop.ended
-	if took := time.Since(begin); took < partTime || took > partTime+10*time.Second {
-		t.Errorf("it was closed after %v, want %v", took, partTime)
+	f.delayLook(0)
+	<-f.loop.Done()
+	if took := time.Since(begin); took < fastloop.LingerTime || took > fastloop.LingerTime+10*time.Second {
+		t.Errorf("it was closed after %v, want %v", took, fastloop.LingerTime)
 	}
 }
 
@@ -87,18 +89,12 @@ func TestServer_ShutdownAnswersWhatHasCome(t *testing.T) {
 	simple.wantBody("/a")
 	other.wantBody("/b")
 	ended := make(chan error)
-	f.loop.do(func() {
+	f.loop.Inspect(func(v fastloop.View) {
 		go func() { ended <- f.Shutdown(t.Context()) }()
-		until(t, "ending", func() bool { // by the next thing that the loop does
-			f.loop.mu.Lock()
-			defer f.loop.mu.Unlock()
-			return len(f.loop.posted) > 0
-		})
+		until(t, "ending", f.loop.HasPosted) // by the next thing that the loop does
 		simple.send(get("/late"))
 		other.send("POST /late HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n")
-		for _, c := range f.loop.clients {
-			until(t, "sent", func() bool { return !c.silent() })
-		}
+		until(t, "sent", v.AllSent)
 	})
 	for _, p := range []*peer{simple, other} {
 		if resp := p.wantBody("/late"); !resp.Close {

@@ -1,4 +1,4 @@
-package proxy
+package fastloop
 
 import (
 	"net"
@@ -9,11 +9,11 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// acceptAtOnce is how many connections are accepted before others get their turn.
-const acceptAtOnce = 64
+// maxAccepts is how many connections are accepted before others get their turn.
+const maxAccepts = 64
 
-// listen accepts from a listener from now on. The loop has a descriptor of its own.
-func (l *Loop) listen(tcp *net.TCPListener) error {
+// Listen accepts connections from a listener from now on, with a copy of its descriptor.
+func (l *Loop) Listen(tcp *net.TCPListener) error {
 	fd, err := wire.Dup(tcp)
 	if err != nil {
 		return err
@@ -25,7 +25,7 @@ func (l *Loop) listen(tcp *net.TCPListener) error {
 		}
 		l.accepting[fd] = true
 		if err := l.watch(fd, unix.EPOLLIN); err != nil {
-			l.proxy.log.Error("not listening", "error", err)
+			l.o.Log.Error("not listening", "error", err)
 		}
 	}) {
 		unix.Close(fd)
@@ -34,14 +34,14 @@ func (l *Loop) listen(tcp *net.TCPListener) error {
 }
 
 func (l *Loop) accept(fd int) {
-	for range acceptAtOnce {
+	for range maxAccepts {
 		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
 			keepAlive(conn)
-			local, _ := unix.Getsockname(conn) // "" serves as well
-			full := conn >= l.most && !l.makeRoom()
-			l.add(l.lower(conn), addrPort(sa), addrPort(local), l.proxy.timeouts.Header)
+			local, _ := unix.Getsockname(conn) // on an error the address is ""
+			full := conn >= l.reserve && !l.makeRoom()
+			l.add(l.lower(conn), addrPort(sa), addrPort(local), l.o.Timeouts.Header)
 			if full {
 				l.hold(fd)
 				return
@@ -57,14 +57,14 @@ func (l *Loop) accept(fd int) {
 	}
 }
 
-// hold accepts no more from a listener, until resume.
+// hold accepts no more from a listener, until resumeAccepting.
 func (l *Loop) hold(fd int) {
 	l.Unwatch(fd)
 	l.accepting[fd] = false
 }
 
-// resume accepts again after a pause, if there is room.
-func (l *Loop) resume() {
+// resumeAccepting undoes hold, if the loop is not paused and there are descriptors.
+func (l *Loop) resumeAccepting() {
 	if l.paused || l.listens() || !l.hasRoom() && !l.makeRoom() && !l.isEmpty() {
 		return
 	}
@@ -75,7 +75,7 @@ func (l *Loop) resume() {
 	}
 }
 
-// listens tells whether every listener is accepted from.
+// listens reports whether no listener is on hold.
 func (l *Loop) listens() bool {
 	for _, on := range l.accepting {
 		if !on {
@@ -85,10 +85,10 @@ func (l *Loop) listens() bool {
 	return true
 }
 
-// deafen ends accepting.
-func (l *Loop) deafen() {
+// stopListening ends accepting for good.
+func (l *Loop) stopListening() {
 	for fd := range l.accepting {
-		l.Unwatch(fd) // others may have the socket, too: it is not closed
+		l.Unwatch(fd) // closing is not enough: the listener's owner has the socket, too
 		unix.Close(fd)
 		delete(l.accepting, fd)
 	}
@@ -96,14 +96,14 @@ func (l *Loop) deafen() {
 
 // keepAlive sets what package net sets on an accepted connection.
 func keepAlive(fd int) {
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // no connection fails for these
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // a connection works without any of these
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
 }
 
-// addrPort writes a socket's address as package net does, but without a zone, which
-// would not be an address to an application.
+// addrPort formats a socket's address as package net does, but without a zone, which
+// an application could not parse as an address.
 func addrPort(sa unix.Sockaddr) string {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:

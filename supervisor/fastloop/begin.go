@@ -1,0 +1,135 @@
+package fastloop
+
+import (
+	"context"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/httphead"
+	"github.com/multisite/multisite/worker/wire"
+)
+
+// begin queues a simple request for a worker. It returns false for a request that is not
+// the loop's to answer.
+func (c *client) begin(data []byte) (mine bool) {
+	r, ok := parseSimple(data, c.trusted)
+	if !ok {
+		return false
+	}
+	host, err := httphead.NormalizeHost(r.Host)
+	if err != nil || host == "" {
+		return false
+	}
+	s, _ := c.loop.o.Lookup(host, r.Path)
+	if s == nil || s.Fast == nil || s.HasStatic(r.Path) {
+		return false
+	}
+	if r.RemoteAddr, r.RemotePort = c.addr, c.port; c.trusted {
+		r.setForwarded(c.loop.o.TrustedProxies)
+	}
+	if c.admission, ok = s.Admit(r.RemoteAddr); !ok {
+		return false // net/http answers it with an error
+	}
+	c.request, c.site, c.start = r, s, time.Now()
+	c.loop.busy[c] = true
+	if c.ticket, err = s.Fast.Enqueue(r.what(), c.notify); err != nil {
+		c.detachFailed(err)
+		return true
+	}
+	c.loop.takeNotified() // a request that got a worker before is sent before
+	c.send()
+	return true
+}
+
+// takeNotified sends the requests that got a worker.
+func (l *Loop) takeNotified() {
+	l.mu.Lock()
+	notified := l.notified
+	l.notified = nil
+	l.mu.Unlock()
+	for _, c := range notified {
+		c.send()
+	}
+}
+
+// send sends the request, if it has got a worker.
+func (c *client) send() {
+	if c.ticket == nil || c.direct != nil || !c.ticket.Resolved() {
+		return // the notification was for an earlier request
+	}
+	direct, err := c.ticket.Wait(context.Background())
+	if err != nil {
+		c.detachFailed(err)
+		return
+	}
+	c.direct, c.sent = direct, time.Now()
+	switch outcome, fd := direct.Send(&c.request.Head, c.loop); outcome {
+	case wire.Written:
+		c.joinLine(fd)
+	case wire.NoFollower:
+		c.requeue()
+	default:
+		c.detach()
+	}
+}
+
+// requeue queues the request again, before all that wait.
+func (c *client) requeue() {
+	c.direct, c.sent = nil, time.Time{}
+	if err := c.ticket.Requeue(); err != nil {
+		c.detachFailed(err)
+		return
+	}
+	c.loop.takeNotified()
+	c.send()
+}
+
+// recallFollowers recalls all requests that were sent after c, the head of a line, the
+// last one first. It returns false if the worker has begun one: then c's answer is here.
+func (c *client) recallFollowers() bool {
+	for c.next != nil {
+		last := c.lastOfLine()
+		if !last.direct.Recall() {
+			return false
+		}
+		c.dropLast()
+		last.requeue()
+	}
+	if c.direct != nil {
+		c.direct.CloseLine()
+	}
+	return true
+}
+
+// recallStalled recalls the followers of lines in which nothing moves.
+func (l *Loop) recallStalled(now time.Time) {
+	if l.followers == 0 || now.Sub(l.recalled) < lineStall/2 {
+		return
+	}
+	l.recalled = now
+	for _, head := range l.heads {
+		if head.next != nil && now.Sub(head.next.sent) > lineStall {
+			head.recallFollowers() // false: an event follows, since the answer is here
+		}
+	}
+}
+
+// detach gives the request to net/http, unless it still queues behind another or its
+// answer has arrived.
+func (c *client) detach() {
+	if c.isFollower() || !c.recallFollowers() {
+		return
+	}
+	if c.direct == nil {
+		if err := c.ticket.WaitInstead(); err != nil {
+			c.detachFailed(err)
+			return
+		}
+	}
+	c.detachRequest([]byte(c.request.text), httphead.BodyEnd{},
+		&Pending{Site: c.site, Start: c.start, Ticket: c.ticket, Direct: c.direct, Sent: c.sent})
+}
+
+// detachFailed lets net/http answer a request that gets no worker.
+func (c *client) detachFailed(err error) {
+	c.detachRequest([]byte(c.request.text), httphead.BodyEnd{}, &Pending{Site: c.site, Start: c.start, Err: err})
+}

@@ -1,0 +1,85 @@
+package fastloop
+
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/httphead"
+	"github.com/multisite/multisite/supervisor/site"
+)
+
+// client is a connection that the loop owns. Only the loop's thread uses it; notify
+// alone is called by others.
+type client struct {
+	// Set by add, never changed.
+	loop        *Loop
+	fd          int
+	peer, local string // "10.0.0.1:1234"
+	addr, port  string // of peer
+	trusted     bool   // peer is a proxy that may speak for others
+	notify      func() // for Enqueue
+
+	// Of the connection.
+	start    time.Time     // when the request under way, or the idle time, began
+	patience time.Duration // how long it may be idle; not for a request under way
+	unread   bool          // there may be something to read of which no event tells
+	gone     bool          // the client has closed its sending side, or more
+	buffered []byte        // was read, but is not of the request under way
+	scanned  int           // bytes of buffered in which no head ends
+
+	// Of the request under way; zero if there is none (endRequest).
+	request   simple
+	site      *site.Site     // nil: no request is under way
+	admission site.Admission // is ended here, or taken by Pending
+	ticket    site.Ticket    // nil: Enqueue has failed
+	direct    site.Direct    // set before Send; nil: waits for a worker
+	sent      time.Time      // when direct was sent
+	workerFD  int            // of the line that the client is in; 0: none
+	next      *client        // in the line; nil: c is the last, or in none
+}
+
+// clientEvents are what a client's connection is watched for.
+const clientEvents = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+
+// add takes a new connection, or one that comes back.
+func (l *Loop) add(fd int, peer, local string, patience time.Duration) {
+	c := &client{loop: l, fd: fd, peer: peer, local: local, start: time.Now(), patience: patience}
+	c.addr, c.port, _ = net.SplitHostPort(peer) // cannot fail: addrPort has made it
+	c.trusted = httphead.IsTrusted(peer, l.o.TrustedProxies)
+	c.notify = func() { l.notify(c) }
+	if l.isClosing() || l.watch(fd, clientEvents) != nil {
+		unix.Close(fd)
+		return
+	}
+	l.clients[fd] = c
+}
+
+// remove takes the connection out of the loop and returns its descriptor.
+func (c *client) remove() int {
+	l := c.loop
+	l.Unwatch(c.fd)
+	delete(l.clients, c.fd)
+	c.endRequest()
+	return c.fd
+}
+
+func (c *client) close() { unix.Close(c.remove()) }
+
+// endRequest makes the client idle.
+func (c *client) endRequest() {
+	delete(c.loop.busy, c)
+	if c.workerFD != 0 {
+		c.leaveLine()
+	}
+	c.admission.End()
+	c.request, c.site, c.ticket, c.direct, c.workerFD = simple{}, nil, nil, nil, 0
+}
+
+// silent reports that there is nothing to read.
+func (c *client) silent() bool {
+	var b [1]byte
+	n, _, _ := unix.Recvfrom(c.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return n <= 0
+}

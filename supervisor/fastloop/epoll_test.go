@@ -1,0 +1,51 @@
+package fastloop
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/httphead"
+)
+
+// TestLoop_TellsTheScheduler about the wait after it gave a goroutine work, and notices
+// how many processors there are now.
+func TestLoop_TellsTheScheduler(t *testing.T) {
+	t.Parallel()
+	var detached *Detached
+	l, err := New(Options{Detach: func(d *Detached) { detached = d }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := socketPair(t)
+	l.add(near, "192.0.2.1:1", "192.0.2.2:2", time.Hour)
+	l.clients[near].detachRequest([]byte("POST / HTTP/1.1\r\nHost: a\r\n\r\n"), httphead.BodyEnd{}, nil)
+	if detached == nil || !l.gaveWork {
+		t.Fatalf("detached %v, gave work: %v", detached, l.gaveWork)
+	}
+	defer detached.Socket.Close()
+	if _, err := l.epollWait(make([]unix.EpollEvent, 1), 0); err != nil || l.gaveWork {
+		t.Errorf("it does not forget that it gave work (%v)", err)
+	}
+	_ = unix.Close(far)
+	single := runtime.GOMAXPROCS(0) == 1
+	l.uniprocessor = !single
+	if l.lookAround(time.Now()); l.uniprocessor != single {
+		t.Errorf("uniprocessor: %v, want %v", l.uniprocessor, single)
+	}
+	go l.Run()
+	l.Close()
+	<-l.Done()
+}
+
+// socketPair returns a non-blocking descriptor for a loop, and the other end.
+func socketPair(t *testing.T) (near, far int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fds[0], fds[1]
+}

@@ -1,0 +1,174 @@
+package fastloop
+
+import (
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
+)
+
+// BufferSize is the size of Loop.in. A larger answer is detached.
+const BufferSize = 128 << 10
+
+// Options are what a Loop is made of. All but TrustedProxies and Refused are needed.
+type Options struct {
+	// Lookup returns the site of a normalized host name and a path, as site.Table does.
+	Lookup func(host, path string) (*site.Site, bool)
+	// Detach gives a request to net/http. It is called on the loop's thread and must not
+	// wait. It notes the connection in Loop.Conns.
+	Detach func(*Detached)
+
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For and -Proto are believed
+	Timeouts       Timeouts
+	Store          *spool.Store // for what slow clients do not take
+	Log            *slog.Logger
+	// Refused is called on the loop's thread for every request that the loop refuses,
+	// and must not wait; may be nil.
+	Refused func(site.Refusal)
+}
+
+// Timeouts are how long a client may take.
+type Timeouts struct {
+	Header time.Duration // for the head of a request, and to begin the first
+	Idle   time.Duration // from one request of a connection to the next
+	Client time.Duration // to send or to take the next piece of a body
+}
+
+// Loop owns the connections of clients that are idle or have a simple request under way.
+type Loop struct {
+	// Set by New, never changed.
+	o     Options
+	conns *ConnSet
+	epoll int
+	bell  int           // an eventfd that wakes the thread; as it has a low number, see hasRoom
+	done  chan struct{} // closed when Run has returned
+
+	// The thread alone uses all below.
+	uniprocessor bool // there is a single processor
+	gaveWork     bool // a goroutine was given work since the last wait
+	in, out      []byte
+	date         dateLine
+	accepting    map[int]bool     // listening descriptors; false: on hold
+	clients      map[int]*client  // all that are not detached or lingering, by descriptor
+	heads        map[int]*client  // the head of each line, by the descriptor of the worker's connection
+	busy         map[*client]bool // clients with a request under way; never false
+	followers    int              // clients in lines that are not heads
+	lingering    map[int]*client  // connections whose last answer was written, by descriptor
+	paused       bool             // no request is read, no connection accepted
+	idleWaiters  []chan struct{}  // closed when no request is under way
+	reserve      int              // descriptors from here on are not for new clients
+	warned       time.Time        // when a lack of descriptors was last logged
+	looked       time.Time        // when lookAround last looked for what takes too long
+	recalled     time.Time        // when recallStalled last looked for lines in which nothing moves
+	swept        time.Time        // when lookAround last looked for idle connections
+
+	mu sync.Mutex
+	// mu protects all below
+	posted   []func()  // to be called by the thread
+	notified []*client // whose tickets are resolved
+	asleep   bool      // the thread waits, or is about to
+	closing  bool      // Shutdown or Close was called
+	abrupt   bool      // Close was: Run does not wait for detached connections
+	stopped  bool      // Run is about to return: nothing may be posted
+}
+
+// New returns a loop. Run serves it.
+func New(o Options) (*Loop, error) {
+	l := &Loop{
+		o: o, conns: newConnSet(), done: make(chan struct{}),
+		uniprocessor: runtime.GOMAXPROCS(0) == 1, reserve: firstReserved(), in: make([]byte, BufferSize), accepting: map[int]bool{},
+		clients: map[int]*client{}, heads: map[int]*client{}, busy: map[*client]bool{}, lingering: map[int]*client{},
+	}
+	var err error
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	if l.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		unix.Close(l.epoll)
+		return nil, err
+	}
+	return l, l.watch(l.bell, unix.EPOLLIN)
+}
+
+// Conns returns the connections that other goroutines have.
+func (l *Loop) Conns() *ConnSet { return l.conns }
+
+func (l *Loop) watch(fd int, events uint32) error {
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
+
+// Watch makes the loop a wire.Watcher of workers' connections. Edge-triggered events are
+// enough, because Receive reads all there is.
+func (l *Loop) Watch(fd int) error { return l.watch(fd, unix.EPOLLIN|unix.EPOLLET) }
+
+// Unwatch ends Watch. It does nothing for a descriptor that is not watched.
+func (l *Loop) Unwatch(fd int) { _ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
+
+// post lets the thread call f. It returns false if the thread has stopped.
+func (l *Loop) post(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return false
+	}
+	l.posted = append(l.posted, f)
+	l.wakeLocked()
+	return true
+}
+
+// do calls f on the thread and returns when f has returned.
+func (l *Loop) do(f func()) {
+	done := make(chan struct{})
+	if l.post(func() { defer close(done); f() }) {
+		<-done
+	}
+}
+
+// wake makes the thread look whether anything is left to do.
+func (l *Loop) wake() { l.post(func() {}) }
+
+// notify makes the thread look at a client's ticket.
+func (l *Loop) notify(c *client) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return
+	}
+	l.notified = append(l.notified, c)
+	l.wakeLocked()
+}
+
+func (l *Loop) wakeLocked() {
+	if l.asleep {
+		l.asleep = false
+		_, _ = unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // fails only if it rings already
+	}
+}
+
+// takePosted calls what was posted.
+func (l *Loop) takePosted() {
+	for {
+		l.mu.Lock()
+		posted := l.posted
+		l.posted = nil
+		l.mu.Unlock()
+		if len(posted) == 0 {
+			return
+		}
+		for _, f := range posted {
+			f()
+		}
+	}
+}
+
+func (l *Loop) isClosing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closing
+}

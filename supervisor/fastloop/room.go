@@ -1,0 +1,83 @@
+package fastloop
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// warnPeriod is how often a lack of descriptors is logged.
+const warnPeriod = time.Minute
+
+// firstReserved returns the number from which on descriptors are not for new clients.
+// The rest of what this process may open is a reserve for the requests of the clients
+// that are connected: their workers, bodies and files.
+func firstReserved() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return math.MaxInt
+	}
+	all := int(min(limit.Cur, math.MaxInt32))
+	return all - min(max(64, all/20), all/2)
+}
+
+// hasRoom reports whether a new client would get a descriptor below the reserve. The
+// kernel gives the lowest that is free.
+func (l *Loop) hasRoom() bool {
+	fd, err := unix.FcntlInt(uintptr(l.bell), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return fd < l.reserve
+}
+
+// isEmpty reports that there are no clients: something else takes the descriptors.
+func (l *Loop) isEmpty() bool { return len(l.clients) == 0 && l.conns.Empty() }
+
+// makeRoom closes the connections that have been idle longest, some at a time. It returns
+// false if there are none. A client that has just connected may still send. A client that
+// stalls within a body or an answer makes room when its time is up (ConnSet.hurry).
+func (l *Loop) makeRoom() bool {
+	now := time.Now()
+	if now.Sub(l.warned) > warnPeriod {
+		l.warned = now
+		l.o.Log.Warn("the limit of open files is reached: idle clients are disconnected, then new ones wait", "clients", len(l.clients))
+	}
+	var idle []*client
+	for _, c := range l.clients {
+		if c.site == nil && now.Sub(c.start) > time.Second {
+			idle = append(idle, c)
+		}
+	}
+	slices.SortFunc(idle, func(a, b *client) int { return a.start.Compare(b.start) })
+	closed := 0
+	for _, c := range idle {
+		if closed > len(idle)/32 {
+			break
+		}
+		if c.silent() {
+			c.close()
+			closed++
+		}
+	}
+	if closed == 0 {
+		l.conns.hurry(now)
+	}
+	return closed > 0
+}
+
+// lower moves a connection below the reserve, if it can.
+func (l *Loop) lower(fd int) int {
+	if fd < l.reserve {
+		return fd
+	}
+	got, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fd
+	}
+	unix.Close(max(fd, got))
+	return min(fd, got)
+}
