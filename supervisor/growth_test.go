@@ -50,6 +50,7 @@ func startManySites(t *testing.T, n int) *manySites {
 	if err := s.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
+	<-s.life.serving
 	return m
 }
 
