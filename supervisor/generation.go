@@ -94,6 +94,7 @@ func (t *site) makeGeneration(c *config.Site, tree code.Tree, sockets string, pa
 			return nil, err
 		}
 		g.python, g.threads = r, c.Threads
+		g.guard.Before = r.AwaitShared
 		g.launch = func(ctx context.Context, id string) (worker, error) { return asWorker(r.Launch(ctx, id)) }
 		return g, nil
 	}

@@ -96,7 +96,7 @@ func printShared(w io.Writer, st status.Status) {
 	var saved int64
 	for _, site := range st.Sites {
 		saved += site.Memory.Saved
-		if strings.HasPrefix(site.Preload, "off (") || strings.HasPrefix(site.Preload, "on, ") || strings.HasPrefix(site.Preload, "on (a fork") {
+		if strings.HasPrefix(site.Preload, "off (") || strings.HasPrefix(site.Preload, "on, ") || strings.HasPrefix(site.Preload, "on (a fork") || strings.HasPrefix(site.Preload, "on (project), ") {
 			fmt.Fprintf(w, "\n%s: preload: %s\n", site.Name, site.Preload)
 		}
 		for _, problem := range site.Warmup {

@@ -19,12 +19,16 @@ type Guard struct {
 	// longer. It is asked for each launch, since the limit may change.
 	Timeout func() (limit time.Duration, late error)
 
+	// Before is called when nothing else has to be waited for but a slot, and may take
+	// its own time: the limit does not run yet. It must return when ctx ends; may be nil.
+	Before func(ctx context.Context)
+
 	first first
 }
 
 // Do calls launch when it is its turn. The context of launch ends after the limit of
-// time, with the error that Timeout returned as its cause; waiting for the turn does
-// not count.
+// time, with the error that Timeout returned as its cause; waiting for the turn, and
+// Before, do not count.
 func (g *Guard) Do(ctx context.Context, launch func(context.Context) error) (err error) {
 	report, err := g.first.await(ctx)
 	if err != nil {
@@ -32,6 +36,9 @@ func (g *Guard) Do(ctx context.Context, launch func(context.Context) error) (err
 	}
 	if report != nil {
 		defer func() { report(err) }()
+	}
+	if g.Before != nil {
+		g.Before(ctx)
 	}
 	free, err := g.Slots.take(ctx, report == nil)
 	if err != nil {

@@ -172,6 +172,29 @@ func TestGuard_Timeout(t *testing.T) {
 	})
 }
 
+func TestGuard_TimeBeforeALaunchDoesNotCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(nil)
+		s.Before = func(ctx context.Context) {
+			select {
+			case <-time.After(2 * time.Hour):
+			case <-ctx.Done():
+			}
+		}
+		if err := <-s.start(t.Context(), 1); err != nil {
+			t.Errorf("got %v, want a worker: the limit is one hour", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		results := s.start(ctx, 1)
+		synctest.Wait()
+		cancel()
+		if err := <-results; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want %v", err, context.Canceled)
+		}
+	})
+}
+
 func TestGuard_NoRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -80,13 +80,20 @@
 // # Learning
 //
 // Learning means to find out what a site imports. The project zygote forks a
-// process, the finder, which forks a learner for each site (learner.py). A learner
-// loads the site, warms it up, and records for each module what it imports and
-// what it reads (recorder.py). From the results of all sites the finder makes the
+// process, the finder (finder.py), which forks a learner for each site (learner.py).
+// A learner loads the site, warms it up, and records for each module what it imports
+// and what it reads (recorder.py). From the results of all sites the finder makes the
 // plan (sharing_plan.py): the modules that every site imports and none of which
 // depends on one site. Results are kept in CodeDir/learned and are used as long as
-// no file and no configuration of the site has changed. A site whose learner has no
-// result after 8 s for all sites, or uses no processor for 2 s, is left out.
+// no file and no configuration of the site has changed (learned.py).
+//
+// A learner may use 20 s of processor time, may wait for 2 s without using any, and all
+// learners of a project together have startup_timeout by the clock: a busy machine
+// makes learning slow, but does not stop it. A site that exceeds a limit is left out
+// and gets a project zygote of its own. The reason is shown by status and kept like a
+// result: for as long as the code stays the same if it was the processor time,
+// otherwise for a day. Sites wait for that before the time of their launch begins
+// (AwaitShared), so startup_timeout is all theirs.
 //
 // # Control socket
 //
@@ -98,14 +105,16 @@
 //	to        command                                      descriptors               answer
 //	project   {"cmd":"prepare","sites":[CONFIG...],        none                      {"ready":true,"modules":N,"left_out":["SITE: WHY"...],
 //	           "without":[MODULE...],                                                 "unkept":["SITE: WHY"...],"tricks":[...],"seconds":S}
-//	           "deadline_seconds":S}                                                 or {"failed_import":MODULE,"error":WHY}
+//	           "deadline_seconds":S,                                                 or {"failed_import":MODULE,"error":WHY}
+//	           "processor_seconds":S}
 //	project   {"cmd":"site","config":CONFIG}               control, report, output   {"pid":N} or {"error":WHY}
 //	project   {"cmd":"worker","config":CONFIG}             listener, report, output  {"pid":N} or {"error":WHY}
 //	site      {"cmd":"fork","worker":"SITE/N"}             listener, report, output  {"pid":N}, {"unsafe":[HAZARD...]} or {"error":WHY}
 //	both      {"cmd":"exit"}                               none                      none; a site zygote runs its exit handlers first
 //
-// CONFIG is the type zygoteConfig. Deadlines: prepare has 16 s; a fork has
-// startup_timeout, but no more than 20 s; exit has 3 s. A zygote that answers late
+// CONFIG is the type zygoteConfig. Deadlines: prepare has twice
+// startup_timeout, half of it for learning; a fork has startup_timeout, but no more
+// than 20 s; exit has 3 s. A zygote that answers late
 // or with something malformed is killed: command and answer would be out of
 // step. An answer has at most 16 MB. What it says is not trusted: the process of
 // an answer must be a child of ours and of the site's user (process.Adopt).

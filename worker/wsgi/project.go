@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	learnTime  = 8 * time.Second // for learning about all sites of a project together
-	maxRetries = 8               // how many modules may fail when they are imported for all sites
+	processorTime = 20 * time.Second // that a learner may use
+	maxRetries    = 8                // how many modules may fail when they are imported for all sites
 )
 
 // errProjectGone means that a project zygote cannot be asked any more.
@@ -27,16 +27,20 @@ var errProjectGone = errors.New("the project zygote has exited")
 // settings. It then forks a zygote for each site, or a worker for a site that gets
 // no zygote. When every site has what it needs the project zygote exits.
 type Project struct {
-	members   []*Runtime // the sites; never changes
-	log       *slog.Logger
-	learnTime time.Duration // changed by tests only
+	members []*Runtime // the sites; never changes
+	log     *slog.Logger
+
+	// learnTime limits learning about all sites together, by the clock; 0: the least
+	// startup_timeout of the sites. Processor time limits it sooner. Both are changed
+	// by tests only.
+	learnTime, processorTime time.Duration
 
 	once    sync.Once     // starts the zygote, or makes sure that it never starts
 	started chan struct{} // closed when the next three fields are set; they do not change afterwards
 
-	leftOut map[string]bool // sites that cannot be forked from the zygote
-	zygote  *zygote         // nil: see err
-	err     error           // why there is no zygote
+	leftOut map[string]string // sites that do not share modules, and why
+	zygote  *zygote           // nil: see err
+	err     error             // why there is no zygote
 
 	mu       sync.Mutex       // protects all below
 	expected map[*Runtime]int // how many more forks each site will ask for; a site that needs none is not in it
@@ -58,8 +62,8 @@ func NewProject(runtimes []*Runtime, log *slog.Logger) *Project {
 
 func newProject(runtimes []*Runtime, log *slog.Logger) *Project {
 	p := &Project{
-		members: runtimes, log: log, learnTime: learnTime,
-		started: make(chan struct{}), leftOut: map[string]bool{}, expected: map[*Runtime]int{},
+		members: runtimes, log: log, processorTime: processorTime,
+		started: make(chan struct{}), leftOut: map[string]string{}, expected: map[*Runtime]int{},
 	}
 	for _, r := range runtimes {
 		p.expected[r] = 1 // its site zygote, or its only worker
@@ -94,14 +98,8 @@ func interpreterReads(name string) bool {
 // get returns the project zygote, which the first call starts. It returns errClosed
 // when closed is closed before the zygote is ready.
 func (p *Project) get(closed <-chan struct{}) (*zygote, error) {
-	p.once.Do(func() {
-		go func() { // kill waits for it
-			defer close(p.started)
-			p.zygote, p.err = p.start()
-		}()
-	})
 	select {
-	case <-p.started:
+	case <-p.begin():
 	case <-closed:
 		return nil, errClosed
 	}
@@ -112,6 +110,18 @@ func (p *Project) get(closed <-chan struct{}) (*zygote, error) {
 		return nil, errProjectGone
 	}
 	return p.zygote, nil
+}
+
+// begin starts the zygote, if that was not done, and returns the channel that is closed
+// when it is ready or has failed.
+func (p *Project) begin() <-chan struct{} {
+	p.once.Do(func() {
+		go func() { // kill waits for it
+			defer close(p.started)
+			p.zygote, p.err = p.start()
+		}()
+	})
+	return p.started
 }
 
 // start starts the project zygote and makes it import what the sites share. If a
@@ -129,6 +139,9 @@ func (p *Project) start() (*zygote, error) {
 			return z, nil
 		}
 		z.kill()
+		if errors.Is(err, os.ErrDeadlineExceeded) && p.isNeeded() {
+			return p.goOnWithout()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -183,54 +196,6 @@ func (p *Project) environment() []string {
 	return env
 }
 
-// prepareAnswer is the answer to the command "prepare".
-type prepareAnswer struct {
-	Ready        bool     `json:"ready"`         // the shared modules are imported
-	Modules      int      `json:"modules"`       // how many they are
-	LeftOut      []string `json:"left_out"`      // "site: why" of each site that cannot share
-	Unkept       []string `json:"unkept"`        // "site: why" of each learning result that could not be saved
-	Seconds      float64  `json:"seconds"`       // how long it took
-	FailedImport string   `json:"failed_import"` // module whose import failed; "": none
-	Error        string   `json:"error"`         // why the import or all of it failed
-}
-
-// prepare makes the zygote import what the sites share. failed is the module that
-// could not be imported; "": all were.
-func (p *Project) prepare(z *zygote, without []string) (failed string, err error) {
-	var configs []zygoteConfig
-	for _, r := range p.members {
-		configs = append(configs, r.zygoteConfig("zygote", len(p.members) > 1))
-	}
-	command := struct {
-		Cmd      string         `json:"cmd"`
-		Sites    []zygoteConfig `json:"sites"`
-		Without  []string       `json:"without"`
-		Deadline float64        `json:"deadline_seconds"`
-	}{"prepare", configs, without, p.learnTime.Seconds()}
-	var answer prepareAnswer
-	if err := z.ask(2*p.learnTime, command, &answer); err != nil {
-		return "", err
-	}
-	switch {
-	case answer.FailedImport != "":
-		p.log.Debug("module cannot be shared", "module", answer.FailedImport, "error", answer.Error)
-		return answer.FailedImport, nil
-	case !answer.Ready:
-		return "", errors.New(answer.Error)
-	}
-	for _, text := range answer.LeftOut {
-		site, reason, _ := strings.Cut(text, ": ")
-		p.leftOut[site] = true
-		p.log.Warn("site does not share code with the other sites", "site", site, "reason", reason)
-	}
-	for _, text := range answer.Unkept {
-		site, reason, _ := strings.Cut(text, ": ")
-		p.log.Warn("what was learned about a site could not be saved and has to be learned again", "site", site, "reason", reason)
-	}
-	p.log.Info("project zygote ready", "pid", z.PID(), "modules", answer.Modules, "sites", len(p.members), "seconds", answer.Seconds)
-	return "", nil
-}
-
 // expectForks notes that a site will ask for n more forks.
 func (p *Project) expectForks(r *Runtime, n int) {
 	p.mu.Lock()
@@ -258,6 +223,13 @@ func (p *Project) forget(r *Runtime) {
 	n := p.expected[r]
 	p.mu.Unlock()
 	p.forksDone(r, n)
+}
+
+// isNeeded reports whether any site needs the zygote.
+func (p *Project) isNeeded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.unneeded
 }
 
 // kill kills the project zygote, even one that is still loading, and waits for that.

@@ -18,6 +18,7 @@ type template struct {
 
 	zygote  *zygote     // site zygote; nil: the workers load the site themselves
 	project *Project    // its zygote forks the workers when zygote is nil; nil: none does
+	alone   string      // why the site shares no modules with others that could; "": it does, or there are none
 	info    startReport // of the site zygote, valid for its workers too
 	err     error       // why the site cannot start
 }
@@ -113,7 +114,7 @@ func (r *Runtime) makeTemplate(m *template, project *Project) {
 		project.forksDone(r, 1)
 		return
 	}
-	project, z, err := r.getProjectZygote(project)
+	project, z, err := r.getProjectZygote(m, project)
 	if err != nil {
 		project.forksDone(r, 1)
 		if m.err = errClosed; !r.isClosed() {
@@ -123,7 +124,7 @@ func (r *Runtime) makeTemplate(m *template, project *Project) {
 	}
 	if m.single {
 		m.project = project
-		r.setNote("on (project)")
+		r.setNote("on (project)" + m.aloneNote())
 		return // the fork of its one worker from the project zygote is still to come
 	}
 	m.err = r.makeZygote(m, z)
@@ -141,10 +142,13 @@ func (r *Runtime) makeTemplate(m *template, project *Project) {
 }
 
 // getProjectZygote returns the zygote of project, or of a project of this site
-// alone if the site could not join the others.
-func (r *Runtime) getProjectZygote(project *Project) (*Project, *zygote, error) {
+// alone if the site could not join the others, and sets m.alone.
+func (r *Runtime) getProjectZygote(m *template, project *Project) (*Project, *zygote, error) {
 	z, err := project.get(r.closed)
-	if err == nil && project.leftOut[r.opts.Site] {
+	if errors.Is(err, errClosed) {
+		return project, nil, err
+	}
+	if m.alone = project.leftOut[r.opts.Site]; m.alone != "" && len(project.members) > 1 {
 		project.forksDone(r, 1)
 		r.mu.Lock()
 		project = r.chooseProjectLocked()
@@ -172,8 +176,17 @@ func (r *Runtime) sharingNote(m *template) string {
 	if why := r.whyNoWarmup(); why != "" {
 		note += ", without warm-up (" + why + ")"
 	}
+	note += m.aloneNote()
 	if n := m.info.EndedByFork; n > 0 {
 		note += fmt.Sprintf(" (a fork ends %d threads of C libraries)", n)
 	}
 	return note
+}
+
+// aloneNote returns what status shows about a site that shares no modules; "": it does.
+func (m *template) aloneNote() string {
+	if m.alone == "" {
+		return ""
+	}
+	return ", shared modules not learned (" + m.alone + ")"
 }

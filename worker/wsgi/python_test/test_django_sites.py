@@ -170,6 +170,10 @@ class DjangoSites(Zygotes):
         warmup = ["/facts/", "/admin/login/", "/verwaltung/login/"]
         return self.config(site=name, home=self.dir, settings=name + "_settings", env=env, warmup=warmup)
 
+    def prepare(self, configs):
+        return self.zygote.ask({"cmd": "prepare", "sites": configs, "without": [], "deadline_seconds": 60,
+                                "processor_seconds": 60})
+
     def answers(self, worker):
         """Return the facts about a site, and some of its pages."""
         pages = {}
@@ -206,8 +210,7 @@ class DjangoSites(Zygotes):
         configs = {name: self.django(name) for name in SITES}
         alone = {name: self.alone(config) for name, config in configs.items()}
         self.assertEqual({facts["user"] for facts in alone.values()}, {"auth.User", "accounts.Account"})
-        answer = self.zygote.ask({"cmd": "prepare", "sites": list(configs.values()), "without": [],
-                                  "deadline_seconds": 60})
+        answer = self.prepare(list(configs.values()))
         self.assertEqual((answer.get("ready"), answer.get("left_out")), (True, []), answer)
         self.assertGreater(answer["modules"], 250)
         for name, config in configs.items():
@@ -223,7 +226,7 @@ class DjangoSites(Zygotes):
     def test_no_module_more(self):
         configs = [self.django(name) for name in SITES]
         machinery = self.machinery()
-        self.zygote.ask({"cmd": "prepare", "sites": configs, "without": [], "deadline_seconds": 60})
+        self.prepare(configs)
         for config in configs:
             self.alone(config)
             alone = self.modules
@@ -254,7 +257,7 @@ class DjangoSites(Zygotes):
             self.write(name + "_settings.py", "import reader\n" + textwrap.dedent(SITES[name]))
             config = self.django(name)
             configs.append(dict(config, python_path=[packages] + config["python_path"]))
-        answer = self.zygote.ask({"cmd": "prepare", "sites": configs, "without": [], "deadline_seconds": 60})
+        answer = self.prepare(configs)
         self.assertEqual(answer, {"failed_import": "reader", "error": "it reads settings.DEBUG"})
 
 

@@ -42,8 +42,9 @@ class Shared(Zygotes):
     def two(self, imports):
         return [self.project("one", imports), self.project("two", imports)]
 
-    def prepare(self, *configs, without=(), deadline=20):
-        return self.zygote.ask({"cmd": "prepare", "sites": configs, "without": without, "deadline_seconds": deadline})
+    def prepare(self, *configs, without=(), deadline=60, processor=20):
+        return self.zygote.ask({"cmd": "prepare", "sites": configs, "without": without, "deadline_seconds": deadline,
+                                "processor_seconds": processor})
 
     def prepared(self, *configs, **more):
         answer = self.prepare(*configs, **more)
@@ -286,22 +287,31 @@ if os.path.getsize(path) == 3:
         with self.assertRaisesRegex(Refused, "site bad is none of those for which this zygote was prepared"):
             self.worker(self.zygote, **bad)
 
-    def test_site_that_is_slow(self):
+    def test_site_that_works_too_much(self):
         self.package("both")
         one, two = self.two("import both")
-        slow = self.project("slow", "import both; exec('while True: pass')")
-        answer = self.prepare(slow, one, two, deadline=3)
-        self.assertEqual(answer["left_out"], ["slow: it takes too long to load"])
+        busy = self.project("busy", "import both; exec('while True: pass')")
+        answer = self.prepare(busy, one, two, processor=0.5)
+        self.assertEqual(answer["left_out"], ["busy: it used more than 0.5 s of processor time while it loaded"])
         self.assertEqual(self.shared(one), ["both"])
+
+    def test_site_that_takes_too_long(self):
+        busy = self.project("busy", "exec('while True: pass')")
+        answer = self.prepare(dict(busy, learn=True), deadline=0.5)
+        self.assertEqual(answer["left_out"], ["busy: it was not loaded after 0.5 s (startup_timeout)"])
+
+    def test_sites_for_which_no_time_is_left(self):
+        configs = [self.project(name, "exec('while True: pass')") for name in ("one", "two", "three")]
+        answer = self.prepare(*configs, deadline=0.5)
+        self.assertEqual(answer["left_out"][2], "three: loading the other sites took 0.5 s (startup_timeout)")
+        self.assertFalse(os.path.exists(configs[2]["learned"]))
 
     def test_site_that_waits(self):
         self.package("both")
         one, two = self.two("import both")
-        waits = self.project("waits", "import both, time; time.sleep(60)")
-        started = time.monotonic()
-        answer = self.prepare(waits, one, two, deadline=60)
-        self.assertLess(time.monotonic() - started, 30)
-        self.assertEqual(answer["left_out"], ["waits: it takes too long to load"])
+        waits = self.project("waits", "import both, time; time.sleep(600)")
+        answer = self.prepare(waits, one, two, deadline=600)
+        self.assertEqual(answer["left_out"], ["waits: it waited for 2 s while it loaded"])
         self.assertEqual(self.shared(one), ["both"])
 
     def test_site_that_dies(self):
@@ -366,6 +376,55 @@ class Cache(Shared):
         with open(self.configs[0]["learned"], "w") as file:
             file.write("{")
         self.assertLearns(1, *self.configs)
+
+    def fails(self, imports, **more):
+        """Return a site about which nothing is learned."""
+        config = self.project("bad", "open(%r, 'a').write('x')\n    %s" % (self.log, imports))
+        config["learn"] = True
+        self.assertFails(1, config, **more)
+        return config
+
+    def assertFails(self, number, config, **more):
+        self.again()
+        answer = self.prepare(config, **more)
+        self.assertEqual(len(answer["left_out"]), 1, answer)
+        self.assertEqual(self.loads(), number)
+
+    def change(self, config, **values):
+        """Change what is known about a site."""
+        with open(config["learned"]) as file:
+            record = json.load(file)
+        with open(config["learned"], "w") as file:
+            json.dump(dict(record, **values), file)
+
+    def test_site_that_works_too_much(self):
+        self.package("busy", "while True: pass")
+        config = self.fails("import busy", processor=0.3)
+        self.assertFails(0, config, processor=0.3)
+        self.package("busy", "if True:\n    while True: pass")
+        self.assertFails(1, config, processor=0.3)
+        with open(os.path.join(self.dir, "bad", "site_app.py"), "a") as file:
+            file.write("# changed")
+        self.assertFails(1, config, processor=0.3)
+
+    def test_site_that_takes_too_long(self):
+        """The reason may pass: it is tried again after a day, or when it may take more time."""
+        config = self.fails("exec('while True: pass')", deadline=0.3)
+        self.assertFails(0, config, deadline=0.3)
+        self.assertFails(1, config, deadline=0.4)
+        self.change(config, until=time.time() - 1)
+        self.assertFails(1, config, deadline=0.4)
+        self.change(config, until=time.time() + 2 * 24 * 60 * 60)  # the clock was set back
+        self.assertFails(1, config, deadline=0.4)
+
+    def test_site_that_dies(self):
+        config = self.fails("os._exit(3)")
+        self.assertFails(0, config)
+
+    def test_site_that_raises(self):
+        """It costs no time, and may depend on what was installed since."""
+        config = self.fails("raise LookupError")
+        self.assertFails(1, config)
 
     def test_secrets_stay_out(self):
         two = dict(self.configs[1], env=dict(self.configs[1]["env"], PASSWORD="hunter2"))

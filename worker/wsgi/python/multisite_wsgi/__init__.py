@@ -46,7 +46,9 @@ Is a process fork-safe?
 
 What several sites share:
 
-  learner.py        finds out what a site imports, in a process of its own, and caches it
+  finder.py         starts learners, and makes the plan from their results
+  learner.py        finds out what a site imports, in a process of its own
+  learned.py        caches that, or why there is no result
   recorder.py       watches imports in that process
   sharing_plan.py   chooses the modules that all sites can share
   import_shared.py  imports them and checks that they did nothing but that

@@ -1,121 +1,35 @@
-"""Learn what sites import: from the cache while it is valid, else with a learner.
+"""A learner: a process that finds out what a site imports, and exits.
 
-A learner is a process that loads the site as a worker would, answers its warm-up
-requests, writes down what recorder.py has recorded, and exits. One more process,
-the finder, starts the learners and makes the plan from their results: if the
-project zygote processed so much data itself, it would leave holes in its heap.
+It loads the site as a worker would, answers its warm-up requests and writes down
+what recorder.py has recorded. What it may take is measured by its processor time:
+on a busy machine the clock says little about the site.
 """
 
-import importlib.util
 import json
 import os
 import signal
 import sys
 import time
-import traceback
 
-from . import fork, lifecycle, load, recorder
+from . import fork, learned, lifecycle, load, recorder
 from .log import error_line
-from .sharing_plan import SharingPlan
 from .warmup import Warmup
 
-_AT_ONCE = 2  # learners
-_POLL_SECONDS = 0.005
-_IDLE_SECONDS = 2  # a learner that uses no processor time for so long may wait for ever, and all sites wait for it
+_LOOK_SECONDS = 0.1  # how often its processor time is read
+_IDLE_SECONDS = 2  # a learner that uses no processor for so long may wait for ever, and all sites wait for it
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Findings:
-    """What the sites with these configurations can share."""
-
-    def __init__(self, configs, without, deadline_seconds):
-        self._file = open(os.memfd_create("findings"), "r+b")
-        zygote, pid = os.getpid(), os.fork()
-        if pid == 0:
-            fork.die_with(zygote)
-            _find_and_exit(configs, without, deadline_seconds, self._file)
-        os.waitpid(pid, 0)
-        found = self._read(0) or {"modules": [], "members": [], "left_out": [
-            "%s: the process that plans what to share died" % config.site for config in configs]}
-        self.modules = found["modules"]  # [name, origin] of each shared module
-        self.members = found["members"]  # names of the sites that share them
-        self.left_out = found["left_out"]  # "site: why it cannot share"
-        self.unkept = found.get("unkept", [])  # "site: why its result could not be saved"
-
-    def hot(self):
-        """Return the keys of the code that requests call; read anew for each call, to keep the heap small."""
-        return self._read(1)["hot"]
-
-    def close(self):
-        self._file.close()
-
-    def _read(self, line):
-        self._file.seek(0)
-        lines = self._file.read().decode().splitlines()
-        return json.loads(lines[line]) if lines else None
-
-
-def _find_and_exit(configs, without, deadline_seconds, file):
-    """Run as the finder: write the findings to file and exit."""
-    code = 1
-    try:
-        learned, left_out, unkept = _learn_all(configs, deadline_seconds)
-        configs = [config for config in configs if config.site in learned]
-        found = {"modules": [], "members": [config.site for config in configs], "left_out": left_out, "unkept": unkept}
-        hot = []
-        if configs:
-            plan = SharingPlan(configs, learned, without)
-            found["modules"] = plan.modules()
-            hot = plan.hot({origin for _, origin in found["modules"]})
-        file.write(json.dumps(found).encode() + b"\n" + json.dumps({"hot": hot}).encode())
-        file.flush()
-        code = 0
-    except SystemExit:
-        raise  # this is a learner, and it exits
-    except BaseException:
-        traceback.print_exc()
-    os._exit(code)
-
-
-def _learn_all(configs, deadline_seconds):
-    """Return ({site: result}, ["site: why there is no result"...], ["site: why it could not be saved"...])."""
-    learned = {config.site: _cached(config) for config in configs}
-    waiting = [config for config in configs if learned[config.site] is None]
-    if len(configs) == 1 and not configs[0].learn:
-        waiting = []  # a single site has nobody to share with
-    failed, unkept = _run_learners(waiting, time.monotonic() + deadline_seconds, learned)
-    return {site: found for site, found in learned.items() if found is not None}, failed, unkept
-
-
-def _run_learners(waiting, deadline, learned):
-    """Put the results into learned; return the failures, and the results that could not be saved."""
-    failed, unkept, running = [], [], []
-    while waiting or running:
-        while waiting and len(running) < _AT_ONCE:
-            running.append(_Learner(waiting.pop(0)))
-        for learner in list(running):
-            if not learner.has_exited(time.monotonic() > deadline or learner.idles()):
-                continue
-            running.remove(learner)
-            site, result = learner.config.site, learner.result()
-            if "error" in result:
-                failed.append("%s: %s" % (site, result["error"]))
-                continue
-            learned[site] = result
-            problem = learner.save(result)
-            if problem:
-                unkept.append("%s: %s" % (site, problem))
-        time.sleep(_POLL_SECONDS)
-    return failed, unkept
-
-
-class _Learner:
+class Learner:
     """A learner, seen from the finder."""
 
-    def __init__(self, config):
+    def __init__(self, config, limits):
         self.config = config
-        self._overdue = False  # whether it was killed because it took too long
-        self._used = b""  # its processor time at the last check
-        self._since = self._looked = time.monotonic()  # when that last changed; when it was last checked
+        self._limits = limits
+        self._killed = ""  # why it was killed; "": it was not
+        self._lasts = False  # whether it would be killed again, until the site's code changes
+        self._used = 0  # its processor time at the last look, in ticks
+        self._since = self._looked = time.monotonic()  # when that last changed; when it was last looked at
         self._file = open(os.memfd_create("learned"), "r+b")
         finder, self._pid = os.getpid(), os.fork()
         if self._pid == 0:
@@ -123,10 +37,11 @@ class _Learner:
             fork.die_with(finder)
             _learn(config, self._file)
 
-    def has_exited(self, overdue):
-        """Kill it if it is overdue; when it has exited, kill what it may have started and return True."""
-        if overdue:
-            self._overdue = True
+    def has_exited(self):
+        """Kill it if it exceeds a limit; when it has exited, kill what it may have started and return True."""
+        if not self._killed:
+            self._look()
+        if self._killed:
             self._kill()
         exited = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         if exited:
@@ -134,16 +49,22 @@ class _Learner:
             os.waitpid(self._pid, 0)
         return exited
 
-    def idles(self):
-        """Return whether it has neither used nor waited for a processor for a while."""
+    def _look(self):
+        """Decide whether it is to be killed."""
         now = time.monotonic()
-        if now - self._looked > 0.1:
+        if self._limits.is_over():
+            self._killed = "it was not loaded after %g s (startup_timeout)" % self._limits.seconds
+        elif now - self._looked > _LOOK_SECONDS:
             self._looked = now
-            with open("/proc/%d/stat" % self._pid, "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()  # the third field and those after it, proc(5)
-            if fields[0] == b"R" or fields[11:15] != self._used:  # user and system time, of its children too
-                self._used, self._since = fields[11:15], now
-        return now - self._since > _IDLE_SECONDS
+            state, used = _processor(self._pid)
+            if state in b"RD" or used != self._used:  # it waits for a processor or a disk, or has used a processor
+                self._used, self._since = used, now
+            limit = self._limits.processor_seconds
+            if used > limit * _TICKS:
+                self._killed = "it used more than %g s of processor time while it loaded" % limit
+                self._lasts = True
+            elif now - self._since > _IDLE_SECONDS:
+                self._killed = "it waited for %g s while it loaded" % _IDLE_SECONDS
 
     def _kill(self):
         for kill in os.killpg, os.kill:  # it may not lead its group yet
@@ -152,31 +73,27 @@ class _Learner:
             except ProcessLookupError:
                 pass
 
-    def result(self):
-        """Return the learning result, or {"error": ...}."""
+    def record(self):
+        """Return what was learned, or {"failed": why nothing was...}; without "of" it is not worth saving."""
         with self._file as file:
             file.seek(0)
-            data = file.read()
-        if not data:
-            return {"error": "it takes too long to load" if self._overdue else "the process that loaded it died"}
-        return json.loads(data.decode())
+            *lines, _ = file.read().split(b"\n")  # the last line may be incomplete
+        if lines and lines[-1].startswith(b"{"):
+            return json.loads(lines[-1].decode())
+        began = [json.loads(line.decode()) for line in lines]
+        return learned.failure(self.config, self._killed or "the process that loaded it died",
+                               began + [self.config.wsgi], self._limits.seconds, self._lasts)
 
-    def save(self, result):
-        """Write the result to the cache; return why that failed, or None."""
-        path = self.config.learned
-        if not path:
-            return None
-        try:
-            with open(path + ".new", "w", encoding="utf-8") as file:
-                json.dump(result, file)
-            os.replace(path + ".new", path)
-        except OSError as error:
-            return "%s cannot be written: %s" % (path, error.strerror)
-        return None
+
+def _processor(pid):
+    """Return the state of a process, and the processor time that it and its children used, in ticks."""
+    with open("/proc/%d/stat" % pid, "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()  # the third field and those after it, proc(5)
+    return fields[0], sum(map(int, fields[11:15]))
 
 
 def _learn(config, file):
-    """Run as a learner: write the result to file and exit.
+    """Run as a learner: write a line for each file that it begins to import, then one with the result, and exit.
 
     Output is dropped: the site will print it again when it is loaded, into its own log.
     """
@@ -187,50 +104,15 @@ def _learn(config, file):
         os.close(nowhere)
         fork.set_umask(config.umask)
         fork.set_environment(config.env or {})
-        recorded = recorder.Recorder()
+        fd, write = file.fileno(), os.write
+        recorded = recorder.Recorder(lambda origin: write(fd, json.dumps(origin or "").encode() + b"\n"))
         warmup = Warmup(load.load(config).application, config)
         warmup.run(1)
         hot = recorder.hot_code(lambda: warmup.run(2))
-        result = {
-            "of": _identity(config),
-            "files": _files(),
-            "modules": {name: module.record() for name, module in recorded.modules.items() if name in sys.modules},
-            "hot": sorted(hot),
-        }
+        modules = {name: module.record() for name, module in recorded.modules.items() if name in sys.modules}
+        result = learned.result(config, modules, sorted(hot))
     except BaseException as error:  # also SystemExit and KeyboardInterrupt, raised by a settings file
-        result = {"error": error_line(error)}
-    file.write(json.dumps(result).encode())
+        result = {"failed": error_line(error)}
+    file.write(json.dumps(result).encode() + b"\n")
     file.flush()
     lifecycle.exit_process(0, 1)
-
-
-def _identity(config):
-    """Return what has to be equal for a cached result to be valid: as a hash, since an environment has secrets."""
-    names = ("env", "home", "hosts", "locale", "mount", "python_path", "settings", "warmup", "wsgi")
-    values = json.dumps({name: config.values.get(name) for name in names}, sort_keys=True).encode()
-    return [sys.version, sys.executable, importlib.util.source_hash(values).hex()]
-
-
-def _files():
-    """Return [path, times and size...] of every file with imported code, this package included."""
-    paths = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    return [[path] + _times(path) for path in sorted(filter(None, paths)) if os.path.isabs(path)]
-
-
-def _times(path):
-    try:
-        status = os.stat(path)
-    except OSError:
-        return [0, 0, 0, 0]
-    return [status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_ino]
-
-
-def _cached(config):
-    """Return the cached result; None: there is none, or it is not valid any more."""
-    try:
-        with open(config.learned, encoding="utf-8") as file:
-            learned = json.load(file)
-        is_valid = learned["of"] == _identity(config) and all(_times(f[0]) == f[1:] for f in learned["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return learned if is_valid else None

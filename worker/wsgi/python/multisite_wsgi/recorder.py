@@ -44,7 +44,8 @@ class Recorder:
     too, since they are not recorded.
     """
 
-    def __init__(self):
+    def __init__(self, begun=lambda origin: None):
+        self._begun = begun  # called with the file of each module whose import begins
         # By name, in the order in which their imports began, so that the zygote enters a cycle of imports at the
         # same module.
         self.modules = {}
@@ -54,6 +55,7 @@ class Recorder:
         self._watch_process()
 
     def begin(self, name, origin):
+        self._begun(origin)
         if self._importing:
             self._importing[-1].imports.add(name)
         else:

@@ -8,8 +8,8 @@ import time
 from . import fork, hazards, import_shared, lifecycle, memory, streams
 from .control import Control
 from .forked_worker import ForkedWorker
+from .finder import Findings, Limits
 from .import_shared import FailedImport
-from .learner import Findings
 from .site_config import SiteConfig
 from .site_zygote import SiteZygote
 
@@ -65,7 +65,7 @@ class ProjectZygote:
         """Import what these sites share; return the answer."""
         started = time.monotonic()
         configs = [SiteConfig(values) for values in message["sites"]]
-        findings = Findings(configs, message["without"], message["deadline_seconds"])
+        findings = Findings(configs, message["without"], Limits(message))
         tricks = []
         try:
             if findings.modules:
