@@ -121,7 +121,7 @@ func (e *endpoints) addrs() []string {
 }
 
 // serve begins to answer on every address and on the control socket. The channel gets
-// the error of a server that ends without being told to.
+// the error of a server that ends by itself.
 func (e *endpoints) serve(door webServer, status func(context.Context) status.Status, serving *sync.WaitGroup) <-chan error {
 	failed := make(chan error, len(e.front)+3)
 	web := func(server webServer, l net.Listener) {

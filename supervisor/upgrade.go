@@ -124,7 +124,7 @@ func (u *upgrader) exec(next *successor, caller syscall.Conn, paused time.Time) 
 		return err
 	}
 	h.Paused = paused
-	s.sites.mu.Lock() // a Run that is told to end after the last question gets no further
+	s.sites.mu.Lock() // if the supervisor is to end after the last question, Run gets no further
 	defer s.sites.mu.Unlock()
 	return b.Exec(next.path(), u.args, os.Environ(), h, s.life.ending)
 }

@@ -42,6 +42,9 @@ func TestRoom_Refuse(t *testing.T) {
 
 func TestNeeds_OfThreads(t *testing.T) {
 	t.Parallel()
+	if n := GoNeeds(); n.Memory < megabyte || n.Tasks < 2 || n.Files < 2 {
+		t.Errorf("a Go worker takes %+v", n)
+	}
 	one, four := PythonNeeds(1), PythonNeeds(4)
 	if one.Tasks != 1 || four.Tasks != 5 {
 		t.Errorf("one thread is %d tasks, four are %d, want 1 and 5", one.Tasks, four.Tasks)

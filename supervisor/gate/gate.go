@@ -24,7 +24,7 @@ type Gate struct {
 	open    chan struct{}     // closed while the gate is open; a new one for each Shut
 	closed  bool              // by Close: the gate stays open from now on
 	waiting bool              // the last Accept has noticed that the gate is shut
-	busy    map[net.Conn]bool // connections with a request, as ConnState was told
+	busy    map[net.Conn]bool // connections with a request, by ConnState
 	changed chan struct{}     // closed and replaced whenever waiting or busy change
 }
 

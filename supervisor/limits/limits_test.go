@@ -149,6 +149,9 @@ func TestMeter_WithoutLimits(t *testing.T) {
 	f.uses(limit+1, time.Hour)
 	measure(m, Limits{Memory: limit}, 1, samples-1)
 	want(t, "no limits", measure(m, Limits{}, 1, samples))
+	if m.seen != nil {
+		t.Errorf("it remembers %v", m.seen)
+	}
 	want(t, "it begins anew", measure(m, Limits{Memory: limit}, 1, samples-1))
 }
 
@@ -158,7 +161,7 @@ func TestMeter_OfProcesses(t *testing.T) {
 	m, self := &Meter{}, []Worker{{Key: "self", PID: os.Getpid(), Requests: 1}}
 	var got []Kind
 	for n := 0; n < samples || !slices.Contains(got, CPUTime) && n < 10_000; n++ { // the kernel counts in hundredths of a second
-		for _, e := range m.Measure(Limits{Memory: 1, CPUTime: 1}, self) {
+		for _, e := range m.Measure(Limits{Memory: 1000, CPUTime: 1}, self) {
 			got = append(got, e.Kind)
 			if len(e.Attrs) == 0 || e.Worker != self[0] {
 				t.Errorf("got %+v", e)
@@ -166,6 +169,6 @@ func TestMeter_OfProcesses(t *testing.T) {
 		}
 	}
 	if !slices.Contains(got, Memory) || !slices.Contains(got, CPUTime) {
-		t.Errorf("a test exceeds %v, want a byte and a nanosecond", fmt.Sprint(got))
+		t.Errorf("a test exceeds %v, want a thousand bytes and a nanosecond", fmt.Sprint(got))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -75,7 +76,7 @@ func TestLogs_ALineSaysWhenWhoAndWhat(t *testing.T) {
 	if got, want := console.String(), readLog(t, l, "blog")+readLog(t, l, "multisite"); got != want {
 		t.Errorf("the console has:\n%s\nwant:\n%s", got, want)
 	}
-	for _, path := range []string{l.dir, l.path("blog")} {
+	for _, path := range []string{l.Dir(), l.path("blog")} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: %v, %v, want it closed to others", path, info.Mode(), err)
 		}
@@ -204,6 +205,46 @@ func TestTail(t *testing.T) {
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("got %.80q, want %.80q", got, tt.want)
 			}
+		})
+	}
+}
+
+// TestStream_CloseRemovesIt, and DropStreams ends those of now but none of later.
+func TestStream_CloseRemovesIt(t *testing.T) {
+	t.Parallel()
+	l := newLogs(t, nil)
+	l.Stream("").Close()
+	if n := len(l.streams); n != 0 {
+		t.Errorf("%d streams are left", n)
+	}
+	dropped := l.Stream("")
+	l.DropStreams()
+	if _, open := <-dropped.lines; open {
+		t.Error("a dropped stream goes on")
+	}
+	dropped.Close() // as its reader does
+	later := l.Stream("")
+	defer later.Close()
+	l.Write("blog", "blog/1", "line")
+	if line := <-later.lines; !strings.HasSuffix(line, " blog/1 line\n") {
+		t.Errorf("a stream of later got %q", line)
+	}
+}
+
+// TestLogs_Flush waits for a disk that is quick enough, not for one that hangs.
+func TestLogs_Flush(t *testing.T) {
+	t.Parallel()
+	for name, took := range map[string]time.Duration{"slow": flushPatience / 2, "hangs": time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLogs(t, nil)
+			l.files["blog"] = &queue{out: func([]byte, int) { time.Sleep(addPatience + took) }}
+			l.Write("blog", "blog/1", "line") // waits for addPatience
+			begin := time.Now()
+			l.Flush()
+			if got, want := time.Since(begin), min(took, flushPatience); got != want {
+				t.Errorf("%s: Flush took %v, want %v", name, got, want)
+			}
+			time.Sleep(took) // its goroutine ends
 		})
 	}
 }

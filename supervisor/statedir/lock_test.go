@@ -22,6 +22,9 @@ func TestLock_OneSupervisorForADirectory(t *testing.T) {
 	if !errors.As(err, &running) || running.PID != fmt.Sprint(os.Getpid()) || running.StateDir != dir {
 		t.Fatalf("the second gets %v, want a RunningError with this process", err)
 	}
+	if want := "multisite already runs for " + dir + " (pid " + running.PID + ")"; running.Error() != want {
+		t.Errorf("it says %q, want %q", running.Error(), want)
+	}
 	first.Release()
 	second, err := TakeLock(dir)
 	if err != nil {

@@ -125,6 +125,19 @@ func TestKeep_LooksNoFurtherWhileItIsThere(t *testing.T) {
 	}
 }
 
+// TestCodeDir is one of the directories that Make checks.
+func TestCodeDir(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := errors.Join(Make(dir), os.Symlink("/", CodeDir(dir))); err != nil {
+		t.Fatal(err)
+	}
+	var refused *RefusedError
+	if err := Make(dir); !errors.As(err, &refused) {
+		t.Errorf("a link in its place: %v, want that it is refused", err)
+	}
+}
+
 func TestKeepLogs(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "logs")
