@@ -60,11 +60,15 @@
 // open for writing (except to append), no shared memory that is mapped for
 // writing. Each of these is a hazard. Before its first fork a site zygote closes
 // what Django has a function for (disconnect.py), then looks for hazards
-// (hazards.py); before each later fork it looks again. A thread of a C library is
-// a hazard unless a test fork has ended it (native_threads.py).
+// (hazards.py); before each later fork it looks again. If there are any at first,
+// it closes the idle connections of libraries that open them again when they are
+// next used (closers.py), and looks again. A thread of a C library is a hazard
+// unless a test fork has ended it (native_threads.py). A hazard names the line of
+// the site's code that has opened it, where that is known (origins.py).
 //
 // A hazard that only appears during the warm-up costs the warm-up, not the
-// sharing: the site zygote is forked again without it. Any other hazard makes
+// sharing: the site zygote is forked again without the paths that opened it, and
+// if that does not help, without any (skipwarmup.go). Any other hazard makes
 // the site's workers load the code themselves, and status shows why; with
 // preload = true the site does not start. The same happens when two zygotes in
 // turn fork workers that do not become ready (countFailures).
@@ -129,9 +133,10 @@
 // A worker or site zygote reports once how its start went, as one line of JSON on
 // the report pipe, and closes it (start_report.py):
 //
-//	{"event":"ready","python":"3.11.2","django":"5.2","static":[...]}        and of a site zygote "warmup", "tricks", "ended_by_fork"
+//	{"event":"ready","python":"3.11.2","django":"5.2","static":[...]}        and of a site zygote "warmup", "tricks", "ended_by_fork", "closed"
 //	{"event":"failed","error":"NameError: ...","traceback":"..."}
-//	{"event":"unsafe","reasons":[HAZARD...],"safe_when_loaded":true,...}     only of a site zygote
+//	{"event":"unsafe","reasons":[HAZARD...],"safe_when_loaded":true,
+//	 "opened_by":{PATH:[HAZARD...]},...}                                      only of a site zygote
 //
 // A site zygote has startup_timeout for it, a worker has the context of Launch.
 // One that is late is asked for its stack by SIGUSR1, so that the error says

@@ -2,6 +2,9 @@ package wsgi
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -177,5 +180,73 @@ func TestForkSafe_WarmupAlone(t *testing.T) {
 				t.Errorf("it was made again %d times, want once:\n%s", n, s.log)
 			}
 		})
+	}
+}
+
+// searchApp opens a socket for /search that nothing can close.
+const searchApp = `
+import os, socket
+kept = []
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/search":
+        kept.append(socket.socketpair())
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind("")
+        listener.listen()
+        kept.append(listener)
+    start_response("200 OK", [])
+    return [b"%d" % os.getpid()]
+`
+
+func TestForkSafe_OnePathIsLeftOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, searchApp, func(o *Options) { o.Warmup = []string{"/", "/search", "/about"} })
+	for n := range 3 {
+		wantServing(t, s.launch(n+1))
+	}
+	if got, want := s.PreloadNote(), "on, warmed up to / /about, left out /search: socket "; !strings.HasPrefix(got, want) {
+		t.Errorf("preload %q, want %q", got, want)
+	}
+	if s.ZygotePID() == 0 {
+		t.Error("there is no zygote")
+	}
+	if n := len(s.WarmupResults()); n != 3 {
+		t.Errorf("%d results of the warm-up, want those of all paths", n)
+	}
+	log := s.log.String()
+	if n := strings.Count(log, "the zygote is made again without a warm-up path"); n != 1 {
+		t.Errorf("it was made again %d times, want once:\n%s", n, log)
+	}
+}
+
+// TestForkSafe_EachPathInTurn: when "/" is left out, the next path starts the thread
+// that "/" had started, so none is requested in the end.
+func TestForkSafe_EachPathInTurn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, warmupApp, func(o *Options) { o.Warmup = []string{"/", "/about", "/search"} })
+	wantServing(t, s.launch(1))
+	if got, want := s.PreloadNote(), `on, without warm-up (thread "monitor" started in app.py:7)`; got != want {
+		t.Errorf("preload %q, want %q", got, want)
+	}
+	if n := strings.Count(s.log.String(), "the zygote is made again"); n != 2 {
+		t.Errorf("it was made again %d times, want twice:\n%s", n, s.log)
+	}
+}
+
+// TestForkSafe_WhatWasClosedIsShown: the site keeps a connection that can be closed
+// without loss.
+func TestForkSafe_WhatWasClosedIsShown(t *testing.T) {
+	t.Parallel()
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	s := newSite(t, fmt.Sprintf(`
+import http.client
+connection = http.client.HTTPConnection(%q)
+connection.request("GET", "/")
+connection.getresponse().read()
+`, other.Listener.Addr())+helloApp)
+	wantServing(t, s.launch(1))
+	if got, want := s.PreloadNote(), "on, warmed up to /, closed 1 HTTP connection"; got != want {
+		t.Errorf("preload %q, want %q", got, want)
 	}
 }

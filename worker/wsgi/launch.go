@@ -24,12 +24,16 @@ type startReport struct {
 	Error     string   `json:"error"`     // of "failed"
 	Traceback string   `json:"traceback"` // of "failed"
 
-	Hazards []string       `json:"reasons"` // of "unsafe"
-	Warmup  []WarmupResult `json:"warmup"`  // from a site zygote
-	Tricks  []string       `json:"tricks"`  // applied by a site zygote
+	Hazards  []string            `json:"reasons"`   // of "unsafe"
+	OpenedBy map[string][]string `json:"opened_by"` // of "unsafe": all hazards, if each comes from a warm-up path
+
+	Warmup []WarmupResult `json:"warmup"` // from a site zygote
+	Tricks []string       `json:"tricks"` // applied by a site zygote
 
 	SafeWhenLoaded bool `json:"safe_when_loaded"` // of "unsafe": there was no hazard before the warm-up
 	EndedByFork    int  `json:"ended_by_fork"`    // from a site zygote: how many threads of C libraries a fork ends
+
+	Closed []string `json:"closed"` // from a site zygote: what it has closed, like "2 redis connections"
 }
 
 // Static is a URL prefix and the directories in which a Django site has its

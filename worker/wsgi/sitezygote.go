@@ -27,10 +27,6 @@ type zygoteConfig struct {
 }
 
 func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
-	warmup := r.opts.Warmup
-	if r.whyNoWarmup() != "" {
-		warmup = nil
-	}
 	env := make(map[string]string, len(r.opts.Env))
 	for _, v := range r.opts.Env {
 		name, value, _ := strings.Cut(v, "=")
@@ -40,7 +36,7 @@ func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
 		config:        r.config(id),
 		Env:           env,
 		Umask:         octal(r.opts.Umask),
-		Warmup:        warmup,
+		Warmup:        r.warmupPaths(),
 		WarmupStrict:  r.opts.WarmupStrict,
 		Host:          r.opts.Host,
 		Tricks:        r.opts.Tricks,
@@ -59,26 +55,15 @@ func octal(umask *int) string {
 }
 
 // makeZygote makes the site zygote of m. If only the warm-up made it not fork-safe,
-// it is made again without the warm-up.
+// it is made again: without the paths that did it, then without any.
 func (r *Runtime) makeZygote(m *template, parent *zygote) error {
-	err := r.forkZygote(m, parent)
-	var hazard *hazardError
-	if !errors.As(err, &hazard) || !m.info.SafeWhenLoaded {
-		return err
+	for {
+		err := r.forkZygote(m, parent)
+		var hazard *hazardError
+		if !errors.As(err, &hazard) || !m.info.SafeWhenLoaded || !r.skipWarmup(m.info) {
+			return err
+		}
 	}
-	r.mu.Lock()
-	r.noWarmup = hazard.text()
-	r.mu.Unlock()
-	r.opts.Log.Warn("the zygote is made again without the warm-up, after which it was not fork-safe", "reason", hazard.text())
-	return r.forkZygote(m, parent)
-}
-
-// whyNoWarmup returns why the site's zygotes are made without the warm-up; "": they
-// are made with it.
-func (r *Runtime) whyNoWarmup() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.noWarmup
 }
 
 // forkZygote forks the site zygote and waits until it has loaded the site. It sets
@@ -125,7 +110,7 @@ func (r *Runtime) awaitZygote(p *process.Process, report *os.File) (startReport,
 	defer r.setLoading(nil)
 	info, err := r.readZygoteReport(l, report)
 	var hazard *hazardError
-	if r.whyNoWarmup() == "" && (err == nil || errors.As(err, &hazard)) {
+	if r.warmsAll() && (err == nil || errors.As(err, &hazard)) {
 		err = cmp.Or(r.keepWarmup(info.Warmup), err)
 	}
 	return info, err

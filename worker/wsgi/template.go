@@ -169,20 +169,6 @@ func (r *Runtime) fallBack(why string) error {
 	return nil
 }
 
-// sharingNote returns what status shows about workers that are forked from the
-// site zygote.
-func (r *Runtime) sharingNote(m *template) string {
-	note := "on"
-	if why := r.whyNoWarmup(); why != "" {
-		note += ", without warm-up (" + why + ")"
-	}
-	note += m.aloneNote()
-	if n := m.info.EndedByFork; n > 0 {
-		note += fmt.Sprintf(" (a fork ends %d threads of C libraries)", n)
-	}
-	return note
-}
-
 // aloneNote returns what status shows about a site that shares no modules; "": it does.
 func (m *template) aloneNote() string {
 	if m.alone == "" {

@@ -28,12 +28,7 @@ func (r *Runtime) MustAnswer(old *Runtime) {
 	if old == nil {
 		return
 	}
-	var paths []string
-	for _, w := range old.WarmupResults() {
-		if !w.Failed {
-			paths = append(paths, w.Path)
-		}
-	}
+	paths := warmedPaths(old.WarmupResults())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mustAnswer = paths

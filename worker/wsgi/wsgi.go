@@ -54,13 +54,13 @@ type Options struct {
 	Log       *slog.Logger
 }
 
-// tasks returns the limit of now; 0: none.
 // startupLimit returns how long a start may take.
 func (o Options) startupLimit() time.Duration {
 	limit, _ := o.StartupTimeout()
 	return limit
 }
 
+// tasks returns the limit of now; 0: none.
 func (o Options) tasks() int {
 	if o.Tasks == nil {
 		return 0
@@ -89,9 +89,8 @@ type Runtime struct {
 	template *template
 	// loading is the site zygote that has not reported yet; nil: none.
 	loading *loading
-	// noWarmup is the hazard for which zygotes are made without the warm-up; "":
-	// they are made with it. Once set it stays.
-	noWarmup string
+	// skipped says what of the warm-up zygotes leave out. It only grows.
+	skipped skippedWarmup
 	// note is what PreloadNote returns.
 	note string
 	// failures counts the forked workers in a row that did not become ready.

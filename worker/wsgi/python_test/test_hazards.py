@@ -145,7 +145,7 @@ class Descriptors(Hazards):
                 import socket
                 sock = socket.create_connection(("127.0.0.1", %s))
             """ % address.partition(":")[2])
-            self.check_hazards(r"socket connected to %s \(descriptor \d+\)" % re.escape(address))
+            self.check_hazards(r"socket connected to %s, opened in site_app\.py:3" % re.escape(address))
 
     def test_listening_socket(self):
         self.app("""
@@ -154,7 +154,7 @@ class Descriptors(Hazards):
             sock.bind("\\0multisite-test-%d" % __import__("os").getpid())
             sock.listen()
         """)
-        self.check_hazards(r"socket listening on @multisite-test-\d+ \(descriptor \d+\)")
+        self.check_hazards(r"socket listening on @multisite-test-\d+, opened in site_app\.py:5")
 
     def test_datagram_socket(self):
         self.app("""

@@ -108,6 +108,26 @@ class Postgres(Zygotes):
         self.assertEqual(worker.event()["event"], "ready")
         self.assertEqual(self.get(worker).body, b"42")
 
+    @unittest.skipUnless(importlib.util.find_spec("psycopg_pool"), "this test needs psycopg_pool")
+    def test_pool_beside_django(self):
+        """A closed pool does not open itself: the zygote does so before the warm-up, and each worker."""
+        self.write("site_app.py", """
+            import psycopg_pool
+            pool = psycopg_pool.ConnectionPool("host=%s user=postgres", min_size=1, max_size=2, open=True)
+            pool.wait()
+
+            def application(environ, start_response):
+                with pool.connection() as connection:
+                    body = str(connection.execute("SELECT pg_backend_pid()").fetchone()[0]).encode()
+                start_response("200 OK", [])
+                return [body]
+        """ % self.home)
+        zygote = self.ready(wsgi="site_app")
+        self.assertEqual([w["problem"] for w in zygote.ready["warmup"]], [""])
+        self.assertEqual(zygote.ready["closed"], ["1 psycopg pool"])
+        workers = [self.serving(zygote) for _ in range(3)]
+        self.assertEqual(len({self.get(worker).body for worker in workers}), 3)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -39,10 +39,11 @@ Zygotes, which load once and fork workers (`multisite_wsgi zygote`):
 
 Is a process fork-safe?
 
-  disconnect.py     closes Django's database connections and caches
+  disconnect.py     closes what Django and libraries have open
+  closers.py        how connections of libraries are closed
   hazards.py        lists what makes a process not fork-safe
   native_threads.py finds out whether a fork ends the threads of C libraries
-  thread_starts.py  remembers where threads were started
+  origins.py        remembers where threads were started and sockets opened
 
 What several sites share:
 

@@ -11,12 +11,13 @@ from .start_report import StartReport
 class ForkedWorker:
     """One worker; run() does not return."""
 
-    def __init__(self, config, name, fds, files=()):
-        """fds came with the command: listener, report, output; files are those of ExitWork."""
+    def __init__(self, config, name, fds, files=(), reopen=lambda: None):
+        """fds came with the command: listener, report, output; files are those of ExitWork, reopen is Disconnector's."""
         self._config = config
         self._name = name
         self._listener, self._report, self._output = fds
         self._exit = WorkerExit(files)
+        self._reopen = reopen
 
     def run(self, site=None):
         """Serve site; without one, load it first."""
@@ -31,6 +32,7 @@ class ForkedWorker:
         else:
             fork.enter_output(self._output)
             log.keep_stderr()
+            self._reopen()
         listener = socket.socket(fileno=self._listener)
         server.serve(site.application, self._config, listener, lambda: report.ready(site))
         self._exit_process(0)

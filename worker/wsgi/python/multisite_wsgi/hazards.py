@@ -8,18 +8,24 @@ import stat
 import sys
 import time
 
-from . import thread_starts
+from . import origins
 
 _COMM = 15  # how many bytes of a thread's name the kernel keeps
 _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 def find(allowed):
-    """Return one line for each hazard; allowed are the descriptors that belong to the zygote itself."""
+    """Return {line: resources} with one line for each hazard, and which of resources() it is about.
+
+    allowed are the descriptors that belong to the zygote itself.
+    """
     loops, theirs = _event_loops()
-    found = (_threads() + _children() + _timers() + _databases() + loops
-             + _descriptors(theirs.union(allowed)) + _mappings())
-    return list(dict.fromkeys(found))
+    lines = (_threads() + _children() + [(line, None) for line in _timers() + _databases() + loops]
+             + _descriptors(theirs.union(allowed)) + [(line, None) for line in _mappings()])
+    found = {}
+    for line, resource in lines:
+        found.setdefault(line, set()).add(resource)
+    return found
 
 
 def descriptors():
@@ -62,15 +68,17 @@ def _threads():
     for thread in sys.modules["threading"].enumerate():
         if thread.native_id in others:
             others.remove(thread.native_id)
-            found.append(thread_starts.describe(thread))
-    return found + _native([name for name in map(_comm, sorted(others)) if name])
+            line = 'thread "%s"%s' % (thread.name, origins.of_thread(thread))
+            found.append((line, ("thread", str(thread.native_id))))
+    return found + _native({tid: name for tid, name in ((tid, _comm(tid)) for tid in sorted(others)) if name})
 
 
 def _native(names):
     """Describe threads that Python does not know; those whose package is known come first."""
-    packages = _packages(names)
-    known = ['thread "%s" of %s' % (name, packages[name]) for name in names if name in packages]
-    return known + ['thread "%s" of a C library' % name for name in names if name not in packages]
+    packages = _packages(set(names.values()))
+    found = [('thread "%s" of %s' % (name, packages.get(name, "a C library")), ("thread", str(tid)))
+             for tid, name in names.items()]
+    return sorted(found, key=lambda pair: names[int(pair[1][1])] not in packages)
 
 
 def _packages(names):
@@ -92,7 +100,7 @@ def _children():
         return []
     pids = [pid for tid in os.listdir("/proc/self/task")
             for pid in _read("/proc/self/task/%s/children" % tid).split()]
-    return ["child process %s (%s)" % (pid, _command(pid)) for pid in pids if _is_alive(pid)]
+    return [("child process %s (%s)" % (pid, _command(pid)), ("process", 0)) for pid in pids if _is_alive(pid)]
 
 
 def _has_children():
@@ -151,7 +159,7 @@ def _descriptors(allowed):
         except OSError:
             continue  # closed meanwhile
         if problem:
-            found.append("%s (descriptor %d)" % (problem, fd))
+            found.append((problem, ("file", fd)))
     return found
 
 
@@ -160,13 +168,14 @@ def _descriptor(fd, target):
     if target.startswith("socket:"):
         return _socket(fd)
     if not target.startswith("/"):
-        return target.partition(":")[0] if target.startswith("pipe:") else target.replace("anon_inode:", "").strip("[]")
+        kind = target.partition(":")[0] if target.startswith("pipe:") else target.replace("anon_inode:", "").strip("[]")
+        return "%s (descriptor %d)" % (kind, fd)
     flags = _flags(fd)
     if flags & os.O_ACCMODE == os.O_RDONLY or flags & os.O_APPEND or target in _HARMLESS:
         return None
     if stat.S_ISCHR(os.fstat(fd).st_mode):
         return None
-    return "file %s open for writing" % target
+    return "file %s open for writing (descriptor %d)" % (target, fd)
 
 
 def _flags(fd):
@@ -176,16 +185,19 @@ def _flags(fd):
 
 def _socket(fd):
     """Return why a socket must not be shared; None for a datagram socket (syslog, statsd), which has no stream."""
-    sock = socket.socket(fileno=os.dup(fd))
-    with sock:
+    with socket.socket(fileno=os.dup(fd)) as sock:
         if sock.type == socket.SOCK_DGRAM:
             return None
-        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return "socket listening on %s" % _address(sock.getsockname())
-        try:
-            return "socket connected to %s" % _address(sock.getpeername())
-        except OSError:
-            return "socket"
+        return _peer(sock) + (origins.of_socket(fd) or " (descriptor %d)" % fd)
+
+
+def _peer(sock):
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return "socket listening on %s" % _address(sock.getsockname())
+    try:
+        return "socket connected to %s" % _address(sock.getpeername())
+    except OSError:
+        return "socket"
 
 
 def _address(address):

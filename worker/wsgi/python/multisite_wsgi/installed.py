@@ -3,8 +3,8 @@
 import os
 
 PACKAGES = ("site-packages", "dist-packages")
-_STDLIB = os.path.dirname(os.__file__) + os.sep
+STDLIB = os.path.dirname(os.__file__) + os.sep
 
 
 def is_installed(path):
-    return path.startswith(_STDLIB) or any(part in PACKAGES for part in path.split(os.sep))
+    return path.startswith(STDLIB) or any(part in PACKAGES for part in path.split(os.sep))

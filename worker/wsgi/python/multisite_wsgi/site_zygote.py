@@ -5,13 +5,14 @@ import os
 import sys
 import time
 
-from . import disconnect, fork, hazards, lifecycle, load, memory, native_threads
+from . import fork, hazards, lifecycle, load, memory, native_threads
 from .control import Control
+from .disconnect import Disconnector
 from .exit_work import ExitWork
 from .forked_worker import ForkedWorker
 from .log import error_line
+from .origins import Origins
 from .start_report import StartReport
-from .thread_starts import ThreadStarts
 from .warmup import Warmup
 
 
@@ -26,8 +27,10 @@ class SiteZygote:
         self._report = StartReport(report)
         self._own = {0, 1, 2, control, report}  # descriptors that are no hazard
         self._exit_work = ExitWork()
+        self._disconnector = Disconnector()
         self._site = None
         self._safe_when_loaded = False  # whether there was no hazard before the warm-up
+        self._opened = {}  # {path: what its warm-up request has opened}, see hazards.resources()
         self._ended_by_fork = 0  # how many threads a test fork has ended, see native_threads.py
         self._known = set()  # all descriptors after the load, found to be no hazard
 
@@ -36,18 +39,19 @@ class SiteZygote:
         fork.set_name("zyg " + self._config.site)
         fork.enter_site(self._config, self._output)
         started = time.monotonic()
-        with ThreadStarts():
+        with Origins():
             warmed = self._load()
-            reasons = self._find_hazards()
-        if reasons:
-            self._report.send({"event": "unsafe", "reasons": reasons, "warmup": warmed,
-                               "safe_when_loaded": self._safe_when_loaded})
+            found = self._find_hazards()
+        if found:
+            self._report.send({"event": "unsafe", "reasons": self._disconnector.problems + list(found), "warmup": warmed,
+                               "opened_by": self._opened_by(found), "safe_when_loaded": self._safe_when_loaded})
             lifecycle.exit_process(0, self._config.thread_join_seconds)
         loaded = time.monotonic()
         self._exit_work.disable()
         applied = memory.apply(self._config.tricks)
         self._report.ready(
-            self._site, warmup=warmed, modules=len(sys.modules), tricks=applied, ended_by_fork=self._ended_by_fork,
+            self._site, warmup=warmed, modules=len(sys.modules), tricks=applied,
+            ended_by_fork=self._ended_by_fork, closed=self._disconnector.closed(),
             load_seconds=round(loaded - started, 3), tricks_seconds=round(time.monotonic() - loaded, 3))
         self._known = hazards.descriptors()
         return self._obey()
@@ -57,7 +61,9 @@ class SiteZygote:
         try:
             self._site = load.load(self._config)
             self._safe_when_loaded = bool(self._config.warmup) and not self._find_hazards()
-            results = Warmup(self._site.application, self._config).run()
+            self._disconnector.reopen()
+            warmup = Warmup(self._site.application, self._config)
+            results, self._opened = warmup.run(), warmup.opened
             failed = ["%s: %s" % (r.path, r.problem) for r in results if r.failed]
             if failed and self._config.warmup_strict:
                 raise load.SiteError("warm-up failed: " + "; ".join(failed))
@@ -67,15 +73,33 @@ class SiteZygote:
             lifecycle.exit_process(1, self._config.thread_join_seconds)
 
     def _find_hazards(self):
-        """Remove the hazards that can be removed; return the others, one line each."""
+        """Remove the hazards that can be removed; return the others as hazards.find() does."""
         gc.disable()  # the application may have enabled it
         try:
-            disconnect.close_all()
-            gc.collect()
-            self._ended_by_fork = max(native_threads.end_by_fork(), self._ended_by_fork)
-            return hazards.find(self._own)
-        except Exception as error:  # raised by a database backend or a cache
-            return ["a database connection or cache cannot be closed: " + error_line(error)]
+            self._disconnector.close_django()
+            found = self._look()
+            if found and self._disconnector.close_libraries():
+                found = self._look()
+            return found
+        except Exception as error:  # of what hazards.py asks Django
+            return {"hazards cannot be listed: " + error_line(error): {None}}
+
+    def _look(self):
+        gc.collect()
+        self._ended_by_fork = max(native_threads.end_by_fork(), self._ended_by_fork)
+        return hazards.find(self._own)
+
+    def _opened_by(self, found):
+        """Return {path: hazards} of the warm-up paths that have opened them; {} if one cannot be told."""
+        opened_by = {}
+        for line, resources in found.items():
+            for resource in resources:
+                path = next((path for path, opened in self._opened.items() if resource in opened), None)
+                if path is None:
+                    return {}
+                lines = opened_by.setdefault(path, [])
+                lines += [line] if line not in lines else []
+        return opened_by
 
     def _obey(self):
         while True:
@@ -100,7 +124,7 @@ class SiteZygote:
                 answer = {"error": "fork: %s" % error}
             if pid == 0:
                 self._control.close()
-                worker = ForkedWorker(self._config, message["worker"], fds, self._exit_work.files)
+                worker = ForkedWorker(self._config, message["worker"], fds, self._exit_work.files, self._disconnector.reopen)
                 return lambda: worker.run(self._site)
             answer = answer or {"pid": pid}
         for fd in fds:
@@ -113,5 +137,5 @@ class SiteZygote:
         if hazards.has_neither_threads_nor_children() and hazards.descriptors() == self._known | set(fds):
             return None
         native_threads.end_by_fork()
-        reasons = hazards.find(self._own | set(fds))
-        return {"unsafe": reasons} if reasons else None
+        found = hazards.find(self._own | set(fds))
+        return {"unsafe": list(found)} if found else None

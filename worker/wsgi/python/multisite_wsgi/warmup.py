@@ -4,6 +4,7 @@ import io
 import sys
 import time
 
+from . import hazards
 from .handler import Handler
 from .log import error_line, traceback_text
 from .server import base_environ
@@ -60,6 +61,7 @@ class Warmup:
         self._application = application
         self._config = config
         self._paths = config.warmup  # from the second round on without those that failed
+        self.opened = {}  # {path: what its requests have opened and not closed}, see hazards.resources()
         self._raised = []  # exceptions of the current request that Django has turned into a response
 
     def run(self, rounds=ROUNDS, seconds=SECONDS):
@@ -84,12 +86,14 @@ class Warmup:
         return results
 
     def _request(self, path):
-        """Make one request; return its result."""
+        """Make one request, and note what it leaves open; return its result."""
+        before = hazards.resources()
         del self._raised[:]
         answer = _Answer()
         handler = _Handler(self._environ(path), answer)
         handler.run(self._application)
         error = handler.error or (self._raised[0] if self._raised else None)
+        self.opened.setdefault(path, set()).update(hazards.resources() - before)
         return Result(path, answer.status(), error)
 
     def _environ(self, path):
