@@ -2,6 +2,7 @@ package fastloop
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -94,6 +95,18 @@ func New(o Options) (*Loop, error) {
 		return nil, err
 	}
 	return l, l.watch(l.bell, unix.EPOLLIN)
+}
+
+// firstReserved returns the number from which on descriptors are not for new clients.
+// The rest of what this process may open is a reserve for the requests of the clients
+// that are connected: their workers, bodies and files.
+func firstReserved() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return math.MaxInt
+	}
+	all := int(min(limit.Cur, math.MaxInt32))
+	return all - min(max(64, all/20), all/2)
 }
 
 // Conns returns the connections that other goroutines have.

@@ -1,7 +1,6 @@
 package fastloop
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -10,18 +9,6 @@ import (
 
 // warnPeriod is how often a lack of descriptors is logged.
 const warnPeriod = time.Minute
-
-// firstReserved returns the number from which on descriptors are not for new clients.
-// The rest of what this process may open is a reserve for the requests of the clients
-// that are connected: their workers, bodies and files.
-func firstReserved() int {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return math.MaxInt
-	}
-	all := int(min(limit.Cur, math.MaxInt32))
-	return all - min(max(64, all/20), all/2)
-}
 
 // hasRoom reports whether a new client would get a descriptor below the reserve. The
 // kernel gives the lowest that is free.

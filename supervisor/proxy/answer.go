@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -165,10 +164,4 @@ func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool.Spool) {
 		claim.Fail(err)
 	}
 	s.Finish(err)
-}
-
-// setWriteDeadline gives the client its time for the next write.
-func (e *exchange) setWriteDeadline() {
-	// An error means a connection without deadlines, in tests.
-	_ = http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(e.proxy.timeouts.Client))
 }

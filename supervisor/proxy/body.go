@@ -1,9 +1,6 @@
 package proxy
 
 import (
-	"net/http"
-	"time"
-
 	"github.com/multisite/multisite/supervisor/spool"
 )
 
@@ -23,10 +20,4 @@ type patient struct{ e *exchange }
 func (p patient) Read(b []byte) (int, error) {
 	p.e.setReadDeadline()
 	return p.e.r.Body.Read(b)
-}
-
-// setReadDeadline gives the client its time for the next read.
-func (e *exchange) setReadDeadline() {
-	// An error means a connection without deadlines, in tests.
-	_ = http.NewResponseController(e.w).SetReadDeadline(time.Now().Add(e.proxy.timeouts.Client))
 }
