@@ -40,8 +40,12 @@ func (l *Loop) accept(fd int) {
 		case nil:
 			keepAlive(conn)
 			local, _ := unix.Getsockname(conn) // on an error the address is ""
-			full := conn >= l.reserve && !l.makeRoom()
-			l.add(l.lower(conn), addrPort(sa), addrPort(local), l.o.Timeouts.Header)
+			scarce := conn >= l.reserve
+			full := scarce && !l.makeRoom()
+			if scarce {
+				conn = l.lower(conn)
+			}
+			l.add(conn, addrPort(sa), addrPort(local), l.o.Timeouts.Header)
 			if full {
 				l.hold(fd)
 				return

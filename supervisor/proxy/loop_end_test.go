@@ -25,7 +25,7 @@ func TestServer_Shutdown(t *testing.T) {
 	idle, fresh, long := f.dial(get("/idle")), f.dial(""), f.dial(get("/slow/long"))
 	idle.wantBody("/idle")
 	<-began
-	until(t, "handed over", func() bool { return !f.loop.Conns().Empty() })
+	until(t, "detached", func() bool { return !f.loop.Conns().Empty() })
 	quick := f.dial(get("/slow/quick"))
 	<-began
 	ended := make(chan error)
@@ -68,7 +68,7 @@ func TestLoop_AnswersWhileItEnds(t *testing.T) {
 	p.Close()
 	<-f.loop.Done()
 	if !f.loop.Conns().Empty() {
-		t.Error("it was handed over")
+		t.Error("it was detached")
 	}
 }
 
@@ -95,7 +95,7 @@ func TestServer_ShutdownWaitsForSlowClients(t *testing.T) {
 		return &wire.Answer{Status: 200, Body: []byte(large)}
 	}), Options{})
 	p := f.narrow(get("/"))
-	until(t, "handed to a goroutine", func() bool { return !f.loop.Conns().Empty() })
+	until(t, "given to a goroutine", func() bool { return !f.loop.Conns().Empty() })
 	ended := make(chan error, 1)
 	go func() { ended <- f.Shutdown(t.Context()) }()
 	until(t, "ending", f.loop.Closing)
@@ -118,7 +118,7 @@ func TestServer_ShutdownGivesUp(t *testing.T) {
 	f := startFront(t, newCrew(t, 1, d), Options{})
 	p := f.dial(get("/slow"))
 	<-began
-	ctx, cancel := context.WithTimeout(t.Context(), 3*fastloop.DetachAfter) // it is in the loop first, then handed over
+	ctx, cancel := context.WithTimeout(t.Context(), 3*fastloop.DetachAfter) // it is in the loop first, then detached
 	defer cancel()
 	if err := f.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
@@ -140,7 +140,7 @@ func TestServer_Close(t *testing.T) {
 	}), Options{})
 	peers := []*peer{f.dial(""), f.dial("GET / HT"), f.dial(get("/slow/long"))}
 	<-began
-	until(t, "handed over", func() bool { return !f.loop.Conns().Empty() })
+	until(t, "detached", func() bool { return !f.loop.Conns().Empty() })
 	peers = append(peers, f.dial(get("/slow/quick")))
 	<-began
 	peers = append(peers, f.dial(get("/queued")))
@@ -177,9 +177,9 @@ func TestServer_NeverServed(t *testing.T) {
 	}
 }
 
-// TestHanded_IsRefused by net/http, though the loop had begun it: the worker is let
-// go, and once.
-func TestHanded_IsRefused(t *testing.T) {
+// TestDetached_IsRefused by net/http, though the loop had begun it: the worker is released
+// once.
+func TestDetached_IsRefused(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 1, echo), Options{})
 	a, err := f.crew.Enqueue("GET /", nil)
@@ -201,6 +201,7 @@ func TestHanded_IsRefused(t *testing.T) {
 		t.Errorf("got %d", resp.StatusCode)
 	}
 	until(t, "given up", func() bool { _, _, ends := f.crew.counts(); return ends == "release" })
+	p.wantEnd()
 	if err := h.Close(); err == nil {
 		t.Error("it was open")
 	}

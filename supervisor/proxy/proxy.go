@@ -17,7 +17,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/fastloop"
@@ -40,7 +39,7 @@ type Options struct {
 
 // Proxy is an http.Handler for all sites. Any goroutine may use it.
 type Proxy struct {
-	table atomic.Pointer[site.Table]
+	table site.CurrentTable
 
 	// Set by New, never changed.
 	trusted  []netip.Prefix
@@ -58,7 +57,6 @@ func New(o Options) *Proxy {
 	}
 	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), log: o.Log, refused: o.Refused, store: spool.NewStore(o.SpoolDir)}
 	p.buffers.New = func() any { return new([spool.CopySize]byte) }
-	p.table.Store(site.NewTable(nil))
 	return p
 }
 
@@ -71,7 +69,7 @@ func orDefault(t Timeouts) Timeouts {
 }
 
 // SetTable replaces the sites for all requests that begin from now on.
-func (p *Proxy) SetTable(t *site.Table) { p.table.Store(t) }
+func (p *Proxy) SetTable(t *site.Table) { p.table.Set(t) }
 
 // ServeHTTP answers one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -90,7 +88,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.fail(http.StatusBadRequest, "bad Host header", err)
 		return
 	}
-	s, known := p.table.Load().Lookup(host, r.URL.Path)
+	s, known := p.table.Lookup(host, r.URL.Path)
 	switch {
 	case r.RequestURI == "*":
 		e.answerOptions()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
-	"github.com/multisite/multisite/supervisor/site"
 )
 
 // Server serves a Proxy on any number of listeners: a fastloop.Loop, and net/http for
@@ -27,8 +26,8 @@ type Server struct {
 func (p *Proxy) NewServer() (*Server, error) {
 	s := &Server{http: p.newHTTPServer(), detached: newListener()}
 	loop, err := fastloop.New(fastloop.Options{
-		Lookup: func(host, path string) (*site.Site, bool) { return p.table.Load().Lookup(host, path) },
-		Detach: s.detach, TrustedProxies: p.trusted, Timeouts: p.timeouts, Store: p.store, Log: p.log, Refused: p.refused,
+		Lookup: p.table.Lookup, Detach: s.detach,
+		TrustedProxies: p.trusted, Timeouts: p.timeouts, Store: p.store, Log: p.log, Refused: p.refused,
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package site
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Route says which requests are a site's.
@@ -45,6 +46,22 @@ func NewTable(routes []Route) *Table {
 		}
 	}
 	return t
+}
+
+// CurrentTable holds the table of now. Any goroutine may use it.
+type CurrentTable struct {
+	table atomic.Pointer[Table] // nil: of no route
+}
+
+// Set replaces the table for all requests that begin from now on.
+func (c *CurrentTable) Set(t *Table) { c.table.Store(t) }
+
+// Lookup is Table.Lookup of the current table.
+func (c *CurrentTable) Lookup(host, path string) (site *Site, known bool) {
+	if t := c.table.Load(); t != nil {
+		return t.Lookup(host, path)
+	}
+	return nil, false
 }
 
 // insert adds a mount and keeps the longest path first.
