@@ -47,7 +47,7 @@ type Loop struct {
 	o     Options
 	conns *ConnSet
 	epoll int
-	bell  int           // an eventfd that wakes the thread; as it has a low number, see hasRoom
+	bell  int           // an eventfd that wakes the thread
 	done  chan struct{} // closed when Run has returned
 
 	// The thread alone uses all below.

@@ -22,17 +22,17 @@ import (
 // does is what a worker of a crew answers to a URI. nil: it dies.
 type does func(w *crewWorker, uri string) *wire.Answer
 
-// crew is a Backend and an Asker, whose workers are goroutines behind socketpairs
+// crew is a Backend and a FastBackend, whose workers are goroutines behind socketpairs
 // and do one request at a time. A line is a request, which begins with a plus if it was
-// sent ahead; a line of JSON an answer.
+// a follower; a line of JSON an answer.
 type crew struct {
-	tb    testing.TB
-	does  does
-	hire  hires
-	ahead int                 // requests that a busy worker takes behind the one that it has
-	sees  func(*wire.Head)    // what the loop sends; may be nil
-	gets  func(*http.Request) // what is sent otherwise; may be nil
-	work  sync.WaitGroup
+	tb        testing.TB
+	does      does
+	hire      hires
+	followers int                 // requests that a busy worker takes after the one that it has
+	sees      func(*wire.Head)    // what the loop sends; may be nil
+	gets      func(*http.Request) // what is sent otherwise; may be nil
+	work      sync.WaitGroup
 
 	mu sync.Mutex
 	// mu protects all below
@@ -50,8 +50,8 @@ type crewWorker struct {
 	conn   *wire.Conn   // ours
 	far    *os.File     // the worker's
 	python *python      // instead of both; nil: it is a fake
-	tokens atomic.Int32 // of requests sent ahead
-	back   atomic.Int32 // that were taken back, and are yet to be passed over
+	tokens atomic.Int32 // of followers
+	back   atomic.Int32 // of followers that were recalled, and are yet to be passed over
 	line   []*crewClaim // that it has; crew.mu protects it
 	got    []byte       // the loop's, or who waits
 }
@@ -65,7 +65,7 @@ func (w *crewWorker) close() {
 	w.conn.Close()
 }
 
-// takeToken tells whether there was one.
+// takeToken reports whether there was one.
 func (w *crewWorker) takeToken() bool {
 	for n := w.tokens.Load(); n > 0; n = w.tokens.Load() {
 		if w.tokens.CompareAndSwap(n, n-1) {
@@ -226,7 +226,7 @@ func (c *crew) busyLocked(p *crewPlace) *crewWorker {
 		return nil
 	}
 	for _, claim := range c.claims {
-		if w := claim.w; w != nil && len(w.line) > 0 && len(w.line) <= c.ahead && !w.line[0].waited {
+		if w := claim.w; w != nil && len(w.line) > 0 && len(w.line) <= c.followers && !w.line[0].waited {
 			return w
 		}
 	}

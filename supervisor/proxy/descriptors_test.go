@@ -99,7 +99,7 @@ func TestLoop_KeepsAReserve(t *testing.T) {
 	}
 }
 
-// TestLoop_MakesRoom by closing who has been idle longest.
+// TestLoop_MakesRoom by closing the connections that have been idle longest.
 func TestLoop_MakesRoom(t *testing.T) {
 	if !apart(t) {
 		return

@@ -79,7 +79,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	tb.Cleanup(func() {
 		l.Close()
 		f.end()
-		until(tb, "every place given back", func() bool { return f.site.Clients.Len() == 0 })
+		until(tb, "every admission ended", func() bool { return f.site.Clients.Len() == 0 })
 		c.close()
 	})
 	return f
@@ -206,7 +206,7 @@ func (f *front) wantUnread() {
 	})
 }
 
-// until waits for what nothing tells of.
+// until polls what cannot be waited for in another way.
 func until(tb testing.TB, what string, is func() bool) {
 	tb.Helper()
 	for deadline := time.Now().Add(time.Minute); !is(); runtime.Gosched() {

@@ -40,8 +40,8 @@ func TestLoop_LastAnswerIsNotReset(t *testing.T) {
 	f.wantCounts(1, 0)
 }
 
-// TestHanded_LastAnswerIsNotReset where net/http gave it.
-func TestHanded_LastAnswerIsNotReset(t *testing.T) {
+// TestDetached_LastAnswerIsNotReset where net/http gave it.
+func TestDetached_LastAnswerIsNotReset(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	f := startFront(t, newCrew(t, 1, d), Options{})
@@ -62,8 +62,8 @@ func (f *front) lingering() (n int) {
 	return n
 }
 
-// TestLoop_PartsInTime from who does not close.
-func TestLoop_PartsInTime(t *testing.T) {
+// TestLoop_LingersForSomeTime where the client does not close.
+func TestLoop_LingersForSomeTime(t *testing.T) {
 	t.Parallel()
 	f, p, letGo := busyLoop(t, get("/slow"))
 	f.loop.Shutdown()

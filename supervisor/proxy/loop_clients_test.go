@@ -27,16 +27,16 @@ func TestLoop_CountsAddresses(t *testing.T) {
 		goesOn  func(f *front, letGo chan *wire.Answer)
 	}{
 		"at a worker": {"/slow", 2, time.Hour, func(_ *front, began chan string) { <-began }, worker},
-		"at a worker, handed over": {"/slow", 2, 0, func(f *front, began chan string) {
+		"at a worker, detached": {"/slow", 2, 0, func(f *front, began chan string) {
 			<-began
-			f.wantGivenAway()
+			f.wantDetached()
 		}, worker},
 		"in the queue": {"/a", 0, time.Hour, queued, queue},
-		"in the queue, handed over": {"/a", 0, 0, func(f *front, _ chan string) {
+		"in the queue, detached": {"/a", 0, 0, func(f *front, _ chan string) {
 			queued(f, nil)
-			f.wantGivenAway()
+			f.wantDetached()
 		}, queue},
-		"on its way to a slow client": {"/large", 2, time.Hour, func(f *front, _ chan string) { f.wantGivenAway() }, func(*front, chan *wire.Answer) {}},
+		"on its way to a slow client": {"/large", 2, time.Hour, func(f *front, _ chan string) { f.wantDetached() }, func(*front, chan *wire.Answer) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

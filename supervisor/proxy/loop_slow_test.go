@@ -30,7 +30,7 @@ func TestLoop_HandsOverWhatTakesLong(t *testing.T) {
 	f := startFront(t, newCrew(t, 1, d), Options{})
 	p := f.dial(get("/slow"))
 	<-began
-	f.wantGivenAway()
+	f.wantDetached()
 	letGo <- nil
 	p.wantBody("/slow")
 	f.wantMine(p, true)
@@ -103,8 +103,8 @@ func TestLoop_Queue(t *testing.T) {
 	}
 }
 
-// TestLoop_QueuedAndHandedOver waits on, and gets the worker where it is now.
-func TestLoop_QueuedAndHandedOver(t *testing.T) {
+// TestLoop_QueuedAndDetached waits on, and gets the worker where it is now.
+func TestLoop_QueuedAndDetached(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	f := startFront(t, newCrew(t, 1, d), Options{})
@@ -112,7 +112,7 @@ func TestLoop_QueuedAndHandedOver(t *testing.T) {
 	<-began
 	second := f.dial(get("/second"))
 	until(t, "queued", func() bool { return f.crew.queued() == 1 })
-	until(t, "both handed over", func() bool {
+	until(t, "both detached", func() bool {
 		n := 0
 		f.loop.Inspect(func(v fastloop.View) { n = v.Clients() })
 		return n == 0

@@ -117,10 +117,10 @@ func TestLoop_HandsOverWhatIsNotSimple(t *testing.T) {
 	}
 }
 
-// wantGivenAway waits until the loop has given away the one connection that it had.
-func (f *front) wantGivenAway() {
+// wantDetached waits until the loop has detached the one connection that it had.
+func (f *front) wantDetached() {
 	f.tb.Helper()
-	until(f.tb, "given away", func() bool { return !f.loop.Conns().Empty() })
+	until(f.tb, "detached", func() bool { return !f.loop.Conns().Empty() })
 }
 
 func TestLoop_LeavesTheseSitesToNetHTTP(t *testing.T) {

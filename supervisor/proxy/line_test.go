@@ -66,7 +66,7 @@ func (c *tally) wantOnce(t *testing.T, requests int, times map[string]int) {
 func inLine(t *testing.T, c *tally, workers, n int) (f *front, slow *peer, others []*peer) {
 	t.Helper()
 	crew := newCrewOf(t, c.hire, workers, c.does)
-	crew.ahead = n
+	crew.followers = n
 	f = startFront(t, crew, Options{})
 	t.Cleanup(c.let)
 	slow = f.dial(get("/slow"))
@@ -84,11 +84,11 @@ func wantAll(others []*peer) {
 	}
 }
 
-// TestLoop_AheadInOrder: what waits behind a request is answered after it, by the same
+// TestLoop_FollowersInOrder: what waits behind a request is answered after it, by the same
 // worker, which is asked no more.
-func TestLoop_AheadInOrder(t *testing.T) { t.Parallel(); eachWorker(t, aheadInOrder) }
+func TestLoop_FollowersInOrder(t *testing.T) { t.Parallel(); eachWorker(t, followersInOrder) }
 
-func aheadInOrder(t *testing.T, hire hires) {
+func followersInOrder(t *testing.T, hire hires) {
 	c := newTally(hire)
 	c.let()
 	f, slow, others := inLine(t, c, 1, 5)
@@ -100,10 +100,10 @@ func aheadInOrder(t *testing.T, hire hires) {
 	}
 }
 
-// TestLoop_AheadIsTakenBack from a worker that takes long, and goes to another one.
-func TestLoop_AheadIsTakenBack(t *testing.T) { t.Parallel(); eachWorker(t, aheadIsTakenBack) }
+// TestLoop_FollowerIsRecalled from a worker that takes long, and goes to another one.
+func TestLoop_FollowerIsRecalled(t *testing.T) { t.Parallel(); eachWorker(t, followerIsRecalled) }
 
-func aheadIsTakenBack(t *testing.T, hire hires) {
+func followerIsRecalled(t *testing.T, hire hires) {
 	c := newTally(hire)
 	f, slow, others := inLine(t, c, 1, 5)
 	f.crew.grow()
@@ -113,14 +113,14 @@ func aheadIsTakenBack(t *testing.T, hire hires) {
 	c.wantOnce(t, 6, nil)
 }
 
-// TestLoop_AheadOfWhatIsHandedOver waits in the queue again, however the answer of what
-// is handed over comes.
-func TestLoop_AheadOfWhatIsHandedOver(t *testing.T) {
+// TestLoop_FollowersOfWhatIsDetached queue again, however the answer of what is detached
+// arrives.
+func TestLoop_FollowersOfWhatIsDetached(t *testing.T) {
 	t.Parallel()
-	eachWorker(t, aheadOfWhatIsHandedOver)
+	eachWorker(t, followersOfWhatIsDetached)
 }
 
-func aheadOfWhatIsHandedOver(t *testing.T, hire hires) {
+func followersOfWhatIsDetached(t *testing.T, hire hires) {
 	for name, answer := range map[string]func(string) *wire.Answer{
 		"simple": nil,
 		"no simple": func(uri string) *wire.Answer {
@@ -138,7 +138,7 @@ func aheadOfWhatIsHandedOver(t *testing.T, hire hires) {
 			c := newTally(hire)
 			c.instead = answer
 			f, slow, others := inLine(t, c, 1, 5)
-			f.wantGivenAway()
+			f.wantDetached()
 			c.let()
 			if _, body := slow.whole("GET"); !strings.HasPrefix(body, "/slow") {
 				t.Errorf("got %.40q", body)
@@ -149,11 +149,11 @@ func aheadOfWhatIsHandedOver(t *testing.T, hire hires) {
 	}
 }
 
-// TestLoop_AheadOfADeath: what a worker that dies has begun is repeated, what was
+// TestLoop_FollowersOfADeath: what a worker that dies has begun is repeated, what was
 // behind it is begun once.
-func TestLoop_AheadOfADeath(t *testing.T) { t.Parallel(); eachWorker(t, aheadOfADeath) }
+func TestLoop_FollowersOfADeath(t *testing.T) { t.Parallel(); eachWorker(t, followersOfADeath) }
 
-func aheadOfADeath(t *testing.T, hire hires) {
+func followersOfADeath(t *testing.T, hire hires) {
 	c := newTally(hire)
 	c.instead = func(string) *wire.Answer { return nil }
 	_, slow, others := inLine(t, c, 1, 5)
@@ -163,11 +163,11 @@ func aheadOfADeath(t *testing.T, hire hires) {
 	c.wantOnce(t, 6, map[string]int{"/slow": 2})
 }
 
-// TestLoop_AheadUnderLoad: whatever is fast, slow or in between, each request is begun
+// TestLoop_FollowersUnderLoad: whatever is fast, slow or in between, each request is begun
 // once and answered with its own answer.
-func TestLoop_AheadUnderLoad(t *testing.T) { t.Parallel(); eachWorker(t, aheadUnderLoad) }
+func TestLoop_FollowersUnderLoad(t *testing.T) { t.Parallel(); eachWorker(t, followersUnderLoad) }
 
-func aheadUnderLoad(t *testing.T, hire hires) {
+func followersUnderLoad(t *testing.T, hire hires) {
 	const clients, requests = 16, 150
 	c := newTally(hire)
 	crew := newCrewOf(t, hire, 3, func(w *crewWorker, uri string) *wire.Answer {
@@ -176,7 +176,7 @@ func aheadUnderLoad(t *testing.T, hire hires) {
 		}
 		return c.does(w, uri)
 	})
-	crew.ahead = clients // while there is a queue nobody goes ahead
+	crew.followers = clients // while there is a queue nobody goes ahead
 	f := startFront(t, crew, Options{}, func(s *site.Site) { s.Access = nil })
 	var all sync.WaitGroup
 	for i := range clients {
@@ -197,6 +197,6 @@ func aheadUnderLoad(t *testing.T, hire hires) {
 	_, _, ends := crew.counts()
 	how := strings.Split(ends, ", ")
 	if slices.Contains(how, "broken") || !slices.Contains(how, "return") {
-		t.Errorf("no request was taken back, or one broke")
+		t.Errorf("no request was recalled, or one failed")
 	}
 }

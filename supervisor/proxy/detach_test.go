@@ -215,7 +215,7 @@ func TestLoop_KnowsWhoHasReset(t *testing.T) {
 	<-began
 	_ = p.SetLinger(0)
 	p.Close()
-	f.wantGivenAway()
+	f.wantDetached()
 	letGo <- nil
 	if e := <-f.entries; e.Client != "127.0.0.1" {
 		t.Errorf("logged %q", e.Client)
