@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
@@ -113,8 +114,8 @@ func (cs *changes) applyOne(ctx context.Context, ch *change) error {
 	switch {
 	case ch.cfg == nil:
 		t.pool.Stop()
-		<-t.done // within its own timeouts
-		t.close()
+		<-t.drained // within its own timeouts
+		t.tasks.awaitEnd(ctx)
 		return nil
 	case ch.added:
 		return explain(t.name, t.pool.AwaitTarget(ctx))
@@ -129,7 +130,7 @@ func (cs *changes) applyOne(ctx context.Context, ch *change) error {
 		}))
 	}
 	t.failed.Store(nil)
-	t.tasks.Apply(t.tasks.spec(ch.cfg), string(pool.ReasonReload), false)
+	t.tasks.apply(ctx, ch.cfg, pool.ReasonReload, false)
 	return explain(t.name, t.pool.AwaitTarget(ctx))
 }
 
@@ -157,6 +158,9 @@ func (ch *change) describe(w io.Writer, err error) {
 		line += ", but not all of its workers are ready"
 	}
 	fmt.Fprintf(w, "%s: %s\n", name, line)
+	for _, st := range ch.site.tasks.Stopping() {
+		fmt.Fprintf(w, "%s: %s (pid %d) finishes its work, at most %v more\n", name, st.ID, st.PID, time.Until(st.By).Round(time.Second))
+	}
 	if ch.added || ch.switched {
 		for _, problem := range warmupProblems(ch.site.python()) {
 			fmt.Fprintf(w, "%s: warm-up: %s\n", name, problem)

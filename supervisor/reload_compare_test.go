@@ -98,6 +98,7 @@ func TestChange_Describe(t *testing.T) {
 	} {
 		s := withGenerations(sitesWithoutWorkers(t, &config.Site{Name: "blog"}))
 		tt.change.site = s.sites.all()[0]
+		tt.change.site.tasks = newTasks(tt.change.site, &config.Site{})
 		var got strings.Builder
 		tt.change.describe(&got, tt.err)
 		if got.String() != tt.want {

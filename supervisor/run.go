@@ -81,9 +81,31 @@ const orphanPeriod = 3 * time.Second
 
 // startSites starts the sites that there are, and lets reloads start more.
 func (s *Supervisor) startSites(force context.Context) {
-	s.sites.startAll(func(t *site) {
-		t.tasks.Start(force) // at once: an upgrade hands over what runs, and not what is about to
-		s.running.Go(func() { t.run(force) })
+	for _, t := range s.sites.leaving() {
+		t.tasks.Start(force)
+		s.running.Go(func() {
+			defer close(t.done)
+			t.tasks.Stop()
+			s.sites.forget(t)
+			t.close()
+		})
+	}
+	s.sites.startAll(func(t, after *site) {
+		s.running.Go(func() {
+			defer close(t.done)
+			t.run(force)
+			if s.sites.forget(t) {
+				t.close()
+			}
+		})
+		if after == nil {
+			t.tasks.Start(force) // at once: an upgrade hands over what runs, and not what is about to
+			return
+		}
+		s.running.Go(func() {
+			<-after.done
+			t.tasks.Start(force)
+		})
 	})
 	s.publish()
 }
@@ -101,7 +123,7 @@ func (s *Supervisor) close(ctx context.Context) {
 	}
 	s.endpoints.closeFront()
 	var sites sync.WaitGroup
-	for _, site := range s.sites.all() {
+	for _, site := range append(s.sites.leaving(), s.sites.all()...) {
 		sites.Go(site.close)
 	}
 	sites.Wait()

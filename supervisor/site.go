@@ -31,7 +31,8 @@ type site struct {
 	log     siteLog
 	access  *logs.AccessLog
 	tasks   tasks
-	done    chan struct{} // closed when the last worker and the last task have exited
+	drained chan struct{} // closed when the last worker has exited
+	done    chan struct{} // closed when the last task has exited, too, and a removed site is closed
 
 	rolling chan struct{} // holds a value while the workers are replaced
 
@@ -72,7 +73,7 @@ func (s *Supervisor) bareSite(cfg *config.Site) *site {
 	return &site{
 		name: cfg.Name, super: s, stats: &front.Stats{}, clients: &front.Clients{},
 		log: newSiteLog(s.logs, cfg.Name), access: s.logs.Access(cfg.Name),
-		done: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
+		drained: make(chan struct{}), done: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}
 }
 
@@ -105,8 +106,8 @@ func settingsOf(c *config.Site) pool.Settings {
 
 // run runs the site until its pool is stopped and everything has exited.
 func (t *site) run(force context.Context) {
-	defer close(t.done)
 	t.pool.Run(force)
+	close(t.drained)
 	t.tasks.Stop() // only now: a request in flight may need them
 }
 
@@ -167,7 +168,7 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 		return err
 	}
 	t.failed.Store(nil)
-	t.tasks.Apply(t.tasks.spec(next.cfg), string(reason), true)
+	t.tasks.apply(ctx, next.cfg, reason, true)
 	if next.python != nil && t.pool.Status().State == pool.SiteSleeping { // as it was before the trial
 		next.python.Unload()
 	}
@@ -239,7 +240,9 @@ func (t *site) close() {
 	}
 	t.mu.Unlock()
 	for _, g := range append(t.retired, t.current) {
-		g.close()
+		if g != nil { // a site that was removed before an upgrade has none
+			g.close()
+		}
 	}
 	t.access.Close()
 }

@@ -40,6 +40,22 @@ func (s *Supervisor) Status(context.Context) status.Status {
 		wg.Go(func() { st.Sites[i] = site.status() })
 	}
 	wg.Wait()
+	for _, t := range s.sites.leaving() {
+		if len(t.tasks.Processes()) > 0 {
+			st.Sites = append(st.Sites, t.leavingStatus())
+		}
+	}
+	return st
+}
+
+// leavingStatus returns the status of a site that was removed, of which only tasks run.
+func (t *site) leavingStatus() status.Site {
+	c := t.config()
+	st := status.Site{
+		Name: c.Name, ServerName: c.ServerName, Aliases: []string{}, Kind: string(c.Kind), State: string(pool.SiteStopped),
+		Warmup: []string{}, Workers: []status.Worker{},
+	}
+	st.Services, st.Cron = t.tasks.status()
 	return st
 }
 

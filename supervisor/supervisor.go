@@ -220,11 +220,16 @@ func (s *Supervisor) makeSite(c *config.Site, look *code.Look) (t *site, inherit
 	if s.inherited != nil {
 		if h, found := s.inherited.sites[c.Name]; found {
 			t, err = s.inherited.site(s, c, h)
-			return t, true, err
+			inherited = true
 		}
 	}
-	t, err = s.newSite(c, look)
-	return t, false, err
+	if !inherited {
+		t, err = s.newSite(c, look)
+	}
+	if err == nil && s.inherited != nil {
+		s.inherited.leavingTasks(t)
+	}
+	return t, inherited, err
 }
 
 // config returns what sites.toml says now.

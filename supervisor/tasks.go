@@ -1,13 +1,17 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/runtimes"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
@@ -24,11 +28,27 @@ type tasks struct {
 
 func newTasks(t *site, c *config.Site) tasks {
 	k := tasks{site: t}
-	k.Set = task.NewSet(k.spec(c), task.SetOptions{
-		Grace:   func() time.Duration { return t.config().ShutdownTimeout },
-		Observe: k.observe,
-	})
+	k.Set = task.NewSet(k.spec(c), task.SetOptions{Observe: k.observe})
 	return k
+}
+
+// apply changes the tasks to those that c describes. It waits for processes that finish
+// their work, but not longer than shutdown_timeout: their work may take hours, and until
+// this returns no other reload begins.
+func (k tasks) apply(ctx context.Context, c *config.Site, reason pool.Reason, restartAll bool) {
+	ctx, cancel := context.WithTimeout(ctx, c.ShutdownTimeout)
+	defer cancel()
+	k.Apply(ctx, k.spec(c), string(reason), restartAll)
+}
+
+// awaitEnd waits as apply does until the site, which was removed, is done.
+func (k tasks) awaitEnd(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, k.site.config().ShutdownTimeout)
+	defer cancel()
+	select {
+	case <-k.site.done:
+	case <-ctx.Done():
+	}
 }
 
 // spec returns the tasks that c describes.
@@ -37,12 +57,17 @@ func (k tasks) spec(c *config.Site) task.Spec {
 		return k.start(c, command, k.name(id))
 	}}
 	for _, s := range c.Services {
-		spec.Services = append(spec.Services, task.ServiceSpec{Name: s.Name, Command: task.Command(s.Command)})
+		spec.Services = append(spec.Services, task.ServiceSpec{Name: s.Name, Command: task.Command(s.Command), Stop: stopOf(c, s.Stop), Overlap: s.Overlap})
 	}
 	for _, e := range c.Cron {
-		spec.Jobs = append(spec.Jobs, task.JobSpec{Name: e.Name, Schedule: e.Schedule, Command: task.Command(e.Command)})
+		spec.Jobs = append(spec.Jobs, task.JobSpec{Name: e.Name, Schedule: e.Schedule, Command: task.Command(e.Command), Stop: stopOf(c, e.Stop)})
 	}
 	return spec
+}
+
+// stopOf returns how a task of a site is stopped.
+func stopOf(c *config.Site, s config.Stop) task.Stop {
+	return task.Stop{Timeout: cmp.Or(s.Timeout, c.GracefulTimeout), Signal: s.Signal}
 }
 
 // name returns the name of a task in logs: "shop/service.mail".
@@ -80,7 +105,7 @@ func (k tasks) start(c *config.Site, command task.Command, name string) (task.Pr
 }
 
 // observe logs what happens to a service or a cron entry.
-func (k tasks) observe(which task.ID, e task.Event, exited task.Process) {
+func (k tasks) observe(which task.ID, e task.Event) {
 	t, kind, name := k.site, string(which.Kind), k.name(which)
 	level := slog.LevelInfo
 	attrs := []any{kind, name}
@@ -96,15 +121,21 @@ func (k tasks) observe(which task.ID, e task.Event, exited task.Process) {
 	case task.Skipped:
 		level = slog.LevelWarn
 		attrs = append(attrs, "reason", e.Err)
+	case task.Stopping:
+		attrs = append(attrs, "pid", e.PID, "reason", e.Reason, "signal", unix.SignalName(e.Stop.Signal), "stop_timeout", e.Stop.Timeout)
 	case task.Exited:
-		if e.Reason == task.ReasonCrash || e.Reason == task.ReasonDone && e.Exit != (process.Exit{}) {
-			level = slog.LevelError
-		}
 		attrs = append(attrs, "pid", e.PID, "reason", e.Reason, "exit", e.Exit.String(), "age", e.Age)
+		switch {
+		case e.Reason == task.ReasonCrash || e.Reason == task.ReasonDone && e.Exit != (process.Exit{}):
+			level = slog.LevelError
+		case e.Overran > 0:
+			level = slog.LevelWarn
+			attrs = append(attrs, "limit", "stop_timeout")
+		}
 	}
 	what := fmt.Sprintf("%s %s", kind, e.Kind)
 	t.log.Log(context.Background(), level, what, attrs...)
-	if p, ok := exited.(*process.Process); ok {
+	if p, ok := e.Process.(*process.Process); ok {
 		t.log.leftovers(kind, name, p)
 	}
 	if which.Kind == task.KindService || level > slog.LevelInfo { // a success each minute would fill the journal
@@ -118,9 +149,11 @@ func (k tasks) observe(which task.ID, e task.Event, exited task.Process) {
 
 // limit sets the limits of those that run.
 func (k tasks) limit(l process.Limits) {
-	for which, p := range k.Processes() {
-		if err := p.(*process.Process).Limit(l); err != nil {
-			k.site.log.Warn("a limit will hold for its next process only", "task", k.name(which), "error", err)
+	for which, ps := range k.Processes() {
+		for _, p := range ps {
+			if err := p.(*process.Process).Limit(l); err != nil {
+				k.site.log.Warn("a limit will hold for its next process only", "task", k.name(which), "error", err)
+			}
 		}
 	}
 }
@@ -128,19 +161,29 @@ func (k tasks) limit(l process.Limits) {
 // status returns what the tasks are doing.
 func (k tasks) status() (services []status.Service, entries []status.Cron) {
 	services, entries = []status.Service{}, []status.Cron{} // [] in JSON, not null
-	spec, ss, js := k.Status()
-	for i, s := range ss {
-		st := status.Service{Name: spec.Services[i].Name, State: s.State, PID: s.PID, Restarts: s.Restarts, LastExit: s.LastExit}
+	ss, js := k.Status()
+	for _, s := range ss {
+		st := status.Service{Name: s.Name, State: s.State, PID: s.PID, StopBy: timeOrNil(s.StopBy), Restarts: s.Restarts, LastExit: s.LastExit}
 		if st.PID != 0 {
 			st.Memory = memoryOf(st.PID)
 		}
+		if s.Old.PID != 0 {
+			st.Old = &status.OldService{PID: s.Old.PID, StopBy: s.Old.StopBy.UTC(), Memory: memoryOf(s.Old.PID)}
+		}
 		services = append(services, st)
 	}
-	for i, j := range js {
-		c := spec.Jobs[i]
+	for _, j := range js {
 		entries = append(entries, status.Cron{
-			Name: c.Name, Schedule: fmt.Sprint(c.Schedule), Next: j.Next, PID: j.PID, Runs: j.Runs, Skipped: j.Skipped, LastExit: j.LastExit,
+			Name: j.Name, Schedule: fmt.Sprint(j.Schedule), Next: j.Next, PID: j.PID, StopBy: timeOrNil(j.StopBy), Runs: j.Runs, Skipped: j.Skipped, LastExit: j.LastExit,
 		})
 	}
 	return services, entries
+}
+
+func timeOrNil(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	at = at.UTC()
+	return &at
 }

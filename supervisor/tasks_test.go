@@ -18,7 +18,7 @@ func TestTasks_SpecAndStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &config.Site{
-		Name: "shop", ShutdownTimeout: time.Second,
+		Name: "shop", ShutdownTimeout: time.Second, GracefulTimeout: time.Minute,
 		Services: []config.Service{{Name: "mail", Command: config.Command{Path: "/bin/mail", Args: []string{"mail", "-v"}}}},
 		Cron:     []config.Cron{{Name: "tidy", Schedule: daily, Command: config.Command{Path: "/bin/tidy"}}},
 	}
@@ -28,11 +28,12 @@ func TestTasks_SpecAndStatus(t *testing.T) {
 	if got := []string{k.name(mail), k.name(tidy)}; !slices.Equal(got, []string{"shop/service.mail", "shop/cron.tidy"}) {
 		t.Errorf("names %q", got)
 	}
-	if !k.Has(mail) || !k.Has(tidy) {
-		t.Error("a task is missing")
-	}
 	if spec := k.spec(c); spec.Services[0].Command.Path != "/bin/mail" || !slices.Equal(spec.Services[0].Command.Args, []string{"mail", "-v"}) {
 		t.Errorf("spec %+v", spec)
+	}
+	c.Services[0].Stop.Timeout = time.Hour
+	if spec := k.spec(c); spec.Services[0].Stop.Timeout != time.Hour || spec.Jobs[0].Stop.Timeout != time.Minute {
+		t.Errorf("spec %+v, want stop_timeout or else graceful_timeout", spec)
 	}
 	services, entries := k.status()
 	if len(services) != 1 || services[0].Name != "mail" || services[0].State != "stopped" || services[0].Memory.PSS != 0 {

@@ -150,12 +150,7 @@ func (in *Inheritance) site(s *Supervisor, c *config.Site, h siteHandover) (*sit
 		}
 	}
 	t.tasks = newTasks(t, c)
-	for name, left := range h.Services {
-		in.task(t, task.ID{Kind: task.KindService, Name: name}, left)
-	}
-	for name, left := range h.Jobs {
-		in.task(t, task.ID{Kind: task.KindJob, Name: name}, left)
-	}
+	in.tasks(t, h.siteTasks)
 	t.pool = t.newPool(&h.Pool)
 	return t, nil
 }
@@ -173,25 +168,37 @@ func (in *Inheritance) worker(g *generation, id string, left workerHandover) (wo
 	return nil, errOtherKind
 }
 
-// task takes over a task that sites.toml still has, and ends any other.
-func (in *Inheritance) task(t *site, which task.ID, left taskHandover) {
-	h := left.Handover
-	switch wanted := t.tasks.Has(which); {
-	case !wanted && left.Running != nil:
-		in.end(&t.super.running, *left.Running, t.config().ShutdownTimeout)
-		return
-	case !wanted:
-		return
-	case left.Running != nil:
-		id := t.tasks.name(which)
-		p, err := in.baggage.Inherit(*left.Running, func(line string) { t.log.output(id, line) })
-		if err != nil {
-			t.log.Warn("not taken over", string(which.Kind), id, "error", err)
-		} else {
-			h.Process = p
+// tasks takes over the tasks of a site. Those that sites.toml does not have any more are
+// ended when the site starts.
+func (in *Inheritance) tasks(t *site, tasks siteTasks) {
+	for which, left := range tasks.all() {
+		h := left.Handover
+		h.Process, h.Old = in.process(t, which, left.Running), in.process(t, which, left.Old)
+		t.tasks.Inherit(which, h)
+	}
+}
+
+// leavingTasks takes over the tasks of a site that was removed and is in sites.toml again.
+func (in *Inheritance) leavingTasks(t *site) {
+	for _, h := range in.Leaving {
+		if h.Site == t.name {
+			in.tasks(t, h)
 		}
 	}
-	t.tasks.Inherit(which, h)
+}
+
+// process takes over a process of a task; nil is none.
+func (in *Inheritance) process(t *site, which task.ID, left *process.Handover) task.Process {
+	if left == nil {
+		return nil
+	}
+	name := t.tasks.name(which)
+	p, err := in.baggage.Inherit(*left, func(line string) { t.log.output(name, line) })
+	if err != nil {
+		t.log.Warn("not taken over", string(which.Kind), name, "error", err)
+		return nil // a nil process in the interface would not be nil
+	}
+	return p
 }
 
 // end ends a process of before that is not needed any more. running waits for it.
@@ -218,26 +225,34 @@ func (in *Inheritance) endGoneSites(s *Supervisor) {
 		for _, p := range h.processes() {
 			in.end(&s.running, p, grace)
 		}
+		in.leaveTasks(s, name, h.siteTasks)
 		for _, dir := range append(h.Retired, h.Sockets) {
 			_ = os.RemoveAll(dir) // the next start removes what stays
 		}
 	}
+	for _, h := range in.Leaving {
+		if !there[h.Site] {
+			in.leaveTasks(s, h.Site, h)
+		}
+	}
 }
 
-// processes returns all processes of a site.
+// leaveTasks lets the tasks of a removed site finish when the supervisor runs.
+func (in *Inheritance) leaveTasks(s *Supervisor, name string, tasks siteTasks) {
+	c := &config.Site{Name: name}
+	t := s.bareSite(c)
+	t.tasks = newTasks(t, c)
+	in.tasks(t, tasks)
+	s.sites.removed = append(s.sites.removed, t) // no other goroutine has it yet
+}
+
+// processes returns the workers and the zygote of a site.
 func (h siteHandover) processes() (all []process.Handover) {
 	for _, w := range h.Workers {
 		all = append(all, w.process())
 	}
 	if h.Python != nil && h.Python.Zygote != nil {
 		all = append(all, h.Python.Zygote.Process)
-	}
-	for _, tasks := range []map[string]taskHandover{h.Services, h.Jobs} {
-		for _, k := range tasks {
-			if k.Running != nil {
-				all = append(all, *k.Running)
-			}
-		}
 	}
 	return all
 }

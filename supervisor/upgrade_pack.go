@@ -42,6 +42,7 @@ type handover struct {
 	Refused   map[int]int64    `json:"refused,omitempty"`
 	Partial   []partialRequest `json:"begun,omitempty"` // other connections
 	Sites     []siteHandover   `json:"sites"`
+	Leaving   []siteTasks      `json:"leaving,omitempty"` // of sites that were removed
 }
 
 // partialRequest is a connection on which the beginning of a request has arrived.
@@ -67,8 +68,26 @@ type siteHandover struct {
 	Python      *wsgi.Handover             `json:"python,omitempty"`
 	Pool        pool.Handover              `json:"pool"`
 	Workers     []workerHandover           `json:"workers"` // those of Pool, in the same order
-	Services    map[string]taskHandover    `json:"services,omitempty"`
-	Jobs        map[string]taskHandover    `json:"jobs,omitempty"`
+	siteTasks
+}
+
+// siteTasks is what is handed over of the tasks of a site.
+type siteTasks struct {
+	Site     string                  `json:"site,omitempty"` // of a site that was removed
+	Services map[string]taskHandover `json:"services,omitempty"`
+	Jobs     map[string]taskHandover `json:"jobs,omitempty"`
+}
+
+// all returns all tasks by ID.
+func (h siteTasks) all() map[task.ID]taskHandover {
+	tasks := map[task.ID]taskHandover{}
+	for name, left := range h.Services {
+		tasks[task.ID{Kind: task.KindService, Name: name}] = left
+	}
+	for name, left := range h.Jobs {
+		tasks[task.ID{Kind: task.KindJob, Name: name}] = left
+	}
+	return tasks
 }
 
 // threads returns how many threads the workers have; fallback if that is not known.
@@ -94,7 +113,8 @@ func (w workerHandover) process() process.Handover {
 // taskHandover is a service or a cron entry.
 type taskHandover struct {
 	task.Handover
-	Running *process.Handover `json:"running,omitempty"` // nil: no process runs
+	Running *process.Handover `json:"running,omitempty"`     // nil: no process runs
+	Old     *process.Handover `json:"old_running,omitempty"` // that finishes beside it; nil: there is none
 }
 
 // packer packs what is handed over. Nothing may be started or reaped meanwhile.
@@ -137,6 +157,14 @@ func (p packer) supervisor(s *Supervisor, caller syscall.Conn) (h handover, err 
 			return h, fmt.Errorf("site %s: %w", t.name, err)
 		}
 		h.Sites = append(h.Sites, site)
+	}
+	for _, t := range s.sites.leaving() {
+		tasks, err := p.tasks(t.tasks.Set)
+		if err != nil {
+			return h, fmt.Errorf("site %s: %w", t.name, err)
+		}
+		tasks.Site = t.name
+		h.Leaving = append(h.Leaving, tasks)
 	}
 	return h, nil
 }
@@ -184,7 +212,7 @@ func (p packer) site(t *site) (h siteHandover, err error) {
 	for _, what := range h.Pool.Cut {
 		t.log.Warn("request cut by an upgrade", "request", what)
 	}
-	if h.Services, h.Jobs, err = p.tasks(t.tasks.Set); err != nil {
+	if h.siteTasks, err = p.tasks(t.tasks.Set); err != nil {
 		return h, err
 	}
 	for _, w := range h.Pool.Workers {
@@ -206,27 +234,35 @@ func (p packer) worker(w pool.Worker) (workerHandover, error) {
 	return workerHandover{WSGI: &h}, err
 }
 
-// tasks packs services and cron entries, by name.
-func (p packer) tasks(tasks *task.Set) (services, jobs map[string]taskHandover, err error) {
-	services, jobs = map[string]taskHandover{}, map[string]taskHandover{}
-	err = tasks.Pause(func(id task.ID, of task.Handover, resume func()) error {
+// tasks packs services and cron entries.
+func (p packer) tasks(tasks *task.Set) (siteTasks, error) {
+	all := siteTasks{Services: map[string]taskHandover{}, Jobs: map[string]taskHandover{}}
+	err := tasks.Pause(func(id task.ID, of task.Handover, resume func()) (err error) {
 		p.b.OnFailure(resume)
 		h := taskHandover{Handover: of}
-		if of.Process != nil {
-			running, err := of.Process.(*process.Process).HandOver(p.b)
-			if err != nil {
-				return err
-			}
-			h.Running = &running
+		if h.Running, err = p.process(of.Process); err != nil {
+			return err
+		}
+		if h.Old, err = p.process(of.Old); err != nil {
+			return err
 		}
 		if id.Kind == task.KindService {
-			services[id.Name] = h
+			all.Services[id.Name] = h
 		} else {
-			jobs[id.Name] = h
+			all.Jobs[id.Name] = h
 		}
 		return nil
 	})
-	return services, jobs, err
+	return all, err
+}
+
+// process packs a process of a task; nil is none.
+func (p packer) process(of task.Process) (*process.Handover, error) {
+	if of == nil {
+		return nil, nil
+	}
+	h, err := of.(*process.Process).HandOver(p.b)
+	return &h, err
 }
 
 // launchValues returns the settings that the workers of the generation were launched

@@ -64,7 +64,7 @@ func TestHandover_JSON(t *testing.T) {
 			Name: "shop", Generations: 1, Sockets: "/s/run/shop.1", Paths: code.Paths{"/a": "/b"}, Retired: []string{"/r"},
 			Launched: map[string]json.RawMessage{"threads": json.RawMessage("2")}, Code: []code.Sum{{Kind: code.Directory, Path: "/c", Sum: "d"}},
 			Total: 2, Errors: 3, LastExit: "e", Static: []wsgi.Static{}, Workers: []workerHandover{{}},
-			Services: map[string]taskHandover{"mail": {}}, Jobs: map[string]taskHandover{"tidy": {}},
+			siteTasks: siteTasks{Services: map[string]taskHandover{"mail": {}}, Jobs: map[string]taskHandover{"tidy": {}}},
 		}},
 	}
 	b, err := json.Marshal(h)
@@ -107,7 +107,7 @@ func TestRegistry(t *testing.T) {
 	var started []string
 	r := &registry{sites: []*site{{name: "blog"}}}
 	life := newLifetime()
-	r.startAll(func(t *site) { started = append(started, t.name) })
+	r.startAll(func(t, _ *site) { started = append(started, t.name) })
 	before := r.all()
 	for _, name := range []string{"shop", "api"} {
 		if err := r.add(&site{name: name}, life.ending); err != nil {

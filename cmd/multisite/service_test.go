@@ -12,9 +12,7 @@ import (
 )
 
 // serviceSites is two sites with services. The service "fail" exits when the test says so.
-const serviceSites = `
-shutdown_timeout = "300ms"
-` + subdomain1 + `
+const serviceSites = subdomain1 + `
 processes = 1
 env = { SECRET = "of one", MULTISITE_DB = "${DB}" }
 [site.subdomain1.service.bot]
@@ -23,6 +21,7 @@ command = ["sh", "-c", "echo bot up; echo and running >&2; while [ ! -e fail ]; 
 command = "python3 -c 'import django.conf, os, time; print(django.conf.settings.SITE_ID, os.getcwd(), os.environ.get(\"SECRET\")); time.sleep(1000)'"
 [site.subdomain1.service.stubborn]
 command = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"]
+stop_timeout = "300ms"
 [site.subdomain2]
 server_name = "subdomain2.example.com"
 settings = "subdomain2_settings"
@@ -132,7 +131,7 @@ func serviceRestarts(t *testing.T, r *running) {
 		}
 	}
 	r.waitLog("subdomain1", fmt.Sprintf(`service=subdomain1/service\.bot pid=%d reason=restart exit="signal terminated \(15\)"`, bot.PID))
-	r.waitLog("subdomain1", fmt.Sprintf(`service=subdomain1/service\.stubborn pid=%d reason=restart exit="signal killed \(9\)"`, stubborn.PID))
+	r.waitLog("subdomain1", fmt.Sprintf(`service=subdomain1/service\.stubborn pid=%d reason=restart exit="signal killed \(9\)" age=\S+ limit=stop_timeout$`, stubborn.PID))
 }
 
 func serviceReloads(t *testing.T, r *running) {

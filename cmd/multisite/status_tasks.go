@@ -11,15 +11,24 @@ import (
 func (t *table) tasks(site status.Site, now time.Time) {
 	for _, s := range site.Services {
 		name := "  " + cutLeft("service."+s.Name, nameWidth-2)
-		if s.PID == 0 {
-			*t = append(*t, []string{name, "", "", "", s.State, "", "", restarts(s.Restarts)})
-			continue
+		note := restarts(s.Restarts)
+		if s.StopBy != nil {
+			note = timeLeft(*s.StopBy, now)
 		}
-		t.row(name, s.Memory, s.State, fmt.Sprint(s.PID), "", restarts(s.Restarts))
+		if s.PID == 0 {
+			*t = append(*t, []string{name, "", "", "", s.State, "", "", note})
+		} else {
+			t.row(name, s.Memory, s.State, fmt.Sprint(s.PID), "", note)
+		}
+		if s.Old != nil {
+			t.row(name, s.Old.Memory, "stopping", fmt.Sprint(s.Old.PID), "", timeLeft(s.Old.StopBy, now))
+		}
 	}
 	for _, c := range site.Cron {
 		row := []string{"  " + cutLeft("cron."+c.Name, nameWidth-2), "", "", "", "", "", "", c.Schedule}
 		switch {
+		case c.StopBy != nil:
+			row[4], row[5], row[7] = "stopping", fmt.Sprint(c.PID), timeLeft(*c.StopBy, now)
 		case c.PID != 0:
 			row[4], row[5] = "running", fmt.Sprint(c.PID)
 		case !c.Next.IsZero():
@@ -27,6 +36,11 @@ func (t *table) tasks(site status.Site, now time.Time) {
 		}
 		*t = append(*t, row)
 	}
+}
+
+// timeLeft returns how long a process that is stopping may still work.
+func timeLeft(by, now time.Time) string {
+	return fmt.Sprintf("at most %v more", max(0, by.Sub(now)).Round(time.Second))
 }
 
 func restarts(n int) string {

@@ -144,8 +144,8 @@ type Site struct {
 	StartupTimeout time.Duration `toml:"startup_timeout" default:"30s" nonzero:"yes" live:"yes" affects:"pool code"`
 	// GracefulTimeout bounds the requests in flight when a worker ends.
 	GracefulTimeout time.Duration `toml:"graceful_timeout" default:"15s" nonzero:"yes" live:"yes" affects:"pool task"`
-	// ShutdownTimeout is the time from SIGTERM to SIGKILL.
-	ShutdownTimeout time.Duration `toml:"shutdown_timeout" default:"5s" nonzero:"yes" live:"yes" affects:"pool task"`
+	// ShutdownTimeout is the time from SIGTERM to SIGKILL of a worker.
+	ShutdownTimeout time.Duration `toml:"shutdown_timeout" default:"5s" nonzero:"yes" live:"yes" affects:"pool"`
 	// InactivityTimeout is the idle time after which a worker ends or is replaced; 0 is
 	// never.
 	InactivityTimeout time.Duration `toml:"inactivity_timeout" default:"(0s; 5m for a range of processes)" live:"yes" affects:"pool"`

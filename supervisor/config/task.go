@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/supervisor/cron"
@@ -17,6 +19,10 @@ import (
 type Service struct {
 	Name    string
 	Command Command `toml:"command" type:"string, or list" default:"(required)" live:"yes" affects:"task"`
+	Stop    Stop    `live:"yes" affects:"task"`
+	// Overlap reports whether the new process of a reload or restart starts while the old
+	// one finishes its work.
+	Overlap bool `toml:"overlap" default:"false" live:"yes" affects:"task"`
 }
 
 // Cron is a command that a site runs on a schedule.
@@ -24,6 +30,15 @@ type Cron struct {
 	Name     string
 	Schedule cron.Schedule `toml:"schedule" type:"five fields, or a word such as @daily" default:"(required)" live:"yes" affects:"task"`
 	Command  Command       `toml:"command" type:"string, or list" default:"(required)" live:"yes" affects:"task"`
+	Stop     Stop          `live:"yes" affects:"task"`
+}
+
+// Stop says how a process of a service or cron entry is stopped.
+type Stop struct {
+	// Timeout is the time from Signal to SIGKILL; 0 is the graceful_timeout of the site.
+	Timeout time.Duration `toml:"stop_timeout" default:"(graceful_timeout)" nonzero:"yes"`
+	// Signal tells the process to finish its work and exit.
+	Signal syscall.Signal `toml:"stop_signal" type:"name of a signal" default:"TERM"`
 }
 
 // Command is a program and its arguments.
@@ -37,6 +52,8 @@ type task struct {
 	table    *tomlfile.Table // where it stands
 	schedule cron.Schedule   // of a cron entry only
 	args     []string        // of the command; none after a mistake, which was reported
+	stop     Stop
+	overlap  bool // of a service only
 }
 
 var taskName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
@@ -44,7 +61,10 @@ var taskName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 // readServices reads [site.NAME.service]. It replaces as a whole what [defaults] has
 // under the same name, as readCron does.
 func (d *siteDraft) readServices() {
-	readEach(d.table.Table("service"), d.services)
+	for name, service := range readEach(d.table.Table("service"), d.services) {
+		service.table.Bool("overlap", &service.overlap)
+		d.services[name] = service
+	}
 }
 
 func (d *siteDraft) readCron() {
@@ -66,6 +86,7 @@ func readEach(t *tomlfile.Table, into map[string]task) map[string]task {
 			continue // t.Table has reported it
 		}
 		k.readCommand()
+		k.readStop()
 		into[name], own[name] = k, k
 	}
 	return own
@@ -82,6 +103,29 @@ func (k *task) readSchedule() {
 	var err error
 	if k.schedule, err = cron.Parse(text); err != nil {
 		k.table.Problem("schedule", err.Error(), "")
+	}
+}
+
+// stopSignals are the signals that a process can handle and that may mean to it that it
+// should exit.
+var stopSignals = map[string]syscall.Signal{
+	"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "HUP": syscall.SIGHUP, "ABRT": syscall.SIGABRT,
+	"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "WINCH": syscall.SIGWINCH, "ALRM": syscall.SIGALRM, "PWR": syscall.SIGPWR,
+}
+
+// readStop reads stop_timeout and stop_signal.
+func (k *task) readStop() {
+	t := k.table
+	if t.Duration("stop_timeout", &k.stop.Timeout) && k.stop.Timeout == 0 {
+		t.Problem("stop_timeout", "must be longer than 0s", "")
+	}
+	name := "TERM"
+	if !t.String("stop_signal", &name) && t.Has("stop_signal") {
+		return // it was reported
+	}
+	var known bool
+	if k.stop.Signal, known = stopSignals[strings.TrimPrefix(name, "SIG")]; !known {
+		t.Problem("stop_signal", fmt.Sprintf("%q is no signal that stops a process", name), "use one of "+strings.Join(slices.Sorted(maps.Keys(stopSignals)), ", "))
 	}
 }
 
@@ -120,10 +164,10 @@ func (k *task) readCommand() {
 // finishTasks sets Services and Cron once it is known where their programs are.
 func (l *loader) finishTasks(d *siteDraft) {
 	for _, name := range slices.Sorted(maps.Keys(d.services)) {
-		d.Services = append(d.Services, Service{name, l.command(d, d.services[name])})
+		d.Services = append(d.Services, Service{name, l.command(d, d.services[name]), d.services[name].stop, d.services[name].overlap})
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.cron)) {
-		d.Cron = append(d.Cron, Cron{name, d.cron[name].schedule, l.command(d, d.cron[name])})
+		d.Cron = append(d.Cron, Cron{name, d.cron[name].schedule, l.command(d, d.cron[name]), d.cron[name].stop})
 	}
 }
 

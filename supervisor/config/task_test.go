@@ -4,7 +4,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/cron"
 )
@@ -28,8 +30,11 @@ python_home = 'venv'
 home = 'run'
 [site.x.service.aid]
 command = "./worker.sh"
+stop_timeout = "1m"
+stop_signal = "QUIT"
+overlap = true
 [site.x.cron]
-clear = { schedule = "*/5 * * * *", command = '`+dir+`/bin/app "a b" ""' }
+clear = { schedule = "*/5 * * * *", command = '`+dir+`/bin/app "a b" ""', stop_timeout = "2s", stop_signal = "SIGINT" }
 [site.y]
 server_name = 'y'
 app = 'bin/app'
@@ -37,13 +42,13 @@ env = { PATH = '`+dir+`/venv/bin' }
 `)
 	daily, _ := cron.Parse("@daily")
 	often, _ := cron.Parse("*/5 * * * *")
-	bot := Service{"bot", Command{dir + "/venv/bin/celery", []string{"celery", "-A", "my project", "worker"}}}
+	bot := Service{Name: "bot", Command: Command{dir + "/venv/bin/celery", []string{"celery", "-A", "my project", "worker"}}, Stop: Stop{Signal: syscall.SIGTERM}}
 	for i, want := range []Site{{
-		Services: []Service{{"aid", Command{dir + "/run/worker.sh", []string{"./worker.sh"}}}, bot},
-		Cron:     []Cron{{"clear", often, Command{dir + "/bin/app", []string{dir + "/bin/app", "a b", ""}}}},
+		Services: []Service{{"aid", Command{dir + "/run/worker.sh", []string{"./worker.sh"}}, Stop{time.Minute, syscall.SIGQUIT}, true}, bot},
+		Cron:     []Cron{{"clear", often, Command{dir + "/bin/app", []string{dir + "/bin/app", "a b", ""}}, Stop{2 * time.Second, syscall.SIGINT}}},
 	}, {
 		Services: []Service{bot},
-		Cron:     []Cron{{"clear", daily, Command{dir + "/venv/bin/python3", []string{"python3", "-m", "clear"}}}},
+		Cron:     []Cron{{"clear", daily, Command{dir + "/venv/bin/python3", []string{"python3", "-m", "clear"}}, Stop{0, syscall.SIGTERM}}},
 	}} {
 		got := c.Sites[i]
 		if !reflect.DeepEqual(got.Services, want.Services) || !reflect.DeepEqual(got.Cron, want.Cron) {

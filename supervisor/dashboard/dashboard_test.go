@@ -30,8 +30,9 @@ func TestHandler_ShowsTheStatus(t *testing.T) {
 		"1,234,567 <small>12.5/s</small>",
 		"3 <small>last: signal killed (9)\\u001b\\u202e</small>",
 		"5.0 ms <small>1.2 s</small>",
-		"<dd>67.0 MB</dd>", // 12 + 32 of the site's, 3 of its service, 20 of the supervisor's
+		"<dd>68.0 MB</dd>", // 12 + 32 of the site's, 4 of its service, 20 of the supervisor's
 		`<th scope="row">service.celery<td data-name="state"><i></i>running<td data-name="pid">4800<td data-name="PSS"><b>3.0 MB</b><td data-name="schedule, restarts">2 restarts<td data-name="last exit">exit status 1`,
+		`<tr class="stopping"><th scope="row">service.celery<td data-name="state"><i></i>stopping<td data-name="pid">4799<td data-name="PSS"><b>1.0 MB</b>`,
 		`<th scope="row">cron.tidy<td data-name="state"><i></i>waiting<td data-name="pid"><td data-name="PSS"><td data-name="schedule, restarts">@daily, next Jan 2 03:04<td data-name="last exit">exit status 0`,
 		`<th scope="row">cron.mail<td data-name="state"><i></i>running<td data-name="pid">4801<td data-name="PSS"><td data-name="schedule, restarts">* * * * *, next Jan 2 03:04<td data-name="last exit"></tr>`,
 		"ModuleNotFoundError: No module named &#39;&lt;b&gt;shop\\u202e&#39;",
@@ -149,7 +150,7 @@ func example(context.Context) status.Status {
 				{ID: "blog/2", PID: 4712, State: "ready", Started: started, Requests: 634_567, Memory: status.Memory{PSS: 12 * mb, USS: 4 * mb, RSS: 53 * mb}},
 				{ID: "blog/3", PID: 4790, State: "starting", Started: time.Now()},
 			},
-			Services: []status.Service{{Name: "celery", State: "running", PID: 4800, Restarts: 2, Memory: status.Memory{PSS: 3 * mb}, LastExit: "exit status 1"}},
+			Services: []status.Service{{Name: "celery", State: "running", PID: 4800, Restarts: 2, Memory: status.Memory{PSS: 3 * mb}, LastExit: "exit status 1", Old: &status.OldService{PID: 4799, Memory: status.Memory{PSS: mb}}}},
 			Cron: []status.Cron{
 				{Name: "tidy", Schedule: "@daily", Next: next, LastExit: "exit status 0"},
 				{Name: "mail", Schedule: "* * * * *", Next: next, PID: 4801},

@@ -28,6 +28,9 @@ func (s Status) Total() Memory {
 		total = total.Add(site.Memory.Memory)
 		for _, service := range site.Services {
 			total = total.Add(service.Memory)
+			if service.Old != nil {
+				total = total.Add(service.Old.Memory)
+			}
 		}
 	}
 	return total

@@ -90,21 +90,32 @@ type Worker struct {
 
 // Service describes a process that runs beside a site's workers.
 type Service struct {
-	Name     string `json:"name"`
-	PID      int    `json:"pid"` // 0 while it does not run
-	State    string `json:"state"`
-	Restarts int    `json:"restarts"`
-	Memory   Memory `json:"memory"` // of the process itself, without its children
-	LastExit string `json:"last_exit"`
+	Name     string      `json:"name"`
+	PID      int         `json:"pid"`     // 0 while it does not run
+	State    string      `json:"state"`   // running, stopping, waiting or stopped
+	StopBy   *time.Time  `json:"stop_by"` // when a process that is stopping is killed; else null
+	Restarts int         `json:"restarts"`
+	Memory   Memory      `json:"memory"` // of the process itself, without its children
+	LastExit string      `json:"last_exit"`
+	Old      *OldService `json:"old"` // null if there is none
+}
+
+// OldService describes the old process of a service with overlap, which finishes its work
+// while the new one runs.
+type OldService struct {
+	PID    int       `json:"pid"`
+	StopBy time.Time `json:"stop_by"` // when it is killed
+	Memory Memory    `json:"memory"`
 }
 
 // Cron describes a command that a site runs on a schedule.
 type Cron struct {
-	Name     string    `json:"name"`
-	Schedule string    `json:"schedule"`
-	Next     time.Time `json:"next"`
-	PID      int       `json:"pid"` // of the run under way; 0 if there is none
-	Runs     int       `json:"runs"`
-	Skipped  int       `json:"skipped"`
-	LastExit string    `json:"last_exit"`
+	Name     string     `json:"name"`
+	Schedule string     `json:"schedule"`
+	Next     time.Time  `json:"next"`
+	PID      int        `json:"pid"`     // of the run under way; 0 if there is none
+	StopBy   *time.Time `json:"stop_by"` // when a run that is stopping is killed; else null
+	Runs     int        `json:"runs"`
+	Skipped  int        `json:"skipped"`
+	LastExit string     `json:"last_exit"`
 }

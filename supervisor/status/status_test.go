@@ -21,7 +21,7 @@ func TestStatus_JSON(t *testing.T) {
 			Requests: Requests{Total: 6, Active: 7, Queued: 8, Errors: 9, PerSecond: 0.5, P50: 0.005, P99: 1.5},
 			Restarts: 1, LastExit: "exit", LastError: "error", Failed: &Failure{At: at, What: "reload", Error: "no"},
 			Workers:  []Worker{{ID: "blog/1", PID: 2, State: "ready", Socket: "1.sock", Started: at, Requests: 3, Active: 1, Memory: m}},
-			Services: []Service{{Name: "celery", PID: 3, State: "running", Restarts: 1, Memory: m, LastExit: "exit"}},
+			Services: []Service{{Name: "celery", PID: 3, State: "stopping", StopBy: &at, Restarts: 1, Memory: m, LastExit: "exit", Old: &OldService{PID: 5, StopBy: at, Memory: m}}},
 			Cron:     []Cron{{Name: "tidy", Schedule: "@daily", Next: at, PID: 4, Runs: 5, Skipped: 6, LastExit: "exit"}},
 		}},
 	}, "", " ")
@@ -39,10 +39,10 @@ func TestStatus_Total(t *testing.T) {
 		Supervisor: Supervisor{Memory: Memory{PSS: 1, USS: 10, RSS: 100}},
 		Sites: []Site{
 			{Memory: SiteMemory{Memory: Memory{PSS: 2, USS: 20, RSS: 200}, ZygotePSS: 1}}, // the zygote is part of the sum
-			{Services: []Service{{Memory: Memory{PSS: 4, USS: 40, RSS: 400}}, {Memory: Memory{PSS: 8, USS: 80, RSS: 800}}}},
+			{Services: []Service{{Memory: Memory{PSS: 4, USS: 40, RSS: 400}}, {Memory: Memory{PSS: 8, USS: 80, RSS: 800}, Old: &OldService{Memory: Memory{PSS: 16, USS: 160, RSS: 1600}}}}},
 		},
 	}
-	if got, want := st.Total(), (Memory{PSS: 15, USS: 150, RSS: 1500}); got != want {
+	if got, want := st.Total(), (Memory{PSS: 31, USS: 310, RSS: 3100}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -128,14 +128,24 @@ const contract = `{
     {
      "name": "celery",
      "pid": 3,
-     "state": "running",
+     "state": "stopping",
+     "stop_by": "2026-01-02T03:04:05Z",
      "restarts": 1,
      "memory": {
       "pss": 1,
       "uss": 2,
       "rss": 3
      },
-     "last_exit": "exit"
+     "last_exit": "exit",
+     "old": {
+      "pid": 5,
+      "stop_by": "2026-01-02T03:04:05Z",
+      "memory": {
+       "pss": 1,
+       "uss": 2,
+       "rss": 3
+      }
+     }
     }
    ],
    "cron": [
@@ -144,6 +154,7 @@ const contract = `{
      "schedule": "@daily",
      "next": "2026-01-02T03:04:05Z",
      "pid": 4,
+     "stop_by": null,
      "runs": 5,
      "skipped": 6,
      "last_exit": "exit"

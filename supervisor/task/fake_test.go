@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,9 @@ type fake struct {
 	once     sync.Once
 	done     chan struct{}
 	exit     process.Exit
-	stubborn bool // it ignores SIGTERM
+	stubborn bool // it ignores signals but SIGKILL
+	told     bool // before a handover
+	signals  []syscall.Signal
 }
 
 func (f *fake) PID() int              { return f.pid }
@@ -25,15 +28,12 @@ func (f *fake) Done() <-chan struct{} { return f.done }
 func (f *fake) Exit() process.Exit    { return f.exit }
 func (f *fake) Kill()                 { f.end(process.Exit{Signal: 9}) }
 
-func (f *fake) Stop(grace time.Duration) {
+func (f *fake) Signal(signal syscall.Signal) error {
+	f.signals = append(f.signals, signal)
 	if !f.stubborn {
-		f.end(process.Exit{Signal: 15})
+		f.end(process.Exit{Signal: signal})
 	}
-	select {
-	case <-f.done:
-	case <-time.After(grace):
-		f.Kill()
-	}
+	return nil
 }
 
 func (f *fake) end(exit process.Exit) {
@@ -53,12 +53,23 @@ type stage struct {
 	events    []string
 	fail      error // of the next starts
 	stubborn  bool
+	overlap   bool
+	stop      Stop
 }
 
-func newStage() *stage { return &stage{begin: time.Now()} }
+func newStage() *stage {
+	return &stage{begin: time.Now(), stop: Stop{5 * time.Second, syscall.SIGTERM}}
+}
 
 func (s *stage) options() Options {
-	return Options{Start: s.start, Grace: func() time.Duration { return 5 * time.Second }, Observe: s.observe}
+	return Options{
+		Start: func() (Process, Stop, error) {
+			p, err := s.start()
+			return p, s.stop, err
+		},
+		Overlap: func() bool { return s.overlap },
+		Observe: s.observe,
+	}
 }
 
 func (s *stage) start() (Process, error) {
@@ -88,6 +99,10 @@ func (s *stage) observe(e Event) {
 	switch {
 	case e.Err != nil:
 		text = fmt.Sprintf("%v %s: %v", e.Time.Sub(s.begin), e.Kind, e.Err)
+	case e.Kind == Stopping:
+		text += fmt.Sprintf(": %s, %s, %v", e.Reason, e.Stop.Signal, e.Stop.Timeout)
+	case e.Kind == Exited && e.Overran > 0:
+		text += fmt.Sprintf(": %s, %s after %v, age %v", e.Reason, e.Exit, e.Overran, e.Age)
 	case e.Kind == Exited:
 		text += fmt.Sprintf(": %s, %s, age %v", e.Reason, e.Exit, e.Age)
 	}

@@ -23,7 +23,7 @@ func TestService_IsHandedOverWithItsProcess(t *testing.T) {
 
 		next := newStage()
 		v := NewService(next.options())
-		v.Inherit(h)
+		v.Inherit(h, next.stop)
 		early, resume := v.Pause()
 		resume()
 		if st := v.Status(); early.Process != h.Process || st.State != "running" || st.PID != 101 {
@@ -36,7 +36,7 @@ func TestService_IsHandedOverWithItsProcess(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		stop()
-		wantEvents(t, next, "10s ended 101: supervisor stop, signal terminated (15), age 10s")
+		wantEvents(t, next, "10s stopping 101: supervisor stop, terminated, 5s", "10s ended 101: supervisor stop, signal terminated (15), age 10s")
 	})
 }
 
@@ -59,7 +59,7 @@ func TestService_IsHandedOverWhileItWaits(t *testing.T) {
 		}
 		next := newStage()
 		v := NewService(next.options())
-		v.Inherit(h)
+		v.Inherit(h, next.stop)
 		run(t, v.Run)
 		wantEvents(t, next)
 		time.Sleep(400 * time.Millisecond)
@@ -83,7 +83,7 @@ func TestJob_IsHandedOverWithItsRun(t *testing.T) {
 
 		next := newStage()
 		j := NewJob(every(time.Minute), next.options())
-		j.Inherit(h)
+		j.Inherit(h, next.stop)
 		run(t, j.Run)
 		time.Sleep(61 * time.Second)
 		wantEvents(t, next, "1m0s skipped: the last run has not ended (pid 100)")
@@ -121,7 +121,7 @@ func TestJob_DueWhileItIsHandedOver(t *testing.T) {
 				time.Sleep(2 * time.Second)
 
 				j := NewJob(every(time.Hour), next.options())
-				j.Inherit(h)
+				j.Inherit(h, next.stop)
 				run(t, j.Run)
 				time.Sleep(10 * time.Minute)
 				wantEvents(t, next, test.want...)

@@ -19,13 +19,19 @@ type Schedule interface {
 	Next(after time.Time) time.Time
 }
 
+// noSchedule is that of a job that was removed.
+type noSchedule struct{}
+
+func (noSchedule) Next(time.Time) time.Time { return time.Time{} }
+func (noSchedule) String() string           { return "" }
+
 // Job runs a process whenever its schedule says so. A run that is due while the last one
 // goes on is skipped.
 type Job struct {
 	opts    Options
 	changed chan struct{} // makes Run ask the schedule again; holds at most one value
 
-	starting sync.Mutex // is held while a process is started, and while the job is paused
+	starting sync.Mutex // is held while a process is started or told to exit, and while the job is paused
 
 	mu sync.Mutex
 	// mu protects all below
@@ -33,13 +39,16 @@ type Job struct {
 	status   JobStatus
 	busy     bool      // a run goes on, or is about to start
 	claimed  time.Time // since when busy
-	process  Process   // the running one; nil: none runs
+	current  *running  // nil: none runs
 }
 
 // JobStatus is what a job was doing at one moment.
 type JobStatus struct {
+	Name     string
+	Schedule Schedule
 	Next     time.Time // when the next run is due
 	PID      int       // of the run that goes on; 0: none does
+	StopBy   time.Time // when that is killed; zero: it was not told to exit
 	Started  time.Time // of the last run
 	Runs     int
 	Skipped  int
@@ -62,11 +71,36 @@ func (j *Job) SetSchedule(s Schedule) {
 	}
 }
 
+// SetStop changes how the run will be stopped that goes on now. It does not affect one
+// that was told to exit.
+func (j *Job) SetStop(stop Stop) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.current != nil {
+		j.current.stop = stop
+	}
+}
+
 // Status returns what the job is doing.
 func (j *Job) Status() JobStatus {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.status
+	st := j.status
+	st.Schedule = j.schedule
+	if j.current != nil && j.current.told != nil {
+		st.StopBy = j.current.told.By
+	}
+	return st
+}
+
+// processes returns the process that runs, if one does.
+func (j *Job) processes() []Process {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.current == nil {
+		return nil
+	}
+	return []Process{j.current.Process}
 }
 
 // Run starts the process at each time of the schedule until ctx ends.
@@ -74,12 +108,12 @@ func (j *Job) Run(ctx, force context.Context) {
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	j.mu.Lock()
-	inherited, began := j.process, j.status.Started
+	inherited := j.current
 	j.mu.Unlock()
 	if inherited != nil {
-		runs.Go(func() { j.awaitExit(ctx, force, inherited, began) })
+		runs.Go(func() { j.awaitExit(ctx, force, inherited) })
 	}
-	for j.due(ctx) {
+	for ctx.Err() == nil && j.due(ctx) {
 		if j.claim() {
 			runs.Go(func() { j.run(ctx, force) })
 		}
@@ -158,46 +192,58 @@ func (j *Job) skip(err error) {
 // run is one run, from its start to the exit of its process.
 func (j *Job) run(ctx, force context.Context) {
 	began := time.Now()
-	p, err := j.start(began)
+	r, err := j.start(began)
 	if err != nil {
 		j.finish(Event{Kind: Failed, Time: began, Err: err})
 		return
 	}
-	j.opts.Observe(Event{Kind: Started, Time: began, PID: p.PID()})
-	j.awaitExit(ctx, force, p, began)
+	j.opts.Observe(Event{Kind: Started, Time: began, PID: r.PID()})
+	j.awaitExit(ctx, force, r)
 }
 
-func (j *Job) start(began time.Time) (Process, error) {
+func (j *Job) start(began time.Time) (*running, error) {
 	j.starting.Lock()
 	defer j.starting.Unlock()
-	p, err := j.opts.Start()
+	p, stop, err := j.opts.Start()
 	if err != nil {
 		return nil, err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.process = p
+	j.current = &running{Process: p, began: began, stop: stop}
 	j.status.PID, j.status.Started = p.PID(), began
 	j.status.Runs++
-	return p, nil
+	return j.current, nil
 }
 
 // awaitExit returns when the process has exited.
-func (j *Job) awaitExit(ctx, force context.Context, p Process, began time.Time) {
-	reason := ReasonDone
-	select {
-	case <-p.Done():
-	case <-ctx.Done():
-		reason = stopReason(ctx)
-		stop(force, p, j.opts.Grace())
+func (j *Job) awaitExit(ctx, force context.Context, r *running) {
+	if r.told == nil {
+		select {
+		case <-r.Done():
+		case <-ctx.Done():
+			j.tell(r, stopReason(ctx))
+		}
 	}
-	j.finish(exitEvent(p, began, reason))
+	if r.told != nil {
+		r.awaitExit(force, r.told.By)
+	}
+	j.finish(r.exitEvent(ReasonDone))
+}
+
+func (j *Job) tell(r *running, reason string) {
+	j.starting.Lock()
+	defer j.starting.Unlock()
+	j.mu.Lock()
+	e := r.tell(reason)
+	j.mu.Unlock()
+	j.opts.Observe(e)
 }
 
 // finish records the end of a run, so that the next one may begin.
 func (j *Job) finish(e Event) {
 	j.mu.Lock()
-	j.process, j.busy = nil, false
+	j.current, j.busy = nil, false
 	j.status.PID, j.status.LastExit = 0, e.String()
 	j.mu.Unlock()
 	j.opts.Observe(e)

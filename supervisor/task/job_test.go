@@ -98,7 +98,7 @@ func TestJob_StopsItsRun(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		stop()
 		time.Sleep(time.Hour)
-		wantEvents(t, s, "1m0s started 100", "1m30s ended 100: supervisor stop, signal terminated (15), age 30s")
+		wantEvents(t, s, "1m0s started 100", "1m30s stopping 100: supervisor stop, terminated, 5s", "1m30s ended 100: supervisor stop, signal terminated (15), age 30s")
 	})
 }
 

@@ -15,28 +15,49 @@ const (
 
 // Service keeps one process running. When the process exits, for whatever reason, a new one
 // is started: after 0.1 s the first time, then ever later while no process lives long.
+//
+// A restart tells the process to exit and starts a new one when it has. If the service
+// overlaps, the new one is started at once, and the old one finishes beside it. There is
+// never more than one old process: a restart that comes while there is one waits until it
+// has exited.
 type Service struct {
-	opts     Options
-	restarts chan restart  // from Restart to Run
-	done     chan struct{} // is closed when Run has returned
+	opts    Options
+	changed chan struct{}  // makes Run look at asked; holds at most one value
+	stops   sync.WaitGroup // the goroutines that wait for processes that were told to exit
+	done    chan struct{}  // is closed when Run has returned
 
-	starting sync.Mutex // is held while a process is started, and while the service is paused
+	starting sync.Mutex // is held while a process is started or told to exit, and while the service is paused
 
 	mu sync.Mutex
-	// mu protects all below
-	status    ServiceStatus
-	process   Process       // the running one; nil: none runs
-	inherited Process       // of the image before, with which Run begins; nil: none
-	wait      time.Duration // before the next start; 0: the last process did not fail
+	// mu protects all below. Only Run changes current, old and due, so it reads them
+	// without mu.
+	current  *running      // nil: none runs
+	old      *running      // was told to exit, and its successor need not wait for that; nil: there is none
+	asked    []restart     // which no process was started for yet
+	wait     time.Duration // before the last start; 0: the process before had not failed
+	due      time.Time     // when to start a process if none runs
+	idle     string        // the state without a process
+	started  time.Time     // when the last process was
+	restarts int
+	lastExit string
 }
 
 // ServiceStatus is what a service was doing at one moment.
 type ServiceStatus struct {
-	State    string // "running", "waiting" to be started again, or "stopped"
+	Name     string
+	State    string // "running", "stopping", "waiting" to be started, or "stopped"
 	PID      int    // 0: it does not run
 	Started  time.Time
-	Restarts int    // unplanned exits
-	LastExit string // how it last exited, or why it did not start
+	StopBy   time.Time // when the process is killed if it is stopping
+	Restarts int       // unplanned exits
+	LastExit string    // how it last exited against its will, or why it did not start
+	Old      OldStatus
+}
+
+// OldStatus is the old process of a service that overlaps; its PID is 0 if there is none.
+type OldStatus struct {
+	PID    int
+	StopBy time.Time // when it is killed
 }
 
 // restart is a request for a new process.
@@ -47,159 +68,210 @@ type restart struct {
 
 // NewService returns a Service. Nothing starts before Run.
 func NewService(o Options) *Service {
-	return &Service{opts: o.withDefaults(), restarts: make(chan restart), done: make(chan struct{}), status: ServiceStatus{State: "stopped"}}
+	return &Service{opts: o.withDefaults(), changed: make(chan struct{}, 1), done: make(chan struct{}), idle: "stopped"}
 }
 
 // Run keeps the process running until ctx ends.
 func (s *Service) Run(ctx, force context.Context) {
-	defer close(s.done)
-	defer s.setState("stopped")
-	p, began, asked := s.begin(ctx)
-	for p != nil || ctx.Err() == nil {
-		var err error
-		if p == nil {
-			began = time.Now()
-			p, err = s.start()
+	defer s.finish()
+	s.begin(force)
+	ended := ctx.Done()
+	for ctx.Err() == nil || s.current != nil || s.old != nil {
+		s.replace(force)
+		due, stop := s.startTimer(ctx)
+		select {
+		case <-due:
+			s.start()
+		case <-s.current.done():
+			s.exited(s.current)
+		case <-s.old.done():
+			s.oldExited()
+		case <-s.changed:
+		case <-ended:
+			ended = nil
+			s.tellCurrent(force, stopReason(ctx), false)
 		}
-		if asked != nil {
-			close(asked.done)
-			asked = nil
-		}
-		if err == nil {
-			asked = s.awaitExit(ctx, force, p, began)
-		}
-		p = nil
-		if asked == nil {
-			asked = s.awaitStart(ctx, s.nextWait(time.Since(began)))
-		}
-		if asked != nil {
-			s.setWait(0)
-		}
+		stop()
 	}
 }
 
-// begin returns the inherited process, or waits as the image before would have done.
-func (s *Service) begin(ctx context.Context) (Process, time.Time, *restart) {
-	s.mu.Lock()
-	p, began, wait := s.inherited, s.status.Started, s.wait
-	s.inherited = nil
-	s.mu.Unlock()
-	switch {
-	case p != nil:
-		s.running(p, began)
-		return p, began, nil
-	case wait > 0:
-		s.setState("waiting")
-		return nil, began, s.awaitStart(ctx, wait)
-	}
-	return nil, began, nil
-}
-
-// Restart replaces the process by a new one, and returns when that was started or has failed
-// to start.
-func (s *Service) Restart(reason string) {
-	r := restart{reason, make(chan struct{})}
-	select {
-	case s.restarts <- r:
-	case <-s.done:
-		return
-	}
-	select {
-	case <-r.done:
-	case <-s.done:
-	}
-}
-
-// Status returns what the service is doing.
-func (s *Service) Status() ServiceStatus {
+// begin goes on where the image before stopped.
+func (s *Service) begin(force context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.status
+	s.idle, s.due = "waiting", time.Now().Add(s.wait)
+	for _, r := range []*running{s.current, s.old} {
+		if r != nil && r.told != nil {
+			s.awaitLocked(force, r)
+		}
+	}
+}
+
+// awaitLocked lets a process that was told to exit be killed in time.
+func (s *Service) awaitLocked(force context.Context, r *running) {
+	by := r.told.By
+	s.stops.Go(func() { r.awaitExit(force, by) })
+}
+
+// finish records that Run returns.
+func (s *Service) finish() {
+	s.stops.Wait()
+	close(s.done)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = "stopped"
+	for _, r := range s.asked {
+		close(r.done)
+	}
+	s.asked = nil
+}
+
+// Restart replaces the process by a new one. The channel is closed when that was started
+// or has failed to start, or when Run has returned.
+func (s *Service) Restart(reason string) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isClosed(s.done) {
+		return s.done
+	}
+	r := restart{reason, make(chan struct{})}
+	s.asked = append(s.asked, r)
+	select {
+	case s.changed <- struct{}{}:
+	default: // Run has not yet taken the last value
+	}
+	return r.done
+}
+
+// SetStop changes how the process will be stopped that runs now. It does not affect one
+// that was told to exit.
+func (s *Service) SetStop(stop Stop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil {
+		s.current.stop = stop
+	}
+}
+
+// replace does what restarts ask for, if it is possible now.
+func (s *Service) replace(force context.Context) {
+	s.mu.Lock()
+	reason := ""
+	if len(s.asked) > 0 {
+		reason = s.asked[0].reason
+		if s.current == nil {
+			s.startNowLocked()
+		}
+	}
+	told := s.current == nil || s.current.told != nil
+	s.mu.Unlock()
+	overlap := s.opts.Overlap()
+	if reason == "" || told || overlap && s.old != nil {
+		return
+	}
+	s.tellCurrent(force, reason, overlap)
+}
+
+// startNowLocked lets the next process be started without a wait.
+func (s *Service) startNowLocked() { s.wait, s.due = 0, time.Now() }
+
+// tellCurrent tells the process to exit. With overlap it makes room for its successor.
+func (s *Service) tellCurrent(force context.Context, reason string, overlap bool) {
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	s.mu.Lock()
+	r := s.current
+	if r == nil || r.told != nil {
+		s.mu.Unlock()
+		return
+	}
+	e := r.tell(reason)
+	s.awaitLocked(force, r)
+	if overlap {
+		s.current, s.old = nil, r
+		s.startNowLocked()
+	}
+	s.mu.Unlock()
+	s.opts.Observe(e)
+}
+
+// startTimer returns what fires when a process is to be started, if one is.
+func (s *Service) startTimer(ctx context.Context) (due <-chan time.Time, stop func() bool) {
+	if ctx.Err() != nil || s.current != nil || s.old != nil && !s.opts.Overlap() {
+		return nil, func() bool { return true }
+	}
+	timer := time.NewTimer(time.Until(s.due))
+	return timer.C, timer.Stop
 }
 
 // start starts the process and reports that.
-func (s *Service) start() (Process, error) {
-	p, err := s.startProcess()
-	if err != nil {
-		e := Event{Kind: Failed, Time: time.Now(), Err: err}
-		s.failed(e)
-		s.opts.Observe(e)
-		return nil, err
+func (s *Service) start() {
+	asked, e := s.startProcess()
+	s.opts.Observe(e)
+	for _, r := range asked {
+		close(r.done)
 	}
-	s.opts.Observe(Event{Kind: Started, Time: time.Now(), PID: p.PID()})
-	return p, nil
 }
 
-func (s *Service) startProcess() (Process, error) {
+func (s *Service) startProcess() ([]restart, Event) {
 	s.starting.Lock()
 	defer s.starting.Unlock()
-	p, err := s.opts.Start()
-	if err == nil {
-		s.running(p, time.Now())
+	s.mu.Lock()
+	asked := s.asked // what is asked for from now on takes another process
+	s.asked = nil
+	s.mu.Unlock()
+	p, stop, err := s.opts.Start()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if err != nil {
+		e := Event{Kind: Failed, Time: now, Err: err}
+		s.failedLocked(e, 0)
+		return asked, e
 	}
-	return p, err
+	s.current, s.started = &running{Process: p, began: now, stop: stop}, now
+	return asked, Event{Kind: Started, Time: now, PID: p.PID()}
 }
 
-// awaitExit returns when the process has exited, with the restart that was the reason.
-func (s *Service) awaitExit(ctx, force context.Context, p Process, began time.Time) *restart {
-	var asked *restart
-	reason := ReasonCrash
-	select {
-	case <-p.Done():
-	case r := <-s.restarts:
-		asked, reason = &r, r.reason
-		stop(force, p, s.opts.Grace())
-	case <-ctx.Done():
-		reason = stopReason(ctx)
-		stop(force, p, s.opts.Grace())
-	}
-	e := exitEvent(p, began, reason)
-	if reason == ReasonCrash {
-		s.failed(e)
+// exited records and reports the exit of the current process.
+func (s *Service) exited(r *running) {
+	e := r.exitEvent(ReasonCrash)
+	s.mu.Lock()
+	s.current = nil
+	if r.told == nil {
+		s.restarts++
+		s.failedLocked(e, e.Age)
 	} else {
-		s.setState("waiting")
+		s.startNowLocked()
+		s.overranLocked(e)
 	}
+	s.mu.Unlock()
 	s.opts.Observe(e)
-	return asked
 }
 
-// awaitStart waits before the next start, at most until a restart is requested, which it
-// returns.
-func (s *Service) awaitStart(ctx context.Context, wait time.Duration) *restart {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case r := <-s.restarts:
-		return &r
-	case <-ctx.Done():
-		return nil
+// oldExited records and reports the exit of the old process.
+func (s *Service) oldExited() {
+	e := s.old.exitEvent(ReasonCrash)
+	s.mu.Lock()
+	s.old = nil
+	s.overranLocked(e)
+	s.mu.Unlock()
+	s.opts.Observe(e)
+}
+
+// overranLocked records that a process was killed while it worked.
+func (s *Service) overranLocked(e Event) {
+	if e.Overran > 0 {
+		s.lastExit = e.String()
 	}
 }
 
-// running records that a process runs.
-func (s *Service) running(p Process, began time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.process = p
-	s.status.State, s.status.PID, s.status.Started = "running", p.PID(), began
-}
-
-// setState records that no process runs.
-func (s *Service) setState(state string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.process = nil
-	s.status.State, s.status.PID = state, 0
-}
-
-// nextWait returns how long to wait before the next start.
-func (s *Service) nextWait(lived time.Duration) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// failedLocked records a failed start, or the unplanned exit of a process that lived so
+// long.
+func (s *Service) failedLocked(e Event, lived time.Duration) {
+	s.lastExit = e.String()
 	s.wait = waitAfter(s.wait, lived)
-	return s.wait
+	s.due = time.Now().Add(s.wait)
 }
 
 // waitAfter returns how long to wait after a process that lived so long, when the wait
@@ -211,19 +283,41 @@ func waitAfter(wait, lived time.Duration) time.Duration {
 	return min(2*wait, lastWait)
 }
 
-func (s *Service) setWait(wait time.Duration) {
+// Status returns what the service is doing.
+func (s *Service) Status() ServiceStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wait = wait
+	st := ServiceStatus{State: s.idle, Started: s.started, Restarts: s.restarts, LastExit: s.lastExit}
+	if s.current != nil {
+		st.State, st.PID = "running", s.current.PID()
+		if s.current.told != nil {
+			st.State, st.StopBy = "stopping", s.current.told.By
+		}
+	}
+	if s.old != nil {
+		st.Old = OldStatus{s.old.PID(), s.old.told.By}
+	}
+	return st
 }
 
-// failed records a failed start or an unplanned exit.
-func (s *Service) failed(e Event) {
+// processes returns the processes that run.
+func (s *Service) processes() (running []Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.process = nil
-	s.status.State, s.status.PID, s.status.LastExit = "waiting", 0, e.String()
-	if e.Kind == Exited {
-		s.status.Restarts++
+	if s.current != nil {
+		running = append(running, s.current.Process)
+	}
+	if s.old != nil {
+		running = append(running, s.old.Process)
+	}
+	return running
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

@@ -66,7 +66,7 @@ func TestService_ThatDoesNotStart(t *testing.T) {
 		s.mu.Lock()
 		s.fail = nil
 		s.mu.Unlock()
-		v.Restart("reload") // it starts the process at once
+		<-v.Restart("reload") // it starts the process at once
 		wantEvents(t, s, "300ms started 100")
 	})
 }
@@ -79,10 +79,11 @@ func TestService_Restart(t *testing.T) {
 		v := NewService(s.options())
 		run(t, v.Run)
 		s.took()
-		v.Restart("reload")
-		wantEvents(t, s, "5s ended 100: reload, signal killed (9), age 5s", "5s started 101")
-		if st := v.Status(); st.State != "running" || st.PID != 101 || st.Restarts != 0 || st.LastExit != "" {
-			t.Errorf("got %+v: nothing went wrong", st)
+		<-v.Restart("reload")
+		wantEvents(t, s, "0s stopping 100: reload, terminated, 5s", "5s ended 100: reload, signal killed (9) after 5s, age 5s", "5s started 101")
+		want := s.processes[0].words("reload, signal killed (9) after stop_timeout = 5s")
+		if st := v.Status(); st.State != "running" || st.PID != 101 || st.Restarts != 0 || st.LastExit != want {
+			t.Errorf("got %+v, want %s: it may have lost its work", st, want)
 		}
 		if s.most != 1 {
 			t.Errorf("%d processes at once", s.most)
@@ -99,7 +100,7 @@ func TestService_Stops(t *testing.T) {
 		want     string
 	}{
 		{"when it is told to", false, false, "0s ended 100: supervisor stop, signal terminated (15), age 0s"},
-		{"after its grace", true, false, "5s ended 100: supervisor stop, signal killed (9), age 5s"},
+		{"after its grace", true, false, "5s ended 100: supervisor stop, signal killed (9) after 5s, age 5s"},
 		{"at once", true, true, "1s ended 100: supervisor stop, signal killed (9), age 1s"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -115,8 +116,8 @@ func TestService_Stops(t *testing.T) {
 				if test.force {
 					kill()
 				}
-				v.Restart("too late") // returns when Run has
-				wantEvents(t, s, test.want)
+				<-v.Restart("too late") // is closed when Run has returned
+				wantEvents(t, s, "0s stopping 100: supervisor stop, terminated, 5s", test.want)
 				if st := v.Status(); st.State != "stopped" || st.PID != 0 {
 					t.Errorf("got %+v", st)
 				}

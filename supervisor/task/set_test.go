@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,13 +22,12 @@ type cast struct {
 func newCast(spec Spec) *cast {
 	c := &cast{stage: newStage()}
 	c.set = NewSet(c.with(spec), SetOptions{
-		Grace: func() time.Duration { return time.Second },
-		Observe: func(id ID, e Event, exited Process) {
+		Observe: func(id ID, e Event) {
 			c.observe(e)
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if exited != nil {
-				c.exited = append(c.exited, exited)
+			if e.Process != nil {
+				c.exited = append(c.exited, e.Process)
 			}
 		},
 	})
@@ -71,10 +71,13 @@ func (minutely) Next(after time.Time) time.Time {
 	return after.Truncate(time.Minute).Add(time.Minute)
 }
 
+// second is how the processes of these tests are stopped.
+var second = Stop{time.Second, syscall.SIGTERM}
+
 // spec returns services s0, s1 and so on with these commands.
 func spec(paths ...string) (s Spec) {
 	for i, path := range paths {
-		s.Services = append(s.Services, ServiceSpec{fmt.Sprint("s", i), Command{Path: path}})
+		s.Services = append(s.Services, ServiceSpec{Name: fmt.Sprint("s", i), Command: Command{Path: path}, Stop: second})
 	}
 	return s
 }
@@ -83,7 +86,7 @@ func TestSet_StartsAndStopsAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		with := spec("a", "b")
-		with.Jobs = []JobSpec{{"j", hourly{}, Command{Path: "c"}}}
+		with.Jobs = []JobSpec{{"j", hourly{}, Command{Path: "c"}, second}}
 		c := newCast(with)
 		c.wantStarted(t)
 		c.set.Start(t.Context())
@@ -99,7 +102,7 @@ func TestSet_StartsAndStopsAll(t *testing.T) {
 		if got := len(c.set.Processes()); got != 0 {
 			t.Errorf("%d processes run after Stop", got)
 		}
-		if events := c.took(); len(events) != 3 || !slices.ContainsFunc(events, func(e string) bool { return e == "1h0m0s ended 100: reload, signal terminated (15), age 1h0m0s" }) {
+		if events := c.took(); len(events) != 6 || !slices.ContainsFunc(events, func(e string) bool { return e == "1h0m0s ended 100: reload, signal terminated (15), age 1h0m0s" }) {
 			t.Errorf("events %q", events)
 		}
 		if len(c.exited) != 3 { // nothing runs any more
@@ -116,17 +119,17 @@ func TestSet_ApplyTouchesWhatChanged(t *testing.T) {
 		c.set.Start(t.Context())
 		c.wantStarted(t, "service.s0 a", "service.s1 b", "service.s2 c")
 		next := c.with(spec("a", "changed"))
-		next.Services = append(next.Services, ServiceSpec{"new", Command{Path: "d"}})
-		c.set.Apply(next, "reload", false)
+		next.Services = append(next.Services, ServiceSpec{Name: "new", Command: Command{Path: "d"}, Stop: second})
+		c.set.Apply(t.Context(), next, "reload", false)
 		c.wantStarted(t, "service.new d", "service.s1 changed")
 		if got := len(c.set.Processes()); got != 3 {
 			t.Errorf("%d processes run, want 3: one is removed", got)
 		}
 		arguments := c.with(spec("a", "changed"))
 		arguments.Services[0].Command.Args = []string{"-v"}
-		c.set.Apply(arguments, "reload", false)
+		c.set.Apply(t.Context(), arguments, "reload", false)
 		c.wantStarted(t, "service.s0 a")
-		c.set.Apply(arguments, "restart", true)
+		c.set.Apply(t.Context(), arguments, "restart", true)
 		c.wantStarted(t, "service.s0 a", "service.s1 changed")
 		c.set.Stop()
 	})
@@ -135,9 +138,9 @@ func TestSet_ApplyTouchesWhatChanged(t *testing.T) {
 func TestSet_ApplyChangesSchedules(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCast(Spec{Jobs: []JobSpec{{"j", hourly{}, Command{Path: "old"}}}})
+		c := newCast(Spec{Jobs: []JobSpec{{"j", hourly{}, Command{Path: "old"}, second}}})
 		c.set.Start(t.Context())
-		c.set.Apply(c.with(Spec{Jobs: []JobSpec{{"j", minutely{}, Command{Path: "new"}}}}), "reload", false)
+		c.set.Apply(t.Context(), c.with(Spec{Jobs: []JobSpec{{"j", minutely{}, Command{Path: "new"}, second}}}), "reload", false)
 		time.Sleep(time.Minute)
 		c.wantStarted(t, "cron.j new")
 		c.set.Stop()
@@ -149,12 +152,12 @@ func TestSet_ApplyBeforeStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCast(spec("a"))
-		c.set.Apply(c.with(spec("b")), "reload", true)
+		c.set.Apply(t.Context(), c.with(spec("b")), "reload", true)
 		c.wantStarted(t)
 		c.set.Start(t.Context())
 		c.wantStarted(t, "service.s0 b")
 		c.set.Stop()
-		c.set.Apply(c.with(spec("b", "c")), "reload", true)
+		c.set.Apply(t.Context(), c.with(spec("b", "c")), "reload", true)
 		c.wantStarted(t)
 	})
 }
@@ -164,7 +167,7 @@ func TestSet_HandsOverAndInherits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		with := spec("a")
-		with.Jobs = []JobSpec{{"j", hourly{}, Command{Path: "b"}}}
+		with.Jobs = []JobSpec{{"j", hourly{}, Command{Path: "b"}, second}}
 		before := newCast(with)
 		before.set.Start(t.Context())
 		synctest.Wait()
@@ -180,17 +183,14 @@ func TestSet_HandsOverAndInherits(t *testing.T) {
 		}
 		after := newCast(with)
 		for id, h := range states {
-			if !after.set.Has(id) {
-				t.Errorf("no task %s", id)
-			}
 			after.set.Inherit(id, h)
-		}
-		if got := after.set.Processes()[service]; got != states[service].Process {
-			t.Errorf("process %v, want the inherited one", got)
 		}
 		after.set.Start(t.Context())
 		after.wantStarted(t)
-		if _, services, _ := after.set.Status(); len(services) != 1 || services[0].PID != 100 {
+		if got := after.set.Processes()[service]; len(got) != 1 || got[0] != states[service].Process {
+			t.Errorf("processes %v, want the inherited one", got)
+		}
+		if services, _ := after.set.Status(); len(services) != 1 || services[0].PID != 100 {
 			t.Errorf("status %+v, want the inherited process", services)
 		}
 		after.set.Stop()
@@ -224,13 +224,13 @@ func TestSet_PauseReturnsTheFirstError(t *testing.T) {
 func TestSet_StatusOfATaskThatDoesNotRun(t *testing.T) {
 	t.Parallel()
 	with := spec("a", "b")
-	with.Jobs = []JobSpec{{"j", hourly{}, Command{}}}
+	with.Jobs = []JobSpec{{"j", hourly{}, Command{}, second}}
 	s := NewSet(with, SetOptions{})
-	got, services, jobs := s.Status()
-	if len(services) != 2 || services[0].State != "stopped" || got.Services[1].Name != "s1" || len(jobs) != 1 || jobs[0].PID != 0 {
+	services, jobs := s.Status()
+	if len(services) != 2 || services[0].State != "stopped" || services[1].Name != "s1" || len(jobs) != 1 || jobs[0].PID != 0 {
 		t.Errorf("got %+v, %+v", services, jobs)
 	}
-	if s.Has(ID{KindJob, "s0"}) || s.Has(ID{KindService, "j"}) || !s.Has(ID{KindJob, "j"}) {
+	if with.has(ID{KindJob, "s0"}) || with.has(ID{KindService, "j"}) || !with.has(ID{KindJob, "j"}) {
 		t.Error("a service is taken for a job of its name, or a job is not found")
 	}
 }

@@ -1,9 +1,11 @@
 // Package task runs what a site has beside its web workers: a Service is a process that
 // always runs, a Job a process that runs when its schedule says so.
 //
-// The caller of Run owns the task. Run returns when its context has ended and the process
-// has exited, which is told to (SIGTERM) and killed after the grace period or when force
-// ends. A task never has two processes at a time. Options say how a process is started,
+// The caller of Run owns the task. Run returns when its context has ended and its
+// processes have exited. A process that is to exit is sent its stop signal and finishes
+// its work; it is killed after its stop timeout, or when force ends. A job never has two
+// processes at a time, and a service has a second one only if it overlaps: the old one,
+// which finishes its work while the new one runs. Options say how a process is started,
 // and what to call when something happens to it.
 package task
 
@@ -11,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/multisite/multisite/worker/process"
@@ -19,22 +22,31 @@ import (
 // Process is a running process, as a task needs it.
 type Process interface {
 	PID() int
-	Done() <-chan struct{}    // is closed when it has exited
-	Exit() process.Exit       // says how, after Done
-	Stop(grace time.Duration) // tells it to exit, kills it after grace, and returns when it has exited
-	Kill()                    // kills it and does not wait
+	Done() <-chan struct{}              // is closed when it has exited
+	Exit() process.Exit                 // says how, after Done
+	Signal(signal syscall.Signal) error // it is no error if the process has exited
+	Kill()                              // kills it and its process group, and does not wait
+}
+
+// Stop says how a process is stopped.
+type Stop struct {
+	Timeout time.Duration  `json:"timeout"` // from Signal to SIGKILL
+	Signal  syscall.Signal `json:"signal"`  // tells it to finish its work and exit
 }
 
 // Options are what a task is made of.
 type Options struct {
-	Start   func() (Process, error)
-	Grace   func() time.Duration // from SIGTERM to SIGKILL
-	Observe func(Event)          // is called for each event; may be nil
+	Start   func() (Process, Stop, error)
+	Overlap func() bool // whether a new process starts while the old one finishes; nil: it does not
+	Observe func(Event) // is called for each event; may be nil
 }
 
 func (o Options) withDefaults() Options {
 	if o.Observe == nil {
 		o.Observe = func(Event) {}
+	}
+	if o.Overlap == nil {
+		o.Overlap = func() bool { return false }
 	}
 	return o
 }
@@ -44,10 +56,11 @@ type EventKind string
 
 // The kinds of events.
 const (
-	Started EventKind = "started"
-	Failed  EventKind = "failed to start"
-	Exited  EventKind = "ended"
-	Skipped EventKind = "skipped" // a run of a job was due and did not happen
+	Started  EventKind = "started"
+	Failed   EventKind = "failed to start"
+	Stopping EventKind = "stopping" // its process was sent the stop signal
+	Exited   EventKind = "ended"
+	Skipped  EventKind = "skipped" // a run of a job was due and did not happen
 )
 
 // The reasons for which a process of a task exits.
@@ -55,6 +68,8 @@ const (
 	ReasonCrash = "crash" // a service exited by itself
 	ReasonDone  = "done"  // a job exited by itself, as it should
 	ReasonStop  = "supervisor stop"
+
+	reasonRemoved = "reload" // an upgrade found it removed; elsewhere the caller of Apply says why
 )
 
 // StopReason is the cause with which the context of Run is cancelled if its process exits
@@ -75,35 +90,27 @@ func stopReason(ctx context.Context) string {
 
 // Event is something that happened to a task.
 type Event struct {
-	Kind   EventKind
-	Time   time.Time
-	PID    int           // of Started and Exited
-	Reason string        // of Exited
-	Exit   process.Exit  // of Exited
-	Age    time.Duration // of Exited: how long the process has lived
-	Err    error         // of Failed and Skipped
+	Kind    EventKind
+	Time    time.Time
+	PID     int           // of Started, Stopping and Exited
+	Reason  string        // of Stopping and Exited
+	Stop    Stop          // of Stopping
+	Process Process       // of Exited
+	Exit    process.Exit  // of Exited
+	Age     time.Duration // of Exited: how long the process has lived
+	Overran time.Duration // of Exited: the stop timeout after which it was killed; 0: it was not
+	Err     error         // of Failed and Skipped
 }
 
 // String describes a failed start or an exit; "" for other events.
 func (e Event) String() string {
-	switch e.Kind {
-	case Failed:
+	switch {
+	case e.Kind == Failed:
 		return fmt.Sprintf("not started: %v", e.Err)
-	case Exited:
-		return fmt.Sprintf("pid %d: %s, %s", e.PID, e.Reason, e.Exit)
+	case e.Kind != Exited:
+		return ""
+	case e.Overran > 0:
+		return fmt.Sprintf("pid %d: %s, %s after stop_timeout = %v", e.PID, e.Reason, e.Exit, e.Overran)
 	}
-	return ""
-}
-
-// stop stops a process and returns when it has exited; it kills the process when force
-// ends.
-func stop(force context.Context, p Process, grace time.Duration) {
-	disarm := context.AfterFunc(force, p.Kill)
-	defer disarm()
-	p.Stop(grace)
-}
-
-func exitEvent(p Process, started time.Time, reason string) Event {
-	now := time.Now()
-	return Event{Kind: Exited, Time: now, PID: p.PID(), Reason: reason, Exit: p.Exit(), Age: now.Sub(started)}
+	return fmt.Sprintf("pid %d: %s, %s", e.PID, e.Reason, e.Exit)
 }
