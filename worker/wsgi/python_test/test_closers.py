@@ -137,6 +137,8 @@ class _Page(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        if self.path == "/upgrade":
+            return self.send_response(101) or self.end_headers()
         self.send_response(200)
         self.send_header("Content-Length", "4")
         self.end_headers()
@@ -151,6 +153,7 @@ class HTTP(Closers):
         super().setUp()
         server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
         server.daemon_threads = True
+        server.handle_error = lambda *_: None  # the client resets the connection when its process ends
         threading.Thread(target=server.serve_forever).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
@@ -177,6 +180,15 @@ class HTTP(Closers):
         self.assertEqual(event["reasons"], [
             "socket connected to %s of http/client.py, opened in site_app.py:4" % self.address])
         self.assertEqual((event["opened_by"], event["safe_when_loaded"]), ({}, False))
+
+    def test_connection_that_is_used_in_another_way(self):
+        for number, request in enumerate(("connect()", "request('GET', '/upgrade')\nconnection.getresponse().read()")):
+            with self.subTest(request):
+                name = "site_app%d" % number
+                self.app("import http.client\nconnection = http.client.HTTPConnection(%r)\nconnection.%s" % (
+                    self.address, request), "1")
+                os.rename(os.path.join(self.dir, "site_app.py"), os.path.join(self.dir, name + ".py"))
+                self.assertEqual(self.site(wsgi=name).event()["event"], "unsafe")
 
 
 class Places(Closers):
@@ -215,6 +227,20 @@ class Places(Closers):
     def test_nothing_of_it_is_left_in_workers(self):
         self.app("import socket, threading", "['connect' in vars(socket.socket), threading.Thread.start.__module__]")
         self.check_closed([], r"\[False, 'threading'\]")
+
+    def test_wrapped_connect(self):
+        """The application wraps it while it is loaded, and goes on to call it: nothing is remembered any more."""
+        self.app("""
+            import socket
+            from multisite_wsgi import origins
+            connect = socket.socket.connect
+            socket.socket.connect = lambda *args: connect(*args)
+            def use():
+                with socket.create_server(("127.0.0.1", 0)) as server:
+                    socket.create_connection(server.getsockname()).close()
+                return len(origins._sockets)
+        """, "use()")
+        self.check_closed([], "0", warmup=[])
 
 
 if __name__ == "__main__":

@@ -58,11 +58,11 @@ def _reopen_psycopg_pool(pool):
 
 
 def _http(connection):
-    """Without a response that is not read yet, the next request connects again."""
+    """After a response that was read, the next request connects again; else the socket may be used in another way."""
     response = connection._HTTPConnection__response
     if connection.sock is None or connection._HTTPConnection__state != "Idle":
         return 0
-    if response is not None and not response.isclosed():
+    if response is None or not response.isclosed() or response.status == 101:  # the protocol was changed
         return 0
     connection.close()
     return 1

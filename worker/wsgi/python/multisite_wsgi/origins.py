@@ -30,24 +30,27 @@ class Origins:
 
 
 class _Wrapper:
-    """Calls note(object) before each call of a method."""
+    """Calls note(object) before each call of a method, until it is removed."""
 
     def __init__(self, kind, name, note):
         self._kind, self._name = kind, name
         self._inherited = name not in vars(kind)
         self._method = method = getattr(kind, name)
+        self._removed = False
 
         @functools.wraps(method)
         def remember(thing, *args, **kwargs):
-            note(thing)
+            if not self._removed:
+                note(thing)
             return method(thing, *args, **kwargs)
 
         self._remember = remember
         setattr(kind, name, remember)
 
     def remove(self):
+        self._removed = True
         if vars(self._kind).get(self._name) is not self._remember:
-            return  # the application has wrapped it, as Sentry does
+            return  # the application has wrapped it, as Sentry does, and calls it for ever
         if self._inherited:
             delattr(self._kind, self._name)
         else:
