@@ -141,6 +141,12 @@ func (r *running) hasEnded() bool {
 // finish stops the supervisor and checks that it has left nothing behind.
 func (r *running) finish() {
 	r.must("down")
+	r.checkEnd()
+}
+
+// checkEnd waits until the supervisor has exited and checks that it has left nothing
+// behind.
+func (r *running) checkEnd() {
 	<-r.end.ch
 	if r.end.err != nil {
 		r.t.Errorf("multisite up: %v", r.end.err)

@@ -138,8 +138,9 @@ func TestUpgrade_LogsAreFollowed(t *testing.T) {
 		r.must("restart", "subdomain1")
 		return strings.Contains(lines.String(), "reason=restart")
 	})
-	r.finish()
+	r.must("down")
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("logs -f: %v\n%s", err, lines.String())
 	}
+	r.checkEnd()
 }
