@@ -1,14 +1,23 @@
 package supervisor
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/supervisor/proxy"
 	front "github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/systemd"
 )
 
 // stuck is a site that blocks the front door's thread.
@@ -63,4 +72,57 @@ func TestWatchdog_AsksTheLoop(t *testing.T) {
 	}
 	close(site.goOn)
 	<-answered
+}
+
+// failing is a launcher whose workers do not start.
+type failing struct{ err error }
+
+func (f failing) Launch(context.Context, string) (pool.Worker, error) { return nil, f.err }
+func (failing) Threads() int                                          { return 1 }
+
+// TestAnnounce_TellsTheServiceManager, which is not parallel since it sets a variable: a
+// site that has failed does not keep the supervisor from being ready, and is named.
+func TestAnnounce_TellsTheServiceManager(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	t.Setenv("NOTIFY_SOCKET", socket)
+	s := sitesWithoutWorkers(t, &config.Site{Name: "blog"}, &config.Site{Name: "shop"})
+	s.announcer = &announcer{Notifier: systemd.NewNotifier(slog.New(slog.DiscardHandler)), sites: &s.sites}
+	shop := s.sites.all()[1]
+	shop.pool = pool.New(pool.Options{Site: "shop", Launcher: failing{errors.New("no such module")}, Settings: pool.Settings{Min: 1, Max: 1, Threads: 1}})
+	shop.log = newSiteLog(s.logs, "shop")
+	var running sync.WaitGroup
+	running.Go(func() { shop.pool.Run(context.Background()) })
+	defer running.Wait()
+	defer shop.pool.Stop()
+
+	s.announce(t.Context())
+	const failed = "1 of 2 sites failed: shop (no such module)"
+	want := func(text string) {
+		t.Helper()
+		b := make([]byte, 1000)
+		n, err := manager.Read(b)
+		if got := string(b[:n]); err != nil || !strings.HasSuffix(got, text) {
+			t.Errorf("the service manager got %q, %v, want %q", got, err, text)
+		}
+	}
+	want("READY=1\nSTATUS=" + failed)
+	ended := s.announcer.reloading()
+	s.announcer.setReload(errors.New("unknown key"))
+	want("STATUS=reloading")
+	ended()
+	want("READY=1\nSTATUS=" + failed + "; last reload failed: unknown key")
+	s.announcer.setReload(&control.Error{Message: "no such site", Usage: true})
+	if got := s.announcer.summary(); !strings.HasSuffix(got, ": unknown key") {
+		t.Errorf("after a reload of a site that does not exist: %q", got)
+	}
+	s.announcer.setReload(nil)
+	shop.pool = s.sites.all()[0].pool
+	if got := s.announcer.summary(); got != "2 sites ready" {
+		t.Errorf("got %q", got)
+	}
 }

@@ -86,3 +86,13 @@ func TestSeverity(t *testing.T) {
 		}
 	}
 }
+
+func TestExitAttrs(t *testing.T) {
+	t.Parallel()
+	e := pool.Event{ID: "blog/1", Reason: pool.ReasonStop, Age: time.Second, Requests: 3, Worker: exited{process: startTrue(t)}, Running: []string{"GET /a"}}
+	var got strings.Builder
+	slog.New(slog.NewTextHandler(&got, nil)).Info("x", exitAttrs(e)...)
+	if want := `reason="supervisor stop" exit="exit status 0" age=1s requests=3 running="GET /a"` + "\n"; !strings.HasSuffix(got.String(), want) || !strings.Contains(got.String(), " worker=blog/1 pid=") {
+		t.Errorf("got %q, want %q", &got, want)
+	}
+}
