@@ -42,10 +42,22 @@ func (s *Supervisor) Status(context.Context) status.Status {
 	wg.Wait()
 	for _, t := range s.sites.leaving() {
 		if len(t.tasks.Processes()) > 0 {
-			st.Sites = append(st.Sites, t.leavingStatus())
+			st.Sites = addLeaving(st.Sites, t.leavingStatus())
 		}
 	}
 	return st
+}
+
+// addLeaving adds the status of a site that was removed. If it has come back, its tasks
+// are those of the new site, which starts none before they have ended.
+func addLeaving(sites []status.Site, leaving status.Site) []status.Site {
+	for i := range sites {
+		if sites[i].Name == leaving.Name {
+			sites[i].Services, sites[i].Cron = leaving.Services, leaving.Cron
+			return sites
+		}
+	}
+	return append(sites, leaving)
 }
 
 // leavingStatus returns the status of a site that was removed, of which only tasks run.
