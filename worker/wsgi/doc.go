@@ -86,10 +86,14 @@
 // Learning means to find out what a site imports. The project zygote forks a
 // process, the finder (finder.py), which forks a learner for each site (learner.py).
 // A learner loads the site, warms it up, and records for each module what it imports
-// and what it reads (recorder.py). From the results of all sites the finder makes the
-// plan (sharing_plan.py): the modules that every site imports and none of which
-// depends on one site. Results are kept in CodeDir/learned and are used as long as
-// no file and no configuration of the site has changed (learned.py).
+// and what it reads (recorder.py). From the results the finder chooses the sites that
+// have much in common (sharing_group.py) and makes the plan for them
+// (sharing_plan.py): the modules that every one of them imports and none of which
+// depends on one site. The other sites get a project of their own (Project.rest),
+// where the same happens again. No site gets a module that it does not import itself.
+//
+// Results are kept in CodeDir/learned and are used as long as no file and no
+// configuration of the site has changed (learned.py).
 //
 // A learner may use 20 s of processor time, may wait for 2 s without using any, and all
 // learners of a project together have startup_timeout by the clock: a busy machine
@@ -108,9 +112,9 @@
 //
 //	to        command                                      descriptors               answer
 //	project   {"cmd":"prepare","sites":[CONFIG...],        none                      {"ready":true,"modules":N,"left_out":["SITE: WHY"...],
-//	           "without":[MODULE...],                                                 "unkept":["SITE: WHY"...],"tricks":[...],"seconds":S}
-//	           "deadline_seconds":S,                                                 or {"failed_import":MODULE,"error":WHY}
-//	           "processor_seconds":S}
+//	           "without":[MODULE...],                                                 "others":[SITE...],"unkept":["SITE: WHY"...],
+//	           "deadline_seconds":S,                                                  "tricks":[...],"seconds":S}
+//	           "processor_seconds":S}                                                or {"failed_import":MODULE,"error":WHY}
 //	project   {"cmd":"site","config":CONFIG}               control, report, output   {"pid":N} or {"error":WHY}
 //	project   {"cmd":"worker","config":CONFIG}             listener, report, output  {"pid":N} or {"error":WHY}
 //	site      {"cmd":"fork","worker":"SITE/N"}             listener, report, output  {"pid":N}, {"unsafe":[HAZARD...]} or {"error":WHY}

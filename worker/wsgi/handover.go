@@ -46,7 +46,7 @@ func (r *Runtime) DropUnfinished() {
 	r.mu.Unlock()
 	for _, p := range projects {
 		if p != nil {
-			p.kill()
+			p.drop()
 		}
 	}
 	if loading != nil {

@@ -36,11 +36,12 @@ type Project struct {
 	learnTime, processorTime time.Duration
 
 	once    sync.Once     // starts the zygote, or makes sure that it never starts
-	started chan struct{} // closed when the next three fields are set; they do not change afterwards
+	started chan struct{} // closed when the next four fields are set; they do not change afterwards
 
 	leftOut map[string]string // sites that do not share modules, and why
 	zygote  *zygote           // nil: see err
 	err     error             // why there is no zygote
+	rest    *Project          // of the sites that have little in common with the others; nil: none; see forget
 
 	mu       sync.Mutex       // protects all below
 	expected map[*Runtime]int // how many more forks each site will ask for; a site that needs none is not in it
@@ -220,9 +221,12 @@ func (p *Project) forksDone(r *Runtime, n int) {
 // forget notes that a site will ask for no more forks.
 func (p *Project) forget(r *Runtime) {
 	p.mu.Lock()
-	n := p.expected[r]
+	n, rest := p.expected[r], p.rest
 	p.mu.Unlock()
 	p.forksDone(r, n)
+	if rest != nil {
+		rest.forget(r)
+	}
 }
 
 // isNeeded reports whether any site needs the zygote.
@@ -230,6 +234,14 @@ func (p *Project) isNeeded() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.unneeded
+}
+
+// drop kills the project zygote, and that of the rest.
+func (p *Project) drop() {
+	p.kill()
+	if p.rest != nil {
+		p.rest.drop()
+	}
 }
 
 // kill kills the project zygote, even one that is still loading, and waits for that.

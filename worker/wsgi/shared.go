@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,13 +16,15 @@ func (r *Runtime) AwaitShared(ctx context.Context) {
 	r.mu.Lock()
 	project := r.joined
 	r.mu.Unlock()
-	if project == nil || len(project.members) == 1 {
-		return
-	}
-	select {
-	case <-project.begin():
-	case <-r.closed:
-	case <-ctx.Done():
+	for project != nil && len(project.members) > 1 {
+		select {
+		case <-project.begin():
+			project = project.restFor(r)
+		case <-r.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -30,6 +33,7 @@ type prepareAnswer struct {
 	Ready        bool     `json:"ready"`         // the shared modules are imported
 	Modules      int      `json:"modules"`       // how many they are
 	LeftOut      []string `json:"left_out"`      // "site: why" of each site that cannot share
+	Others       []string `json:"others"`        // sites that have little in common with those that share
 	Unkept       []string `json:"unkept"`        // "site: why" of each learning result that could not be saved
 	Seconds      float64  `json:"seconds"`       // how long it took
 	FailedImport string   `json:"failed_import"` // module whose import failed; "": none
@@ -66,11 +70,12 @@ func (p *Project) prepare(z *zygote, without []string) (failed string, err error
 		site, reason, _ := strings.Cut(text, ": ")
 		p.leaveOut(site, reason)
 	}
+	p.setApart(answer.Others)
 	for _, text := range answer.Unkept {
 		site, reason, _ := strings.Cut(text, ": ")
 		p.log.Warn("what was learned about a site could not be saved and has to be learned again", "site", site, "reason", reason)
 	}
-	p.log.Info("project zygote ready", "pid", z.PID(), "modules", answer.Modules, "sites", len(p.members), "seconds", answer.Seconds)
+	p.log.Info("project zygote ready", "pid", z.PID(), "modules", answer.Modules, "sites", len(p.members)-len(answer.Others)-len(answer.LeftOut), "seconds", answer.Seconds)
 	return "", nil
 }
 
@@ -85,6 +90,34 @@ func (p *Project) goOnWithout() (*zygote, error) {
 		return nil, errors.New(why)
 	}
 	return p.spawn()
+}
+
+// setApart makes a project of its own for sites that have little in common with the
+// others. Sites that need no fork any more are not in it.
+func (p *Project) setApart(names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var apart []*Runtime
+	for _, r := range p.members {
+		if slices.Contains(names, r.opts.Site) && p.expected[r] > 0 {
+			apart = append(apart, r)
+		}
+	}
+	if len(apart) == 0 {
+		return
+	}
+	p.rest = newProject(apart, p.log)
+	p.rest.learnTime, p.rest.processorTime = p.learnTime, p.processorTime
+	p.log.Info("sites share modules apart from the others, with which they have little in common", "sites", strings.Join(names, " "))
+}
+
+// restFor returns the project in which a site is instead of p; nil: there is none. It
+// is called when p has started.
+func (p *Project) restFor(r *Runtime) *Project {
+	if p.rest == nil || !slices.Contains(p.rest.members, r) {
+		return nil
+	}
+	return p.rest
 }
 
 // leaveOut notes that a site does not share modules, and why.

@@ -3,6 +3,8 @@ package wsgi
 import (
 	"context"
 	"errors"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -92,4 +94,74 @@ func TestAwaitShared_ReturnsEarly(t *testing.T) {
 	sites[0].Close()
 	sites[1].Close()
 	<-returned
+}
+
+// djangoApp is a site with settings of its own.
+const djangoApp = "import os\nfrom django.conf import settings\nsettings.configure(SECRET_KEY='x', ROOT_URLCONF='app')\nurlpatterns = []\n" +
+	"import django.forms, django.db.models, django.core.wsgi, django.template\ndjango.setup()\n" + helloApp
+
+// TestProject_OddSite: a tiny site takes no shared modules from two Django sites.
+func TestProject_OddSite(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, nil, djangoApp, helloApp, djangoApp)
+	if err := errors.Join(launchAll(sites)...); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range sites {
+		if got := s.PreloadNote(); got != "on" {
+			t.Errorf("site %d: preload %q", i, got)
+		}
+	}
+	if modules := sharedModules(t, sites[0], 2); modules < 200 {
+		t.Errorf("two Django sites share %d modules", modules)
+	}
+	wantProjectZygoteGone(t, p)
+	wantProjectZygoteGone(t, p.rest)
+}
+
+// TestProject_TwoKindsOfSites: each kind shares among itself.
+func TestProject_TwoKindsOfSites(t *testing.T) {
+	t.Parallel()
+	const xmlApp = "import xml.dom.minidom, http.client, csv, sqlite3\n" + helloApp
+	const toolApp = "import decimal, fractions, statistics, difflib, tarfile\n" + helloApp
+	p, sites := newProjectOf(t, nil, djangoApp, xmlApp, djangoApp, toolApp, xmlApp, toolApp)
+	sites[5].Close() // before the others are learned
+	if err := errors.Join(launchAll(sites[:5])...); err != nil {
+		t.Fatal(err)
+	}
+	for rest := p; rest != nil; rest = rest.rest {
+		wantProjectZygoteGone(t, rest)
+	}
+	if p.rest == nil {
+		t.Error("all sites share with one another")
+	}
+}
+
+// TestProject_CloseOfOneOfTheRest: a site that is closed before its first launch keeps
+// no project zygote alive, even if the sites are apart by then.
+func TestProject_CloseOfOneOfTheRest(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, nil, djangoApp, helloApp, djangoApp, helloApp)
+	if err := errors.Join(launchAll([]*testSite{sites[0], sites[2]})...); err != nil {
+		t.Fatal(err)
+	}
+	wantServing(t, sites[1].launch(1))
+	sites[3].Close()
+	wantProjectZygoteGone(t, p)
+	wantProjectZygoteGone(t, p.rest)
+}
+
+// sharedModules returns how many modules a project zygote of that many sites has
+// loaded, from the log of a site.
+func sharedModules(t *testing.T, s *testSite, sites int) int {
+	t.Helper()
+	found := regexp.MustCompile(`msg="project zygote ready" pid=\d+ modules=(\d+) sites=` + strconv.Itoa(sites)).FindStringSubmatch(s.log.String())
+	if found == nil {
+		t.Fatalf("there is no project zygote of %d sites:\n%s", sites, s.log)
+	}
+	n, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -141,21 +141,39 @@ func (r *Runtime) makeTemplate(m *template, project *Project) {
 	project.forksDone(r, 1)
 }
 
-// getProjectZygote returns the zygote of project, or of a project of this site
-// alone if the site could not join the others, and sets m.alone.
+// getProjectZygote returns the zygote of project, or of the one that the site goes to
+// because it cannot share with the sites of this one. It sets m.alone.
 func (r *Runtime) getProjectZygote(m *template, project *Project) (*Project, *zygote, error) {
-	z, err := project.get(r.closed)
-	if errors.Is(err, errClosed) {
-		return project, nil, err
-	}
-	if m.alone = project.leftOut[r.opts.Site]; m.alone != "" && len(project.members) > 1 {
+	for {
+		z, err := project.get(r.closed)
+		if errors.Is(err, errClosed) {
+			return project, nil, err
+		}
+		if why := project.leftOut[r.opts.Site]; why != "" {
+			m.alone = why
+		}
+		next := r.nextProject(project)
+		if next == nil {
+			return project, z, err
+		}
 		project.forksDone(r, 1)
-		r.mu.Lock()
-		project = r.chooseProjectLocked()
-		r.mu.Unlock()
-		z, err = project.get(r.closed)
+		project = next
 	}
-	return project, z, err
+}
+
+// nextProject returns the project that the site goes to, since it does not share in
+// this one, which has started; nil: it stays.
+func (r *Runtime) nextProject(project *Project) *Project {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if project.leftOut[r.opts.Site] != "" && len(project.members) > 1 {
+		return r.chooseProjectLocked()
+	}
+	next := project.restFor(r)
+	if next != nil {
+		r.project = next
+	}
+	return next
 }
 
 // fallBack makes each worker load the code itself; with preload = true it returns

@@ -223,6 +223,20 @@ class DjangoSites(Zygotes):
                     for fact, value in alone[name].items():
                         self.assertEqual(facts[fact], value, fact)
 
+    def test_tiny_site_beside_them(self):
+        """It takes no shared modules from them, and gets none that it does not import."""
+        self.write("tiny.py", "import sys\ndef application(environ, start_response):\n"
+                              "    start_response('200 OK', [])\n    return [' '.join(sys.modules).encode()]")
+        configs = [self.django("plain"), self.config(site="tiny", wsgi="tiny", home=self.dir), self.django("german")]
+        answer = self.prepare(configs)
+        self.assertEqual((answer["left_out"], answer["others"]), ([], ["tiny"]), answer)
+        self.assertGreater(answer["modules"], 250)
+        self.zygote = self.start_project()
+        self.assertEqual(self.prepare(configs[1:2])["others"], [])
+        worker = self.worker(**configs[1])
+        worker.event()
+        self.assertNotIn("django", self.get(worker).body.decode().split())
+
     def test_no_module_more(self):
         configs = [self.django(name) for name in SITES]
         machinery = self.machinery()

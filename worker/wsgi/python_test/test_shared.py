@@ -200,6 +200,60 @@ sys.meta_path.insert(0, Finder())
         self.assertEqual(self.prepared()["modules"], 0)
 
 
+class Groups(Shared):
+    """One odd site takes nothing from the others."""
+
+    def sites(self, **imports):
+        return [self.project(name, "import " + imports[name]) for name in imports]
+
+    def assertGroups(self, *expected, configs):
+        """Check which sites share, and which share among themselves in another project zygote, and so on."""
+        for group in expected:
+            answer = self.prepared(*configs)
+            self.assertEqual([config["site"] for config in configs if config["site"] not in answer["others"]], group)
+            configs = [dict(config, learn=True) for config in configs if config["site"] in answer["others"]]
+            self.again()
+        self.assertEqual(configs, [])
+
+    def packages_named(self, letters):
+        for letter in letters:
+            self.package(letter)
+
+    def test_one_odd_site(self):
+        self.packages_named("abcde")
+        configs = self.sites(one="a, b, c, d", tiny="a", two="a, b, c, d, e")
+        answer = self.prepared(*configs)
+        self.assertEqual((answer["modules"], answer["others"]), (4, ["tiny"]))
+        self.assertEqual(self.shared(configs[2]), ["a", "b", "c", "d"])
+        with self.assertRaisesRegex(Refused, "site tiny is none of those for which this zygote was prepared"):
+            self.worker(self.zygote, **configs[1])
+
+    def test_one_that_is_a_little_different(self):
+        """It costs the others less than it saves."""
+        self.packages_named("abcd")
+        configs = self.sites(one="a, b, c, d", two="a, b, c, d", three="a, b, c")
+        self.assertGroups(["one", "two", "three"], configs=configs)
+
+    def test_two_kinds_of_sites(self):
+        self.packages_named("abcdefgh")
+        self.assertGroups(["c", "d", "e"], ["a", "b"], configs=self.sites(
+            a="a, b, c, d", b="a, b, c, d", c="a, e, f, g, h", d="a, e, f, g, h", e="a, e, f, g, h"))
+
+    def test_nothing_in_common(self):
+        self.packages_named("abc")
+        self.assertGroups(["one", "two", "three"], configs=self.sites(one="a", two="b", three="c"))
+
+    def test_environment_of_one(self):
+        """A variable that the others do not have is read by what all of them import."""
+        self.package("reads", "import os\nX = os.environ.get('X')")
+        self.package("a", "import reads")
+        self.package("b", "import a")
+        configs = self.sites(one="b", two="b", three="b")
+        configs[0]["env"] = dict(configs[0]["env"], X="1")
+        answer = self.prepared(*configs)
+        self.assertEqual((answer["modules"], answer["others"]), (3, ["one"]))
+
+
 class Relocation(Shared):
     def test_code_that_requests_run(self):
         self.package("busy", """

@@ -51,7 +51,8 @@ What several sites share:
   learner.py        finds out what a site imports, in a process of its own
   learned.py        caches that, or why there is no result
   recorder.py       watches imports in that process
-  sharing_plan.py   chooses the modules that all sites can share
+  sharing_group.py  chooses the sites that have much in common
+  sharing_plan.py   chooses the modules that all of these can share
   import_shared.py  imports them and checks that they did nothing but that
 
 How memory stays shared after a fork:

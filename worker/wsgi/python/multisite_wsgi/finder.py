@@ -9,7 +9,7 @@ import os
 import time
 import traceback
 
-from . import fork, learned
+from . import fork, learned, sharing_group
 from .learner import Learner
 from .sharing_plan import SharingPlan
 
@@ -44,6 +44,7 @@ class Findings:
         self.modules = found["modules"]  # [name, origin] of each shared module
         self.members = found["members"]  # names of the sites that share them
         self.left_out = found["left_out"]  # "site: why it cannot share"
+        self.others = found.get("others", [])  # names of the sites that have little in common with the members
         self.unkept = found.get("unkept", [])  # "site: why what was learned could not be saved"
 
     def hot(self):
@@ -66,10 +67,12 @@ def _find_and_exit(configs, without, limits, file):
         records, unkept = _learn_all(configs, limits)
         left_out = ["%s: %s" % (site, record["failed"]) for site, record in records.items() if "failed" in record]
         configs = [config for config in configs if "modules" in records.get(config.site, {})]
-        found = {"modules": [], "members": [config.site for config in configs], "left_out": left_out, "unkept": unkept}
+        group = sharing_group.choose(configs, records, without)
+        found = {"modules": [], "members": [config.site for config in group], "left_out": left_out, "unkept": unkept,
+                 "others": [config.site for config in configs if config not in group]}
         hot = []
-        if configs:
-            plan = SharingPlan(configs, records, without)
+        if group:
+            plan = SharingPlan(group, records, without)
             found["modules"] = plan.modules()
             hot = plan.hot({origin for _, origin in found["modules"]})
         file.write(json.dumps(found).encode() + b"\n" + json.dumps({"hot": hot}).encode())

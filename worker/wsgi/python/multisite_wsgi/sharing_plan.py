@@ -33,7 +33,7 @@ class SharingPlan:
         while True:  # until no module imports one that cannot be shared
             inside = set(chosen)
             kept = [name for name in chosen if all(
-                dep in inside or dep in fixed for modules in self._sites for dep in _needs(name, modules[name]))]
+                dep in inside or dep in fixed for modules in self._sites for dep in needs(name, modules[name]))]
             if len(kept) == len(chosen):
                 return [[name, self._sites[0][name]["origin"]] for name in kept]
             chosen = kept
@@ -69,12 +69,14 @@ class SharingPlan:
 
 def differing(configs):
     """Return the names of the variables, and CWD, that are not the same for all sites."""
-    environments = [config.env or {} for config in configs]
-    names = {name for env in environments for name in env}
-    found = {name for name in names if len({env.get(name) for env in environments}) > 1}
-    if len({config.home for config in configs}) > 1:
-        found.add(CWD)
+    names = {name for config in configs for name in config.env or {}}
+    found = {name for name in names | {CWD} if len({value(config, name) for config in configs}) > 1}
     return found | {"DJANGO_SETTINGS_MODULE"}
+
+
+def value(config, read):
+    """Return what a site finds when it reads this variable, or CWD."""
+    return config.home if read == CWD else (config.env or {}).get(read)
 
 
 def common_packages(configs):
@@ -86,7 +88,7 @@ def common_packages(configs):
             if _is_packages(entry) and all(entry in config.python_path for config in configs)]
 
 
-def _needs(name, module):
+def needs(name, module):
     """Return the modules that have to be imported when this one is."""
     parents = [name[:n] for n, letter in enumerate(name) if letter == "."]
     return [dep for dep in module["imports"] + parents if dep != name]

@@ -75,7 +75,7 @@ class ProjectZygote:
         finally:
             findings.close()
         return {"ready": True, "modules": len(findings.modules), "left_out": findings.left_out,
-                "unkept": findings.unkept, "tricks": tricks,
+                "others": findings.others, "unkept": findings.unkept, "tricks": tricks,
                 "seconds": round(time.monotonic() - started, 3)}
 
     def _load(self, configs, findings):
