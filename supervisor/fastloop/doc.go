@@ -31,7 +31,7 @@
 //
 // # Invariants
 //
-// Loop.Check asserts those that can be seen from the state of a loop; the tests of the
+// View.Check asserts those that can be seen from the state of a loop; the tests of the
 // front door call it.
 //
 //   - A connection has one owner: the loop's thread (it is in clients or lingering), or
