@@ -111,40 +111,12 @@ func New(o Options) (*Supervisor, error) {
 
 // open makes and opens everything in order, until something fails.
 func (s *Supervisor) open(o Options) (err error) {
-	if s.dirs.state, err = findStateDir(s.cfg, s.inherited); err != nil {
+	if err := s.openState(o.Console); err != nil {
 		return err
-	}
-	if s.lock, err = takeLock(s.dirs.state, s.inherited); err != nil {
-		return err
-	}
-	if s.dirs.logs, err = findLogDir(s.cfg, s.inherited); err != nil {
-		return err
-	}
-	if s.logs, err = logs.Open(s.dirs.logs, o.Console); err != nil {
-		return err
-	}
-	s.logs.SetRotation(s.cfg.LogMaxSize, s.cfg.LogKeep)
-	s.log = s.logs.Logger("multisite")
-	s.announcer = &announcer{Notifier: systemd.NewNotifier(s.log), sites: &s.sites}
-	if s.journal, err = journal.Open(filepath.Join(s.dirs.state, statedir.JournalDB), journal.Options{Log: s.log}); err != nil {
-		return err
-	}
-	if s.mark, err = s.lock.Mark(); err != nil {
-		return err
-	}
-	if s.inherited == nil {
-		s.endStrays()
-		if err := os.RemoveAll(filepath.Join(s.dirs.state, statedir.RunDir)); err != nil { // a killed supervisor may have left sockets
-			return err
-		}
 	}
 	spool := filepath.Join(s.dirs.state, statedir.SpoolDir)
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
-	}
-	s.refusals = s.logs.Refusals()
-	if s.inherited != nil {
-		s.refusals.Restore(s.inherited.Refused)
 	}
 	s.proxy = proxy.New(proxy.Options{
 		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log,
@@ -163,6 +135,43 @@ func (s *Supervisor) open(o Options) (err error) {
 		return err
 	}
 	return s.endpoints.listenForCalls(s.dirs.state, s.cfg, s.inherited, s, s.log)
+}
+
+// openState takes the state directory and opens the logs and the journal. It removes
+// what a killed supervisor has left.
+func (s *Supervisor) openState(console io.Writer) (err error) {
+	if s.dirs.state, err = findStateDir(s.cfg, s.inherited); err != nil {
+		return err
+	}
+	if s.lock, err = takeLock(s.dirs.state, s.inherited); err != nil {
+		return err
+	}
+	if s.dirs.logs, err = findLogDir(s.cfg, s.inherited); err != nil {
+		return err
+	}
+	if s.logs, err = logs.Open(s.dirs.logs, console); err != nil {
+		return err
+	}
+	s.logs.SetRotation(s.cfg.LogMaxSize, s.cfg.LogKeep)
+	s.log = s.logs.Logger("multisite")
+	s.announcer = &announcer{Notifier: systemd.NewNotifier(s.log), sites: &s.sites}
+	if s.journal, err = journal.Open(filepath.Join(s.dirs.state, statedir.JournalDB), journal.Options{Log: s.log}); err != nil {
+		return err
+	}
+	if s.mark, err = s.lock.Mark(); err != nil {
+		return err
+	}
+	if s.inherited == nil {
+		s.endStrays()
+		if err := os.RemoveAll(filepath.Join(s.dirs.state, statedir.RunDir)); err != nil { // a killed supervisor may have left sockets
+			return err
+		}
+	}
+	s.refusals = s.logs.Refusals()
+	if s.inherited != nil {
+		s.refusals.Restore(s.inherited.Refused)
+	}
+	return nil
 }
 
 // recallScales applies what `multisite scale` has set before the last stop.
