@@ -9,8 +9,8 @@ import (
 // that the front door sends to that worker's socket meanwhile. The worker goes on with
 // the next one at once: nobody waits for it, and it does not sleep and is not woken,
 // which costs as much as a small request does. A request follows only where it would
-// have to wait anyway, and only fast ones: the front door takes it back (Requeue) if
-// they are not.
+// have to wait anyway, and only fast ones: the front door recalls it, and calls Requeue,
+// if they are not.
 
 const (
 	fastRequest   = time.Millisecond     // mean time of a site's requests up to which one may follow another

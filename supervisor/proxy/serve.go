@@ -63,7 +63,7 @@ func (e *exchange) try() (again bool) {
 	e.worker = claim.Worker()
 	ctx, cancel := e.deadline(since)
 	defer cancel()
-	resp, err := roundTrip(claim, e.outgoing(ctx))
+	resp, err := roundTrip(claim, e.toWorker(ctx))
 	if err == nil {
 		e.answer(claim, resp, cancel)
 		return false
@@ -146,8 +146,8 @@ func (e *exchange) deadline(since time.Time) (context.Context, context.CancelFun
 	return context.WithDeadline(ctx, since.Add(e.site.RequestTimeout))
 }
 
-// outgoing returns the request as the worker gets it.
-func (e *exchange) outgoing(ctx context.Context) *http.Request {
+// toWorker returns the request as the worker gets it.
+func (e *exchange) toWorker(ctx context.Context) *http.Request {
 	r := e.r.WithContext(ctx)
 	u := *r.URL
 	u.Scheme = e.scheme

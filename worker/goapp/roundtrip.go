@@ -31,7 +31,7 @@ func newTransport(path string) *http.Transport {
 // RoundTrip sends one request to the worker. It adds no header, and sends Host and the
 // visitor's RequestURI unchanged. An error means that no answer has begun.
 func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := w.transport.RoundTrip(outgoing(r))
+	resp, err := w.transport.RoundTrip(verbatim(r))
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		err = fmt.Errorf("%w: %w", wire.ErrNotSent, err)
@@ -39,8 +39,8 @@ func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// outgoing returns a copy of r with a URL that net/http writes byte for byte as RequestURI.
-func outgoing(r *http.Request) *http.Request {
+// verbatim returns a copy of r with a URL that net/http writes byte for byte as RequestURI.
+func verbatim(r *http.Request) *http.Request {
 	out := *r
 	u := *r.URL
 	u.Scheme, u.Host, u.User = "http", "worker", nil // the dialer ignores the host; the Host header is r.Host
