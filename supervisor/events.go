@@ -37,7 +37,7 @@ func (t *site) observe(e pool.Event) {
 		if w != nil { // otherwise it was never ready
 			w.Close()
 		}
-		t.log.Log(context.Background(), severity(e.Reason), "worker ended", exitAttrs(e)...)
+		t.log.Log(context.Background(), severity(e), "worker ended", exitAttrs(e)...)
 		t.log.leftovers("worker", e.ID, processOf(e))
 		t.unloadLater()
 	}
@@ -45,14 +45,24 @@ func (t *site) observe(e pool.Event) {
 }
 
 // severity returns the level at which the exit of a worker is logged.
-func severity(r pool.Reason) slog.Level {
-	switch r {
+func severity(e pool.Event) slog.Level {
+	switch e.Reason {
 	case pool.ReasonCrash, pool.ReasonOOM:
 		return slog.LevelError
 	case pool.ReasonRequestTimeout, pool.ReasonUnreachable, pool.ReasonMemoryLimit, pool.ReasonCPUTimeLimit:
 		return slog.LevelWarn
 	}
+	if overran(e) {
+		return slog.LevelWarn
+	}
 	return slog.LevelInfo
+}
+
+// overran reports whether a worker was killed because it had not exited within
+// shutdown_timeout.
+func overran(e pool.Event) bool {
+	p := processOf(e)
+	return p != nil && p.Overran()
 }
 
 func journalEvent(site string, e pool.Event) journal.Event {
@@ -73,6 +83,9 @@ func exitAttrs(e pool.Event) []any {
 	}
 	if len(e.Running) > 0 {
 		attrs = append(attrs, "running", strings.Join(e.Running, ", "))
+	}
+	if overran(e) {
+		attrs = append(attrs, "limit", "shutdown_timeout")
 	}
 	return attrs
 }

@@ -81,7 +81,7 @@ func TestSeverity(t *testing.T) {
 		pool.ReasonRequestTimeout: slog.LevelWarn, pool.ReasonMemoryLimit: slog.LevelWarn, pool.ReasonCPUTimeLimit: slog.LevelWarn,
 		pool.ReasonReload: slog.LevelInfo, pool.ReasonStop: slog.LevelInfo,
 	} {
-		if got := severity(reason); got != want {
+		if got := severity(pool.Event{Reason: reason}); got != want {
 			t.Errorf("%s: got %v, want %v", reason, got, want)
 		}
 	}
@@ -92,7 +92,30 @@ func TestExitAttrs(t *testing.T) {
 	e := pool.Event{ID: "blog/1", Reason: pool.ReasonStop, Age: time.Second, Requests: 3, Worker: exited{process: startTrue(t)}, Running: []string{"GET /a"}}
 	var got strings.Builder
 	slog.New(slog.NewTextHandler(&got, nil)).Info("x", exitAttrs(e)...)
-	if want := `reason="supervisor stop" exit="exit status 0" age=1s requests=3 running="GET /a"` + "\n"; !strings.HasSuffix(got.String(), want) || !strings.Contains(got.String(), " worker=blog/1 pid=") {
+	if want := `reason="supervisor stop" exit="exit status 0" age=1s requests=3 running="GET /a"` + "\n"; severity(e) != slog.LevelInfo || !strings.HasSuffix(got.String(), want) || !strings.Contains(got.String(), " worker=blog/1 pid=") {
 		t.Errorf("got %q, want %q", &got, want)
+	}
+}
+
+// TestExitAttrs_Overran: a worker that was killed because it did not exit is logged with
+// the limit.
+func TestExitAttrs_Overran(t *testing.T) {
+	t.Parallel()
+	deaf := make(chan string, 1)
+	output, err := process.NewOutput(nil, func(line string) { deaf <- line })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := process.Start(process.Command{Path: "/bin/sh", Args: []string{"sh", "-c", "trap '' TERM; echo deaf; sleep 1000"}, Dir: "/", Output: output})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-deaf
+	p.Stop(time.Millisecond)
+	e := pool.Event{ID: "blog/1", Reason: pool.ReasonReload, Worker: exited{process: p}}
+	var got strings.Builder
+	slog.New(slog.NewTextHandler(&got, nil)).Info("x", exitAttrs(e)...)
+	if want := `reason=reload exit="signal killed (9)" age=0s requests=0 limit=shutdown_timeout` + "\n"; severity(e) != slog.LevelWarn || !strings.HasSuffix(got.String(), want) {
+		t.Errorf("level %v, got %q, want %q", severity(e), &got, want)
 	}
 }

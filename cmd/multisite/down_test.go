@@ -108,7 +108,7 @@ func TestDown_EachSiteHasItsOwnTime(t *testing.T) {
 	if a := <-long; a.status != 200 {
 		t.Errorf("the other site: status %d", a.status)
 	}
-	r.wantEnd("short", `signal killed \(9\)`, ` running="GET /\?…"`)
+	r.wantEnd("short", `signal killed \(9\)`, ` running="GET /\?…" limit=shutdown_timeout`)
 	r.wantEnd("long", "exit status 0", "")
 }
 

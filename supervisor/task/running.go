@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -63,7 +64,7 @@ func (r *running) exitEvent(reason string) Event {
 	e := Event{Kind: Exited, Time: now, PID: r.PID(), Reason: reason, Process: r.Process, Exit: r.Exit(), Age: now.Sub(r.began)}
 	if r.told != nil {
 		e.Reason = r.told.Reason
-		if r.overran.Load() {
+		if r.overran.Load() && e.Exit.Signal == syscall.SIGKILL {
 			e.Overran = r.told.Timeout
 		}
 	}

@@ -46,6 +46,7 @@ type Process struct {
 
 	stop sync.Once     // for the SIGTERM of Stop
 	sent atomic.Uint64 // the signals that it was sent, one bit for each
+	late atomic.Bool   // it was killed by Stop
 
 	// Set by the goroutine that reaps the process before it closes done; others read them
 	// only after that.
@@ -209,9 +210,14 @@ func (p *Process) Stop(grace time.Duration) {
 		return
 	case <-timer.C:
 	}
+	p.late.Store(true)
 	p.Kill()
 	<-p.done
 }
+
+// Overran reports, after Done, whether the process was killed because it had not exited in
+// the time that Stop gave it.
+func (p *Process) Overran() bool { return p.late.Load() && p.exit.Signal == syscall.SIGKILL }
 
 // Kill kills the process and its process group and does not wait.
 func (p *Process) Kill() { _ = p.Signal(syscall.SIGKILL) } // an error means that it has exited

@@ -79,8 +79,13 @@ func TestStop_KillsWhatIgnoresSIGTERM(t *testing.T) {
 	p := startScript(t, `trap '' TERM; echo ready; while :; do sleep 1; done`, func(l string) { ready <- l })
 	<-ready
 	p.Stop(20 * time.Millisecond)
-	if got := p.Exit().Signal; got != syscall.SIGKILL {
-		t.Errorf("got %v, want SIGKILL", p.Exit())
+	if got := p.Exit().Signal; got != syscall.SIGKILL || !p.Overran() {
+		t.Errorf("got %v, overran %v, want SIGKILL since it overran its time", p.Exit(), p.Overran())
+	}
+	killed := startScript(t, `sleep 1000`, func(string) {})
+	killed.Kill()
+	if <-killed.Done(); killed.Overran() {
+		t.Error("a process that was killed at once overran its time")
 	}
 }
 
