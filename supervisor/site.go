@@ -158,7 +158,7 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 		serve()
 	} else {
 		next.mustAnswer(t.python())
-		err = t.pool.RollNotify(ctx, next, reason, serve)
+		err = t.pool.Roll(ctx, next, reason, serve)
 	}
 	if !serves {
 		if t.pool.Status().State != pool.SiteFailed { // a failed site has its own error

@@ -206,7 +206,7 @@ func TestPool_DrainingWorkerThatCrashes(t *testing.T) {
 				request := p.claim("GET /")
 				old := c.last()
 				rolled := make(chan error, 1)
-				go func() { rolled <- p.Roll(t.Context(), c, pool.ReasonReload) }()
+				go func() { rolled <- p.Roll(t.Context(), c, pool.ReasonReload, nil) }()
 				synctest.Wait()
 				tt.die(old, request)
 				if err := <-rolled; err != nil {
@@ -258,7 +258,7 @@ func TestPool_RetiredWhileStarting(t *testing.T) {
 			ctx, cancel := context.WithTimeout(p.t.Context(), time.Second)
 			defer cancel()
 			p.Apply(between(0, 1))
-			_ = p.Roll(ctx, halfCrew{}, pool.ReasonReload)
+			_ = p.Roll(ctx, halfCrew{}, pool.ReasonReload, nil)
 		}, pool.ReasonReload},
 		{"an upgrade", 1, false, func(p *site) { p.Pause() }, pool.ReasonRestart},
 		{"without memory", 1, true, func(p *site) { p.Stop() }, pool.ReasonOOM},

@@ -61,7 +61,7 @@ func TestPool_IsHandedOver(t *testing.T) {
 		if e := next.eventsOf(pool.WorkerExited); len(e) != 1 || e[0].Reason != pool.ReasonMaximumRequests || e[0].Requests < 10 {
 			t.Errorf("got %+v, want one end by maximum_requests", e)
 		}
-		if err := next.Roll(t.Context(), c, pool.ReasonRestart); err != nil || next.Status().Generation != 2 {
+		if err := next.Roll(t.Context(), c, pool.ReasonRestart, nil); err != nil || next.Status().Generation != 2 {
 			t.Errorf("roll: %v, generation %d", err, next.Status().Generation)
 		}
 	})

@@ -116,10 +116,10 @@ func (l *load) disturb(rnd *rand.Rand, launcher *watchers) {
 	case 0:
 		_ = l.site.Scale(ctx, 2+rnd.IntN(7)) // a backoff may outlast ctx
 	case 1:
-		_ = l.site.Roll(ctx, launcher, pool.ReasonReload)
+		_ = l.site.Roll(ctx, launcher, pool.ReasonReload, nil)
 	case 2:
 		bad := &crew{delay: 5 * time.Millisecond, fail: failing(never)}
-		if err := l.site.Roll(ctx, bad, pool.ReasonReload); err == nil {
+		if err := l.site.Roll(ctx, bad, pool.ReasonReload, nil); err == nil {
 			l.site.t.Error("a roll to workers that do not start succeeded")
 		}
 	case 3:
@@ -129,7 +129,7 @@ func (l *load) disturb(rnd *rand.Rand, launcher *watchers) {
 		}
 	case 4:
 		roll, stop := context.WithTimeout(ctx, time.Duration(rnd.IntN(12))*time.Millisecond)
-		_ = l.site.Roll(roll, launcher, pool.ReasonReload) // cancelled at any point
+		_ = l.site.Roll(roll, launcher, pool.ReasonReload, nil) // cancelled at any point
 		stop()
 	case 5:
 		time.Sleep(time.Duration(rnd.IntN(5000)) * time.Millisecond)

@@ -200,7 +200,7 @@ func TestPool_WhileAWorkerIsReplaced(t *testing.T) {
 		{"scale to 0", func(_ *testing.T, p *site, _ *fake) { p.Apply(fixed(0)) }, 0, pool.ReasonMemoryLimit},
 		{"stop", func(_ *testing.T, p *site, _ *fake) { p.Stop() }, 0, pool.ReasonStop},
 		{"roll", func(t *testing.T, p *site, _ *fake) {
-			if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonReload); err != nil {
+			if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonReload, nil); err != nil {
 				t.Error(err)
 			}
 		}, 2, pool.ReasonMemoryLimit},

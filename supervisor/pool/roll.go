@@ -8,15 +8,10 @@ import (
 // Roll replaces every worker by one from the launcher, and at no moment fewer workers
 // answer than before. One new worker is the trial of the new generation: if it does not
 // become ready, Roll returns why, and nothing has changed. If it does, the generation is
-// proven: new workers are added and old ones drained in turn. Roll returns when the last
-// old one has exited.
-func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason) error {
-	return p.RollNotify(ctx, l, reason, func() {})
-}
-
-// RollNotify is Roll, but calls proven when the trial has succeeded: from then on workers
-// are launched from l, whatever RollNotify returns.
-func (p *Pool) RollNotify(ctx context.Context, l Launcher, reason Reason, proven func()) error {
+// proven, and Roll calls proven unless that is nil: from then on workers are launched from
+// l, whatever Roll returns. New workers are added and old ones drained in turn. Roll
+// returns when the last old one has exited.
+func (p *Pool) Roll(ctx context.Context, l Launcher, reason Reason, proven func()) error {
 	select {
 	case p.rolling <- struct{}{}:
 		defer func() { <-p.rolling }()
@@ -27,7 +22,9 @@ func (p *Pool) RollNotify(ctx context.Context, l Launcher, reason Reason, proven
 	if err := p.awaitTrial(ctx, g); err != nil {
 		return err
 	}
-	proven()
+	if proven != nil {
+		proven()
+	}
 	return p.AwaitTarget(ctx)
 }
 

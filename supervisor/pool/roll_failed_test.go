@@ -17,7 +17,7 @@ func TestPool_FailedTrialLeavesTheOldWorkers(t *testing.T) {
 		p := startReady(t, fixed(3), old)
 		before := p.workers()
 		bad := &crew{delay: time.Second, fail: failing(never)}
-		if err := p.Roll(t.Context(), bad, pool.ReasonReload); !errors.Is(err, errImport) {
+		if err := p.Roll(t.Context(), bad, pool.ReasonReload, nil); !errors.Is(err, errImport) {
 			t.Fatalf("got %v, want %v", err, errImport)
 		}
 		time.Sleep(time.Minute)
@@ -30,7 +30,7 @@ func TestPool_FailedTrialLeavesTheOldWorkers(t *testing.T) {
 		if got := p.Status(); got.State != pool.SiteRunning || got.Generation != 1 || got.LastError != nil {
 			t.Errorf("got %s, generation %d, last error %v", got.State, got.Generation, got.LastError)
 		}
-		if err := p.Roll(t.Context(), &crew{}, pool.ReasonReload); err != nil {
+		if err := p.Roll(t.Context(), &crew{}, pool.ReasonReload, nil); err != nil {
 			t.Errorf("the next roll: %v", err)
 		}
 	})
@@ -43,7 +43,7 @@ func TestPool_CancelledTrialLeavesTheOldWorkers(t *testing.T) {
 		young := &crew{delay: time.Hour}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := p.Roll(ctx, young, pool.ReasonReload); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Minute {
+		if err := p.Roll(ctx, young, pool.ReasonReload, nil); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Minute {
 			t.Fatalf("got %v after %v, want the deadline after 1m", err, p.elapsed())
 		}
 		synctest.Wait()
@@ -53,7 +53,7 @@ func TestPool_CancelledTrialLeavesTheOldWorkers(t *testing.T) {
 		if !maps.Equal(before, p.workers()) || len(p.ids()) != 3 || len(p.eventsOf(pool.WorkerFailed)) > 0 {
 			t.Errorf("got %v, failures %v", p.ids(), p.eventsOf(pool.WorkerFailed))
 		}
-		if err := p.Roll(t.Context(), &crew{}, pool.ReasonReload); err != nil {
+		if err := p.Roll(t.Context(), &crew{}, pool.ReasonReload, nil); err != nil {
 			t.Errorf("the next roll: %v", err)
 		}
 	})
@@ -65,7 +65,7 @@ func TestPool_RollMendsAFailedSite(t *testing.T) {
 		p := start(t, fixed(3), old)
 		time.Sleep(time.Minute)
 		tries := old.launched()
-		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
+		if err := p.Roll(t.Context(), young, pool.ReasonReload, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.Status(); got.State != pool.SiteRunning || got.LastError != nil || p.elapsed() != 62*time.Second {
@@ -92,7 +92,7 @@ func TestPool_FailedTrialOfAFailedSite(t *testing.T) {
 		p := start(t, fixed(3), old)
 		time.Sleep(time.Second)
 		worse := errors.New("SyntaxError")
-		if err := p.Roll(t.Context(), &crew{fail: func(int) error { return worse }}, pool.ReasonReload); !errors.Is(err, worse) {
+		if err := p.Roll(t.Context(), &crew{fail: func(int) error { return worse }}, pool.ReasonReload, nil); !errors.Is(err, worse) {
 			t.Fatalf("got %v, want %v", err, worse)
 		}
 		tries := old.launched()
@@ -114,7 +114,7 @@ func TestPool_RollThatFailsHalfwayKeepsServing(t *testing.T) {
 			}
 			return nil
 		}}
-		if err := p.Roll(t.Context(), young, pool.ReasonReload); !errors.Is(err, errImport) || p.elapsed() != 2*time.Second {
+		if err := p.Roll(t.Context(), young, pool.ReasonReload, nil); !errors.Is(err, errImport) || p.elapsed() != 2*time.Second {
 			t.Fatalf("got %v after %v, want %v after 2s", err, p.elapsed(), errImport)
 		}
 		if serving, _ := count(p); serving != 2 || p.Status().Generation != 2 {
@@ -139,7 +139,7 @@ func TestPool_RollOfADegradedSiteReplacesAll(t *testing.T) {
 		p := startReady(t, fixed(1), old)
 		p.Apply(fixed(2))
 		time.Sleep(time.Minute)
-		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonReload); err != nil {
+		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonReload, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.Status(); got.Ready != 2 || p.elapsed() != time.Minute+2*time.Second || !old.last().ended() {

@@ -15,7 +15,7 @@ func roll(ctx context.Context, p *site, l pool.Launcher) <-chan outcome {
 	out := make(chan outcome, 1)
 	began := time.Now()
 	go func() {
-		err := p.Roll(ctx, l, pool.ReasonReload)
+		err := p.Roll(ctx, l, pool.ReasonReload, nil)
 		out <- outcome{err: err, after: time.Since(began)}
 	}()
 	synctest.Wait()
@@ -30,7 +30,7 @@ func TestPool_RollsTakeTurns(t *testing.T) {
 		next := roll(t.Context(), p, third)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if err := p.Roll(ctx, &crew{}, pool.ReasonReload); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Millisecond {
+		if err := p.Roll(ctx, &crew{}, pool.ReasonReload, nil); !errors.Is(err, context.DeadlineExceeded) || p.elapsed() != time.Millisecond {
 			t.Errorf("got %v after %v, want the deadline while others roll", err, p.elapsed())
 		}
 		if o := <-first; o.err != nil || o.after != 2*time.Second {
@@ -106,7 +106,7 @@ func TestPool_RollAfterStopStartsNothing(t *testing.T) {
 		old, young := &crew{linger: time.Second}, &crew{}
 		p := startReady(t, fixed(1), old)
 		p.Stop()
-		if err := p.Roll(t.Context(), young, pool.ReasonReload); !errors.Is(err, pool.ErrStopped) {
+		if err := p.Roll(t.Context(), young, pool.ReasonReload, nil); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want ErrStopped", err)
 		}
 		<-p.ended
@@ -126,7 +126,7 @@ func TestPool_CancelledTrialThatBecomesReady(t *testing.T) {
 		young := &crew{delay: time.Minute, deaf: true}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := p.Roll(ctx, young, pool.ReasonReload); !errors.Is(err, context.DeadlineExceeded) {
+		if err := p.Roll(ctx, young, pool.ReasonReload, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("got %v, want the deadline", err)
 		}
 		time.Sleep(time.Minute)
@@ -148,7 +148,7 @@ func TestPool_TrialSucceedsAtTheMomentItIsCancelled(t *testing.T) {
 		p := startReady(t, fixed(2), &crew{})
 		for range 100 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			err := p.Roll(ctx, &crew{delay: time.Second}, pool.ReasonReload)
+			err := p.Roll(ctx, &crew{delay: time.Second}, pool.ReasonReload, nil)
 			cancel()
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("got %v, want the deadline", err)

@@ -35,7 +35,7 @@ func TestPool_RollReplacesAllWithoutAGap(t *testing.T) {
 		})
 		done := make(chan struct{})
 		go requests(p, done)
-		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
+		if err := p.Roll(t.Context(), young, pool.ReasonReload, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.onEvent(nil)
@@ -84,7 +84,7 @@ func TestPool_RollWaitsForInflight(t *testing.T) {
 		p := startReady(t, fixed(2), old)
 		long := p.claim("GET /long")
 		time.AfterFunc(12*time.Second, long.Release)
-		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonRestart); err != nil {
+		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonRestart, nil); err != nil {
 			t.Fatal(err)
 		}
 		if p.elapsed() != 12*time.Second {
@@ -102,7 +102,7 @@ func TestPool_RollOfASleepingSiteHasATrial(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old, young := &crew{}, &crew{delay: time.Second}
 		p := startReady(t, between(0, 2), old)
-		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
+		if err := p.Roll(t.Context(), young, pool.ReasonReload, nil); err != nil {
 			t.Fatal(err)
 		}
 		if st := p.Status(); young.launched() != 1 || st.State != pool.SiteSleeping || len(st.Workers) != 0 {
@@ -122,7 +122,7 @@ func TestPool_RollOfASleepingSiteKeepsTheOldWhenTheNewFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		old := &crew{}
 		p := startReady(t, between(0, 2), old)
-		if err := p.Roll(t.Context(), &crew{fail: failing(never)}, pool.ReasonReload); !errors.Is(err, errImport) {
+		if err := p.Roll(t.Context(), &crew{fail: failing(never)}, pool.ReasonReload, nil); !errors.Is(err, errImport) {
 			t.Fatalf("got %v, want %v", err, errImport)
 		}
 		if st := p.Status(); st.State != pool.SiteSleeping || st.Generation != 1 {
@@ -141,7 +141,7 @@ func TestPool_RollOfASleepingSiteThatIsWoken(t *testing.T) {
 		old, young := &crew{delay: time.Minute}, &crew{delay: time.Second}
 		p := startReady(t, between(0, 2), old)
 		rolled := make(chan error, 1)
-		go func() { rolled <- p.Roll(t.Context(), young, pool.ReasonReload) }()
+		go func() { rolled <- p.Roll(t.Context(), young, pool.ReasonReload, nil) }()
 		synctest.Wait()
 		c := p.served(p.wait(t.Context(), "GET /"))
 		c.Release()
@@ -173,7 +173,7 @@ func TestPool_RollWhileAnOldWorkerStarts(t *testing.T) {
 				t.Error("the last old worker was ended for a single new one")
 			}
 		})
-		if err := p.Roll(t.Context(), young, pool.ReasonReload); err != nil {
+		if err := p.Roll(t.Context(), young, pool.ReasonReload, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.onEvent(nil)

@@ -42,7 +42,7 @@ func TestPool_ThreadsAreThoseOfTheGeneration(t *testing.T) {
 		p.Apply(s)
 		rolled := make(chan error, 1)
 		go func() {
-			rolled <- p.Roll(t.Context(), &crew{threads: 5, delay: time.Minute, fail: failing(never)}, pool.ReasonReload)
+			rolled <- p.Roll(t.Context(), &crew{threads: 5, delay: time.Minute, fail: failing(never)}, pool.ReasonReload, nil)
 		}()
 		synctest.Wait()
 		if n := p.takes(); n != 2 {
@@ -62,7 +62,7 @@ func TestPool_ThreadsAreThoseOfTheGeneration(t *testing.T) {
 		if n := p.takes(); n != 2 {
 			t.Errorf("with a new worker of the old: %d at once, want 2", n)
 		}
-		if err := p.Roll(t.Context(), &crew{threads: 5}, pool.ReasonReload); err != nil {
+		if err := p.Roll(t.Context(), &crew{threads: 5}, pool.ReasonReload, nil); err != nil {
 			t.Fatal(err)
 		}
 		if n, st := p.takes(), p.Status(); n != 10 || st.Threads != 5 {
@@ -81,7 +81,7 @@ func TestPool_HandsOverThreads(t *testing.T) {
 		if n := next.takes(); n != 2 {
 			t.Errorf("%d at once, want the 2 of before", n)
 		}
-		if err := next.Roll(t.Context(), &crew{threads: 5}, pool.ReasonReload); err != nil {
+		if err := next.Roll(t.Context(), &crew{threads: 5}, pool.ReasonReload, nil); err != nil {
 			t.Fatal(err)
 		}
 		if n := next.takes(); n != 10 {
