@@ -67,8 +67,8 @@
 // the site's code that has opened it, where that is known (origins.py).
 //
 // A hazard that only appears during the warm-up costs the warm-up, not the
-// sharing: the site zygote is forked again without the paths that opened it, and
-// if that does not help, without any (skipwarmup.go). Any other hazard makes
+// sharing: the site zygote is forked again without the paths whose first request
+// left it, and if that does not help, without any (skipwarmup.go). Any other hazard makes
 // the site's workers load the code themselves, and status shows why; with
 // preload = true the site does not start. The same happens when two zygotes in
 // turn fork workers that do not become ready (countFailures).

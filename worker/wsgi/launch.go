@@ -25,7 +25,7 @@ type startReport struct {
 	Traceback string   `json:"traceback"` // of "failed"
 
 	Hazards  []string            `json:"reasons"`   // of "unsafe"
-	OpenedBy map[string][]string `json:"opened_by"` // of "unsafe": all hazards, if each comes from a warm-up path
+	OpenedBy map[string][]string `json:"opened_by"` // of "unsafe": by warm-up path, what its first request has left open
 
 	Warmup []WarmupResult `json:"warmup"` // from a site zygote
 	Tricks []string       `json:"tricks"` // applied by a site zygote

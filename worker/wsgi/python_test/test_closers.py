@@ -98,7 +98,6 @@ class Redis(Closers):
         self.assertEqual(event["reasons"][0], "a redis connection cannot be closed: LookupError: not today")
         self.assertRegex(event["reasons"][1], r"^socket connected to %s of redis/connection\.py, "
                          r"opened in site_app\.py:\d+$" % self.redis.path)
-        self.assertEqual(event["opened_by"], {"/": event["reasons"][1:]})
         self.assertTrue(event["safe_when_loaded"])
 
 
@@ -148,16 +147,21 @@ class _Page(BaseHTTPRequestHandler):
         pass
 
 
+def page_server(test):
+    """Start a server until the end of the test; return its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # the client resets the connection when its process ends
+    threading.Thread(target=server.serve_forever).start()
+    test.addCleanup(server.server_close)
+    test.addCleanup(server.shutdown)
+    return "127.0.0.1:%d" % server.server_address[1]
+
+
 class HTTP(Closers):
     def setUp(self):
         super().setUp()
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-        server.daemon_threads = True
-        server.handle_error = lambda *_: None  # the client resets the connection when its process ends
-        threading.Thread(target=server.serve_forever).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        self.address = "127.0.0.1:%d" % server.server_address[1]
+        self.address = page_server(self)
 
     def test_idle_connection(self):
         self.app("""
@@ -223,6 +227,25 @@ class Places(Closers):
                 server.getsockname()[1])
             self.assertEqual((event["event"], event["reasons"]), ("unsafe", [place]))
             self.assertEqual(event["opened_by"], {"/search": [place]})
+
+    def test_path_that_keeps_what_another_has_opened(self):
+        """/search does not read its response, for which it has taken the idle connection of "/"."""
+        server = page_server(self)
+        self.write("site_app.py", """
+            import http.client
+            kept, idle = [], []
+            def application(environ, start_response):
+                connection = idle.pop() if idle else http.client.HTTPConnection(%r)
+                connection.request("GET", "/")
+                kept.append(connection.getresponse())
+                if environ["PATH_INFO"] != "/search":
+                    kept.pop().read()
+                    idle.append(connection)
+                start_response("200 OK", [])
+                return [b"ok"]
+        """ % server)
+        event = self.site(wsgi="site_app", warmup=["/", "/search", "/about"]).event()
+        self.assertEqual(list(event["opened_by"]), ["/search"])
 
     def test_nothing_of_it_is_left_in_workers(self):
         self.app("import socket, threading", "['connect' in vars(socket.socket), threading.Thread.start.__module__]")

@@ -15,17 +15,11 @@ _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom
 
 
 def find(allowed):
-    """Return {line: resources} with one line for each hazard, and which of resources() it is about.
-
-    allowed are the descriptors that belong to the zygote itself.
-    """
+    """Return one line for each hazard; allowed are the descriptors that belong to the zygote itself."""
     loops, theirs = _event_loops()
-    lines = (_threads() + _children() + [(line, None) for line in _timers() + _databases() + loops]
-             + _descriptors(theirs.union(allowed)) + [(line, None) for line in _mappings()])
-    found = {}
-    for line, resource in lines:
-        found.setdefault(line, set()).add(resource)
-    return found
+    found = (_threads() + _children() + _timers() + _databases() + loops
+             + _descriptors(theirs.union(allowed)) + _mappings())
+    return list(dict.fromkeys(found))
 
 
 def descriptors():
@@ -68,17 +62,15 @@ def _threads():
     for thread in sys.modules["threading"].enumerate():
         if thread.native_id in others:
             others.remove(thread.native_id)
-            line = 'thread "%s"%s' % (thread.name, origins.of_thread(thread))
-            found.append((line, ("thread", str(thread.native_id))))
-    return found + _native({tid: name for tid, name in ((tid, _comm(tid)) for tid in sorted(others)) if name})
+            found.append('thread "%s"%s' % (thread.name, origins.of_thread(thread)))
+    return found + _native([name for name in map(_comm, sorted(others)) if name])
 
 
 def _native(names):
     """Describe threads that Python does not know; those whose package is known come first."""
-    packages = _packages(set(names.values()))
-    found = [('thread "%s" of %s' % (name, packages.get(name, "a C library")), ("thread", str(tid)))
-             for tid, name in names.items()]
-    return sorted(found, key=lambda pair: names[int(pair[1][1])] not in packages)
+    packages = _packages(names)
+    known = ['thread "%s" of %s' % (name, packages[name]) for name in names if name in packages]
+    return known + ['thread "%s" of a C library' % name for name in names if name not in packages]
 
 
 def _packages(names):
@@ -100,7 +92,7 @@ def _children():
         return []
     pids = [pid for tid in os.listdir("/proc/self/task")
             for pid in _read("/proc/self/task/%s/children" % tid).split()]
-    return [("child process %s (%s)" % (pid, _command(pid)), ("process", 0)) for pid in pids if _is_alive(pid)]
+    return ["child process %s (%s)" % (pid, _command(pid)) for pid in pids if _is_alive(pid)]
 
 
 def _has_children():
@@ -159,7 +151,7 @@ def _descriptors(allowed):
         except OSError:
             continue  # closed meanwhile
         if problem:
-            found.append((problem, ("file", fd)))
+            found.append(problem)
     return found
 
 

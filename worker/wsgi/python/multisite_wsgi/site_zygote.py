@@ -30,7 +30,8 @@ class SiteZygote:
         self._disconnector = Disconnector()
         self._site = None
         self._safe_when_loaded = False  # whether there was no hazard before the warm-up
-        self._opened = {}  # {path: what its warm-up request has opened}, see hazards.resources()
+        self._resources = set()  # what was open after the load and earlier warm-up requests, see hazards.resources()
+        self._opened_by = {}  # {path: hazards} of the paths whose first request has opened them
         self._ended_by_fork = 0  # how many threads a test fork has ended, see native_threads.py
         self._known = set()  # all descriptors after the load, found to be no hazard
 
@@ -43,8 +44,8 @@ class SiteZygote:
             warmed = self._load()
             found = self._find_hazards()
         if found:
-            self._report.send({"event": "unsafe", "reasons": self._disconnector.problems + list(found), "warmup": warmed,
-                               "opened_by": self._opened_by(found), "safe_when_loaded": self._safe_when_loaded})
+            self._report.send({"event": "unsafe", "reasons": self._disconnector.problems + found, "warmup": warmed,
+                               "opened_by": self._opened_by, "safe_when_loaded": self._safe_when_loaded})
             lifecycle.exit_process(0, self._config.thread_join_seconds)
         loaded = time.monotonic()
         self._exit_work.disable()
@@ -62,8 +63,8 @@ class SiteZygote:
             self._site = load.load(self._config)
             self._safe_when_loaded = bool(self._config.warmup) and not self._find_hazards()
             self._disconnector.reopen()
-            warmup = Warmup(self._site.application, self._config)
-            results, self._opened = warmup.run(), warmup.opened
+            self._resources = hazards.resources()
+            results = Warmup(self._site.application, self._config).run(is_unsafe=self._path_is_unsafe)
             failed = ["%s: %s" % (r.path, r.problem) for r in results if r.failed]
             if failed and self._config.warmup_strict:
                 raise load.SiteError("warm-up failed: " + "; ".join(failed))
@@ -73,7 +74,7 @@ class SiteZygote:
             lifecycle.exit_process(1, self._config.thread_join_seconds)
 
     def _find_hazards(self):
-        """Remove the hazards that can be removed; return the others as hazards.find() does."""
+        """Remove the hazards that can be removed; return the others, one line each."""
         gc.disable()  # the application may have enabled it
         try:
             self._disconnector.close_django()
@@ -82,24 +83,24 @@ class SiteZygote:
                 found = self._look()
             return found
         except Exception as error:  # of what hazards.py asks Django
-            return {"hazards cannot be listed: " + error_line(error): {None}}
+            return ["hazards cannot be listed: " + error_line(error)]
 
     def _look(self):
         gc.collect()
         self._ended_by_fork = max(native_threads.end_by_fork(), self._ended_by_fork)
         return hazards.find(self._own)
 
-    def _opened_by(self, found):
-        """Return {path: hazards} of the warm-up paths that have opened them; {} if one cannot be told."""
-        opened_by = {}
-        for line, resources in found.items():
-            for resource in resources:
-                path = next((path for path, opened in self._opened.items() if resource in opened), None)
-                if path is None:
-                    return {}
-                lines = opened_by.setdefault(path, [])
-                lines += [line] if line not in lines else []
-        return opened_by
+    def _path_is_unsafe(self, path):
+        """Return whether the first request to this path has left something open that cannot be closed."""
+        if not self._safe_when_loaded or len(self._config.warmup) == 1 or hazards.resources() <= self._resources:
+            return False
+        known = set().union(*self._opened_by.values())
+        opened = [line for line in self._find_hazards() if line not in known]
+        self._disconnector.reopen()
+        self._resources |= hazards.resources()
+        if opened:
+            self._opened_by[path] = opened
+        return bool(opened)
 
     def _obey(self):
         while True:
@@ -138,4 +139,4 @@ class SiteZygote:
             return None
         native_threads.end_by_fork()
         found = hazards.find(self._own | set(fds))
-        return {"unsafe": list(found)} if found else None
+        return {"unsafe": found} if found else None

@@ -4,7 +4,6 @@ import io
 import sys
 import time
 
-from . import hazards
 from .handler import Handler
 from .log import error_line, traceback_text
 from .server import base_environ
@@ -61,22 +60,28 @@ class Warmup:
         self._application = application
         self._config = config
         self._paths = config.warmup  # from the second round on without those that failed
-        self.opened = {}  # {path: what its requests have opened and not closed}, see hazards.resources()
         self._raised = []  # exceptions of the current request that Django has turned into a response
 
-    def run(self, rounds=ROUNDS, seconds=SECONDS):
+    def run(self, rounds=ROUNDS, seconds=SECONDS, is_unsafe=lambda path: False):
         """Request every path several times; return the result of each path's first request.
 
-        A path that fails is not requested again: one traceback is enough.
+        A path that fails is not requested again: one traceback is enough. is_unsafe is called
+        after each first request; if one returned True this process is of no use, and there is
+        no second round.
         """
         disconnect = self._watch_django()
         try:
-            return self._run(rounds, time.monotonic() + seconds)
+            return self._run(rounds, time.monotonic() + seconds, is_unsafe)
         finally:
             disconnect()
 
-    def _run(self, rounds, deadline):
-        results = [self._request(path) for path in self._paths]
+    def _run(self, rounds, deadline, is_unsafe):
+        results, unsafe = [], False
+        for path in self._paths:
+            results.append(self._request(path))
+            unsafe = is_unsafe(path) or unsafe
+        if unsafe:
+            return results
         self._paths = [result.path for result in results if not result.failed]
         for _ in range(rounds - 1):
             for path in self._paths:
@@ -86,14 +91,12 @@ class Warmup:
         return results
 
     def _request(self, path):
-        """Make one request, and note what it leaves open; return its result."""
-        before = hazards.resources()
+        """Make one request; return its result."""
         del self._raised[:]
         answer = _Answer()
         handler = _Handler(self._environ(path), answer)
         handler.run(self._application)
         error = handler.error or (self._raised[0] if self._raised else None)
-        self.opened.setdefault(path, set()).update(hazards.resources() - before)
         return Result(path, answer.status(), error)
 
     def _environ(self, path):
