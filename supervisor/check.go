@@ -54,7 +54,7 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 	slots := launches.NewSlots(runtime.GOMAXPROCS(0))
 	errs := make([]error, len(cfg.Sites))
 	var wg sync.WaitGroup
-	for _, alike := range trials(cfg.Sites) {
+	for _, alike := range codeGroups(cfg.Sites) {
 		wg.Go(func() {
 			err := tryLoad(ctx, dir, slots, cfg.Sites[alike[0]])
 			for _, i := range alike {
@@ -66,9 +66,9 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
-// trials groups the Python sites, by their index, so that a trial of one of a group holds
-// for all.
-func trials(sites []*config.Site) (groups [][]int) {
+// codeGroups groups the Python sites, by their index, so that loading one of a group
+// tells of all.
+func codeGroups(sites []*config.Site) (groups [][]int) {
 	var views []*config.Site
 	for i, c := range sites {
 		if c.Kind != config.WSGI {

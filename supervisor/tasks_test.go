@@ -125,13 +125,13 @@ func TestHasRoomFor(t *testing.T) {
 	}
 }
 
-// TestTrials: Python sites that load the same code are tried once.
-func TestTrials(t *testing.T) {
+// TestCodeGroups: Python sites that load the same code are loaded once.
+func TestCodeGroups(t *testing.T) {
 	t.Parallel()
 	site := func(name, settings string) *config.Site {
 		return &config.Site{Name: name, ServerName: name, Kind: config.WSGI, Settings: settings}
 	}
-	got := trials([]*config.Site{site("a", "shop"), {Name: "go", Kind: config.App}, site("b", "blog"), site("c", "shop")})
+	got := codeGroups([]*config.Site{site("a", "shop"), {Name: "go", Kind: config.App}, site("b", "blog"), site("c", "shop")})
 	want := [][]int{{0, 3}, {2}}
 	if !slices.EqualFunc(got, want, slices.Equal[[]int]) {
 		t.Errorf("got %v, want %v", got, want)
