@@ -25,13 +25,13 @@ type crewClaim struct {
 	w    *crewWorker
 	sent bool
 	more bool
-	real *fastcgi.Sent // to a Python worker; nil: nothing was sent there
+	real *fastcgi.Sent // what Send returned for a Python worker; nil: nothing was sent to one
 
 	ends   string // crew.mu protects it
-	waited bool   // crew.mu protects it: nothing goes behind it
+	waited bool   // a goroutine waits for the answer, so it gets no followers; crew.mu protects it
 }
 
-func (c *crewClaim) leaveLocked() {
+func (c *crewClaim) removeLocked() {
 	c.w.line = slices.DeleteFunc(c.w.line, func(o *crewClaim) bool { return o == c })
 }
 
@@ -44,7 +44,7 @@ func (c *crewClaim) end(how string, next func() *crewWorker) {
 	if next == nil {
 		return
 	}
-	c.leaveLocked()
+	c.removeLocked()
 	if w := next(); len(w.line) == 0 {
 		c.crew.free = append(c.crew.free, w)
 	}
@@ -56,11 +56,11 @@ func (c *crewClaim) Release()                                      { c.end("rele
 func (c *crewClaim) Retry(ctx context.Context) (site.Claim, error) { return c.crew.Claim(ctx, c.what) }
 func (c *crewClaim) Fail(error) {
 	if c.w.python != nil {
-		c.w.python.broken(c.real)
+		c.w.python.fail(c.real)
 	} else {
 		c.w.conn.Close()
 	}
-	c.end("broken", func() *crewWorker { return c.crew.hire(c.crew) })
+	c.end("failed", func() *crewWorker { return c.crew.hire(c.crew) })
 }
 
 func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) (wire.Outcome, int) {

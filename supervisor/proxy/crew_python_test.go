@@ -12,7 +12,7 @@ import (
 )
 
 // eachWorker runs a test with the workers of a crew and with those that sites have: the
-// Python worker and its client. What holds for one alone is no test of the Loop.
+// Python worker and its client. A test of the Loop must hold for both.
 func eachWorker(t *testing.T, test func(t *testing.T, hire hires)) {
 	t.Run("fake", func(t *testing.T) { t.Parallel(); test(t, (*crew).hireFake) })
 	t.Run("connection.py", func(t *testing.T) { t.Parallel(); test(t, (*crew).hirePython) })
@@ -56,11 +56,11 @@ func (p *python) roundTrip(sent *fastcgi.Sent, r *http.Request) (resp *http.Resp
 	return resp, err
 }
 
-// broken ends the worker, and what was sent to it.
-func (p *python) broken(sent *fastcgi.Sent) {
+// fail kills the worker and closes what was sent to it.
+func (p *python) fail(sent *fastcgi.Sent) {
 	p.Kill()
 	if sent != nil {
-		_ = sent.Close(time.Now()) // there is nobody to leave it
+		_ = sent.Close(time.Now()) // the claim has failed; nobody needs the answer
 	}
 	p.Close()
 }

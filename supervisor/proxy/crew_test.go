@@ -19,7 +19,7 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// does is what a worker of a crew answers to a URI. nil: it dies.
+// does returns what a worker of a crew answers to a URI; nil makes the worker die.
 type does func(w *crewWorker, uri string) *wire.Answer
 
 // crew is a Backend and a FastBackend, whose workers are goroutines behind socketpairs
@@ -36,12 +36,12 @@ type crew struct {
 
 	mu sync.Mutex
 	// mu protects all below
-	refuse  error // what Ask says
+	refuse  error // what Enqueue and Claim return; nil: they do not fail
 	hired   int
 	free    []*crewWorker
-	queue   []*crewPlace
+	queue   []*crewTicket
 	claims  []*crewClaim
-	claimed int // by Claim and Retry, not by Ask
+	claimed int // by Claim and Retry, not by Enqueue
 }
 
 // crewWorker is both ends of the connection to one worker.
@@ -51,12 +51,12 @@ type crewWorker struct {
 	far    *os.File     // the worker's
 	python *python      // instead of both; nil: it is a fake
 	tokens atomic.Int32 // of followers
-	back   atomic.Int32 // of followers that were recalled, and are yet to be passed over
-	line   []*crewClaim // that it has; crew.mu protects it
-	got    []byte       // the loop's, or who waits
+	back   atomic.Int32 // of followers that were recalled, and which it has yet to skip
+	line   []*crewClaim // its requests, the head first; crew.mu protects it
+	got    []byte       // what was read of the next answer; used by the loop, or by the goroutine that waits
 }
 
-// close ends our end.
+// close closes our end.
 func (w *crewWorker) close() {
 	if w.python != nil {
 		w.python.Close()
@@ -65,7 +65,7 @@ func (w *crewWorker) close() {
 	w.conn.Close()
 }
 
-// takeToken reports whether there was one.
+// takeToken takes a token, and reports whether there was one.
 func (w *crewWorker) takeToken() bool {
 	for n := w.tokens.Load(); n > 0; n = w.tokens.Load() {
 		if w.tokens.CompareAndSwap(n, n-1) {
@@ -102,8 +102,8 @@ func (c *crew) hireFake() *crewWorker {
 			if err != nil {
 				return
 			}
-			uri, ahead := strings.CutPrefix(uri, "+")
-			if ahead && !w.takeToken() {
+			uri, follower := strings.CutPrefix(uri, "+")
+			if follower && !w.takeToken() {
 				w.back.Add(-1)
 				continue
 			}
@@ -123,7 +123,7 @@ func (c *crew) close() {
 	c.tb.Helper()
 	c.mu.Lock()
 	for _, claim := range c.claims {
-		if !slices.Contains([]string{"release", "broken", "abandon release", "return"}, claim.ends) {
+		if !slices.Contains([]string{"release", "failed", "abandon release", "return"}, claim.ends) {
 			c.tb.Errorf("claim of %s for %s ended as %q", claim.w.id, claim.what, claim.ends)
 		}
 	}
@@ -137,8 +137,8 @@ func (c *crew) close() {
 	c.work.Wait()
 }
 
-// counts returns how many claims were made by Ask and got a worker, how many by
-// Claim, and how they all ended.
+// counts returns how many claims were made by Enqueue and got a worker, how many were
+// made by Claim, and how they all ended.
 func (c *crew) counts() (asked, claimed int, ends string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,7 +163,7 @@ func (c *crew) dispatchLocked() {
 		c.queue = c.queue[1:]
 		p.takeLocked(c.free[0])
 		c.free = c.free[1:]
-		p.tellLocked()
+		p.notifyLocked()
 	}
 }
 
@@ -173,39 +173,39 @@ func (c *crew) queued() int {
 	return len(c.queue)
 }
 
-// stop refuses all who wait, and who ask from now on.
+// stop refuses all requests that wait, and those that come from now on.
 func (c *crew) stop(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refuse = err
 	for _, p := range c.queue {
 		p.err = err
-		close(p.settled)
-		p.tellLocked()
+		close(p.resolved)
+		p.notifyLocked()
 	}
 	c.queue = nil
 }
 
-func (c *crew) Enqueue(what string, told func()) (site.Ticket, error) {
-	p, err := c.ask(what, told)
+func (c *crew) Enqueue(what string, notify func()) (site.Ticket, error) {
+	p, err := c.ask(what, notify)
 	if err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-func (c *crew) ask(what string, told func()) (*crewPlace, error) {
+func (c *crew) ask(what string, notify func()) (*crewTicket, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refuse != nil {
 		return nil, c.refuse
 	}
-	p := &crewPlace{crew: c, what: what, told: told, settled: make(chan struct{})}
+	p := &crewTicket{crew: c, what: what, notify: notify, resolved: make(chan struct{})}
 	p.placeLocked()
 	return p, nil
 }
 
-func (p *crewPlace) placeLocked() {
+func (p *crewTicket) placeLocked() {
 	c := p.crew
 	switch w := c.busyLocked(p); {
 	case len(c.free) > 0:
@@ -220,9 +220,9 @@ func (p *crewPlace) placeLocked() {
 	}
 }
 
-// busyLocked returns a worker that takes one more request behind others.
-func (c *crew) busyLocked(p *crewPlace) *crewWorker {
-	if p.again || p.told == nil || len(c.queue) > 0 {
+// busyLocked returns a worker that takes one more follower, or nil.
+func (c *crew) busyLocked(p *crewTicket) *crewWorker {
+	if p.again || p.notify == nil || len(c.queue) > 0 {
 		return nil
 	}
 	for _, claim := range c.claims {
@@ -244,33 +244,33 @@ func (c *crew) Claim(ctx context.Context, what string) (site.Claim, error) {
 	return a.Wait(ctx)
 }
 
-// crewPlace is a place in the queue.
-type crewPlace struct {
-	crew    *crew
-	what    string
-	told    func() // nil: somebody waits
-	settled chan struct{}
-	claim   *crewClaim
-	again   bool
-	err     error
+// crewTicket is a place in the queue.
+type crewTicket struct {
+	crew     *crew
+	what     string
+	notify   func() // nil: somebody waits
+	resolved chan struct{}
+	claim    *crewClaim
+	again    bool
+	err      error
 }
 
-func (p *crewPlace) takeLocked(w *crewWorker) {
-	p.claim = &crewClaim{crew: p.crew, what: p.what, w: w, waited: p.told == nil}
+func (p *crewTicket) takeLocked(w *crewWorker) {
+	p.claim = &crewClaim{crew: p.crew, what: p.what, w: w, waited: p.notify == nil}
 	p.crew.claims = append(p.crew.claims, p.claim)
 	w.line = append(w.line, p.claim)
-	close(p.settled)
+	close(p.resolved)
 }
 
-func (p *crewPlace) tellLocked() {
-	if p.told != nil {
-		p.told()
+func (p *crewTicket) notifyLocked() {
+	if p.notify != nil {
+		p.notify()
 	}
 }
 
-func (p *crewPlace) WaitInstead() error {
+func (p *crewTicket) WaitInstead() error {
 	p.crew.mu.Lock()
-	p.told = nil
+	p.notify = nil
 	behind := false
 	if p.claim != nil {
 		p.claim.waited = true
@@ -283,12 +283,12 @@ func (p *crewPlace) WaitInstead() error {
 	return nil
 }
 
-func (p *crewPlace) Requeue() error {
+func (p *crewTicket) Requeue() error {
 	p.crew.mu.Lock()
 	defer p.crew.mu.Unlock()
-	p.claim.leaveLocked()
+	p.claim.removeLocked()
 	p.claim.ends = "return"
-	p.claim, p.again, p.settled = nil, true, make(chan struct{})
+	p.claim, p.again, p.resolved = nil, true, make(chan struct{})
 	if p.crew.refuse != nil {
 		return p.crew.refuse
 	}
@@ -296,18 +296,18 @@ func (p *crewPlace) Requeue() error {
 	return nil
 }
 
-func (p *crewPlace) Resolved() bool {
+func (p *crewTicket) Resolved() bool {
 	select {
-	case <-p.settled:
+	case <-p.resolved:
 		return true
 	default:
 		return false
 	}
 }
 
-func (p *crewPlace) Wait(ctx context.Context) (site.Direct, error) {
+func (p *crewTicket) Wait(ctx context.Context) (site.Direct, error) {
 	select {
-	case <-p.settled:
+	case <-p.resolved:
 	case <-ctx.Done():
 		p.crew.mu.Lock()
 		defer p.crew.mu.Unlock()

@@ -18,8 +18,8 @@ type closeFails struct {
 
 func (c closeFails) Close() error { return c.err }
 
-// broken reads text and then dies.
-func broken(text string, err error) io.Reader {
+// dying returns a reader that reads text and then dies.
+func dying(text string, err error) io.Reader {
 	return io.MultiReader(strings.NewReader(text), errReader{err})
 }
 
@@ -38,13 +38,13 @@ func TestProxy_CutsWhatIsNotWhole(t *testing.T) {
 		length     string // Content-Length
 		end        string
 	}{
-		{name: "died before the first byte of the body", err: errDied, end: "broken"},
-		{name: "died", text: "hello", err: errDied, end: "broken"},
-		{name: "died late", text: large, err: errDied, end: "broken"},
-		{name: "died, with a length", text: "hello", err: errDied, length: "10", end: "broken"},
-		{name: "died late, with a length", text: large, err: errDied, length: "3145729", end: "broken"},
-		{name: "malformed", text: "hello", err: errMalformed, end: "broken"},
-		{name: "whole, but the worker is not free", text: "hello", err: io.EOF, closeErr: errDied, end: "broken"},
+		{name: "died before the first byte of the body", err: errDied, end: "failed"},
+		{name: "died", text: "hello", err: errDied, end: "failed"},
+		{name: "died late", text: large, err: errDied, end: "failed"},
+		{name: "died, with a length", text: "hello", err: errDied, length: "10", end: "failed"},
+		{name: "died late, with a length", text: large, err: errDied, length: "3145729", end: "failed"},
+		{name: "malformed", text: "hello", err: errMalformed, end: "failed"},
+		{name: "whole, but the worker is not free", text: "hello", err: io.EOF, closeErr: errDied, end: "failed"},
 		{name: "shorter than it said", text: "hello", err: io.EOF, length: "10", end: "release"},
 		{name: "longer than it said", text: "hello", err: io.EOF, length: "3", end: "release"},
 	}
@@ -56,7 +56,7 @@ func TestProxy_CutsWhatIsNotWhole(t *testing.T) {
 				if test.length != "" {
 					header = []string{"Content-Length", test.length}
 				}
-				b := newBackend(t, streams(200, closeFails{broken(test.text, test.err), test.closeErr}, header...))
+				b := newBackend(t, streams(200, closeFails{dying(test.text, test.err), test.closeErr}, header...))
 				s := startSite(t, b)
 				p := s.dial("GET / " + proto + "\r\nHost: site.test\r\n\r\n")
 				checkCut(t, p)
@@ -65,7 +65,7 @@ func TestProxy_CutsWhatIsNotWhole(t *testing.T) {
 				if got := c.end(); got != test.end {
 					t.Errorf("the claim ended as %q, want %q", got, test.end)
 				}
-				if test.end == "broken" && !strings.Contains(s.logs.String(), `msg="answer cut" worker=site/1 request="GET /" error=`) {
+				if test.end == "failed" && !strings.Contains(s.logs.String(), `msg="answer cut" worker=site/1 request="GET /" error=`) {
 					t.Errorf("not logged: %s", s.logs)
 				}
 			})
@@ -88,7 +88,7 @@ func (liar) Complete() bool { return true }
 
 func TestProxy_CutsInMemoryAnswersThatFail(t *testing.T) {
 	t.Parallel()
-	s := startSite(t, newBackend(t, streams(200, liar{closeFails{broken("hello", errDied), nil}})))
+	s := startSite(t, newBackend(t, streams(200, liar{closeFails{dying("hello", errDied), nil}})))
 	checkCut(t, s.dial("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n"))
 }
 
@@ -134,7 +134,7 @@ func TestProxy_CutsForHalfClosedClients(t *testing.T) {
 // TestProxy_GoClientSeesTheCut uses net/http on the other side, too.
 func TestProxy_GoClientSeesTheCut(t *testing.T) {
 	t.Parallel()
-	s := startSite(t, newBackend(t, streams(200, broken("hello", errDied))))
+	s := startSite(t, newBackend(t, streams(200, dying("hello", errDied))))
 	resp, err := s.Client().Do(s.request("GET", "/", nil))
 	if err == nil {
 		defer resp.Body.Close()

@@ -55,9 +55,9 @@ func (c *detachedConn) split(data []byte) int {
 	return n
 }
 
-// Read reads of the request. After its end net/http only wants to know whether the client
-// leaves (n is 0 then), and, when it has answered, whether there is another request: that
-// is for the loop to find out, so net/http is told to close the connection.
+// Read reads the rest of the request. After its end net/http only wants to know whether
+// the client disconnects (n is 0 then), and, when it has answered, whether there is another
+// request. The loop finds that out, so Read returns io.EOF and net/http closes the connection.
 func (c *detachedConn) Read(b []byte) (n int, err error) {
 	switch {
 	case c.answered:

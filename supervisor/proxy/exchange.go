@@ -19,14 +19,14 @@ type exchange struct {
 	r       *http.Request
 	start   time.Time
 	site    *site.Site        // nil: none has this name and path
-	scheme  string            // that the client used
+	scheme  string            // the scheme that the client used
 	pending *fastloop.Pending // what the loop has done of the request; nil: nothing, or it is used
 	body    *spool.Body       // of the request; nil until it has arrived
 
 	// Of the tries so far.
 	failed  site.Claim // of the last try that failed; nil: none has
 	err     error      // why it failed
-	tries   int        // that failed
+	tries   int        // how many have failed
 	reached bool       // one of them reached a worker
 	worker  string     // the name of the last worker
 

@@ -67,7 +67,7 @@ func (b *fakeBackend) ends() []string {
 func (b *fakeBackend) check(tb testing.TB) {
 	tb.Helper()
 	for i, end := range b.ends() {
-		if !slices.Contains([]string{"release", "broken", "abandon release"}, end) {
+		if !slices.Contains([]string{"release", "failed", "abandon release"}, end) {
 			tb.Errorf("claim %d ended as %q", i+1, end)
 		}
 	}
@@ -117,11 +117,11 @@ func (c *fakeClaim) Abandon() { c.note("abandon", false) }
 
 func (c *fakeClaim) Fail(err error) {
 	c.err = err
-	c.note("broken", true)
+	c.note("failed", true)
 }
 
 func (c *fakeClaim) Retry(ctx context.Context) (site.Claim, error) {
-	if c.end() != "broken" {
+	if c.end() != "failed" {
 		return nil, fmt.Errorf("it ended as %q", c.end())
 	}
 	return c.backend.Claim(ctx, c.what)

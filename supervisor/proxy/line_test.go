@@ -95,7 +95,7 @@ func followersInOrder(t *testing.T, hire hires) {
 	slow.wantBody("/slow")
 	wantAll(others)
 	c.wantOnce(t, 6, nil)
-	if _, _, ends := f.crew.counts(); strings.Contains(ends, "broken") {
+	if _, _, ends := f.crew.counts(); strings.Contains(ends, "failed") {
 		t.Errorf("claims ended as %s", ends)
 	}
 }
@@ -196,7 +196,7 @@ func followersUnderLoad(t *testing.T, hire hires) {
 	c.wantOnce(t, clients*requests, nil)
 	_, _, ends := crew.counts()
 	how := strings.Split(ends, ", ")
-	if slices.Contains(how, "broken") || !slices.Contains(how, "return") {
+	if slices.Contains(how, "failed") || !slices.Contains(how, "return") {
 		t.Errorf("no request was recalled, or one failed")
 	}
 }

@@ -122,7 +122,7 @@ func TestLoop_QueuedAndDetached(t *testing.T) {
 	second.wantBody("/second")
 	f.wantMine(first, true)
 	f.wantMine(second, true)
-	if _, claimed, ends := f.crew.counts(); strings.Contains(ends, "broken") {
+	if _, claimed, ends := f.crew.counts(); strings.Contains(ends, "failed") {
 		t.Errorf("%d claimed; the claims ended as %q", claimed, ends)
 	}
 }
@@ -174,7 +174,7 @@ func TestLoop_WorkerDies(t *testing.T) {
 				if resp, _ := p.whole(method); resp.StatusCode != 200 || resp.Header.Get("X-URI") != "/a" {
 					t.Fatalf("got %d %v", resp.StatusCode, resp.Header)
 				}
-				if asked, claimed, ends := f.crew.counts(); asked != 1 || claimed != 1 || ends != "broken, release" {
+				if asked, claimed, ends := f.crew.counts(); asked != 1 || claimed != 1 || ends != "failed, release" {
 					t.Errorf("got %d asked, %d claimed, ended as %q", asked, claimed, ends)
 				}
 			})
@@ -191,7 +191,7 @@ func TestLoop_DeadConnection(t *testing.T) {
 	f.crew.mu.Unlock()
 	p := f.dial(get("/a"))
 	p.wantBody("/a")
-	if asked, claimed, ends := f.crew.counts(); asked != 1 || claimed != 1 || ends != "broken, release" {
+	if asked, claimed, ends := f.crew.counts(); asked != 1 || claimed != 1 || ends != "failed, release" {
 		t.Errorf("got %d asked, %d claimed, ended as %q", asked, claimed, ends)
 	}
 	f.wantMine(p, true)
@@ -283,7 +283,7 @@ func TestLoop_SlowClient(t *testing.T) {
 	}
 	last.wantClosed()
 	_, claimed, ends := f.crew.counts()
-	if strings.Contains(ends, "broken") || claimed > 100 {
+	if strings.Contains(ends, "failed") || claimed > 100 {
 		t.Errorf("the claims ended as %q", ends)
 	}
 }

@@ -27,7 +27,7 @@ var (
 // the same.
 func TestProxy_RepeatsOnlyWhatIsSafe(t *testing.T) {
 	t.Parallel()
-	const once, twice = "broken", "broken release"
+	const once, twice = "failed", "failed release"
 	tests := []struct {
 		name, method string
 		first        error
@@ -116,7 +116,7 @@ func TestProxy_GivesUp(t *testing.T) {
 			var answers []answer
 			var want []string
 			for _, err := range test.fails {
-				answers, want = append(answers, fails(err)), append(want, "broken")
+				answers, want = append(answers, fails(err)), append(want, "failed")
 			}
 			b := newBackend(t, append(answers, says(200, "too late"))...)
 			s := startSite(t, b)
@@ -134,8 +134,9 @@ func TestProxy_GivesUp(t *testing.T) {
 	}
 }
 
-// TestProxy_DoesNotRiskAnotherWorker for a request that workers ended of: the visitor
-// gets what the second one would have led to, and no line speaks of a repeat.
+// TestProxy_DoesNotRiskAnotherWorker: a request that workers died of is not repeated. The
+// visitor gets the answer that a second death would have led to, and no line of the log
+// says that the request was repeated.
 func TestProxy_DoesNotRiskAnotherWorker(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, fails(errDied), says(200, "too late"))
@@ -149,17 +150,17 @@ func TestProxy_DoesNotRiskAnotherWorker(t *testing.T) {
 	if resp, _ := s.do("GET", "/", nil); resp.StatusCode != 502 || resp.Header.Get("Retry-After") != "" {
 		t.Errorf("got %d %v", resp.StatusCode, resp.Header)
 	}
-	if got := b.ends(); !slices.Equal(got, []string{"broken"}) {
+	if got := b.ends(); !slices.Equal(got, []string{"failed"}) {
 		t.Errorf("the claims ended as %q", got)
 	}
 	logs := s.logs.String()
-	if !strings.Contains(logs, `limit="workers ended of the request"`) || !strings.Contains(logs, errDied.Error()) || strings.Contains(logs, "repeated") {
+	if !strings.Contains(logs, `limit="workers died while they ran this request"`) || !strings.Contains(logs, errDied.Error()) || strings.Contains(logs, "repeated") {
 		t.Errorf("logged: %s", logs)
 	}
 }
 
-// TestProxy_SaysWhatReachedTheWorker to whoever gave it, who else takes a worker that
-// refused a request for one that ended of it.
+// TestProxy_SaysWhatReachedTheWorker: Claim.Fail gets the error as it is, since the pool
+// must not take a worker that refused a request for one that died of it.
 func TestProxy_SaysWhatReachedTheWorker(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, fails(errUnsent), fails(errDied), fails(errDied))
@@ -198,7 +199,7 @@ func TestProxy_RefusesStatusesThatEndNothing(t *testing.T) {
 		if resp, _ := s.do("GET", "/", nil); resp.StatusCode != 502 {
 			t.Errorf("status %d: got %d, want 502", status, resp.StatusCode)
 		}
-		if got := b.ends(); !slices.Equal(got, []string{"broken"}) {
+		if got := b.ends(); !slices.Equal(got, []string{"failed"}) {
 			t.Errorf("status %d: the claims ended as %q", status, got)
 		}
 	}

@@ -135,9 +135,8 @@ func roundTrip(claim site.Claim, r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// deadline returns the context that bounds the worker's time. It does not end
-// when the client leaves: that does not undo work that has begun, until the answer
-// begins.
+// deadline returns the context that bounds the worker's time. Until the answer begins it
+// does not end when the client disconnects, since that would not undo the worker's work.
 func (e *exchange) deadline(since time.Time) (context.Context, context.CancelFunc) {
 	ctx := context.WithoutCancel(e.r.Context())
 	if e.site.RequestTimeout == 0 {

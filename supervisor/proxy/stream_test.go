@@ -96,7 +96,7 @@ func TestProxy_BreaksWithAWorkerThatIsNotFree(t *testing.T) {
 		err error
 		end string
 	}{
-		"gone":  {errDied, "broken"},
+		"gone":  {errDied, "failed"},
 		"stuck": {context.DeadlineExceeded, "abandon release"},
 	} {
 		t.Run(name, func(t *testing.T) {
