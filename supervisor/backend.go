@@ -54,8 +54,8 @@ func (c claim) Fail(err error) { c.Claim.Fail(!errors.Is(err, wire.ErrNotSent)) 
 func (c claim) Retry(ctx context.Context) (front.Claim, error) { return frontClaim(c.Claim.Retry(ctx)) }
 
 // Abandon replaces a worker whose request overran its time. A Go worker is first given
-// shutdown_timeout: the end of its connection cancels the request's context in it,
-// and a handler that heeds that costs no worker.
+// shutdown_timeout: the end of its connection cancels the request's context in it, and if
+// the handler then returns, the worker need not be replaced.
 func (c claim) Abandon() {
 	w, isGo := c.worker.(goWorker)
 	if !isGo {

@@ -9,8 +9,8 @@
 // # What this package owns
 //
 // A Supervisor has the sites, the front door, the control socket, the journal and the
-// logs. It alone knows the order of things: what is started before what, what must be
-// ready before the old is ended, and what is given up when something fails.
+// logs. Only it knows the order of things: what is started before what, what must be
+// ready before the old is stopped, and what is given up when something fails.
 //
 // A site is a Backend of the front door, with a pool of workers, its services and its
 // cron entries. A generation is a Launcher of its pool: what all workers of it are
@@ -20,7 +20,7 @@
 // # What always holds
 //
 //   - No code of an application runs in this process.
-//   - Every process that was started is ended: by its owner here, by the kernel when the
+//   - Every process that was started is stopped: by its owner here, by the kernel when the
 //     supervisor dies (PR_SET_PDEATHSIG), or by the next start, which finds it by the mark
 //     in its environment.
 //   - A reload or restart that fails has changed nothing of its site.

@@ -107,7 +107,7 @@ func TestChange_Describe(t *testing.T) {
 	}
 }
 
-// TestLeaveAsleep: of some sleeping sites the new code is tried, of many it is not.
+// TestLeaveAsleep: the new code of a few sleeping sites gets a trial, that of many does not.
 func TestLeaveAsleep(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{maxTrialsAsleep, maxTrialsAsleep + 1} {

@@ -36,7 +36,7 @@ type site struct {
 
 	rolling chan struct{} // holds a value while the workers are replaced
 
-	// meter is used by the goroutine of watchLimits alone, but for Problem.
+	// Only the goroutine of watchLimits uses meter, but any goroutine may call Problem.
 	meter limits.Meter
 
 	// These are set only when the site is inherited.

@@ -24,7 +24,7 @@ type Inheritance struct {
 	sites   map[string]siteHandover // by name
 }
 
-// Inherit returns what was handed over to this process; nil if this is no upgrade.
+// Inherit returns what was handed over to this process, or nil if this is no upgrade.
 func Inherit() (*Inheritance, error) {
 	in := &Inheritance{sites: map[string]siteHandover{}}
 	var upgraded bool

@@ -51,7 +51,7 @@ type partialRequest struct {
 	Read []byte `json:"read"`
 }
 
-// siteHandover is what is handed over of a site.
+// siteHandover is what an upgrade hands over of a site.
 type siteHandover struct {
 	Name        string                     `json:"name"`
 	Generations int                        `json:"generations"`
@@ -71,7 +71,7 @@ type siteHandover struct {
 	siteTasks
 }
 
-// siteTasks is what is handed over of the tasks of a site.
+// siteTasks is what an upgrade hands over of the tasks of a site.
 type siteTasks struct {
 	Site     string                  `json:"site,omitempty"` // of a site that was removed
 	Services map[string]taskHandover `json:"services,omitempty"`

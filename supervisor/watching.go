@@ -12,8 +12,8 @@ import (
 
 // watching reloads sites when their files change: those with reload_on or, with
 // `up --watch`, all. A notification of the kernel only makes it compare the files with
-// those that were tried last, so a change that was undone, or that a reload by hand has
-// seen already, does nothing.
+// those that were loaded last, so a change that was undone, or that a reload by hand has
+// loaded already, does nothing.
 type watching struct {
 	super   *Supervisor
 	all     bool // also sites without reload_on
@@ -24,9 +24,9 @@ type watching struct {
 	seen map[string]seen // by name of the site
 }
 
-// seen is what a site's files were when they were compared last.
+// seen describes a site's files as they were when they were compared last.
 type seen struct {
-	code    code.Tree  // that was tried; nil: none yet
+	code    code.Tree  // the code that was loaded last; nil: none yet
 	touched code.Marks // the files of reload_on
 }
 

@@ -58,8 +58,8 @@ func versionOf(ctx context.Context, program string, args ...string) (string, err
 	return version, nil
 }
 
-// serving builds a server from its processes and waits until it answers. After an error the
-// processes have been ended.
+// serving builds a server from its processes and waits until it answers. If it returns an
+// error, the processes have exited.
 func (b *bench) serving(ctx context.Context, s *server, sites []site, isFront func(proc) bool) (*server, error) {
 	s.roots, s.isFront, s.stop = s.pids(), isFront, s.end
 	if s.reload == nil {

@@ -301,7 +301,7 @@ func noSiteReachesAnother(t *testing.T, r *running) {
 			}
 		}
 		if got.Tried["read /etc/hostname"] != "done" {
-			t.Errorf("%s can not read what is for all: %q", site, got.Tried["read /etc/hostname"])
+			t.Errorf("%s cannot read what is for all: %q", site, got.Tried["read /etc/hostname"])
 		}
 	}
 }

@@ -83,7 +83,7 @@ func needPostgres(t *testing.T) (psycopg, server string) {
 	out, err := exec.Command(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
 		"--retries", "1", "--timeout", "20", "--target", psycopg, "psycopg[binary,pool]").CombinedOutput()
 	if err != nil {
-		missing("there is no psycopg to test with, and the package index can not be reached: %v\n%s", err, out)
+		missing("there is no psycopg to test with, and the package index cannot be reached: %v\n%s", err, out)
 	}
 	return psycopg, found[len(found)-1]
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Processors tells whether the processors of this machine are busy. Its zero value is
+// Processors finds out whether the processors of this machine are busy. Its zero value is
 // ready for use, and safe for use by several goroutines.
 type Processors struct {
 	mu sync.Mutex

@@ -33,7 +33,7 @@ type Part struct {
 // Marks are files by their path.
 type Marks map[string]mark
 
-// mark tells whether a file has changed. Time and size alone do not: a build may give
+// mark shows whether a file has changed. Time and size would not suffice: a build may give
 // each file the same time (tar --mtime, nix), and the new text may have the old length.
 // The time of the inode's last change cannot be set by a program. It also changes with
 // chmod or a new hard link; new workers for nothing are better than old code.

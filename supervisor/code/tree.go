@@ -1,9 +1,9 @@
-// Package code tells whether the code that a site runs has changed. It compares files
+// Package code finds out whether the code that a site runs has changed. It compares files
 // by what the file system says of them (time, size, inode), and never reads them.
 //
-// A Look reads each Place once, however many sites have it, and a Part that is as it
-// was before is kept: a thousand sites of one code base hold it once. Parts do not
-// change, and are safe for use by several goroutines; a Look is not.
+// A Look reads each Place once, however many sites have it, and keeps a Part that has not
+// changed: a thousand sites of one code base share it. A Part never changes and is safe
+// for use by several goroutines; a Look is not.
 package code
 
 import "slices"
@@ -30,7 +30,7 @@ const (
 // stays equal, a reload need not replace the site's workers.
 type Tree []*Part
 
-// Equal reports whether both are the same files, unchanged.
+// Equal reports whether both trees have the same files, and none has changed.
 func (t Tree) Equal(o Tree) bool { return slices.EqualFunc(t, o, (*Part).equal) }
 
 // Sums returns what the next supervisor needs after an upgrade to compare the tree
@@ -42,7 +42,7 @@ func (t Tree) Sums() (sums []Sum) {
 	return sums
 }
 
-// Sum is what is handed over of a Part.
+// Sum is what an upgrade hands over of a Part.
 type Sum struct {
 	Kind Kind   `json:"kind"`
 	Path string `json:"path"`

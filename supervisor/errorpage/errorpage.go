@@ -31,7 +31,7 @@ var sentences = map[int]string{
 	http.StatusNotImplemented:              "Requests of this kind are not understood here.",
 	http.StatusHTTPVersionNotSupported:     "Requests of this version of HTTP are not understood here.",
 	http.StatusBadGateway:                  "The site broke off while it answered. Please try again.",
-	http.StatusServiceUnavailable:          "The site can not answer just now. Please try again in a moment.",
+	http.StatusServiceUnavailable:          "The site cannot answer just now. Please try again in a moment.",
 	http.StatusGatewayTimeout:              "The site took too long to answer.",
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/multisite/multisite/supervisor/site"
 )
 
-// client is a connection that the loop owns. Only the loop's thread uses it; notify
-// alone is called by others.
+// client is a connection that the loop owns. Only the loop's thread uses it, except that
+// any goroutine may call notify.
 type client struct {
 	// Set by add, never changed.
 	loop        *Loop
@@ -24,7 +24,7 @@ type client struct {
 	// Of the connection.
 	start    time.Time     // when the request under way, or the idle time, began
 	patience time.Duration // how long it may be idle; not for a request under way
-	unread   bool          // there may be something to read of which no event tells
+	unread   bool          // there may be something to read for which no event will come
 	gone     bool          // the client has closed its sending side, or more
 	buffered []byte        // was read, but is not of the request under way
 	scanned  int           // bytes of buffered in which no head ends

@@ -50,7 +50,7 @@ type Loop struct {
 	bell  int           // an eventfd that wakes the thread
 	done  chan struct{} // closed when Run has returned
 
-	// The thread alone uses all below.
+	// Only the thread uses all below.
 	uniprocessor bool // there is a single processor
 	gaveWork     bool // a goroutine was given work since the last wait
 	in, out      []byte

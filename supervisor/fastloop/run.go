@@ -73,9 +73,9 @@ func (l *Loop) wait(events []unix.EpollEvent) int {
 	return n
 }
 
-// timeout returns for how many milliseconds nothing has to be looked at. This is for
-// limits of time alone (of requests, lines, lingering and idle connections): everything
-// else wakes the loop.
+// timeout returns for how many milliseconds nothing has to be looked at. It is needed only
+// for limits of time (of requests, lines, lingering and idle connections): everything else
+// wakes the loop.
 func (l *Loop) timeout() int {
 	switch {
 	case l.followers > 0:
@@ -88,12 +88,13 @@ func (l *Loop) timeout() int {
 	return -1
 }
 
-// epollWait waits for events. While requests are under way, Go's scheduler is not told:
-// such a wait is over in microseconds, and to give the processor away, get it back, and
-// have the runtime's monitor look every 20 µs costs as much as the request. Whoever needs
-// all threads to stop, as the garbage collector does, sends a signal, which ends the wait.
-// On a single processor all other goroutines would wait as well, so the scheduler is told
-// there, and whenever a goroutine was given work, which needs a processor.
+// epollWait waits for events. While requests are under way, it does not announce the wait
+// to Go's scheduler: such a wait is over in microseconds, and to give the processor away,
+// get it back, and have the runtime's monitor look every 20 µs costs as much as the
+// request. If the runtime needs all threads to stop, as for a garbage collection, it sends
+// a signal, which ends the wait. The wait is announced on a single processor, on which all
+// other goroutines would wait as well, and when a goroutine was given work, which needs a
+// processor.
 func (l *Loop) epollWait(events []unix.EpollEvent, milliseconds int) (int, error) {
 	gave := l.gaveWork
 	l.gaveWork = false

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// first lets the first launch of a generation go alone: its result holds for all. A
-// generation whose first launch has succeeded is proven, and its others need not wait.
+// first lets the first launch of a generation run before all others: its result holds for
+// all. A generation whose first launch has succeeded is proven, and its others need not wait.
 type first struct {
 	mu sync.Mutex
 	// mu protects all below.

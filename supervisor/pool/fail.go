@@ -8,7 +8,7 @@ import (
 )
 
 // ErrDeadly is why a request is not sent once more: workers died while they ran it.
-var ErrDeadly = errors.New("workers ended while they ran this request")
+var ErrDeadly = errors.New("workers died while they ran this request")
 
 const (
 	mostSuspense = time.Second            // how long a failed request waits to learn what has become of its worker

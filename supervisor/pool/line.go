@@ -112,8 +112,8 @@ func (c *Claim) WaitInstead() error {
 	return nil
 }
 
-// Requeue gives the worker back, which has not begun the request, and asks once more as
-// Ask does, before all that wait. After an error the claim has ended.
+// Requeue gives the worker back, which has not begun the request, and enqueues the claim
+// again, before all that wait. After an error the claim has ended.
 func (c *Claim) Requeue() error {
 	p := c.pool
 	p.mu.Lock()

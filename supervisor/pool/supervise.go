@@ -59,7 +59,7 @@ func (p *Pool) launch(ctx context.Context, m *member) (Worker, error) {
 	return m.generation.launcher.Launch(ctx, m.id)
 }
 
-// awaitExit returns when the worker has exited, which it is told once it is retired.
+// awaitExit returns when the worker has exited. It stops a worker that is retired.
 func (p *Pool) awaitExit(ctx context.Context, m *member, w Worker) {
 	disarm := context.AfterFunc(ctx, w.Kill)
 	defer disarm()

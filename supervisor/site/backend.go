@@ -10,7 +10,7 @@ import (
 
 // ErrDeadly is returned by Retry for a request that two workers have died of: it is not
 // sent to a third.
-var ErrDeadly = errors.New("workers ended of the request")
+var ErrDeadly = errors.New("workers died while they ran this request")
 
 // Backend gives requests to the workers of one site.
 type Backend interface {

@@ -19,8 +19,8 @@ const askTime = time.Second
 
 var errNoControl = errors.New("there is no control connection to the worker")
 
-// link is the control connection to a worker. go-plugin's multiplexer cannot be handed
-// over, so a link ends with this image of the program; the next image connects again.
+// link is the control connection to a worker. An upgrade cannot hand over go-plugin's
+// multiplexer, so a link ends with this image of the program; the next image connects again.
 type link struct {
 	done    chan struct{}   // closed when the connection is made, or cannot be
 	control *worker.Control // set before done is closed; nil: the connection cannot be made

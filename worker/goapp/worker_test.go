@@ -318,7 +318,7 @@ func TestStuck(t *testing.T) {
 	until(t, "it to end", func() bool { return !w.Stuck(0) })
 	left := &Worker{Process: w.Process}
 	if !left.Stuck(time.Hour) {
-		t.Error("one that can not be asked is not taken for stuck")
+		t.Error("a worker that cannot be asked is not taken for stuck")
 	}
 }
 

@@ -51,7 +51,7 @@ func wantWholeCode(t *testing.T, home string) {
 			t.Errorf("%s: %d bytes, %v, want %d", path, len(got), err, len(want))
 		}
 		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o444 != 0o444 {
-			t.Errorf("%s has mode %v: other users can not read it", path, info.Mode())
+			t.Errorf("%s has mode %v: other users cannot read it", path, info.Mode())
 		}
 	}
 	if info, err := os.Stat(filepath.Dir(home)); err != nil || info.Mode().Perm() != 0o755 {

@@ -232,7 +232,7 @@ func TestProject_LearningWritesIntoNoLog(t *testing.T) {
 	t.Parallel()
 	const loud = jsonApp + "import os, sys\nprint('secret of', os.getcwd())\nprint('more of', os.getcwd(), file=sys.stderr)\nos.system('echo even more of $PWD')\n"
 	p, sites := newProjectOf(t, nil, loud, loud, loud)
-	if err := os.Mkdir(filepath.Join(sites[2].learned, "c.json"), 0o700); err != nil { // a file can not take its place
+	if err := os.Mkdir(filepath.Join(sites[2].learned, "c.json"), 0o700); err != nil { // a file cannot take its place
 		t.Fatal(err)
 	}
 	for i, err := range launchAll(sites) {
