@@ -69,8 +69,8 @@ func TestKeepDirectories(t *testing.T) {
 	})
 }
 
-// TestDirectories_KeepRefuses a directory that somebody has put in the place of ours; the
-// error has a hint for the caller.
+// TestDirectories_KeepRefuses: Keep refuses a directory that somebody has put in the
+// place of ours, and its error has a hint for the caller.
 func TestDirectories_KeepRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -117,7 +117,8 @@ func TestEndpoints_ShutDownCutsWhatTakesTooLong(t *testing.T) {
 	serving.Wait()
 }
 
-// TestEndpoints_ExternalListeners are used instead of the addresses in sites.toml.
+// TestEndpoints_ExternalListeners: external listeners are used instead of the addresses
+// in sites.toml.
 func TestEndpoints_ExternalListeners(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

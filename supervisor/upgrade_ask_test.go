@@ -69,7 +69,7 @@ func TestFindSuccessor(t *testing.T) {
 	}
 }
 
-// TestAsk_IsGivenUp with its context: the program is killed.
+// TestAsk_IsGivenUp: when the context ends, the program is killed.
 func TestAsk_IsGivenUp(t *testing.T) {
 	t.Parallel()
 	late := errors.New("late")
@@ -140,7 +140,8 @@ func TestPrepareTakeover(t *testing.T) {
 	}
 }
 
-// TestQuiescing_UndoesInReverse: and partly, before the next attempt.
+// TestQuiescing_UndoesInReverse: all steps are undone from last to first, and some of
+// them before the next attempt.
 func TestQuiescing_UndoesInReverse(t *testing.T) {
 	t.Parallel()
 	var did []int

@@ -15,7 +15,8 @@ import (
 	"github.com/multisite/multisite/supervisor/task"
 )
 
-// TestUpgrade_DoesNotWaitForTheJournal since clients wait meanwhile.
+// TestUpgrade_DoesNotWaitForTheJournal: an upgrade does not wait for the journal, since
+// clients wait meanwhile.
 func TestUpgrade_DoesNotWaitForTheJournal(t *testing.T) {
 	t.Parallel()
 	m := startManySites(t, 1)
@@ -76,8 +77,8 @@ func TestUpgrade_WaitsForRun(t *testing.T) {
 	}
 }
 
-// TestUpgrade_FindsAllTasks from the first moment on: a second upgrade may follow the
-// first one at once.
+// TestUpgrade_FindsAllTasks: all tasks are found from the first moment on, since a
+// second upgrade may follow the first one at once.
 func TestUpgrade_FindsAllTasks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -31,7 +31,8 @@ func TestProcessors_CrowdedWhenAllWork(t *testing.T) {
 	}
 }
 
-// TestProcessors_LooksOnceAMillisecond, not for each request.
+// TestProcessors_LooksOnceAMillisecond: Processors looks once a millisecond, not for
+// each request.
 func TestProcessors_LooksOnceAMillisecond(t *testing.T) {
 	t.Parallel()
 	const nobody = 1 << 20 // has so many processors

@@ -106,7 +106,8 @@ func TestLogs_FollowGoesOn(t *testing.T) {
 	}
 }
 
-// TestLogs_LostIsAnError to a client that does not follow.
+// TestLogs_LostIsAnError: a client that does not follow gets an error when lines were
+// lost.
 func TestLogs_LostIsAnError(t *testing.T) {
 	t.Parallel()
 	c := serve(t, &fake{logs: func(_ context.Context, _ LogQuery, w io.Writer) error {

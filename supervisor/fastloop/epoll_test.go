@@ -10,8 +10,8 @@ import (
 	"github.com/multisite/multisite/supervisor/httphead"
 )
 
-// TestLoop_TellsTheScheduler about the wait after it gave a goroutine work, and notices
-// how many processors there are now.
+// TestLoop_TellsTheScheduler: the loop announces its wait to the scheduler after it
+// gave a goroutine work, and looks again how many processors there are.
 func TestLoop_TellsTheScheduler(t *testing.T) {
 	t.Parallel()
 	var detached *Detached

@@ -19,7 +19,8 @@ func (r *lined) CloseLine()     { r.closed = true }
 func (r *lined) Requeue() error { r.again = true; return nil }
 func (r *lined) Resolved() bool { return false }
 
-// TestLoop_RecallsStalledFollowers long before the head is detached.
+// TestLoop_RecallsStalledFollowers: the followers are recalled long before the head is
+// detached.
 func TestLoop_RecallsStalledFollowers(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -121,7 +121,8 @@ func TestGate_AwaitIdleWaitsForBusyConnections(t *testing.T) {
 	<-done
 }
 
-// TestGate_CloseEndsAccept also while the gate is shut, which it cannot be again.
+// TestGate_CloseEndsAccept: Accept returns even if the gate is shut when it is closed;
+// it cannot be shut again.
 func TestGate_CloseEndsAccept(t *testing.T) {
 	t.Parallel()
 	for _, shut := range []bool{false, true} {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestBodyEnd_InPieces of any size finds the same end.
+// TestBodyEnd_InPieces: the end is the same whatever the size of the pieces in which a
+// body arrives.
 func TestBodyEnd_InPieces(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct{ head, body string }{

@@ -117,7 +117,8 @@ func TestGuard_TheNextIsFirstWhenTheFirstIsCancelled(t *testing.T) {
 	})
 }
 
-// TestGuard_WaitsAreGivenUpWithTheContext: behind the first launch, and for a slot.
+// TestGuard_WaitsAreGivenUpWithTheContext: a launch whose context ends waits no longer,
+// neither for the first launch nor for a slot.
 func TestGuard_WaitsAreGivenUpWithTheContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -238,7 +239,8 @@ func TestSlots_SitesThatHangBlockNoOthers(t *testing.T) {
 	})
 }
 
-// TestSlots_AreGivenBackOnce: by the launch, or after slotTime.
+// TestSlots_AreGivenBackOnce: a slot is given back once, by the launch or after
+// slotTime.
 func TestSlots_AreGivenBackOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -76,9 +76,9 @@ func TestMeter_MemoryNeedsSamplesInARow(t *testing.T) {
 	want(t, "it is said once", measure(m, l, 5, 10))
 }
 
-// TestMeter_WorkersThatAreOverFromTheirStart show that the limit is too low. A worker
-// that grew shows that it is not.
-func TestMeter_WorkersThatAreOverFromTheirStart(t *testing.T) {
+// TestMeter_ExceededFromTheStart: workers that exceed the limit from their start show
+// that it is too low; a worker that grew shows that it is not.
+func TestMeter_ExceededFromTheStart(t *testing.T) {
 	t.Parallel()
 	f := fake{}
 	m, l := &Meter{usage: f}, Limits{Memory: limit}
@@ -126,7 +126,7 @@ func TestMeter_AProcessThatHasExited(t *testing.T) {
 	want(t, "it has exited", measure(m, Limits{Memory: 1, CPUTime: 1}, 0, 2*samples))
 }
 
-// TestMeter_AnotherWorker of the same number is not taken for the one before.
+// TestMeter_AnotherWorker: a worker is not taken for an earlier one of the same number.
 func TestMeter_AnotherWorker(t *testing.T) {
 	t.Parallel()
 	f := fake{}

@@ -38,7 +38,7 @@ func wantNumbered(t *testing.T, log string, first, lines int) {
 	}
 }
 
-// TestAccessLog_HasEveryLine also when it is closed at once.
+// TestAccessLog_HasEveryLine: no line is lost, not even if the log is closed at once.
 func TestAccessLog_HasEveryLine(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)

@@ -77,7 +77,8 @@ func TestLoop_ReadsALongHeadAtOnce(t *testing.T) {
 	}
 }
 
-// TestLoop_EmptyLinesWithoutEnd are refused: who sends them could keep the thread.
+// TestLoop_EmptyLinesWithoutEnd: empty lines without end are refused, since they could
+// occupy the thread.
 func TestLoop_EmptyLinesWithoutEnd(t *testing.T) {
 	t.Parallel()
 	f := startFrontOn(t, roomy(t), newCrew(t, 1, echo), Options{})

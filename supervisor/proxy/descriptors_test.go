@@ -41,8 +41,8 @@ func mayOpen(t *testing.T, all int) {
 	}
 }
 
-// TestLoop_OutOfDescriptors all of a sudden: clients wait, nobody is refused, and they
-// are accepted when others have left.
+// TestLoop_OutOfDescriptors: when descriptors run out all of a sudden, clients wait;
+// none is refused, and they are accepted when others have disconnected.
 func TestLoop_OutOfDescriptors(t *testing.T) {
 	if !apart(t) {
 		return
@@ -68,8 +68,9 @@ func TestLoop_OutOfDescriptors(t *testing.T) {
 	}
 }
 
-// TestLoop_KeepsAReserve of descriptors for requests that go on in net/http: those
-// of more clients than there can be are all answered.
+// TestLoop_KeepsAReserve: the loop keeps a reserve of descriptors for requests that go
+// on in net/http: these are all answered, although there are more clients than
+// descriptors.
 func TestLoop_KeepsAReserve(t *testing.T) {
 	if !apart(t) {
 		return
@@ -99,7 +100,8 @@ func TestLoop_KeepsAReserve(t *testing.T) {
 	}
 }
 
-// TestLoop_MakesRoom by closing the connections that have been idle longest.
+// TestLoop_MakesRoom: the loop makes room by closing the connections that have been
+// idle longest.
 func TestLoop_MakesRoom(t *testing.T) {
 	if !apart(t) {
 		return

@@ -157,8 +157,8 @@ func wantOnce(t *testing.T, scripts []script, counts map[string]int) {
 	}
 }
 
-// TestServer_AdoptBehindARequest that was under way when the pause began: what came
-// behind it is done by the other server.
+// TestServer_AdoptBehindARequest: a request was under way when the pause began. The
+// other server answers what came behind it.
 func TestServer_AdoptBehindARequest(t *testing.T) {
 	t.Parallel()
 	const post = "POST /next HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1\r\n\r\nx"
@@ -206,7 +206,8 @@ func TestServer_AdoptBehindARequest(t *testing.T) {
 	}
 }
 
-// TestLoop_KnowsWhoHasReset a connection whose request goes on in net/http.
+// TestLoop_KnowsWhoHasReset: the loop notices that a client has reset a connection
+// whose request goes on in net/http.
 func TestLoop_KnowsWhoHasReset(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()

@@ -72,8 +72,8 @@ func changed(n uint64) string {
 	return text
 }
 
-// TestServer_WaysDoNotDiffer in what they make of thousands of requests, most of them
-// malformed.
+// TestServer_WaysDoNotDiffer: all ways answer thousands of requests, most of them
+// malformed, in the same way.
 func TestServer_WaysDoNotDiffer(t *testing.T) {
 	t.Parallel()
 	const inputs, atOnce = 2000, 48

@@ -64,7 +64,8 @@ func TestProxy_GivesTheWorkerWhatTheClientAsked(t *testing.T) {
 	}
 }
 
-// TestProxy_DropsHopHeadersOfAnswers also sees to it that nothing is invented.
+// TestProxy_DropsHopHeadersOfAnswers: hop-by-hop headers are dropped, and no header is
+// invented.
 func TestProxy_DropsHopHeadersOfAnswers(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, newBackend(t, says(200, "<html>", "Connection", "close, X-Hop", "X-Hop", "1", "Keep-Alive", "2",

@@ -9,7 +9,8 @@ import (
 	"github.com/multisite/multisite/supervisor/httphead"
 )
 
-// TestServer_Framing on both paths: of the loop, and of net/http.
+// TestServer_Framing: the loop and net/http agree about where a body ends, and refuse
+// what is ambiguous.
 func TestServer_Framing(t *testing.T) {
 	t.Parallel()
 	const host, body = "Host: site.test\r\n", "5\r\nhello\r\n0\r\n\r\n"
@@ -163,8 +164,8 @@ func TestServer_TargetIsAURL(t *testing.T) {
 	}
 }
 
-// TestServer_EmptyLinesInPieces are skipped wherever they arrive, and cost nobody his
-// time for the next request.
+// TestServer_EmptyLinesInPieces: empty lines are skipped wherever they arrive, and take
+// nothing from the time that a client has for its next request.
 func TestServer_EmptyLinesInPieces(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 1, echo), Options{})

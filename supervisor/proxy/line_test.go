@@ -100,7 +100,8 @@ func followersInOrder(t *testing.T, hire hires) {
 	}
 }
 
-// TestLoop_FollowerIsRecalled from a worker that takes long, and goes to another one.
+// TestLoop_FollowerIsRecalled: a follower is recalled from a worker that takes long,
+// and goes to another one.
 func TestLoop_FollowerIsRecalled(t *testing.T) { t.Parallel(); eachWorker(t, followerIsRecalled) }
 
 func followerIsRecalled(t *testing.T, hire hires) {
@@ -113,8 +114,8 @@ func followerIsRecalled(t *testing.T, hire hires) {
 	c.wantOnce(t, 6, nil)
 }
 
-// TestLoop_FollowersOfWhatIsDetached queue again, however the answer of what is detached
-// arrives.
+// TestLoop_FollowersOfWhatIsDetached: the followers of a request that is detached queue
+// again, however its answer arrives.
 func TestLoop_FollowersOfWhatIsDetached(t *testing.T) {
 	t.Parallel()
 	eachWorker(t, followersOfWhatIsDetached)

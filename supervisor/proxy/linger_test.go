@@ -25,7 +25,8 @@ func (f *front) delayLook(long time.Duration) {
 
 const lastSlow = "GET /slow HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n"
 
-// TestLoop_LastAnswerIsNotReset by what the client sends after its last request.
+// TestLoop_LastAnswerIsNotReset: what the client sends after its last request does not
+// reset the connection before it has read the last answer.
 func TestLoop_LastAnswerIsNotReset(t *testing.T) {
 	t.Parallel()
 	f, p, letGo := busyLoop(t, lastSlow)
@@ -40,7 +41,7 @@ func TestLoop_LastAnswerIsNotReset(t *testing.T) {
 	f.wantCounts(1, 0)
 }
 
-// TestDetached_LastAnswerIsNotReset where net/http gave it.
+// TestDetached_LastAnswerIsNotReset: the same holds for an answer that net/http gave.
 func TestDetached_LastAnswerIsNotReset(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
@@ -62,7 +63,8 @@ func (f *front) lingering() (n int) {
 	return n
 }
 
-// TestLoop_LingersForSomeTime where the client does not close.
+// TestLoop_LingersForSomeTime: the loop closes a lingering connection after some time
+// if the client does not.
 func TestLoop_LingersForSomeTime(t *testing.T) {
 	t.Parallel()
 	f, p, letGo := busyLoop(t, get("/slow"))
@@ -81,7 +83,8 @@ func TestLoop_LingersForSomeTime(t *testing.T) {
 	}
 }
 
-// TestServer_ShutdownAnswersWhatHasCome on connections that were idle.
+// TestServer_ShutdownAnswersWhatHasCome: Shutdown answers the requests that have
+// arrived on idle connections.
 func TestServer_ShutdownAnswersWhatHasCome(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 2, echo), Options{})

@@ -72,7 +72,8 @@ func TestLoop_AnswersWhileItEnds(t *testing.T) {
 	}
 }
 
-// TestLoop_ForgetsItsListeners though others have them open.
+// TestLoop_ForgetsItsListeners: after Shutdown the loop watches its listeners no
+// longer, even if other processes have them open.
 func TestLoop_ForgetsItsListeners(t *testing.T) {
 	t.Parallel()
 	f, p, letGo := busyLoop(t, get("/slow"))
@@ -177,8 +178,8 @@ func TestServer_NeverServed(t *testing.T) {
 	}
 }
 
-// TestDetached_IsRefused by net/http, though the loop had begun it: the worker is released
-// once.
+// TestDetached_IsRefused: if net/http refuses a request that the loop had begun, the
+// worker is released once.
 func TestDetached_IsRefused(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 1, echo), Options{})

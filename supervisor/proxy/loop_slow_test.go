@@ -42,7 +42,8 @@ func TestLoop_HandsOverWhatTakesLong(t *testing.T) {
 	}
 }
 
-// TestLoop_RequestTimeoutCountsFromSending, not from when net/http took over.
+// TestLoop_RequestTimeoutCountsFromSending: the time of a request counts from its
+// sending, not from when net/http took over.
 func TestLoop_RequestTimeoutCountsFromSending(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
@@ -152,7 +153,7 @@ func TestLoop_Refused(t *testing.T) {
 	}
 }
 
-// TestLoop_WorkerDies before and after it has sent a part of its answer.
+// TestLoop_WorkerDies: a worker dies before and after it has sent a part of its answer.
 func TestLoop_WorkerDies(t *testing.T) {
 	t.Parallel()
 	for name, part := range map[string]string{"before": "", "after a part": `{"Status":200,`} {
@@ -197,9 +198,9 @@ func TestLoop_DeadConnection(t *testing.T) {
 	f.wantMine(p, true)
 }
 
-// TestLoop_ClientLeaves in every state of its request. The front's end checks that
-// all claims ended once.
-func TestLoop_ClientLeaves(t *testing.T) {
+// TestLoop_ClientDisconnects: clients disconnect in every state of their request. The
+// end of the front checks that each claim ended once.
+func TestLoop_ClientDisconnects(t *testing.T) {
 	t.Parallel()
 	for _, reset := range []bool{false, true} {
 		t.Run(map[bool]string{false: "closes", true: "resets"}[reset], func(t *testing.T) {

@@ -57,8 +57,9 @@ func TestLoop_ClosesWhereTheClientAsksForIt(t *testing.T) {
 	f.wantCounts(2, 0)
 }
 
-// TestLoop_HandsOverWhatIsNotSimple and has the connection back.
-func TestLoop_HandsOverWhatIsNotSimple(t *testing.T) {
+// TestLoop_DetachesWhatIsNotSimple: the loop detaches a request that is not simple, and
+// gets the connection back.
+func TestLoop_DetachesWhatIsNotSimple(t *testing.T) {
 	t.Parallel()
 	simple := "Host: site.test\r\n\r\n"
 	tests := []struct {
@@ -160,7 +161,8 @@ func TestLoop_HalfClosed(t *testing.T) {
 	f.wantCounts(1, 0)
 }
 
-// TestLoop_AnswersThatAreNotWhole come by the way of net/http.
+// TestLoop_AnswersThatAreNotWhole: net/http carries on a request whose answer the loop
+// cannot take as it is: it is too large, or has headers for the connection.
 func TestLoop_AnswersThatAreNotWhole(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 1, func(_ *crewWorker, uri string) *wire.Answer {

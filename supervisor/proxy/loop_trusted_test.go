@@ -19,8 +19,9 @@ func (c *crew) heads() <-chan wire.Head {
 
 const forger = "X_Forwarded_For: 6.6.6.6\r\nX_FORWARDED_PROTO: https\r\nX-Remote-User: real\r\nX_Remote_User: admin\r\n"
 
-// TestLoop_AnswersTrustedProxies itself, and believes them as net/http does: the same
-// request comes once more with a header that the loop does not take.
+// TestLoop_AnswersTrustedProxies: the loop answers trusted proxies itself, and believes
+// them as net/http does: the same request comes once more with a header that makes the
+// loop detach it.
 func TestLoop_AnswersTrustedProxies(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ peer, header, addr, scheme, fields string }{

@@ -46,7 +46,8 @@ func (f *front) kept() (n int) {
 	return n
 }
 
-// TestServer_PauseWithHalfAHead neither waits for the rest of it nor reads that.
+// TestServer_PauseWithHalfAHead: a pause neither waits for the rest of a head nor reads
+// it.
 func TestServer_PauseWithHalfAHead(t *testing.T) {
 	t.Parallel()
 	for name, test := range heads {
@@ -84,7 +85,8 @@ func TestServer_AdoptHalfAHead(t *testing.T) {
 	}
 }
 
-// TestServer_PausesDoNotProlong the time for a head.
+// TestServer_PausesDoNotProlong: pauses do not prolong the time that a client has for a
+// head.
 func TestServer_PausesDoNotProlong(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 1, echo), Options{Timeouts: Timeouts{Header: time.Second}})

@@ -89,7 +89,8 @@ func TestServer_PauseHasAllConnections(t *testing.T) {
 	f.wantMine(post, true)
 }
 
-// TestServer_PauseGivesUp with a request that does not end, which is none the worse.
+// TestServer_PauseGivesUp: a pause is given up if a request does not end in time, and
+// that request is not harmed.
 func TestServer_PauseGivesUp(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()

@@ -25,7 +25,8 @@ func TestProxy_LogsWhatWasAnswered(t *testing.T) {
 	<-s.entries
 }
 
-// TestProxy_ServesSitesWithoutAccessLog also checks our own page as browsers get it.
+// TestProxy_ServesSitesWithoutAccessLog: a site needs no access log. The test also
+// checks our own page as browsers get it.
 func TestProxy_ServesSitesWithoutAccessLog(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, fails(errMalformed))

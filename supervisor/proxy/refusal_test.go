@@ -12,9 +12,9 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// TestServer_TellsOfRefusals: each leaves one line, with the reason, and is of no site
-// unless one was found.
-func TestServer_TellsOfRefusals(t *testing.T) {
+// TestServer_ReportsRefusals: each refusal is reported once, with its reason, and with
+// a site only if one was found.
+func TestServer_ReportsRefusals(t *testing.T) {
 	t.Parallel()
 	refused := make(chan site.Refusal, 100)
 	d, began, letGo := gated()

@@ -97,8 +97,8 @@ func checkRepeat(t *testing.T, b *fakeBackend, ends, body string) {
 	}
 }
 
-// TestProxy_GivesUp when a request could have been carried out twice, or its workers
-// die as soon as it comes.
+// TestProxy_GivesUp: a request is not repeated if it could have been carried out twice,
+// or if its workers die as soon as it comes.
 func TestProxy_GivesUp(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -59,7 +59,7 @@ func TestProxy_GivesUpOnSilentClients(t *testing.T) {
 	}
 }
 
-// TestProxy_HasPatience with clients that take their time but do go on.
+// TestProxy_HasPatience: clients that are slow but make progress get no timeout.
 func TestProxy_HasPatience(t *testing.T) {
 	t.Parallel()
 	for request, body := range map[string]string{"POST /": "hello", "GET /static/large.bin": ""} {

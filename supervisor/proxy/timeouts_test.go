@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// TestOptions_TimeoutsHaveDefaults that README names.
+// TestOptions_TimeoutsHaveDefaults: the timeouts have the defaults that the README
+// names.
 func TestOptions_TimeoutsHaveDefaults(t *testing.T) {
 	t.Parallel()
 	if got, want := New(Options{}).timeouts, (Timeouts{Header: 10 * time.Second, Idle: 75 * time.Second, Client: time.Minute}); got != want {

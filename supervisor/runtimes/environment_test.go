@@ -8,7 +8,8 @@ import (
 	"github.com/multisite/multisite/worker/account"
 )
 
-// TestEnvironment_HoldsNoSecretOfTheSupervisor also shows what a site does get.
+// TestEnvironment_HoldsNoSecretOfTheSupervisor: a site gets its own variables and the
+// defaults, and nothing else of the supervisor's environment but PATH and the like.
 func TestEnvironment_HoldsNoSecretOfTheSupervisor(t *testing.T) {
 	t.Setenv("DATABASE_PASSWORD", "secret")
 	t.Setenv("LANG", "de_DE")

@@ -30,7 +30,8 @@ func TestStats_Counts(t *testing.T) {
 	})
 }
 
-// TestStats_CountsTheLast1024 at 4096 a second, over which the ring turns.
+// TestStats_CountsTheLast1024: with 4096 requests a second the ring is overwritten
+// several times; the percentiles are those of the last 1024.
 func TestStats_CountsTheLast1024(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -87,7 +87,8 @@ func TestMake_Refuses(t *testing.T) {
 	}
 }
 
-// TestKeep_MakesItAgain with the directories in it that a running supervisor needs.
+// TestKeep_MakesItAgain: Keep makes the state directory again, with the directories
+// that a running supervisor needs.
 func TestKeep_MakesItAgain(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "release", "state")
@@ -106,7 +107,8 @@ func TestKeep_MakesItAgain(t *testing.T) {
 	}
 }
 
-// TestKeep_LooksNoFurtherWhileItIsThere: a supervisor that runs is not ended by a check.
+// TestKeep_LooksNoFurtherWhileItIsThere: Keep looks into no directory that is there, so
+// that a running supervisor is not stopped by what only a start refuses.
 func TestKeep_LooksNoFurtherWhileItIsThere(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")

@@ -207,7 +207,8 @@ func TestSent_Close(t *testing.T) {
 	}
 }
 
-// TestSent_CloseWaits until the worker has finished with the request, but not for ever.
+// TestSent_CloseWaits: Close waits until the worker has finished with the request, but
+// not for ever.
 func TestSent_CloseWaits(t *testing.T) {
 	t.Parallel()
 	left, asked := make(chan bool), make(chan bool)

@@ -38,8 +38,8 @@ func TestRelink(t *testing.T) {
 	}
 }
 
-// TestRelink_Fails if nobody answers, or a process of another user does. Such a worker is
-// taken for stuck.
+// TestRelink_Fails: Relink fails if nobody answers, or a process of another user does.
+// Such a worker is taken for stuck.
 func TestRelink_Fails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -94,7 +94,8 @@ func TestLaunch_WhatCanNotBePreparedDoesNotServe(t *testing.T) {
 	}
 }
 
-// TestLaunch_AsksWhereThePathsAre at each launch, since a link may lead elsewhere by then.
+// TestLaunch_AsksWhereThePathsAre: Launch resolves the paths each time, since a link
+// may have another target by then.
 func TestLaunch_AsksWhereThePathsAre(t *testing.T) {
 	t.Parallel()
 	o := options(t, "app")

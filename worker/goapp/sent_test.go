@@ -135,7 +135,8 @@ func receive(t *testing.T, s wire.Sent) (*wire.Answer, error) {
 	}
 }
 
-// TestSent_ForwardsTheVisitor on one connection, request after request.
+// TestSent_ForwardsTheVisitor: the worker learns the visitor's address, scheme and
+// host, also in later requests on a connection.
 func TestSent_ForwardsTheVisitor(t *testing.T) {
 	t.Parallel()
 	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {
@@ -210,7 +211,8 @@ func TestSent_EndsWithTheContext(t *testing.T) {
 	<-left
 }
 
-// TestSent_DeadConnections are replaced; if nobody listens, nothing was sent.
+// TestSent_DeadConnections: dead connections are replaced. If nobody listens, the error
+// says that nothing was sent.
 func TestSent_DeadConnections(t *testing.T) {
 	t.Parallel()
 	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {})

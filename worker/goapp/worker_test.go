@@ -85,7 +85,7 @@ func TestRoundTrip_Bodies(t *testing.T) {
 	}
 }
 
-// TestWorker_DeathIsSeen without asking the worker.
+// TestWorker_DeathIsSeen: the death of a worker is noticed without a probe.
 func TestWorker_DeathIsSeen(t *testing.T) {
 	t.Parallel()
 	w := launch(t, options(t, "app"))

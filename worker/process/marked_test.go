@@ -35,8 +35,8 @@ func offspring(t *testing.T, mark, script string, n int) (pids []string) {
 	return pids
 }
 
-// TestKillMarked_FindsThemWhereverTheyAre: in another session too, but none with another
-// mark.
+// TestKillMarked_FindsThemWhereverTheyAre: processes with the mark are found in other
+// sessions, too, and none with another mark is.
 func TestKillMarked_FindsThemWhereverTheyAre(t *testing.T) {
 	t.Parallel()
 	mark := fmt.Sprintf("PROCESS_TEST_MARK=%d", os.Getpid())

@@ -78,7 +78,8 @@ func TestAwaitShared(t *testing.T) {
 	wantServing(t, sites[0].launch(1))
 }
 
-// TestAwaitShared_ReturnsEarly when it is cancelled, and when the site is closed.
+// TestAwaitShared_ReturnsEarly: awaitShared returns early when its context is
+// cancelled, and when the site is closed.
 func TestAwaitShared_ReturnsEarly(t *testing.T) {
 	t.Parallel()
 	const hang = "while True: pass\n"
