@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,9 @@ import (
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
+	"github.com/multisite/multisite/supervisor/task"
+	"github.com/multisite/multisite/worker/process"
 	"github.com/multisite/multisite/worker/wsgi"
 )
 
@@ -142,5 +146,73 @@ func TestRegistry(t *testing.T) {
 	var e *control.Error
 	if _, err := r.find("shpo"); !errors.As(err, &e) || !e.Usage || e.Hint != `did you mean "shop"?` {
 		t.Errorf("a mistyped name: %v", err)
+	}
+}
+
+// TestHandover_JSONOfTasks: what tells of processes that were told to exit is optional, so
+// that an older version reads the rest.
+func TestHandover_JSONOfTasks(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	told := &task.Told{Reason: "reload", Began: at, Timeout: time.Second, By: at}
+	h := handover{Leaving: []siteTasks{{Site: "shop", Services: map[string]taskHandover{"mail": {
+		Handover: task.Handover{Stop: &task.Stop{Timeout: time.Second, Signal: 15}, Told: told, OldTold: told, Restart: "reload"},
+		Running:  &process.Handover{PID: 1}, Old: &process.Handover{PID: 2},
+	}}}}}
+	b, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	toldJSON := `{"reason":"reload","began":"2026-01-02T03:04:05Z","timeout":1000000000,"by":"2026-01-02T03:04:05Z"}`
+	want := `"leaving":[{"site":"shop","services":{"mail":{"started":"0001-01-01T00:00:00Z","stop":{"timeout":1000000000,"signal":15},"told":` + toldJSON +
+		`,"old":` + toldJSON + `,"restart":"reload","running":{"pid":1,"limits":{}},"old_running":{"pid":2,"limits":{}}}}}]`
+	if !strings.Contains(string(b), want) {
+		t.Errorf("got\n%s\nwant\n%s", b, want)
+	}
+	var got handover
+	if err := json.Unmarshal(b, &got); err != nil || !reflect.DeepEqual(got.Leaving, h.Leaving) {
+		t.Errorf("%v, got %+v, want %+v", err, got.Leaving, h.Leaving)
+	}
+	plain, err := json.Marshal(taskHandover{})
+	if want := `{"started":"0001-01-01T00:00:00Z"}`; err != nil || string(plain) != want {
+		t.Errorf("%v, got %s, want %s", err, plain, want)
+	}
+}
+
+// TestRegistry_Leaving: a site that was removed is known until nothing of it runs any
+// more, and one that comes back starts after it.
+func TestRegistry_Leaving(t *testing.T) {
+	t.Parallel()
+	blog := &site{name: "blog"}
+	r := &registry{sites: []*site{blog}}
+	var after []*site
+	r.startAll(func(_, before *site) { after = append(after, before) })
+	r.remove(blog)
+	if got := r.leaving(); len(r.all()) != 0 || !slices.Equal(got, []*site{blog}) {
+		t.Errorf("leaving %v of %v", got, r.all())
+	}
+	for _, name := range []string{"blog", "shop"} {
+		if err := r.add(&site{name: name}, newLifetime().ending); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(after, []*site{nil, blog, nil}) {
+		t.Errorf("started after %v, want the old blog before the new one only", after)
+	}
+	if !r.forget(blog) || r.forget(blog) || len(r.leaving()) != 0 {
+		t.Errorf("leaving %v after forget", r.leaving())
+	}
+}
+
+func TestAddLeaving(t *testing.T) {
+	t.Parallel()
+	old := status.Site{Name: "blog", State: "stopped", Services: []status.Service{{Name: "mail", State: "stopping"}}}
+	sites := addLeaving([]status.Site{{Name: "blog", State: "running", Services: []status.Service{{Name: "mail", State: "stopped"}}}}, old)
+	if len(sites) != 1 || sites[0].State != "running" || sites[0].Services[0].State != "stopping" {
+		t.Errorf("got %+v, want the site that has come back, with its old service", sites)
+	}
+	old.Name = "shop"
+	if sites = addLeaving(sites, old); len(sites) != 2 || sites[1].Name != "shop" {
+		t.Errorf("got %+v, want both sites", sites)
 	}
 }
