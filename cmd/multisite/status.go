@@ -90,13 +90,16 @@ func printStatus(w io.Writer, st status.Status, now time.Time) error {
 	return nil
 }
 
+// ordinary is what status says of how memory is shared where there is nothing to explain.
+var ordinary = []string{"", "on", "on (project)", "off", "one worker"}
+
 // printShared prints what forking saves, and for each site why its workers are not
 // forked, or what limits it.
 func printShared(w io.Writer, st status.Status) {
 	var saved int64
 	for _, site := range st.Sites {
 		saved += site.Memory.Saved
-		if strings.HasPrefix(site.Preload, "off (") || strings.HasPrefix(site.Preload, "on, ") || strings.HasPrefix(site.Preload, "on (a fork") || strings.HasPrefix(site.Preload, "on (project), ") {
+		if !slices.Contains(ordinary, site.Preload) {
 			fmt.Fprintf(w, "\n%s: preload: %s\n", site.Name, site.Preload)
 		}
 		for _, problem := range site.Warmup {
