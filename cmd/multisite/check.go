@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -48,12 +49,20 @@ func (c *cli) checkCommand() *cobra.Command {
 				fmt.Fprintln(cmd.ErrOrStderr(), "multisite: warning:", warning)
 			}
 			path, _ := c.path()
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: no mistakes (%d sites)\n", path, len(cfg.Sites))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: no mistakes (%s)\n", path, countSites(len(cfg.Sites)))
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&noImport, "no-import", false, "do not load the code of Python sites")
 	return cmd
+}
+
+// countSites says how many sites there are.
+func countSites(n int) string {
+	if n == 1 {
+		return "1 site"
+	}
+	return strconv.Itoa(n) + " sites"
 }
 
 // checkSettings checks the settings files of all Go sites.
