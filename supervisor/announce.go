@@ -44,7 +44,7 @@ func (a *announcer) summary() string {
 
 // reloading reports that a reload or an upgrade begins. The caller calls the function
 // that it returns when it has ended.
-func (a *announcer) reloading() (ended func()) {
+func (a *announcer) reloading() (done func()) {
 	reloaded := a.Reloading()
 	return func() { reloaded(a.summary()) }
 }

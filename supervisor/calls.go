@@ -76,7 +76,7 @@ func (t *site) scale(ctx context.Context, n int) error {
 	st := t.pool.Status()
 	if st.Min == n && st.Max == n {
 		if err := t.super.journal.SetScale(context.WithoutCancel(ctx), t.name, n); err != nil {
-			t.log.Warn("the scale will be forgotten at the next start", "error", err)
+			t.log.Warn("the number of workers could not be saved and is lost at the next start", "error", err)
 		}
 		return err
 	}

@@ -65,23 +65,23 @@ func (d directories) keep() error {
 // strayPatience is how long the strays of a killed supervisor may take to exit.
 const strayPatience = 5 * time.Second
 
-// endStrays ends what a killed supervisor left: its children have died with it, but
+// endStrays kills what a killed supervisor left: its children have died with it, but
 // not what they had started themselves.
 func (s *Supervisor) endStrays() {
 	if !s.lock.Stale() {
 		return
 	}
-	ended, err := process.KillMarked(s.mark, strayPatience)
+	killed, err := process.KillMarked(s.mark, strayPatience)
 	switch {
 	case err != nil:
-		s.log.Error("processes of a supervisor that was killed are left", "error", err)
-	case ended > 0:
-		s.log.Warn("processes of a supervisor that was killed were ended", "processes", ended)
+		s.log.Error("cannot kill processes that a killed supervisor has left", "error", err)
+	case killed > 0:
+		s.log.Warn("killed processes that a killed supervisor had left", "processes", killed)
 	}
 }
 
-// keepPeriod is how long, at most, a removed directory is missing: bodies have no place
-// on the disk then, and workers cannot start.
+// keepPeriod is how long, at most, a removed directory is missing. While it is, bodies
+// cannot be put on the disk, and workers cannot start.
 const keepPeriod = 3 * time.Second
 
 // keepDirectories makes directories again that were removed, until ctx ends: those of
@@ -102,7 +102,7 @@ func (s *Supervisor) keepDirectories(ctx context.Context) {
 			}
 		}
 		if err != nil {
-			s.log.Error("the state directory is gone", "error", err)
+			s.log.Error("cannot make a removed directory again", "error", err)
 		}
 	}
 }

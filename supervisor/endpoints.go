@@ -103,7 +103,7 @@ func (e *endpoints) listenForCalls(stateDir string, cfg *config.Config, in *Inhe
 		return err
 	}
 	if l, err := control.ListenNearby(); err != nil {
-		log.Warn("only who knows the state directory finds this supervisor", "error", err)
+		log.Warn("commands find this supervisor only if they know its state directory", "error", err)
 	} else {
 		e.nearby = gate.New(l)
 		e.nearbyControl = control.NewServer(e.nearby, handler, e.nearby.ConnState)

@@ -130,7 +130,7 @@ func (t *site) limitAll() {
 
 func (t *site) limitAgain(id string, w worker) {
 	if err := t.limit(t.config(), w.OS()); err != nil {
-		t.log.Warn("a limit will hold for the worker's successor only", "worker", id, "error", err)
+		t.log.Warn("a limit cannot be applied to the worker; its successor gets it", "worker", id, "error", err)
 	}
 }
 

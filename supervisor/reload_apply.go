@@ -95,7 +95,7 @@ func (cs *changes) applyLive(ch *change) error {
 		set := settingsOf(ch.cfg)
 		if rescaled {
 			if err := s.journal.ForgetScale(context.Background(), t.name); err != nil {
-				s.log.Warn("an old scale stays in the journal", "site", t.name, "error", err)
+				s.log.Warn("an old number of workers could not be removed from the journal", "site", t.name, "error", err)
 			}
 		} else { // a scale by hand holds until the file says otherwise
 			st := t.pool.Status()

@@ -39,7 +39,7 @@ func (l siteLog) leftovers(kind, id string, p *process.Process) {
 		return
 	}
 	for _, c := range p.Leftovers() {
-		l.Warn("ended with it", kind, id, "pid", c.PID, "command", c.Command)
+		l.Warn("killed with it", kind, id, "pid", c.PID, "command", c.Command)
 	}
 }
 

@@ -184,14 +184,14 @@ func (s *Supervisor) recallScales() error {
 	for _, t := range s.sites.all() {
 		n, ok := scales[t.name]
 		if why := machine.Refuse(limitsOf(t.cfg), n, needsOf(t.cfg)); why != "" {
-			t.log.Warn("a number of workers set by hand is forgotten", "reason", why)
+			t.log.Warn("the number of workers set by hand is not restored", "reason", why)
 			continue
 		}
 		if ok {
 			set := settingsOf(t.cfg)
 			set.Min, set.Max = n, n
 			t.pool.Apply(set)
-			t.log.Warn("scaled by hand", "processes", n, "sites.toml", t.cfg.Processes.Max)
+			t.log.Warn("number of workers restored that was set by hand", "processes", n, "sites.toml", t.cfg.Processes.Max)
 		}
 	}
 	return nil

@@ -152,7 +152,7 @@ func (k tasks) limit(l process.Limits) {
 	for which, ps := range k.Processes() {
 		for _, p := range ps {
 			if err := p.(*process.Process).Limit(l); err != nil {
-				k.site.log.Warn("a limit will hold for its next process only", "task", k.name(which), "error", err)
+				k.site.log.Warn("a limit cannot be applied to the process; the next one gets it", "task", k.name(which), "error", err)
 			}
 		}
 	}

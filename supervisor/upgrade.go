@@ -65,7 +65,7 @@ func (u *upgrader) upgrade(ctx context.Context, path string, caller *control.Cal
 	}
 	next, err := u.findSuccessor(ctx, path)
 	if err != nil {
-		s.log.Warn("no upgrade", "error", err)
+		s.log.Warn("upgrade refused", "error", err)
 		return err
 	}
 	defer next.file.Close()
@@ -129,8 +129,8 @@ func (u *upgrader) exec(next *successor, caller syscall.Conn, paused time.Time) 
 	return b.Exec(next.path(), u.args, os.Environ(), h, s.life.ending)
 }
 
-// rollStale replaces workers that the supervisor before has launched with settings that
-// are outdated: sites.toml had changed when the upgrade read it.
+// rollStale replaces workers that an earlier image has launched with outdated settings:
+// sites.toml had changed when the upgrade read it.
 func (u *upgrader) rollStale(ctx context.Context) {
 	look := u.super.lookAtCode()
 	eachSite(u.super.sites.all(), func(t *site) {
@@ -143,7 +143,7 @@ func (u *upgrader) rollStale(ctx context.Context) {
 			err = t.roll(ctx, next, pool.ReasonReload, func() {})
 		}
 		if err != nil && ctx.Err() == nil {
-			t.log.Error("its old workers serve on", "error", err)
+			t.log.Error("no new workers after the upgrade; the old ones serve on", "error", err)
 		}
 	})
 }

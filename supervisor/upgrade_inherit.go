@@ -134,7 +134,7 @@ func (in *Inheritance) site(s *Supervisor, c *config.Site, h siteHandover) (*sit
 	}
 	if h.Python != nil && g.python != nil {
 		if err := g.python.Inherit(in.baggage, *h.Python); err != nil {
-			t.log.Warn("not taken over", "error", err)
+			t.log.Warn("zygote not taken over", "error", err)
 		}
 	}
 	for i, left := range h.Workers {
@@ -195,13 +195,14 @@ func (in *Inheritance) process(t *site, which task.ID, left *process.Handover) t
 	name := t.tasks.name(which)
 	p, err := in.baggage.Inherit(*left, func(line string) { t.log.output(name, line) })
 	if err != nil {
-		t.log.Warn("not taken over", string(which.Kind), name, "error", err)
+		t.log.Warn("process not taken over", string(which.Kind), name, "error", err)
 		return nil // a nil process in the interface would not be nil
 	}
 	return p
 }
 
-// end ends a process of before that is not needed any more. running waits for it.
+// end stops a process from before the upgrade that is not needed any more. running waits
+// for it.
 func (in *Inheritance) end(running *sync.WaitGroup, left process.Handover, grace time.Duration) {
 	p, err := in.baggage.Inherit(left, func(string) {})
 	if err != nil { // it was taken over, or has exited
@@ -210,7 +211,7 @@ func (in *Inheritance) end(running *sync.WaitGroup, left process.Handover, grace
 	running.Go(func() { p.Stop(grace) })
 }
 
-// endGoneSites ends what is left of sites that sites.toml does not have any more.
+// endGoneSites stops the processes of sites that sites.toml does not have any more.
 func (in *Inheritance) endGoneSites(s *Supervisor) {
 	const grace = 5 * time.Second
 	there := map[string]bool{}
@@ -221,7 +222,7 @@ func (in *Inheritance) endGoneSites(s *Supervisor) {
 		if there[name] {
 			continue
 		}
-		s.log.Warn("site ends", "site", name)
+		s.log.Warn("site stopped: it is no longer in sites.toml", "site", name)
 		for _, p := range h.processes() {
 			in.end(&s.running, p, grace)
 		}

@@ -25,7 +25,7 @@ func (l *Loop) Listen(tcp *net.TCPListener) error {
 		}
 		l.accepting[fd] = true
 		if err := l.watch(fd, unix.EPOLLIN); err != nil {
-			l.o.Log.Error("not listening", "error", err)
+			l.o.Log.Error("cannot watch a listener", "error", err)
 		}
 	}) {
 		unix.Close(fd)

@@ -26,7 +26,7 @@ func TestPool_DrainWaitsForInflight(t *testing.T) {
 			t.Fatal("the worker was stopped while it had a request")
 		}
 		second.Release()
-		<-p.ended
+		<-p.done
 		stops, at, grace := c.last().stopped()
 		if stops != 1 || at.Sub(p.began) != 7*time.Second || grace != 5*time.Second {
 			t.Errorf("got %d stops, at %v with grace %v, want 1 at 7s with 5s", stops, at.Sub(p.began), grace)
@@ -43,7 +43,7 @@ func TestPool_GracefulTimeoutEndsTheWait(t *testing.T) {
 		p := startReady(t, fixed(1), c)
 		p.claim("GET /endless")
 		p.Stop()
-		<-p.ended
+		<-p.done
 		if _, at, _ := c.last().stopped(); at.Sub(p.began) != 15*time.Second {
 			t.Errorf("stopped at %v, want 15s", at.Sub(p.began))
 		}
@@ -72,7 +72,7 @@ func TestPool_StopRefusesOldAndNewClaims(t *testing.T) {
 			t.Errorf("got %d refused, want 2", got)
 		}
 		held.Release()
-		<-p.ended
+		<-p.done
 	})
 }
 
@@ -93,7 +93,7 @@ func TestPool_StopWhileStarting(t *testing.T) {
 		p := start(t, fixed(3), c)
 		waiting := p.wait(t.Context(), "GET /")
 		p.Stop()
-		<-p.ended
+		<-p.done
 		if got := p.elapsed(); got != 0 {
 			t.Errorf("stopped after %v, want at once", got)
 		}
@@ -111,7 +111,7 @@ func TestPool_RunReturnsAfterTheLastEvent(t *testing.T) {
 		p := startReady(t, fixed(2), &crew{})
 		p.onEvent(func(pool.Event) { time.Sleep(time.Second) })
 		p.Stop()
-		<-p.ended
+		<-p.done
 		if p.elapsed() != time.Second {
 			t.Errorf("returned after %v, want 1s", p.elapsed())
 		}
@@ -124,7 +124,7 @@ func TestPool_StopEndsAWorkerThatBecomesReady(t *testing.T) {
 		p := start(t, fixed(1), c)
 		synctest.Wait()
 		p.Stop()
-		<-p.ended
+		<-p.done
 		if stops, at, _ := c.last().stopped(); stops != 1 || at.Sub(p.began) != time.Minute {
 			t.Errorf("got %d stops at %v, want 1 at 1m", stops, at.Sub(p.began))
 		}
@@ -152,7 +152,7 @@ func TestPool_CancelKillsAllWorkers(t *testing.T) {
 				tt.before(p)
 				synctest.Wait()
 				p.cancel()
-				<-p.ended
+				<-p.done
 				if got := p.elapsed(); got != time.Second {
 					t.Errorf("ended after %v, want 1s, the time a kill takes", got)
 				}
@@ -172,7 +172,7 @@ func TestPool_CancelWhileStartingIsNoFailure(t *testing.T) {
 		p := start(t, fixed(3), &crew{delay: time.Hour})
 		synctest.Wait()
 		p.cancel()
-		<-p.ended
+		<-p.done
 		if got := p.Status(); p.elapsed() != 0 || got.LastError != nil || len(p.events) > 0 {
 			t.Errorf("after %v: last error %v, events %v", p.elapsed(), got.LastError, p.events)
 		}

@@ -129,7 +129,7 @@ func (w *fake) OOM() bool             { return w.oom }
 func (w *fake) Probe(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.mute || w.ended() {
+	if w.mute || w.exited() {
 		return syscall.ECONNREFUSED
 	}
 	return ctx.Err()
@@ -187,14 +187,14 @@ func (w *fake) crash() {
 	})
 }
 
-// endedAt returns when the worker exited.
-func (w *fake) endedAt() time.Time {
+// exitedAt returns when the worker exited.
+func (w *fake) exitedAt() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.gone
 }
 
-func (w *fake) ended() bool {
+func (w *fake) exited() bool {
 	select {
 	case <-w.done:
 		return true

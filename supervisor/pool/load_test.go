@@ -84,7 +84,7 @@ func (l *load) request(rnd *rand.Rand) {
 	if n := w.held.Add(1); n > loadThreads && !w.stuck.Load() {
 		l.site.t.Errorf("%s has %d requests", c.ID(), n)
 	}
-	if w.ended() && w.endedAt().Before(time.Now()) {
+	if w.exited() && w.exitedAt().Before(time.Now()) {
 		l.site.t.Errorf("got %s, which has exited before", c.ID())
 	}
 	time.Sleep(time.Duration(rnd.IntN(60)) * time.Millisecond)
@@ -94,7 +94,7 @@ func (l *load) request(rnd *rand.Rand) {
 func (l *load) finish(c *pool.Claim, w *watched, rnd *rand.Rand) {
 	defer l.served.Add(1)
 	switch {
-	case w.ended():
+	case w.exited():
 		w.held.Add(-1)
 		c.Fail(true)
 	case rnd.IntN(100) == 0:

@@ -34,7 +34,7 @@ type site struct {
 	t      testing.TB
 	began  time.Time
 	cancel context.CancelFunc
-	ended  chan struct{} // closed when Run has returned
+	done   chan struct{} // closed when Run has returned
 
 	mu     sync.Mutex // protects all below
 	events []pool.Event
@@ -50,16 +50,16 @@ func start(t testing.TB, s pool.Settings, l pool.Launcher) *site {
 func run(t testing.TB, o pool.Options) *site {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &site{t: t, began: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	r := &site{t: t, began: time.Now(), cancel: cancel, done: make(chan struct{})}
 	o.Site, o.Observe = "shop", r.observe
 	r.Pool = pool.New(o)
 	go func() {
-		defer close(r.ended)
+		defer close(r.done)
 		r.Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
-		<-r.ended
+		<-r.done
 	})
 	return r
 }

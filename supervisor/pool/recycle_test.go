@@ -58,19 +58,19 @@ func TestPool_MaximumRequestsReplacesAWorkerWithoutAGap(t *testing.T) {
 		}
 		p.serve(1 + 5)
 		synctest.Wait()
-		if c.launched() != 2 || first.ended() {
+		if c.launched() != 2 || first.exited() {
 			t.Fatalf("%d launches after 55 requests, want a successor that starts", c.launched())
 		}
 		last := p.claim("GET /last")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if next := p.claim("GET /"); next.Worker() != pool.Worker(c.last()) || first.ended() {
+		if next := p.claim("GET /"); next.Worker() != pool.Worker(c.last()) || first.exited() {
 			t.Error("the successor is not there, or the old one ended with a request")
 		}
 		last.Release()
 		synctest.Wait()
 		e := p.wantEnds(pool.ReasonMaximumRequests, 1)[0]
-		if e.Requests != 56 || !first.ended() || p.Status().Restarts != 0 {
+		if e.Requests != 56 || !first.exited() || p.Status().Restarts != 0 {
 			t.Errorf("got %+v, %d restarts", e, p.Status().Restarts)
 		}
 	})
@@ -233,7 +233,7 @@ func TestPool_WhileAWorkerIsReplaced(t *testing.T) {
 						t.Errorf("it ended because of %q, want %s", e.Reason, tt.end)
 					}
 				}
-				if !w.ended() {
+				if !w.exited() {
 					t.Error("it lives on")
 				}
 			})

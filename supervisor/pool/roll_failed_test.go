@@ -142,8 +142,8 @@ func TestPool_RollOfADegradedSiteReplacesAll(t *testing.T) {
 		if err := p.Roll(t.Context(), &crew{delay: time.Second}, pool.ReasonReload, nil); err != nil {
 			t.Fatal(err)
 		}
-		if got := p.Status(); got.Ready != 2 || p.elapsed() != time.Minute+2*time.Second || !old.last().ended() {
-			t.Errorf("got %d ready after %v, old one ended: %v", got.Ready, p.elapsed(), old.last().ended())
+		if got := p.Status(); got.Ready != 2 || p.elapsed() != time.Minute+2*time.Second || !old.last().exited() {
+			t.Errorf("got %d ready after %v, old one ended: %v", got.Ready, p.elapsed(), old.last().exited())
 		}
 	})
 }

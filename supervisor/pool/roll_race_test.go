@@ -87,7 +87,7 @@ func TestPool_StopDuringRoll(t *testing.T) {
 				if o := <-rolled; !errors.Is(o.err, pool.ErrStopped) || o.after != after {
 					t.Errorf("got %v after %v, want ErrStopped after %v", o.err, o.after, after)
 				}
-				<-p.ended
+				<-p.done
 				if p.elapsed() != after {
 					t.Errorf("ended after %v, want %v", p.elapsed(), after)
 				}
@@ -109,7 +109,7 @@ func TestPool_RollAfterStopStartsNothing(t *testing.T) {
 		if err := p.Roll(t.Context(), young, pool.ReasonReload, nil); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want ErrStopped", err)
 		}
-		<-p.ended
+		<-p.done
 		if young.launched() != 0 {
 			t.Errorf("got %d launches", young.launched())
 		}

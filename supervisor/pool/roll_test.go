@@ -47,7 +47,7 @@ func TestPool_RollReplacesAllWithoutAGap(t *testing.T) {
 			t.Errorf("got generation %d, %d ready, %d refused, %d restarts", got.Generation, got.Ready, got.Refused, got.Restarts)
 		}
 		for _, w := range old.workers {
-			if stops, _, _ := w.stopped(); stops != 1 || !w.ended() {
+			if stops, _, _ := w.stopped(); stops != 1 || !w.exited() {
 				t.Errorf("%s was stopped %d times", w.id, stops)
 			}
 		}
@@ -169,7 +169,7 @@ func TestPool_RollWhileAnOldWorkerStarts(t *testing.T) {
 			if serving, _ := count(p); serving < 1 {
 				t.Errorf("%s %s: %d serve", e.ID, e.Kind, serving)
 			}
-			if first.ended() && p.Status().Ready < 2 {
+			if first.exited() && p.Status().Ready < 2 {
 				t.Error("the last old worker was ended for a single new one")
 			}
 		})

@@ -235,7 +235,7 @@ func TestPool_ScaleAfterStopStartsNothing(t *testing.T) {
 		if err := p.Scale(t.Context(), 3); !errors.Is(err, pool.ErrStopped) {
 			t.Errorf("got %v, want ErrStopped", err)
 		}
-		<-p.ended
+		<-p.done
 		if got := c.launched(); got != 1 {
 			t.Errorf("got %d launches, want 1", got)
 		}

@@ -82,7 +82,7 @@ func TestPool_MarkStuckIf_OfAWorkerThatExits(t *testing.T) {
 				end(p, c)
 				synctest.Wait()
 				p.Stop()
-				<-p.ended
+				<-p.done
 				if got := p.elapsed(); got > 5*time.Second {
 					t.Errorf("ended after %v", got)
 				}

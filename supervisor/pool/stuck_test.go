@@ -71,7 +71,7 @@ func TestPool_MarkStuckStopsADrainingWorker(t *testing.T) {
 		time.Sleep(time.Second) // it is stopped before they are released
 		stuck.Release()
 		too.Release()
-		<-p.ended
+		<-p.done
 		if _, at, _ := w.stopped(); at.Sub(p.began) != time.Second || w.dumps != 1 {
 			t.Errorf("stopped at %v after %d stacks, want 1s, 1", at.Sub(p.began), w.dumps)
 		}

@@ -61,7 +61,7 @@ func TestProxy_CutsWhatIsNotWhole(t *testing.T) {
 				p := s.dial("GET / " + proto + "\r\nHost: site.test\r\n\r\n")
 				checkCut(t, p)
 				c := <-b.claimed
-				<-c.ended
+				<-c.done
 				if got := c.end(); got != test.end {
 					t.Errorf("the claim ended as %q, want %q", got, test.end)
 				}
@@ -123,7 +123,7 @@ func TestProxy_CutsForHalfClosedClients(t *testing.T) {
 			}
 			checkCut(t, p)
 			c := <-b.claimed
-			<-c.ended
+			<-c.done
 			if got := b.ends(); !slices.Equal(got, []string{"release"}) {
 				t.Errorf("the claims ended as %q", got)
 			}

@@ -46,7 +46,7 @@ func (b *fakeBackend) Claim(ctx context.Context, what string) (site.Claim, error
 			return nil, err
 		}
 	}
-	c := &fakeClaim{backend: b, what: what, id: fmt.Sprintf("site/%d", b.asked), ended: make(chan struct{})}
+	c := &fakeClaim{backend: b, what: what, id: fmt.Sprintf("site/%d", b.asked), done: make(chan struct{})}
 	c.answer = b.answers[min(b.asked, len(b.answers))-1]
 	b.claims = append(b.claims, c)
 	b.claimed <- c
@@ -78,7 +78,7 @@ type fakeClaim struct {
 	backend  *fakeBackend
 	what, id string
 	answer   answer
-	ended    chan struct{} // closed by Release and Fail
+	done     chan struct{} // closed by Release and Fail
 	request  *http.Request // as the worker got it
 	body     []byte
 	err      error // given to Fail
@@ -136,9 +136,9 @@ func (c *fakeClaim) note(event string, last bool) {
 	c.events = append(c.events, event)
 	if last && len(c.events) <= 2 {
 		select {
-		case <-c.ended: // twice: end tells
+		case <-c.done: // twice: end tells
 		default:
-			close(c.ended)
+			close(c.done)
 		}
 	}
 }

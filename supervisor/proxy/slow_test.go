@@ -38,7 +38,7 @@ func TestProxy_SlowReaderHoldsNoWorker(t *testing.T) {
 	s := startSite(t, b)
 	p := s.dial("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
 	c := <-b.claimed
-	<-c.ended
+	<-c.done
 	if got := c.end(); got != "release" {
 		t.Errorf("the claim ended as %q", got)
 	}

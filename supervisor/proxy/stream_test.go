@@ -60,7 +60,7 @@ func TestProxy_ReleasesWhenTheClientLeaves(t *testing.T) {
 		_, err = io.WriteString(pw, "more")
 	}
 	c := <-b.claimed
-	<-c.ended
+	<-c.done
 	if got := c.end(); got != "release" {
 		t.Errorf("the claim ended as %q", got)
 	}
@@ -82,7 +82,7 @@ func TestProxy_TellsAQuietWorkerThatTheClientLeft(t *testing.T) {
 	}
 	resp.Body.Close()
 	c := <-b.claimed
-	<-c.ended
+	<-c.done
 	if got := c.end(); got != "release" {
 		t.Errorf("the claim ended as %q", got)
 	}
@@ -109,7 +109,7 @@ func TestProxy_BreaksWithAWorkerThatIsNotFree(t *testing.T) {
 			}
 			resp.Body.Close()
 			c := <-b.claimed
-			<-c.ended
+			<-c.done
 			if got := c.end(); got != test.end {
 				t.Errorf("the claim ended as %q, want %q", got, test.end)
 			}
@@ -126,7 +126,7 @@ func TestProxy_ReleasesWhatNobodyWants(t *testing.T) {
 		s := startSite(t, b)
 		s.dial("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
 		c := <-b.claimed
-		<-c.ended
+		<-c.done
 		if got := c.end(); got != "release" {
 			t.Errorf("the claim ended as %q", got)
 		}

@@ -103,7 +103,7 @@ func (w *Watcher) add(dir string) bool {
 			w.log.Warn("not every directory is watched: raise fs.inotify.max_user_watches (sysctl)", "error", err)
 		}
 	case err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, fsnotify.ErrClosed): // the directory was just removed, or the Watcher closed
-		w.log.Warn("not watched", "directory", dir, "error", err)
+		w.log.Warn("directory not watched", "directory", dir, "error", err)
 	}
 	return err == nil
 }

@@ -76,7 +76,7 @@ func (r *Runtime) sharingNote(m *template) string {
 			done = append(done, "left out "+path+": "+skipped.paths[path])
 		}
 	}
-	note := strings.Join(append([]string{"on"}, done...), ", ") + m.aloneNote()
+	note := strings.Join(append([]string{"on"}, done...), ", ") + m.notLearnedNote()
 	if n := m.info.EndedByFork; n > 0 {
 		note += fmt.Sprintf(" (a fork ends %d threads of C libraries)", n)
 	}

@@ -16,11 +16,11 @@ type template struct {
 	single bool          // made for a site of one worker; set before all others
 	ready  chan struct{} // closed when all fields below are set
 
-	zygote  *zygote     // site zygote; nil: the workers load the site themselves
-	project *Project    // its zygote forks the workers when zygote is nil; nil: none does
-	alone   string      // why the site shares no modules with others that could; "": it does, or there are none
-	info    startReport // of the site zygote, valid for its workers too
-	err     error       // why the site cannot start
+	zygote     *zygote     // site zygote; nil: the workers load the site themselves
+	project    *Project    // its zygote forks the workers when zygote is nil; nil: none does
+	notLearned string      // why the site shares no modules with others that could; "": it does, or there are none
+	info       startReport // of the site zygote, valid for its workers too
+	err        error       // why the site cannot start
 }
 
 // getTemplate returns the template, which the first call makes. One that failed,
@@ -69,7 +69,7 @@ func (r *Runtime) timeoutError(ctx context.Context) error {
 }
 
 // chooseProjectLocked returns the project for a new template: for the first one
-// the project of all sites, for a later one a project of this site alone. It is
+// the project of all sites, for a later one a project that has only this site. It is
 // called with mu held.
 func (r *Runtime) chooseProjectLocked() *Project {
 	project := r.joined
@@ -124,7 +124,7 @@ func (r *Runtime) makeTemplate(m *template, project *Project) {
 	}
 	if m.single {
 		m.project = project
-		r.setNote("on (project)" + m.aloneNote())
+		r.setNote("on (project)" + m.notLearnedNote())
 		return // the fork of its one worker from the project zygote is still to come
 	}
 	m.err = r.makeZygote(m, z)
@@ -142,7 +142,7 @@ func (r *Runtime) makeTemplate(m *template, project *Project) {
 }
 
 // getProjectZygote returns the zygote of project, or of the one that the site goes to
-// because it cannot share with the sites of this one. It sets m.alone.
+// because it cannot share with the sites of this one. It sets m.notLearned.
 func (r *Runtime) getProjectZygote(m *template, project *Project) (*Project, *zygote, error) {
 	for {
 		z, err := project.get(r.closed)
@@ -150,7 +150,7 @@ func (r *Runtime) getProjectZygote(m *template, project *Project) (*Project, *zy
 			return project, nil, err
 		}
 		if why := project.leftOut[r.opts.Site]; why != "" {
-			m.alone = why
+			m.notLearned = why
 		}
 		next := r.nextProject(project)
 		if next == nil {
@@ -187,10 +187,10 @@ func (r *Runtime) fallBack(why string) error {
 	return nil
 }
 
-// aloneNote returns what status shows about a site that shares no modules; "": it does.
-func (m *template) aloneNote() string {
-	if m.alone == "" {
+// notLearnedNote returns what status shows about a site that shares no modules, or "" if it does.
+func (m *template) notLearnedNote() string {
+	if m.notLearned == "" {
 		return ""
 	}
-	return ", shared modules not learned (" + m.alone + ")"
+	return ", shared modules not learned (" + m.notLearned + ")"
 }

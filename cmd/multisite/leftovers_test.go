@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-const companionSites = `
+const leftoverSites = `
 listen = "127.0.0.1:0"
 [defaults]
 python_home = "${VENV}"
@@ -26,11 +26,11 @@ def application(environ, start_response):
     return [b"%d" % process.pid]
 `
 
-// TestCompanions_AreInTheLog: processes that a view or a service started end with it, and
+// TestLeftovers_AreInTheLog: processes that a view or a service started are killed with it, and
 // the site's log names them.
-func TestCompanions_AreInTheLog(t *testing.T) {
+func TestLeftovers_AreInTheLog(t *testing.T) {
 	t.Parallel()
-	r := newRunning(t, newDir(t, companionSites))
+	r := newRunning(t, newDir(t, leftoverSites))
 	writeFile(t, filepath.Join(r.dir, "popen.wsgi"), popenScript)
 	r.start()
 	t.Cleanup(func() { endQuietly(r) })
@@ -40,6 +40,6 @@ func TestCompanions_AreInTheLog(t *testing.T) {
 	helper, _, _ = strings.Cut(helper, "\n")
 	r.must("down")
 	<-r.end.ch
-	r.waitLog("popen", `level=WARN msg="ended with it" worker=popen/[12] pid=`+pid+` command="sleep 4321"`)
-	r.waitLog("popen", `level=WARN msg="ended with it" service=popen/service.helper pid=`+helper+` command="sleep 4322"`)
+	r.waitLog("popen", `level=WARN msg="killed with it" worker=popen/[12] pid=`+pid+` command="sleep 4321"`)
+	r.waitLog("popen", `level=WARN msg="killed with it" service=popen/service.helper pid=`+helper+` command="sleep 4322"`)
 }
