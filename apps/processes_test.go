@@ -188,7 +188,7 @@ func startVoter(t testing.TB, settings string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // it has ended already unless the test failed
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // it has exited already unless the test failed
 	return p
 }
 

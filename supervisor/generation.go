@@ -169,7 +169,7 @@ func (g *generation) close() {
 }
 
 // joinProjects lets generations that start at the same time share what they load. A site
-// that may sleep starts alone, when a request comes.
+// that may sleep starts by itself, when a request comes.
 func joinProjects(generations []*generation, log *slog.Logger) {
 	groups := map[string][]*wsgi.Runtime{}
 	for _, g := range generations {

@@ -71,7 +71,7 @@ type Supervisor struct {
 	upgrader   upgrader
 
 	door    *proxy.Server  // set by Run before it serves
-	running sync.WaitGroup // the sites, and processes of before that are being ended
+	running sync.WaitGroup // the sites, and processes from before the upgrade that are being stopped
 
 	publishing sync.Mutex // held while the table of the front door is made and set
 

@@ -75,7 +75,7 @@ var errTooMuch = errors.New("the worker sends more than it was asked for")
 type bounded struct {
 	io.ReadWriteCloser
 	begun time.Time // when the connection was made
-	read  int64     // bytes so far; the multiplexer's reader alone uses it
+	read  int64     // bytes so far; only the multiplexer's reader uses it
 }
 
 func (b *bounded) Read(p []byte) (int, error) {

@@ -20,7 +20,7 @@ type handler struct {
 
 	mu sync.Mutex
 	// mu protects all below
-	requests int64                 // that were begun
+	requests int64                 // how many were begun
 	running  map[*tracked]struct{} // those that are not answered yet; nil before the first
 }
 

@@ -97,12 +97,12 @@ func (c *children) pids() []int {
 	return pids
 }
 
-// ended returns an error if one of them has exited.
-func (c *children) ended() error {
+// check returns an error if one of them has exited.
+func (c *children) check() error {
 	for _, p := range c.all {
 		select {
 		case <-p.Done():
-			return fmt.Errorf("it ended (%s):\n%s", p.Exit(), strings.Join(p.Tail(), "\n"))
+			return fmt.Errorf("it exited (%s):\n%s", p.Exit(), strings.Join(p.Tail(), "\n"))
 		default:
 		}
 	}
@@ -125,7 +125,7 @@ func (s *server) awaitAnswers(ctx context.Context, sites []site) error {
 			if got.bad > 0 { // otherwise ctx is done
 				why = got.why
 			}
-			if err := s.ended(); err != nil {
+			if err := s.check(); err != nil {
 				return err
 			}
 			select {

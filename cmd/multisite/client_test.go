@@ -25,7 +25,7 @@ func TestClient(t *testing.T) {
 		{"a large body arrives whole", largeBody},
 		{"a larger one than max_body is refused", tooLargeBody},
 		{"pieces are sent as they are yielded", flushed},
-		{"a visitor who leaves harms nobody", leaves},
+		{"a client that disconnects harms nobody", disconnects},
 		{"what only a proxy may say is dropped", forged},
 	})
 }
@@ -130,9 +130,9 @@ func flushed(t *testing.T, r *running) {
 	}
 }
 
-// leaves: a client that disconnects damages neither the worker nor the connection to it,
-// and the worker does not finish the answer.
-func leaves(t *testing.T, r *running) {
+// disconnects: a client that disconnects damages neither the worker nor the connection to
+// it, and the worker does not finish the answer.
+func disconnects(t *testing.T, r *running) {
 	before := r.pids("subdomain1")
 	start := time.Now()
 	for _, path := range []string{"/probe/sleep/?ms=1000", "/probe/stream/?n=1000&ms=100", "/probe/big/?mb=16"} {

@@ -78,9 +78,9 @@ func TestFault_GreedyWorker(t *testing.T) {
 	measured := r.measurable()
 	r.start()
 	t.Cleanup(func() { endQuietly(r) })
-	var quiet time.Duration
+	var undisturbed time.Duration
 	if longForm() {
-		quiet = r.quietly()
+		undisturbed = r.undisturbed()
 	}
 	for _, part := range []struct {
 		name string
@@ -98,8 +98,8 @@ func TestFault_GreedyWorker(t *testing.T) {
 				<-time.After(2 * time.Second) // others are served meanwhile
 			}
 			slow := load.stop().percentile(99)
-			t.Logf("99%% of another site's answers came in %v, before in %v", slow, quiet)
-			if most := 5*quiet + 50*time.Millisecond; longForm() && slow > most {
+			t.Logf("99%% of another site's answers came in %v, before in %v", slow, undisturbed)
+			if most := 5*undisturbed + 50*time.Millisecond; longForm() && slow > most {
 				t.Errorf("99%% of another site's answers came in %v, want at most %v", slow, most)
 			}
 			r.must("restart", "greedy")
@@ -113,8 +113,8 @@ func TestFault_GreedyWorker(t *testing.T) {
 	}
 }
 
-// quietly returns the 99th percentile of another site's answers when nobody is greedy.
-func (r *running) quietly() time.Duration {
+// undisturbed returns the 99th percentile of another site's answers when no worker is greedy.
+func (r *running) undisturbed() time.Duration {
 	load := r.startLoad(host1, 4, "Subdomain One", "/hello/")
 	<-time.After(2 * time.Second) // measured for comparison
 	return load.stop().percentile(99)
@@ -197,7 +197,7 @@ func (r *running) tasksOf(uid string) (n int) {
 		r.t.Fatal(err)
 	}
 	for _, file := range files {
-		b, _ := os.ReadFile(file) // of one that has just ended: empty
+		b, _ := os.ReadFile(file) // empty if the process has just exited
 		if strings.Contains(string(b), "\nUid:\t"+uid+"\t") && !strings.Contains(string(b), "State:\tZ") {
 			n++
 		}

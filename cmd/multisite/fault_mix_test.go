@@ -110,7 +110,7 @@ func (m *mix) run(clients int, lasts time.Duration, step func()) {
 			for time.Now().Before(until) && !m.t.Failed() {
 				c.exchange()
 			}
-			c.leave()
+			c.disconnect()
 		})
 	}
 	for time.Now().Before(until) && !m.t.Failed() {
@@ -235,12 +235,12 @@ func (c *mixed) exchange() {
 	}
 	_ = c.conn.SetDeadline(time.Now().Add(20 * time.Second)) // of a TCP connection; only a hang takes so long
 	if !c.send(requests) {
-		c.leave()
+		c.disconnect()
 		return
 	}
 	for _, q := range requests {
 		if !c.answered(q) {
-			c.leave()
+			c.disconnect()
 			return
 		}
 	}
@@ -263,7 +263,7 @@ func (c *mixed) send(requests []mixedRequest) (stays bool) {
 	return c.plain || rand.IntN(25) > 0
 }
 
-func (c *mixed) leave() {
+func (c *mixed) disconnect() {
 	if c.conn != nil {
 		c.conn.Close()
 		c.conn = nil

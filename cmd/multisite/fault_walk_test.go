@@ -70,7 +70,7 @@ func TestFault_RandomWalk(t *testing.T) {
 		for range 8 {
 			w.step()
 		}
-		w.quiet()
+		w.wantOrder()
 	}
 	t.Logf("%d steps: %v; at rest after %v at most", w.steps, w.done, w.longest)
 	for _, l := range loads {
@@ -83,7 +83,7 @@ func TestFault_RandomWalk(t *testing.T) {
 	fresh := newWalk(t, nil)
 	fresh.use()
 	fresh.wake()
-	fresh.quiet()
+	fresh.wantOrder()
 	wantGoroutines(t, w.dump(), fresh.dump())
 }
 
@@ -243,8 +243,8 @@ func (w *walk) pause() {
 	<-time.After(time.Duration(w.random.IntN(800)) * time.Millisecond)
 }
 
-// quiet checks that everything is as it should be within 5 seconds without a step.
-func (w *walk) quiet() {
+// wantOrder checks that everything is as it should be within 5 seconds without a step.
+func (w *walk) wantOrder() {
 	w.t.Helper()
 	w.calls.Wait()
 	start := time.Now()
@@ -270,7 +270,7 @@ func (w *walk) backToStart() {
 	w.must("scale", "forked=2", "program=2")
 	w.want = map[string]int{"forked": 2, "program": 2}
 	w.wake()
-	w.quiet()
+	w.wantOrder()
 }
 
 // use returns what the supervisor holds after an upgrade, when every site has had a
@@ -294,7 +294,7 @@ func (w *walk) wantUse(before use) {
 		w.t.Errorf("held before: %+v, afterwards: %+v\n%s", before, now, strings.Join(leftProcesses(w.t, w.dir), "\n"))
 	}
 	w.wake() // as when the walk began
-	w.quiet()
+	w.wantOrder()
 }
 
 // dump ends a supervisor and returns the number of its goroutines, by where they started.

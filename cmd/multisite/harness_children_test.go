@@ -16,7 +16,8 @@ type child struct {
 	state string // "R", "S", "Z"...
 }
 
-// children returns the child processes of a process, those that have ended too.
+// children returns the child processes of a process, also those that have exited and are
+// not reaped yet.
 func children(t testing.TB, parent int) []child {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -25,7 +26,7 @@ func children(t testing.TB, parent int) []child {
 	}
 	var found []child
 	for _, file := range files {
-		b, _ := os.ReadFile(file) // of one that has just ended: empty
+		b, _ := os.ReadFile(file) // empty if the process has just exited
 		stat := string(b)
 		opened, closed := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
 		if opened < 0 || closed < 0 {

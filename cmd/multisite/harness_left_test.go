@@ -23,7 +23,7 @@ func leftProcesses(t testing.TB, dir string) []string {
 			continue
 		}
 		proc := filepath.Join("/proc", e.Name())
-		command, _ := os.ReadFile(filepath.Join(proc, "cmdline")) // of one that has just ended: empty
+		command, _ := os.ReadFile(filepath.Join(proc, "cmdline")) // empty if the process has just exited
 		environ, _ := os.ReadFile(filepath.Join(proc, "environ"))
 		cwd, _ := os.Readlink(filepath.Join(proc, "cwd"))
 		if strings.Contains(string(command)+string(environ), dir) || strings.HasPrefix(cwd, dir) {

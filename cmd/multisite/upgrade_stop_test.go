@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestUpgrade_StopsMeanwhile: a supervisor that was told to stop does, even if an upgrade is
+// TestUpgrade_StopsMeanwhile: a supervisor that is to stop does so, even if an upgrade is
 // about to happen and the service manager does not read.
 func TestUpgrade_StopsMeanwhile(t *testing.T) {
 	t.Parallel()

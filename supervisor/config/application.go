@@ -89,8 +89,8 @@ func (v *rawValue) isTOML() bool {
 // isModule reports whether v is a Django settings module.
 func (v *rawValue) isModule() bool { return v != nil && !v.isTOML() }
 
-// finishSite sets what needs all of a site to be known, and checks it: which kind it is,
-// where its program is, who it runs as.
+// finishSite sets what depends on several keys of a site, and checks it: its kind, its
+// program, and the user that it runs as.
 func (l *loader) finishSite(d *siteDraft) {
 	e := d.runs
 	switch {

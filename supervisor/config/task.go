@@ -74,7 +74,7 @@ func (d *siteDraft) readCron() {
 	}
 }
 
-// readEach adds each task in t to into, and returns those in t alone.
+// readEach adds each task in t to into, and returns only those in t.
 func readEach(t *tomlfile.Table, into map[string]task) map[string]task {
 	own := map[string]task{}
 	for _, name := range t.Names() {

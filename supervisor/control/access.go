@@ -88,8 +88,8 @@ func withOwner(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, ownerKey{}, isOwner(conn))
 }
 
-// isOwner reports whether the peer of conn is root or the user that this process runs
-// as, who could do everything that the supervisor can do without asking it.
+// isOwner reports whether the peer of conn is root or the user that this process runs as.
+// Both could do everything that the supervisor can do without asking it.
 func isOwner(conn net.Conn) (owner bool) {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {

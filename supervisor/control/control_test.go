@@ -207,7 +207,7 @@ func TestServer_RefusesMalformed(t *testing.T) {
 	}
 }
 
-// TestServer_ReportsConnections: the supervisor is told of each connection.
+// TestServer_ReportsConnections: each connection is reported to the supervisor.
 func TestServer_ReportsConnections(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

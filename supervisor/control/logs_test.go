@@ -70,7 +70,7 @@ func TestLogs_Error(t *testing.T) {
 	}
 }
 
-// TestLogs_FollowGoesOn: whoever follows the logs goes on with new lines after the
+// TestLogs_FollowGoesOn: a client that follows the logs goes on with new lines after the
 // connection was lost, as in an upgrade, and ends when no supervisor is left.
 func TestLogs_FollowGoesOn(t *testing.T) {
 	t.Parallel()

@@ -1,5 +1,5 @@
-// Package errorpage has the pages that the front door itself answers with. They tell a
-// visitor nothing of the inside.
+// Package errorpage has the pages that the front door itself answers with. They show a
+// visitor no path, process or error of the server.
 package errorpage
 
 import (

@@ -12,7 +12,8 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// TestSocket_FailsAsNetDoes, which net/http looks at.
+// TestSocket_FailsAsNetDoes: the errors are those of package net, since net/http looks at
+// them.
 func TestSocket_FailsAsNetDoes(t *testing.T) {
 	t.Parallel()
 	near, far := tcpPair(t)

@@ -147,7 +147,7 @@ func parseNode(s string) netip.AddrPort {
 	return netip.AddrPortFrom(addr, uint16(n))
 }
 
-// schemeOf returns the scheme that an application is told, or "" for an unknown one.
+// schemeOf returns the scheme that is reported to an application, or "" for an unknown one.
 func schemeOf(s string) string {
 	s, _ = unquote(s)
 	switch {

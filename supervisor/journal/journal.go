@@ -65,7 +65,7 @@ type Sample struct {
 type Journal struct {
 	options Options // with the defaults filled in
 	db      *sql.DB
-	queue   chan entry    // rows that wait to be written; read by write alone
+	queue   chan entry    // rows that wait to be written; only write reads it
 	stop    chan struct{} // closed by Close, once
 	done    chan struct{} // closed when write has returned
 	once    sync.Once

@@ -83,7 +83,7 @@ func TestClients_AnAddressHasSoManyAtOnce(t *testing.T) {
 	}
 }
 
-// A client that leaves gives its place back when its request has ended.
+// A client that disconnects keeps its place until its request has ended.
 func TestClients_ThePlaceOfWhoLeavesIsFree(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()

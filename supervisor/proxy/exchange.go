@@ -10,8 +10,8 @@ import (
 	"github.com/multisite/multisite/supervisor/spool"
 )
 
-// exchange is one request and its answer. The goroutine of the handler owns it; pump
-// alone runs beside that, and uses what does not change any more.
+// exchange is one request and its answer. The goroutine of the handler owns it; only pump
+// runs beside that, and uses what does not change any more.
 type exchange struct {
 	// Set when the exchange begins.
 	proxy   *Proxy

@@ -88,7 +88,8 @@ func TestLoop_ForgetsItsListeners(t *testing.T) {
 	p.wantBody("/slow")
 }
 
-// TestServer_ShutdownWaitsForSlowClients, who have an answer but not all of it.
+// TestServer_ShutdownWaitsForSlowClients: Shutdown waits for clients that have not yet got
+// all of their answer.
 func TestServer_ShutdownWaitsForSlowClients(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("0123456789", 9000)

@@ -91,7 +91,8 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
-// TestProxy_LetsClientsWait: whoever has sent all has nothing more to do.
+// TestProxy_LetsClientsWait: a client that has sent all of its request may wait without a
+// timeout.
 func TestProxy_LetsClientsWait(t *testing.T) {
 	t.Parallel()
 	for name, header := range map[string]string{

@@ -18,8 +18,8 @@ func TestOptions_TimeoutsHaveDefaults(t *testing.T) {
 	}
 }
 
-// TestServer_HeaderTimeout ends whoever does not send a whole head, in the loop or
-// behind it, however it does that.
+// TestServer_HeaderTimeout: a client that does not send a whole head in time is
+// disconnected, whether the loop or net/http has it.
 func TestServer_HeaderTimeout(t *testing.T) {
 	t.Parallel()
 	const limit = 300 * time.Millisecond

@@ -11,7 +11,7 @@ import (
 )
 
 // shared are the variables that a site gets from the supervisor's environment. Others
-// are set in sites.toml alone, so that no secret of one site reaches another.
+// come only from sites.toml, so that no secret of one site reaches another.
 var shared = []string{"PATH", "TZ"}
 
 // personal are the variables that a site gets as well if its user is the supervisor's.

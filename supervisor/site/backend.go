@@ -64,6 +64,6 @@ type Direct interface {
 	wire.InFlight
 	// Send sends a request without a body. Written: w watches fd and calls for Receive.
 	// AwaitOnly: only RoundTrip can send it, or report what happened. NoFollower: the
-	// ticket is to be requeued. fd is valid for Written alone.
+	// ticket is to be requeued. fd is valid only for Written.
 	Send(h *wire.Head, w wire.Watcher) (o wire.Outcome, fd int)
 }

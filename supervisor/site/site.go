@@ -101,8 +101,8 @@ func (c *Clients) leave(addr string) {
 	}
 }
 
-// Admission is a request's share of what its address may have under way. It is ended
-// once, by its owner. The zero value is the admission to a site without a limit.
+// Admission is a request's share of what its address may have under way. Its owner calls
+// End once. The zero value is the admission to a site without a limit.
 type Admission struct {
 	clients *Clients // nil: no limit, or ended, or taken
 	addr    string

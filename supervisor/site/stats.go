@@ -60,7 +60,7 @@ func (s *Stats) End() {
 }
 
 // Active returns how many requests are under way in net/http. Requests of the fast loop
-// are under way in the pool alone.
+// are counted only by the pool.
 func (s *Stats) Active() int { return int(s.active.Load()) }
 
 // AwaitIdle returns when no request is Active, or when ctx has ended.

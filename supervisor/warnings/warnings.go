@@ -60,7 +60,7 @@ func RunAsRoot(cfg *config.Config) string {
 }
 
 // codePaths returns the files of a site's entry and settings, each followed by its
-// directory: whoever can write there can replace the file.
+// directory, since a user who can write to the directory can replace the file.
 func codePaths(c *config.Site) []string {
 	var files []string
 	for _, name := range []string{c.WSGI, c.App, c.Settings} {

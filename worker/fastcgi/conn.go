@@ -51,7 +51,7 @@ type conn struct {
 	line      int    // requests of the line that are not answered yet
 }
 
-// newConn returns a connection that consists of nc alone.
+// newConn returns a connection that has only nc yet.
 func newConn(c *Client, nc stream) *conn { return &conn{client: c, nc: nc} }
 
 // startWaiting makes nc, for a goroutine that is going to wait.

@@ -195,9 +195,9 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseLine lets no other request be sent behind this one. If there still are followers,
-// the worker has begun them without completing this answer, which breaks the order: the
-// followers keep the connection, which is closed at the end of the line.
+// CloseLine prevents that another request is sent behind this one. If there still are
+// followers, the worker has begun them without completing this answer, which breaks the
+// order: the followers keep the connection, which is closed at the end of the line.
 func (s *Sent) CloseLine() {
 	switch c := s.conn; {
 	case c == nil:

@@ -37,7 +37,7 @@ type Command struct {
 	Tasks   int              // see Limits
 }
 
-// Process is a running or ended child process.
+// Process is a child process that runs or has exited.
 type Process struct {
 	// Set before the goroutine that reaps the process starts.
 	pid    int
@@ -166,8 +166,8 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Exit returns how the process exited. It may be called after Done is closed.
 func (p *Process) Exit() Exit { return p.exit }
 
-// Crashed reports, after Done, whether the process exited by itself: before it was told to,
-// or by a signal that was not sent from here.
+// Crashed reports, after Done, whether the process exited by itself: before it was sent
+// SIGTERM or SIGKILL, or by a signal that was not sent from here.
 func (p *Process) Crashed() bool {
 	sent := p.sent.Load()
 	if p.exit.Signal != 0 {
@@ -184,7 +184,8 @@ func (p *Process) Tail() []string {
 	return p.output.Tail()
 }
 
-// Signal sends sig to the process alone. It is no error if the process has exited.
+// Signal sends sig only to the process, not to its group. It is no error if the process
+// has exited.
 func (p *Process) Signal(sig syscall.Signal) error {
 	select {
 	case <-p.done:

@@ -130,7 +130,7 @@
 // module in "without", eight times at most.
 //
 // The keys and commands must not change without handoverVersion (package
-// supervisor): an upgrade leaves running zygotes to the new program.
+// supervisor): an upgrade hands running zygotes over to the new program.
 //
 // # Start report
 //

@@ -37,8 +37,8 @@ func Install(codeDir string) error {
 	return err
 }
 
-// DropUnfinished ends the project zygotes and a site zygote that is still loading,
-// which cannot be handed over. Nothing may be launched meanwhile.
+// DropUnfinished stops the project zygotes and a site zygote that is still loading, which
+// cannot be handed over. Nothing may be launched meanwhile.
 func (r *Runtime) DropUnfinished() {
 	r.mu.Lock()
 	projects, loading := []*Project{r.joined, r.project}, r.loading

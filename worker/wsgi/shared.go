@@ -79,8 +79,8 @@ func (p *Project) prepare(z *zygote, without []string) (failed string, err error
 	return "", nil
 }
 
-// goOnWithout leaves out all sites when their modules were not loaded in time. A site
-// alone gets a zygote in which nothing is loaded.
+// goOnWithout leaves out all sites when their modules were not loaded in time. A single
+// site gets a zygote in which nothing is loaded.
 func (p *Project) goOnWithout() (*zygote, error) {
 	why := fmt.Sprintf("they were not loaded within %v", 2*p.timeToLearn())
 	for _, r := range p.members {

@@ -12,7 +12,8 @@ import (
 	"github.com/multisite/multisite/worker/process"
 )
 
-// zygoteConfig is what a zygote is told about a site: CONFIG of the control socket.
+// zygoteConfig is what a zygote gets to know about a site. It is sent as CONFIG on the
+// control socket.
 type zygoteConfig struct {
 	config
 	Env           map[string]string `json:"env"`

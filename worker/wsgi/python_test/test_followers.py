@@ -22,13 +22,13 @@ COUNT = """
             return [b"%d" % len(os.listdir("/proc/self/fd"))]
         return [b"%d %s" % (next(begun), environ["PATH_INFO"].encode())]
 """
-AHEAD = 0x80
+FOLLOWER = 0x80
 
 
-def request(path, request_id, form, ahead=True):
+def request(path, request_id, form, follower=True):
     """A request as the front door sends it, or in pairs of parameters."""
     params = environ(path=path)
-    begin = record(1, struct.pack(">HB5x", 1, 1 | (AHEAD if ahead else 0)), request_id)
+    begin = record(1, struct.pack(">HB5x", 1, 1 | (FOLLOWER if follower else 0)), request_id)
     return begin + record(PARAMS, form(params), request_id) + record(PARAMS, b"", request_id) + body(b"", request_id)
 
 
@@ -48,8 +48,8 @@ class Ahead(WorkerCase):
             with worker.front() as front:
                 tokens = self.greet(front)
                 os.write(tokens, b"12345678")
-                front.send(request("/a", 1, form, ahead=False) + request("/b", 2, form) + request("/c", 3, form)
-                           + request("/d", 4, form, ahead=False))
+                front.send(request("/a", 1, form, follower=False) + request("/b", 2, form) + request("/c", 3, form)
+                           + request("/d", 4, form, follower=False))
                 self.assertTrue(front.response(1).body.endswith(b" /a"))
                 self.assertTrue(front.response(2).body.endswith(b" /b"))
                 self.assertEqual(front.record(), (END, 3, struct.pack(">LB3x", 0, 2)))
