@@ -59,7 +59,7 @@ func (u *upgrader) upgrade(ctx context.Context, path string, caller *control.Cal
 	defer s.reloader.mu.Unlock()
 	if caller != nil && !caller.Owner {
 		if !sameFile(path, u.from) {
-			return refusal(path, "only who runs the supervisor may name another program than "+u.from)
+			return refusal(path, "only the user that runs the supervisor may name another program than "+u.from)
 		}
 		path = u.from // the other name may lead elsewhere by now
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// What a worker inherits from the supervisor.
+// A worker inherits from the supervisor these descriptors, and a variable.
 const (
 	ListenEnv    = "MULTISITE_LISTEN_FD" // the variable that names ListenFD
 	ListenFD     = 3                     // the listening socket for requests

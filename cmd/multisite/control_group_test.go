@@ -55,7 +55,7 @@ func TestControlGroup(t *testing.T) {
 			}
 		}
 		denied("a stranger", stranger("status"), withGroup, logIn)
-		if got := member("upgrade"); got.code != 1 || !strings.Contains(got.stderr, "only who runs the supervisor may name another program than ") {
+		if got := member("upgrade"); got.code != 1 || !strings.Contains(got.stderr, "only the user that runs the supervisor may name another program than ") {
 			t.Errorf("a member's program: exit %d: %s%s", got.code, got.stdout, got.stderr)
 		}
 		for _, name := range []string{"logs", "run", "spool", "journal.db", "sites.db"} {

@@ -71,7 +71,7 @@ env = { SECRET = "program-secret" }
 
 const secretEnv = "# only root may read this file\nSECRET=\"forked-secret\"\n"
 
-// who is what a site reports about itself.
+// who describes the process of a site, as the site reports it.
 type who struct {
 	PID    int               `json:"pid"`
 	UIDs   []int             `json:"uids"`

@@ -87,7 +87,7 @@ type Site struct {
 	// says of its static files.
 	NoStatic bool `as:"static" live:"yes" affects:"door"`
 
-	// What the site runs. application.go says which of these keys go together.
+	// These keys say what the site runs. application.go says which of them go together.
 
 	Kind Kind `as:"kind" live:"no" affects:"worker code"`
 	// Settings is a dotted module (WSGI), "builtin:NAME" (Apps), or the absolute path
@@ -104,7 +104,7 @@ type Site struct {
 	// Home is the absolute working directory.
 	Home string `toml:"home" type:"path" default:"(the directory of sites.toml)" live:"no" affects:"worker code task"`
 
-	// What its processes are given and who they are.
+	// These keys say as which user its processes run, and in what environment.
 
 	// EnvFile is absolute. Its variables are in Env.
 	EnvFile string `toml:"env_file" type:"path" default:"(none)" as:"-" live:"no" affects:"worker code task"`
@@ -124,7 +124,7 @@ type Site struct {
 	// Locale is LC_ALL; "" leaves it unset.
 	Locale string `toml:"locale" default:"(none)" live:"no" affects:"worker code task"`
 
-	// How many workers there are, and how they share memory.
+	// These keys say how many workers there are, and how they share memory.
 
 	Processes Range `toml:"processes" type:"whole number, or { min, max }" default:"1" live:"yes" affects:"pool"`
 	// Threads is how many requests a worker takes at once. The front door applies it; a
@@ -132,7 +132,7 @@ type Site struct {
 	Threads int     `toml:"threads" min:"1" default:"(1; Go: 100)" live:"apps app" affects:"pool worker code"`
 	Preload Preload `as:"preload" kind:"wsgi" live:"no" affects:"worker"`
 
-	// How long things may take, and how much may wait.
+	// These keys limit time, queues, memory and processes.
 
 	// ListenBacklog is how many requests may wait for a worker.
 	ListenBacklog int `toml:"listen_backlog" default:"100" live:"yes" affects:"pool"`
@@ -174,7 +174,7 @@ type Site struct {
 	// TasksLimit is how many processes and threads the site's user may have.
 	TasksLimit int `toml:"tasks_limit" default:"0" live:"yes" affects:"pool code task"`
 
-	// What runs beside the workers, and what reloads the site.
+	// These keys say what runs beside the workers, and which changes reload the site.
 
 	// Services are in order of name.
 	Services []Service `toml:"service" type:"tables" default:"(none)" live:"yes" affects:"task"`

@@ -59,7 +59,7 @@ func parseSimple(data []byte, trusted bool) (r simple, ok bool) {
 	return r, r.Host != ""
 }
 
-// what names the request in logs.
+// what returns the name of the request for logs: method and path without the query.
 func (r *simple) what() string { return site.WithoutQuery(strings.TrimSuffix(r.line, " HTTP/1.1")) }
 
 // parseLine parses the request line. A path with a percent sign has two forms, so it is

@@ -38,8 +38,8 @@ type Worker struct {
 // Kind is the kind of an Exceeded.
 type Kind int
 
-// What a worker can exceed. TooLow means that memory_limit is less than every fresh
-// worker takes: it is not replaced.
+// The kinds of Exceeded. TooLow means that memory_limit is less than every fresh worker
+// takes: the worker is not replaced.
 const (
 	Memory Kind = iota
 	CPUTime

@@ -44,13 +44,14 @@ type Claim struct {
 	stuck    bool          // its request overran its time
 	unsent   bool          // nothing of its request reached the worker, which failed
 
-	// What Retry passes on.
+	// Retry copies these to the next claim.
 	failedSent bool // the request reached a worker, this one or one before, and failed there
 	deaths     int  // how many workers died while they ran the request
 }
 
 // Claim takes a worker for one request and waits in the queue while all are busy.
-// what names the request in logs. The caller must call Release or Fail exactly once.
+// The argument what names the request in logs. The caller must call Release or Fail
+// exactly once.
 func (p *Pool) Claim(ctx context.Context, what string) (*Claim, error) {
 	c, err := p.Ask(what, nil)
 	if err != nil {

@@ -114,7 +114,7 @@ type Pool struct {
 
 	mu sync.Mutex // protects all below, and what Claim and member say it protects
 
-	// What should be.
+	// The desired state.
 	settings   Settings
 	desired    int // workers of the current generation: between Settings.Min and Max, 0 once stopped
 	stopped    bool
@@ -123,8 +123,8 @@ type Pool struct {
 	current    *generation // new workers are launched from it
 	next       *generation // is under trial by Roll; nil: none is
 
-	// What is. Each member is in members and recent until it is removed; it is in rank
-	// while it takes requests.
+	// The present state. Each member is in members and recent until it is removed; it is
+	// in rank while it takes requests.
 	members   []*member // in the order of their slots
 	rank      rank
 	recent    list.List     // members, in the order in which they last began a request

@@ -83,8 +83,9 @@ func TestClients_AnAddressHasSoManyAtOnce(t *testing.T) {
 	}
 }
 
-// A client that disconnects keeps its place until its request has ended.
-func TestClients_ThePlaceOfWhoLeavesIsFree(t *testing.T) {
+// TestClients_DisconnectedKeepsItsAdmission: a client that disconnects counts until its
+// request has ended.
+func TestClients_DisconnectedKeepsItsAdmission(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
 	clients := &site.Clients{}

@@ -35,7 +35,7 @@ type exchange struct {
 	sent   int64 // bytes of body
 }
 
-// what names the request in logs.
+// what returns the name of the request for logs: method and path without the query.
 func (e *exchange) what() string { return site.WithoutQuery(e.r.Method + " " + e.r.RequestURI) }
 
 func (e *exchange) entry(took time.Duration) site.Entry {

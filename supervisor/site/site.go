@@ -17,7 +17,7 @@ import (
 type Site struct {
 	Name string
 
-	// Who runs the requests.
+	// The workers that run the requests.
 	Backend Backend
 	Fast    FastBackend // the same workers, for the fast loop; nil: only through Backend
 
@@ -30,7 +30,7 @@ type Site struct {
 	// Static files are looked up in this order, before a worker is claimed.
 	Static []Static
 
-	// What is counted and logged.
+	// The counters and the logs.
 	Stats  *Stats
 	Log    *slog.Logger
 	Access func(Entry) // is called for every answered request; must not block; may be nil

@@ -38,7 +38,7 @@ type conn struct {
 	id       byte       // of the last request that was sent
 	bodySent chan error // result of the goroutine that sends a large body; nil: there is none
 
-	// What was read. Only parser takes records apart.
+	// These hold what was read. Only parser takes records apart.
 	parser      parser
 	buffered    []byte // read and not parsed yet
 	mayHaveMore bool   // the last read filled its buffer: the socket may hold more
