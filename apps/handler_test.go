@@ -29,7 +29,7 @@ func TestRecovered_PanicIsLoggedAndAnswered(t *testing.T) {
 }
 
 // For this panic, and no other, net/http cuts the connection.
-func TestRecovered_LeavesAbortAlone(t *testing.T) {
+func TestRecovered_PassesAbortOn(t *testing.T) {
 	t.Parallel()
 	defer func() {
 		if got := recover(); got != http.ErrAbortHandler {

@@ -76,7 +76,7 @@ func TestLimits_FormsHaveASize(t *testing.T) {
 }
 
 // An error is logged. Visitors only see it with debug = true.
-func TestLimits_ErrorsTellVisitorsNothing(t *testing.T) {
+func TestLimits_ErrorsShowVisitorsNothing(t *testing.T) {
 	t.Parallel()
 	for _, debug := range []bool{false, true} {
 		t.Run(fmt.Sprint("debug=", debug), func(t *testing.T) {

@@ -80,9 +80,9 @@ type failing struct{ err error }
 func (f failing) Launch(context.Context, string) (pool.Worker, error) { return nil, f.err }
 func (failing) Threads() int                                          { return 1 }
 
-// TestAnnounce_TellsTheServiceManager, which is not parallel since it sets a variable: a
+// TestAnnounce_NotifiesTheServiceManager, which is not parallel since it sets a variable: a
 // site that has failed does not keep the supervisor from being ready, and is named.
-func TestAnnounce_TellsTheServiceManager(t *testing.T) {
+func TestAnnounce_NotifiesTheServiceManager(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "notify")
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {

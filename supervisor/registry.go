@@ -15,7 +15,7 @@ type registry struct {
 	mu sync.Mutex
 	// mu protects all below.
 	sites   []*site                    // in order of name; never changed in place, since all returns it
-	removed []*site                    // of which something still runs
+	removed []*site                    // removed sites of which something still runs
 	start   func(t *site, after *site) // starts a site, its tasks after those of a removed one; nil before Run
 }
 

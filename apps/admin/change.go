@@ -16,7 +16,7 @@ import (
 type formData struct {
 	target
 	ID       int64 // 0 for a row that is to be added
-	Version  int64 // that the editor saw
+	Version  int64 // the version that the editor saw
 	Title    string
 	Fields   []formField
 	Facts    []fact    // values that cannot be edited

@@ -21,7 +21,7 @@ type App struct {
 	Needs      []string      // names of apps that must be installed as well
 	Paths      []string      // names of apps that must have a path in root_urlconf if this one has
 	Migrations fs.FS         // *.sql files, each applied once, in order of name
-	Models     []model.Model // that the admin shows
+	Models     []model.Model // the models that the admin shows
 	Transient  bool          // whether dumpdata leaves its tables out
 
 	// Routes serves the app's pages below the path it has in root_urlconf;

@@ -44,8 +44,8 @@ func Load(name string, opts Options) (Settings, error) {
 // that all others extend, last the one that Load was given.
 type loader struct {
 	opts     Options
-	settings Settings          // so far
-	files    []*tomlfile.File  // that could be read
+	settings Settings          // what was read so far
+	files    []*tomlfile.File  // those that could be read
 	problems tomlfile.Problems // of files that could not be read
 	urls     *tomlfile.Table   // table of settings.URLs
 	apps     *tomlfile.Table   // table of settings.InstalledApps

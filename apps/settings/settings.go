@@ -26,7 +26,7 @@ type Settings struct {
 	AllowedHosts  []string          // lower case; ".example.com" also matches all names below it, "*" any name
 	Debug         bool
 	Zone          *time.Location
-	Files         []string // that were read, the site's own first
+	Files         []string // the files that were read, the site's own first
 }
 
 // Allows reports whether the site answers requests for this host.

@@ -48,7 +48,7 @@ func upForDown(t *testing.T) *running {
 	}
 	writeFile(t, filepath.Join(r.dir, "static", "large"), strings.Repeat("x", 64<<20))
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	return r
 }
 

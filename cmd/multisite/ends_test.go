@@ -45,7 +45,7 @@ func TestEnds_ThatNobodyWouldExpect(t *testing.T) {
 	writeFile(t, filepath.Join(r.dir, "slow.wsgi"), slowScript)
 	writeFile(t, filepath.Join(r.dir, "limits.wsgi"), limitsScript)
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	t.Run("a crash on the way out", func(t *testing.T) { crashDraining(t, r.in(t)) })
 	t.Run("given up while it started", func(t *testing.T) { givenUp(t, r.in(t)) })
 }
@@ -126,7 +126,7 @@ func TestStart_SitesThatHangHoldUpNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.begin()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	r.waitSite("healthy", "running")
 	for i := range 2*runtime.GOMAXPROCS(0) + 3 {
 		r.waitLog(fmt.Sprintf("hangs%d", i), " hangs$")

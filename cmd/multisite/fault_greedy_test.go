@@ -77,7 +77,7 @@ func TestFault_GreedyWorker(t *testing.T) {
 	}
 	measured := r.measurable()
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	var undisturbed time.Duration
 	if longForm() {
 		undisturbed = r.undisturbed()

@@ -45,9 +45,9 @@ def application(environ, start_response):
     return [path.encode()]
 `
 
-// TestAhead_OnceAndInTime: workers that always have followers in their socket, and are
+// TestFollowers_OnceAndInTime: workers that always have followers in their socket, and are
 // slow now and then, begin each request exactly once and forget none.
-func TestAhead_OnceAndInTime(t *testing.T) {
+func TestFollowers_OnceAndInTime(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, onceSites))
 	writeFile(t, filepath.Join(r.dir, "once.wsgi"), onceScript)

@@ -33,7 +33,7 @@ func TestLeftovers_AreInTheLog(t *testing.T) {
 	r := newRunning(t, newDir(t, leftoverSites))
 	writeFile(t, filepath.Join(r.dir, "popen.wsgi"), popenScript)
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	pid := r.newVisitor().get("popen.example.com", "/").body
 	r.waitLog("popen", ` popen/service.helper helper `)
 	_, helper, _ := strings.Cut(r.siteLog("popen"), " popen/service.helper helper ")

@@ -68,7 +68,7 @@ func TestLimits_BeforeTheFirstAnswer(t *testing.T) {
 	r := newRunning(t, newDir(t, firstSites))
 	writeFile(t, filepath.Join(r.dir, "first.wsgi"), firstScript)
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	idle := r.pids("idle")
 	wantEnd := func(site, how string) {
 		t.Helper()

@@ -69,7 +69,7 @@ func upHungry(t *testing.T, wrap []string) *running {
 	r := &running{t: t, dir: newDir(t, hungrySites), out: &screen{}, log: &screen{}, wrap: wrap}
 	writeFile(t, filepath.Join(r.dir, "hungry.wsgi"), hungryScript)
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	return r
 }
 

@@ -95,7 +95,7 @@ func TestReasons_StandWhereOneLooks(t *testing.T) {
 			writeFile(t, filepath.Join(r.dir, "slow.wsgi"), "import time\ntime.sleep(60)\n")
 			build(t, "../../testdata/goapp", filepath.Join(r.dir, "goapp"))
 			r.start()
-			t.Cleanup(func() { endQuietly(r) })
+			t.Cleanup(func() { endIgnoringErrors(r) })
 			reasons(t, r)
 		})
 	}
@@ -214,8 +214,8 @@ func (r *running) askSite(name, path string) answer {
 
 func hostOf(site string) string { return strings.ReplaceAll(site, "_", "-") + ".example.com" }
 
-// endQuietly is finish for a supervisor whose sites crash on purpose.
-func endQuietly(r *running) {
+// endIgnoringErrors is finish for a supervisor whose sites crash on purpose.
+func endIgnoringErrors(r *running) {
 	if !r.hasEnded() {
 		r.must("down")
 		<-r.end.ch

@@ -47,7 +47,7 @@ func TestFault_Recycle(t *testing.T) {
 			sites := pythonSites + "graceful_timeout = \"30s\"\npreload = " + preload + recycledSites
 			r := newRunning(t, newDir(t, sites))
 			r.start()
-			t.Cleanup(func() { endQuietly(r) })
+			t.Cleanup(func() { endIgnoringErrors(r) })
 			t.Run("maximum_requests", func(t *testing.T) { recycleByRequests(t, r.in(t), name == "preload") })
 			t.Run("restart_interval", func(t *testing.T) { r.in(t).recycle("interval", "restart_interval", 4, work...) })
 			t.Run("cpu_time_limit", func(t *testing.T) { r.in(t).recycle("compute", "cpu_time_limit", 2, work...) })

@@ -39,7 +39,7 @@ func TestPoison_TakesNothingFromOthers(t *testing.T) {
 	r := newRunning(t, newDir(t, poisonSites))
 	writeFile(t, filepath.Join(r.dir, "poison.wsgi"), poisonScript)
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	for name, times := range map[string]int{"forked": 40, "loaded": 12} {
 		t.Run(name, func(t *testing.T) { poison(t, r.in(t), name, times) })
 	}

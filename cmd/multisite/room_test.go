@@ -40,7 +40,7 @@ func startRoom(t *testing.T, owner *account.Account, wrap ...string) *running {
 		}
 	}
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	return r
 }
 

@@ -63,7 +63,7 @@ func TestServiceFinish(t *testing.T) {
 	t.Parallel()
 	r := newRunning(t, newDir(t, pythonSites+finishSites))
 	r.start()
-	t.Cleanup(func() { endQuietly(r) })
+	t.Cleanup(func() { endIgnoringErrors(r) })
 	f := &finishing{r, map[string]*os.File{}}
 	for _, service := range []string{"mail", "queue"} {
 		path := filepath.Join(r.dir, service+".fifo")

@@ -86,7 +86,7 @@ func printStatus(w io.Writer, st status.Status, now time.Time) error {
 	}
 	printShared(w, st)
 	printRefused(w, st.Supervisor.Refused)
-	printTrouble(w, st, now)
+	printProblems(w, st, now)
 	return nil
 }
 
@@ -122,8 +122,8 @@ func printRefused(w io.Writer, refused map[int]int64) {
 	}
 }
 
-// printTrouble prints for each site the last failure, and the worker that exited last.
-func printTrouble(w io.Writer, st status.Status, now time.Time) {
+// printProblems prints for each site the last failure, and the worker that exited last.
+func printProblems(w io.Writer, st status.Status, now time.Time) {
 	var exits []string
 	if f := st.Supervisor.Failed; f != nil {
 		fmt.Fprintf(w, "\n%s at %s failed and changed nothing: %s\n", f.What, clock(f.At, now), f.Error)

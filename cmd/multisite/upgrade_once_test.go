@@ -87,7 +87,7 @@ type onceTalk struct {
 	in      *bufio.Reader
 	text    string
 	methods []string // of the requests that are not answered yet
-	paths   int      // that were given out so far
+	paths   int      // how many were given out so far
 }
 
 var requestLine = regexp.MustCompile(`(GET|HEAD|POST|PUT|OPTIONS) \S+ HTTP`)

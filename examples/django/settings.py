@@ -1,4 +1,4 @@
-"""What both sites share. Each has a settings file that begins with
+"""The settings that both sites share. Each has a settings file that begins with
 "from settings import *" and says only what differs.
 """
 

@@ -17,7 +17,7 @@ const builtinPrefix = "builtin:"
 // rawValue is a string that can only be understood once the whole site is known.
 type rawValue struct {
 	text  string
-	table *tomlfile.Table // that has it: [site.NAME] or [defaults]
+	table *tomlfile.Table // the table that has it: [site.NAME] or [defaults]
 }
 
 // rawString returns the value of a key, or nil if t does not have it.

@@ -46,8 +46,8 @@ func TestHandler_ShowsTheStatus(t *testing.T) {
 	}
 }
 
-// TestHandler_PolicyAllowsTheStyleAlone: a browser applies a style sheet only when its hash is in the policy.
-func TestHandler_PolicyAllowsTheStyleAlone(t *testing.T) {
+// TestHandler_PolicyAllowsOnlyTheStyle: a browser applies a style sheet only when its hash is in the policy.
+func TestHandler_PolicyAllowsOnlyTheStyle(t *testing.T) {
 	t.Parallel()
 	rec := visit(example, "GET", "127.0.0.1", "/")
 	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(rec.Body.String())

@@ -10,9 +10,9 @@ import (
 	"github.com/multisite/multisite/supervisor/httphead"
 )
 
-// TestLoop_TellsTheScheduler: the loop announces its wait to the scheduler after it
+// TestLoop_AnnouncesItsWait: the loop announces its wait to the scheduler after it
 // gave a goroutine work, and looks again how many processors there are.
-func TestLoop_TellsTheScheduler(t *testing.T) {
+func TestLoop_AnnouncesItsWait(t *testing.T) {
 	t.Parallel()
 	var detached *Detached
 	l, err := New(Options{Detach: func(d *Detached) { detached = d }})

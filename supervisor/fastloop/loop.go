@@ -72,7 +72,7 @@ type Loop struct {
 	mu sync.Mutex
 	// mu protects all below
 	posted   []func()  // to be called by the thread
-	notified []*client // whose tickets are resolved
+	notified []*client // clients whose tickets are resolved
 	asleep   bool      // the thread waits, or is about to
 	closing  bool      // Shutdown or Close was called
 	abrupt   bool      // Close was: Run does not wait for detached connections

@@ -42,7 +42,7 @@ func (s *site) start(ctx context.Context, n int) <-chan error {
 	return results
 }
 
-func TestGuard_TheFirstLaunchGoesAlone(t *testing.T) {
+func TestGuard_OthersWaitForTheFirstLaunch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(nil)

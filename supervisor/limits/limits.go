@@ -32,7 +32,7 @@ func (l Limits) None() bool { return l == Limits{} }
 type Worker struct {
 	Key      any
 	PID      int
-	Requests int64 // that it has answered
+	Requests int64 // how many it has answered
 }
 
 // Kind is the kind of an Exceeded.

@@ -119,7 +119,7 @@ func TestStream_MissesNothing(t *testing.T) {
 	}
 }
 
-func TestStream_OfOneSiteUntilItsReaderLeaves(t *testing.T) {
+func TestStream_OfOneSiteUntilItIsClosed(t *testing.T) {
 	t.Parallel()
 	l := newLogs(t, nil)
 	f := l.Stream("blog")

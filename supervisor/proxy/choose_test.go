@@ -111,8 +111,8 @@ func TestProxy_ChoosesSiteByName(t *testing.T) {
 	}
 }
 
-// TestProxy_TellsStrangersNothing asks for a name that no site has.
-func TestProxy_TellsStrangersNothing(t *testing.T) {
+// TestProxy_ShowsStrangersNothing asks for a name that no site has.
+func TestProxy_ShowsStrangersNothing(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, says(200, "secret"))
 	s := startSite(t, b, func(st *site.Site) {

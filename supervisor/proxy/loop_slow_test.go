@@ -23,8 +23,8 @@ func (p *peer) wantPage(status int) *http.Response {
 	return resp
 }
 
-// TestLoop_HandsOverWhatTakesLong: it is answered once, by the worker that has it.
-func TestLoop_HandsOverWhatTakesLong(t *testing.T) {
+// TestLoop_DetachesWhatTakesLong: it is answered once, by the worker that has it.
+func TestLoop_DetachesWhatTakesLong(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	f := startFront(t, newCrew(t, 1, d), Options{})

@@ -172,9 +172,9 @@ func TestProxy_SaysWhatReachedTheWorker(t *testing.T) {
 	}
 }
 
-// TestProxy_LeavesTheFirstHeaderAlone guards a worker's transport that still
+// TestProxy_KeepsTheFirstHeader guards a worker's transport that still
 // reads the header when its request has failed already.
-func TestProxy_LeavesTheFirstHeaderAlone(t *testing.T) {
+func TestProxy_KeepsTheFirstHeader(t *testing.T) {
 	t.Parallel()
 	var first http.Header
 	b := newBackend(t, func(r *http.Request) (*http.Response, error) {

@@ -44,8 +44,9 @@ func TestProxy_FlushesEachPiece(t *testing.T) {
 	}
 }
 
-// TestProxy_ReleasesWhenTheClientLeaves, from a worker that goes on to answer.
-func TestProxy_ReleasesWhenTheClientLeaves(t *testing.T) {
+// TestProxy_ReleasesWhenTheClientDisconnects: the worker is released although it goes on to
+// answer.
+func TestProxy_ReleasesWhenTheClientDisconnects(t *testing.T) {
 	t.Parallel()
 	pr, pw := io.Pipe()
 	b := newBackend(t, streams(200, pr))
@@ -66,9 +67,9 @@ func TestProxy_ReleasesWhenTheClientLeaves(t *testing.T) {
 	}
 }
 
-// TestProxy_TellsAQuietWorkerThatTheClientLeft: one that listens to its context
+// TestProxy_NotifiesASilentWorkerOfADisconnect: one that listens to its context
 // and has nothing to say.
-func TestProxy_TellsAQuietWorkerThatTheClientLeft(t *testing.T) {
+func TestProxy_NotifiesASilentWorkerOfADisconnect(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, func(r *http.Request) (*http.Response, error) {
 		pr, pw := io.Pipe()

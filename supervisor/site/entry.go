@@ -20,7 +20,7 @@ type Entry struct {
 	Took    time.Duration
 	Status  int
 	Bytes   int64  // of body, sent to the client
-	Worker  string // that answered; "": the front door itself
+	Worker  string // the worker that answered; "": the front door itself
 }
 
 // AppendCombined appends the entry in the combined log format of Apache and

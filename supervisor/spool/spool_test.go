@@ -196,7 +196,7 @@ func TestSpool_HoldsAWriterFarAhead(t *testing.T) {
 	}
 }
 
-func TestSpool_TellsTheReaderOfADiskThatFails(t *testing.T) {
+func TestSpool_ReportsADiskThatFails(t *testing.T) {
 	t.Parallel()
 	s := testSpool(t)
 	if err := s.openLocked(); err != nil {

@@ -61,8 +61,8 @@ func TestLock_OfADeadSupervisor(t *testing.T) {
 	}
 }
 
-// TestWatch_ReturnsWhenTheProcessHasEnded, not when its lock is released.
-func TestWatch_ReturnsWhenTheProcessHasEnded(t *testing.T) {
+// TestWatch_ReturnsWhenTheProcessHasExited, not when its lock is released.
+func TestWatch_ReturnsWhenTheProcessHasExited(t *testing.T) {
 	t.Parallel()
 	cat := exec.CommandContext(t.Context(), "cat")
 	stdin, err := cat.StdinPipe()

@@ -36,7 +36,7 @@ func TestMake_IgnoresTheUmask(t *testing.T) {
 	}
 }
 
-func TestMake_LeavesAnExistingOneAlone(t *testing.T) {
+func TestMake_DoesNotChangeAnExistingOne(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
 	if err := os.Mkdir(dir, 0o700); err != nil {

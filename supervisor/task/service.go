@@ -175,7 +175,8 @@ func (s *Service) replace(force context.Context) {
 // startNowLocked lets the next process be started without a wait.
 func (s *Service) startNowLocked() { s.wait, s.due = 0, time.Now() }
 
-// tellCurrent tells the process to exit. With overlap it makes room for its successor.
+// tellCurrent sends the process its stop signal. With overlap it makes room for its
+// successor.
 func (s *Service) tellCurrent(force context.Context, reason string, overlap bool) {
 	s.starting.Lock()
 	defer s.starting.Unlock()

@@ -112,7 +112,7 @@ func TestWatcher_Directories(t *testing.T) {
 	wantBurst(t, bursts, "y")
 }
 
-func TestBurst_EndsWhenItIsQuiet(t *testing.T) {
+func TestBurst_EndsAfterAPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := burst{quiet: time.Second, ends: map[string]time.Time{}}

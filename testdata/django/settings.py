@@ -1,4 +1,4 @@
-"""What both subdomains share: the database, the admin, the middleware.
+"""The settings that both subdomains share: the database, the admin, the middleware.
 
 subdomain1_settings.py and subdomain2_settings.py start with
 "from settings import *" and say only what differs. Written for Django 3.2

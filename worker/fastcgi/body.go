@@ -18,7 +18,7 @@ type Body struct {
 
 	content []byte // parsed and not returned by Read yet
 	done    bool   // END_REQUEST was read
-	err     error  // that ended the reading; nil: none
+	err     error  // the error that ended the reading; nil: there was none
 	closed  bool   // Close was called
 }
 

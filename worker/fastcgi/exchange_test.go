@@ -175,8 +175,8 @@ func overrun(t *testing.T, limit time.Duration, body, wire string) error {
 	return err
 }
 
-// TestRoundTrip_ClientLeaves cancels the request: the work goes on.
-func TestRoundTrip_ClientLeaves(t *testing.T) {
+// TestRoundTrip_ClientDisconnects cancels the request: the work goes on.
+func TestRoundTrip_ClientDisconnects(t *testing.T) {
 	t.Parallel()
 	begun, left := make(chan struct{}), make(chan struct{})
 	c := startWorker(t, Options{}, func(p *peer) {

@@ -138,9 +138,9 @@ func TestProject_TwoKindsOfSites(t *testing.T) {
 	}
 }
 
-// TestProject_CloseOfOneOfTheRest: a site that is closed before its first launch keeps
+// TestProject_CloseOfASiteInTheRest: a site that is closed before its first launch keeps
 // no project zygote alive, even if the sites are apart by then.
-func TestProject_CloseOfOneOfTheRest(t *testing.T) {
+func TestProject_CloseOfASiteInTheRest(t *testing.T) {
 	t.Parallel()
 	p, sites := newProjectOf(t, nil, djangoApp, helloApp, djangoApp, helloApp)
 	if err := errors.Join(launchAll([]*testSite{sites[0], sites[2]})...); err != nil {

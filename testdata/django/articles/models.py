@@ -1,4 +1,4 @@
-"""What subdomain1 publishes."""
+"""The models that subdomain1 publishes."""
 
 from django.db import models
 from django.utils import timezone

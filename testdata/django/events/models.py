@@ -1,4 +1,4 @@
-"""What subdomain2 announces."""
+"""The models that subdomain2 announces."""
 
 from django.db import models
 

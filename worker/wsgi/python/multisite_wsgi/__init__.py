@@ -29,7 +29,7 @@ A worker, in reading order:
 Zygotes, which load once and fork workers (`multisite_wsgi zygote`):
 
   zygote.py         the project zygote and its commands
-  site_config.py    what a zygote is told about a site
+  site_config.py    the configuration of a site, as a zygote gets it
   control.py        the control socket: commands and answers
   fork.py           the fork itself, and the environment of the new process
   site_zygote.py    one site: load, warm up, check, fork on command

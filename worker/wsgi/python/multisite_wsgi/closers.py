@@ -12,7 +12,7 @@ import threading
 
 
 class Closer:
-    """How objects of one type are closed, and what status calls them."""
+    """Closes the objects of one type, which status calls what."""
 
     def __init__(self, module, kind, what, close, reopen=None):
         self._module = module

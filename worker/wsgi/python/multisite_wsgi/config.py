@@ -1,4 +1,4 @@
-"""What the supervisor passes to an interpreter: three descriptors and one JSON object."""
+"""The configuration that the supervisor passes to an interpreter: three descriptors and one JSON object."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the worker does for a Django site beyond serving it.
+"""The work that a worker does for a Django site beyond serving it.
 
 Nothing here is the first to import Django: a site that did not import it is no Django site.
 """

@@ -42,7 +42,7 @@ class ExitWork:
 
 
 class WorkerExit:
-    """How a forked worker exits: it runs its own exit handlers, then calls os._exit().
+    """Exits a forked worker: runs the exit handlers of its own, then calls os._exit().
 
     It skips the interpreter's teardown, which would finalise objects of the zygote
     and write to all shared memory.

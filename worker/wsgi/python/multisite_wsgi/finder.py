@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.005
 
 
 class Limits:
-    """How much work and time learning may take."""
+    """Bounds the work and the time of learning."""
 
     def __init__(self, message):
         self.processor_seconds = message["processor_seconds"]  # of each learner

@@ -1,4 +1,4 @@
-"""Tell by its path whether a file belongs to the interpreter or to an installed package."""
+"""Find out by its path whether a file belongs to the interpreter or to an installed package."""
 
 import os
 

@@ -24,7 +24,7 @@ _REGISTRY = ("check_apps_ready", "check_models_ready", "get_app_config", "get_ap
 
 
 class Module:
-    """What was recorded about one module."""
+    """The record of one module."""
 
     def __init__(self, origin):
         self.origin = origin  # its file, or "built-in" or "frozen"

@@ -1,4 +1,4 @@
-"""What a zygote is told about a site: the keys of a worker, and more."""
+"""The configuration of a site, as a zygote gets it: the keys of a worker, and more."""
 
 from .config import Config
 
