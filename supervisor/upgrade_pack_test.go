@@ -149,7 +149,7 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// TestHandover_JSONOfTasks: what tells of processes that were told to exit is optional, so
+// TestHandover_JSONOfTasks: the keys about processes that were told to exit are optional, so
 // that an older version reads the rest.
 func TestHandover_JSONOfTasks(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,7 @@
 // Package launches decides when a worker may be launched, and how long that may take.
-// Slots limit how many workers start at once on this machine. Of each generation the
-// first one is launched alone, and the others wait for its result: a site that hangs
-// while it loads takes one slot, not all. The package starts nothing itself.
+// Slots limit how many workers start at once on this machine. The first launch of each
+// generation runs alone, and the others wait for its result: a site that hangs while it
+// loads takes one slot, not all. The package starts nothing itself.
 package launches
 
 import (

@@ -190,7 +190,7 @@ func TestPool_AwaitTargetHeedsItsContext(t *testing.T) {
 	})
 }
 
-// A worker that drains can crash before it is told to stop, or when it is told.
+// A worker that drains can crash before Stop is called, or when it is called.
 func TestPool_DrainingWorkerThatCrashes(t *testing.T) {
 	for _, tt := range []struct {
 		name string

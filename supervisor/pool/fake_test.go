@@ -12,8 +12,8 @@ import (
 // crew is a Launcher of fake workers, all of which it remembers.
 type crew struct {
 	delay  time.Duration       // how long a launch takes
-	linger time.Duration       // how long a worker takes to exit once it is told to
-	deaf   bool                // launches do not heed their context
+	linger time.Duration       // how long a worker takes to exit after Stop
+	deaf   bool                // launches ignore their context
 	fail   func(nth int) error // nil: every launch succeeds
 
 	threads int // of each worker; 0: as the settings say
@@ -101,7 +101,7 @@ func (c *crew) last() *fake {
 	return c.workers[len(c.workers)-1]
 }
 
-// fake is a worker that exits when it is told to.
+// fake is a worker that exits when Stop is called.
 type fake struct {
 	id      string
 	pid     int
@@ -110,7 +110,7 @@ type fake struct {
 	ending  sync.Once
 	onStop  func() // called by Stop first; may be nil
 	oom     bool   // it exits for lack of memory
-	crashes bool   // it crashes, although it was told to exit
+	crashes bool   // it crashes when Stop is called
 
 	mu     sync.Mutex // protects all below
 	dumps  int

@@ -67,8 +67,8 @@ func TestProxy_ReleasesWhenTheClientDisconnects(t *testing.T) {
 	}
 }
 
-// TestProxy_NotifiesASilentWorkerOfADisconnect: one that listens to its context
-// and has nothing to say.
+// TestProxy_NotifiesASilentWorkerOfADisconnect: the context of the request ends for a
+// worker that sends nothing.
 func TestProxy_NotifiesASilentWorkerOfADisconnect(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, func(r *http.Request) (*http.Response, error) {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adder has the kernel add 1 to an eventfd. The kernel itself neither waits nor heeds the
-// flags of the descriptor, and it leaves a counter at its maximum as it is. For that, adder
+// adder has the kernel add 1 to an eventfd. The kernel itself does not wait, ignores the
+// flags of the descriptor, and leaves a counter at its maximum as it is. For that, adder
 // submits an operation that is complete at once (Linux AIO, io_submit(2): a read of no
 // bytes of /dev/null) and names the eventfd as the one to notify (IOCB_FLAG_RESFD). That
 // takes 0.2 µs longer than write(2).

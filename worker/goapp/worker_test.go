@@ -278,7 +278,7 @@ func holdings(t *testing.T) held {
 	return held{goroutines: runtime.NumGoroutine(), descriptors: len(fds)}
 }
 
-// TestStuck has one handler that heeds the end of its context, and one that does not.
+// TestStuck has one handler that returns at the end of its context, and one that does not.
 func TestStuck(t *testing.T) {
 	t.Parallel()
 	said := newLines()
