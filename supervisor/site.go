@@ -148,11 +148,11 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 	serves := false
 	serve := func() {
 		serves = true
+		switched() // before next is current: its workers are launched with its own settings until then, see configOf
 		t.mu.Lock()
 		t.retired = append(t.retired, t.current)
 		t.current = next
 		t.mu.Unlock()
-		switched()
 	}
 	if next.noTrial = next.noTrial && t.pool.Switch(next, reason); next.noTrial {
 		serve()

@@ -105,3 +105,26 @@ func TestHostsOf(t *testing.T) {
 		t.Errorf("a site without a name has %q", got)
 	}
 }
+
+// TestRoll_LaunchesWithTheNewSettings: a worker of the new generation may be launched
+// while the new settings are being applied. It must not get the old ones.
+func TestRoll_LaunchesWithTheNewSettings(t *testing.T) {
+	t.Parallel()
+	before, after := &config.Site{Name: "blog"}, &config.Site{Name: "blog"}
+	s := sitesWithoutWorkers(t, before)
+	blog := s.sites.all()[0]
+	blog.rolling, blog.tasks = make(chan struct{}, 1), newTasks(blog, before)
+	blog.current = &generation{cfg: before, sockets: t.TempDir()}
+	next := &generation{cfg: after, noTrial: true}
+	called := false
+	err := blog.roll(t.Context(), next, pool.ReasonReload, func() {
+		called = true
+		if blog.configOf(next) != after {
+			t.Error("the new generation is launched with the old settings")
+		}
+		blog.setConfig(after)
+	})
+	if err != nil || !called || blog.current != next {
+		t.Errorf("%v, called: %v", err, called)
+	}
+}
