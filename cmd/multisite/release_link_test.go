@@ -227,6 +227,9 @@ func (d *deploy) killWorkers() {
 	old := map[int]bool{}
 	for _, s := range d.ask().Sites {
 		for _, w := range s.Workers {
+			if w.State == "draining" || w.PID == 0 { // a reload retires it: it may exit before it is killed
+				continue
+			}
 			old[w.PID] = true
 			kill(d.t, w.PID)
 		}
