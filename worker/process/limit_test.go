@@ -157,8 +157,8 @@ func TestOOM_OfAGoProgram(t *testing.T) {
 		want     bool
 	}{
 		{"refused memory", "grow", 400 * mb, true},
-		{"a status of its own", "exit", 400 * mb, false},
-		{"killed", "kill", 400 * mb, false},
+		{"a status of its own", "exit", 4000 * mb, false},
+		{"killed", "kill", 4000 * mb, false},
 		{"a panic", "panic", 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
