@@ -30,7 +30,8 @@ class Connections(WorkerCase):
             self.addCleanup(fronts[-1].sock.close)
             self.assertEqual(fronts[-1].request(path="/new").body, b"/new")
         ended, _, _ = select.select([front.sock for front in fronts], [], [], 0)
-        self.assertEqual(len(ended), 3)
+        self.assertGreaterEqual(len(ended), 3)  # two threads may see the one that waits, and both make room
+        self.assertNotIn(fronts[-1].sock, ended)
 
     def test_an_idle_one_ends_for_one_that_waits(self):
         self.check_idle_ones_end(1)
