@@ -97,6 +97,11 @@ func (s *Supervisor) keepDirectories(ctx context.Context) {
 		}
 		err := s.dirs.keep()
 		for _, t := range s.sites.all() {
+			select {
+			case <-t.drained: // its directories were removed
+				continue
+			default:
+			}
 			if current, _ := t.launchedFrom(); err == nil {
 				err = os.MkdirAll(current.sockets, 0o700)
 			}

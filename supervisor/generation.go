@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/code"
@@ -56,6 +57,8 @@ type generation struct {
 	python  *wsgi.Runtime  // nil: it is that of a Go site
 	program *goapp.Runtime // nil: it is that of a Python site
 
+	closing sync.Once // of close: later its directory's name may be that of another site's
+
 	// noTrial is set if the site sleeps, and is not woken for a trial of the generation.
 	noTrial bool
 
@@ -87,7 +90,7 @@ func (t *site) makeGeneration(c *config.Site, tree code.Tree, sockets string, pa
 		return nil, err
 	}
 	p := t.plan(g)
-	g.guard = launches.Guard{Slots: t.super.slots, Room: func() error { return roomForOne(p.Now()) }, Timeout: p.Timeout}
+	g.guard = launches.Guard{Slots: t.super.slots, Room: func() error { return t.prepareLaunch(g, p.Now()) }, Timeout: p.Timeout}
 	if c.Kind == config.WSGI {
 		r, err := wsgi.New(p.WSGI())
 		if err != nil {
@@ -152,6 +155,18 @@ func (g *generation) Launch(ctx context.Context, id string) (pool.Worker, error)
 // settings say, which may change. A Go program need not know the number.
 func (g *generation) Threads() int { return g.threads }
 
+// prepareLaunch makes the directories of a launch again if they were removed, and reports
+// what the machine has no room for.
+func (t *site) prepareLaunch(g *generation, c *config.Site) error {
+	if err := t.super.dirs.keep(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(g.sockets, 0o700); err != nil {
+		return err
+	}
+	return roomForOne(c)
+}
+
 // mustAnswer makes a warm-up request that the old runtime answers, and the generation
 // does not, fail the trial.
 func (g *generation) mustAnswer(old *wsgi.Runtime) {
@@ -162,10 +177,12 @@ func (g *generation) mustAnswer(old *wsgi.Runtime) {
 
 // close frees what the generation holds beside its workers.
 func (g *generation) close() {
-	if g.python != nil {
-		g.python.Close()
-	}
-	_ = os.RemoveAll(g.sockets) // the next start removes what stays
+	g.closing.Do(func() {
+		if g.python != nil {
+			g.python.Close()
+		}
+		_ = os.RemoveAll(g.sockets) // the next start removes what stays
+	})
 }
 
 // joinProjects lets generations that start at the same time share what they load. A site

@@ -107,6 +107,7 @@ func settingsOf(c *config.Site) pool.Settings {
 // run runs the site until its pool is stopped and everything has exited.
 func (t *site) run(force context.Context) {
 	t.pool.Run(force)
+	t.closeGenerations() // now: a site of this name that comes back has directories of the same names
 	close(t.drained)
 	t.tasks.Stop() // only now: a request in flight may need them
 }
@@ -239,10 +240,16 @@ func (t *site) close() {
 		t.unload.Stop()
 	}
 	t.mu.Unlock()
-	for _, g := range append(t.retired, t.current) {
+	t.closeGenerations()
+	t.access.Close()
+}
+
+// closeGenerations frees what the generations hold. Their workers must have exited.
+func (t *site) closeGenerations() {
+	current, retired := t.launchedFrom()
+	for _, g := range append(retired, current) {
 		if g != nil { // a site that was removed before an upgrade has none
 			g.close()
 		}
 	}
-	t.access.Close()
 }

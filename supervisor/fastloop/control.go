@@ -68,6 +68,8 @@ func (l *Loop) Pause(ctx context.Context) error {
 	select {
 	case <-idle:
 		return nil
+	case <-l.done: // Run has returned: no request is under way
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -113,6 +113,23 @@ func TestServer_PauseGivesUp(t *testing.T) {
 	f.wantMine(busy, true)
 }
 
+// TestServer_PauseEndsWithTheServer: a server that is closed while it pauses ends the wait.
+func TestServer_PauseEndsWithTheServer(t *testing.T) {
+	t.Parallel()
+	d, began, letGo := gated()
+	f := startFront(t, newCrew(t, 1, d), Options{})
+	f.dial(get("/slow"))
+	<-began
+	paused := make(chan error, 1)
+	go func() { paused <- f.loop.Pause(t.Context()) }()
+	until(t, "paused", f.isPaused)
+	f.Close()
+	if err := <-paused; err != nil {
+		t.Error(err)
+	}
+	letGo <- nil
+}
+
 // TestServer_Adopt moves living connections to another server: their requests wait
 // in the socket.
 func TestServer_Adopt(t *testing.T) {

@@ -58,7 +58,7 @@ type Ticket interface {
 
 // Direct is a Claim for a request that is sent without waiting. After Send, RoundTrip
 // returns the answer to what was sent. The methods of wire.InFlight are called only if
-// the outcome of Send was wire.Written.
+// the outcome of Send was wire.Written, but for CloseLine, which may follow AwaitOnly too.
 type Direct interface {
 	Claim
 	wire.InFlight

@@ -81,7 +81,9 @@ func (s *Service) Run(ctx, force context.Context) {
 		due, stop := s.startTimer(ctx)
 		select {
 		case <-due:
-			s.start()
+			if ctx.Err() == nil { // both may have come
+				s.start()
+			}
 		case <-s.current.done():
 			s.exited(s.current)
 		case <-s.old.done():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,10 @@ import (
 // askTime is how long a worker may take to say how its requests are.
 const askTime = time.Second
 
-var errNoControl = errors.New("there is no control connection to the worker")
+var (
+	errNoControl = errors.New("there is no control connection to the worker")
+	errNoSocket  = errors.New("the control socket of the worker is not a socket")
+)
 
 // link is the control connection to a worker. An upgrade cannot hand over go-plugin's
 // multiplexer, so a link ends with this image of the program; the next image connects again.
@@ -78,6 +82,11 @@ func relink(path string, as *account.Account, failed func(error)) *link {
 // connect opens a control connection to a worker that runs as the account. The end of ctx
 // ends the waiting for the worker's answers.
 func connect(ctx context.Context, path string, as *account.Account) (*worker.Control, error) {
+	// The account made the file before it was moved out of its reach. A link may lead to
+	// another user's socket, and without an account checkPeer lets everybody pass.
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
+		return nil, errNoSocket
+	}
 	conn, err := unixsock.Dial(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("dial control socket: %w", err)

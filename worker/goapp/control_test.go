@@ -1,6 +1,7 @@
 package goapp
 
 import (
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -53,6 +54,13 @@ func TestRelink_Fails(t *testing.T) {
 			}
 		}},
 		{"no socket", nil, func(_ *testing.T, w *Worker) { w.controlPath = filepath.Join(filepath.Dir(w.path), "none") }},
+		{"a link", nil, func(t *testing.T, w *Worker) {
+			link := w.controlPath + ".link"
+			if err := os.Symlink(w.controlPath, link); err != nil {
+				t.Fatal(err)
+			}
+			w.controlPath = link
+		}},
 		{"another's", &account.Account{Name: "stranger", UID: 4711}, func(*testing.T, *Worker) {}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
