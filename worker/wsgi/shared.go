@@ -103,7 +103,7 @@ func (p *Project) setApart(names []string) {
 			apart = append(apart, r)
 		}
 	}
-	if len(apart) == 0 {
+	if len(apart) == 0 || len(apart) == len(p.members) { // the latter is no honest answer, and would have no end
 		return
 	}
 	p.rest = newProject(apart, p.log)

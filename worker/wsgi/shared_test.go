@@ -166,3 +166,14 @@ func sharedModules(t *testing.T, s *testSite, sites int) int {
 	}
 	return n
 }
+
+// TestProject_AllAreOdd: a zygote that sets all its sites apart does not tell the truth,
+// and the next one would say the same.
+func TestProject_AllAreOdd(t *testing.T) {
+	t.Parallel()
+	p, sites := newProjectOf(t, nil, helloApp, helloApp)
+	p.setApart([]string{sites[0].opts.Site, sites[1].opts.Site})
+	if p.rest != nil {
+		t.Error("they have another project")
+	}
+}

@@ -121,7 +121,10 @@ func (e *hazardError) Error() string { return "not fork-safe: " + e.text() }
 
 // text returns the first hazard and the number of the others.
 func (e *hazardError) text() string {
-	if len(e.reasons) == 1 {
+	switch len(e.reasons) {
+	case 0: // the report is the site's to write
+		return "it does not say why"
+	case 1:
 		return e.reasons[0]
 	}
 	return fmt.Sprintf("%s and %d more", e.reasons[0], len(e.reasons)-1)

@@ -196,3 +196,17 @@ func TestZygote_LoadsNewCode(t *testing.T) {
 		s.Unload()
 	}
 }
+
+// TestHazardError: a site writes its report itself, and may leave out the reasons.
+func TestHazardError(t *testing.T) {
+	t.Parallel()
+	for want, reasons := range map[string]string{
+		"not fork-safe: it does not say why": "",
+		"not fork-safe: a":                   "a",
+		"not fork-safe: a and 2 more":        "a b c",
+	} {
+		if got := (&hazardError{strings.Fields(reasons)}).Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

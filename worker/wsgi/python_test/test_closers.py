@@ -54,6 +54,18 @@ class Redis(Closers):
         self.app("import redis\nclient = redis.from_url(%r)\nclient.ping()" % self.redis.url, "client.ping()")
         self.check_closed(["1 redis connection"], "True", warmup=[])
 
+    def test_connection_of_a_thread_stays(self):
+        """A fork would end the thread, so no worker is forked, and nothing is closed under it."""
+        self.app("""
+            import redis, threading
+            client = redis.from_url(%r, single_connection_client=True)
+            client.ping()
+            threading.Thread(target=threading.Event().wait, name="listener", daemon=True).start()
+        """ % self.redis.url, "client.connection._sock is not None")
+        event = self.site(wsgi="site_app").event()
+        self.assertEqual(event["event"], "unsafe")
+        self.assertRegex(str(event["reasons"]), "(?s)thread .listener.*socket connected to|socket connected to.*thread .listener")
+
     def test_single_connection_and_subscription(self):
         self.app("""
             import redis
@@ -130,6 +142,21 @@ def ask():
         """ % os.path.join(self.dir, "db.sqlite3"), "ask()")
         self.check_closed(["1 SQLAlchemy connection"], "42")
 
+
+
+    def test_database_in_memory_by_name(self):
+        self.app("""
+            import sqlalchemy
+            file = sqlalchemy.create_engine("sqlite:///%s")
+            engine = sqlalchemy.create_engine("sqlite:///file:kept?mode=memory&cache=shared&uri=true")
+            for each in engine, file:
+                with each.begin() as connection:
+                    connection.execute(sqlalchemy.text("CREATE TABLE kept AS SELECT 42"))
+            def ask():
+                with engine.connect() as connection:
+                    return connection.execute(sqlalchemy.text("SELECT * FROM kept")).scalar()
+        """ % os.path.join(self.dir, "db.sqlite3"), "ask()")
+        self.check_closed(["1 SQLAlchemy connection"], "42")
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -246,6 +273,19 @@ class Places(Closers):
         """ % server)
         event = self.site(wsgi="site_app", warmup=["/", "/search", "/about"]).event()
         self.assertEqual(list(event["opened_by"]), ["/search"])
+
+    def test_thread_without_a_caller(self):
+        """Nothing but the call itself is on its stack."""
+        self.app("""
+            import _thread, socket, time
+            mine = socket.socket()
+            _thread.start_new_thread(mine.listen, (1,))
+            until = time.monotonic() + 10
+            while not mine.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and time.monotonic() < until:
+                pass
+        """, "0")
+        event = self.site(wsgi="site_app").event()
+        self.assertRegex(str(event["reasons"]), "socket listening on 0.0.0.0:")
 
     def test_nothing_of_it_is_left_in_workers(self):
         self.app("import socket, threading", "['connect' in vars(socket.socket), threading.Thread.start.__module__]")

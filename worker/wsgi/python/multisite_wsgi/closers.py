@@ -9,6 +9,7 @@ so each closer is tried, and what it could not close is a hazard as before.
 import gc
 import sys
 import threading
+import time
 
 
 class Closer:
@@ -34,10 +35,19 @@ def _redis(connection):
     return int(opened)
 
 
+def _redis_cache(connection):
+    """It empties its cache, too: nobody would keep that up to date for the child of a fork."""
+    opened = connection._conn._sock is not None
+    connection.disconnect()
+    return int(opened)
+
+
 def _sqlalchemy(engine):
     """A database in memory would be lost; connections that are in use stay open."""
     pool = engine.pool
     if engine.dialect.is_async or type(pool).__name__ in ("SingletonThreadPool", "StaticPool"):
+        return 0
+    if engine.dialect.name == "sqlite" and (not engine.url.database or "memory" in str(engine.url)):
         return 0
     opened = pool.checkedin() if hasattr(pool, "checkedin") else 0
     if opened:
@@ -81,13 +91,15 @@ def _pymongo(client):
     if not hasattr(client, "_after_fork") or not client._opened or client._encrypter:
         return 0
     client.close()
+    deadline = time.monotonic() + 2  # its threads look twice a second whether they are to stop
     for thread in threading.enumerate():
-        if thread.name.startswith("pymongo_"):
-            thread.join(2)  # it looks twice a second whether it is to stop
+        if thread.name.startswith("pymongo_"):  # or it is one of another client, which goes on
+            thread.join(max(0, deadline - time.monotonic()))
     return 1
 
 
 CLOSERS = (
+    Closer("redis.connection", "CacheProxyConnection", "redis connection", _redis_cache),  # before what it wraps
     Closer("redis.connection", "AbstractConnection", "redis connection", _redis),
     Closer("redis.connection", "Connection", "redis connection", _redis),  # before redis-py 4.5
     Closer("sqlalchemy.engine.base", "Engine", "SQLAlchemy connection", _sqlalchemy),
@@ -96,6 +108,18 @@ CLOSERS = (
     Closer("httpcore", "ConnectionPool", "HTTP connection", _httpcore),  # of httpx
     Closer("pymongo", "MongoClient", "MongoDB client", _pymongo, lambda client: client._after_fork()),
 )
+
+
+def foreign_threads():
+    """Return the threads that no closer ends.
+
+    With them a process is not fork-safe, and they may be using what would be closed.
+    """
+    def is_of_library(thread):
+        module = str(getattr(getattr(thread, "_target", None), "__module__", ""))
+        return thread.name.startswith("pymongo_") or module.partition(".")[0] == "psycopg_pool"
+    return [thread for thread in threading.enumerate()
+            if thread is not threading.main_thread() and not is_of_library(thread)]
 
 
 def find():

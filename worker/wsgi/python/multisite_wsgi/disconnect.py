@@ -22,7 +22,9 @@ class Disconnector:
             self._try("a %s" % name, close)
 
     def close_libraries(self):
-        """Close the idle connections of libraries; return whether there were any."""
+        """Close the idle connections of libraries, if no other thread may use them; return whether there were any."""
+        if closers.foreign_threads():
+            return False
         closed = Counter()
         for closer, thing in closers.find():
             number = self._try("a %s" % closer.what, lambda: closer.close(thing)) or 0

@@ -29,7 +29,8 @@ class Learner:
         self._killed = ""  # why it was killed; "": it was not
         self._lasts = False  # whether it would be killed again, until the site's code changes
         self._used = 0  # its processor time at the last look, in ticks
-        self._since = self._looked = time.monotonic()  # when that last changed; when it was last looked at
+        self._began = self._since = self._looked = time.monotonic()  # its start; when that last changed; the last look
+        self._others_took = False  # whether it was killed since others before it had used most of the time
         self._file = open(os.memfd_create("learned"), "r+b")
         finder, self._pid = os.getpid(), os.fork()
         if self._pid == 0:
@@ -54,6 +55,7 @@ class Learner:
         now = time.monotonic()
         if self._limits.is_over():
             self._killed = "it was not loaded after %g s (startup_timeout)" % self._limits.seconds
+            self._others_took = now - self._began < self._limits.seconds / 2
         elif now - self._looked > _LOOK_SECONDS:
             self._looked = now
             state, used = _processor(self._pid)
@@ -80,6 +82,8 @@ class Learner:
             *lines, _ = file.read().split(b"\n")  # the last line may be incomplete
         if lines and lines[-1].startswith(b"{"):
             return json.loads(lines[-1].decode())
+        if self._others_took:
+            return {"failed": self._killed}
         began = [json.loads(line.decode()) for line in lines]
         return learned.failure(self.config, self._killed or "the process that loaded it died",
                                began + [self.config.wsgi], self._limits.seconds, self._lasts)
@@ -112,7 +116,7 @@ def _learn(config, file):
         modules = {name: module.record() for name, module in recorded.modules.items() if name in sys.modules}
         result = learned.result(config, modules, sorted(hot))
     except BaseException as error:  # also SystemExit and KeyboardInterrupt, raised by a settings file
-        result = {"failed": error_line(error)}
+        result = {"failed": error_line(error)[:1000]}  # status shows it
     file.write(json.dumps(result).encode() + b"\n")
     file.flush()
     lifecycle.exit_process(0, 1)

@@ -82,7 +82,7 @@ def of_socket(fd):
 
 def _origin(verb):
     """Return " VERB in FILE:LINE", or " of LIBRARY, VERB in FILE:LINE" when a library did it for the site's code."""
-    frame = sys._getframe(3)
+    frame = sys._getframe()  # the frames of this file are passed over below
     inner = own = None
     while frame is not None and own is None:
         path = frame.f_code.co_filename

@@ -18,6 +18,8 @@ def choose(configs, learned, without):
         return configs
     varying = differing(configs)
     offers = [_offer(config, learned, without, varying) for config in configs]
+    numbers = {}  # comparing numbers is faster
+    offers = [{numbers.setdefault(part, len(numbers)) for part in offer} for offer in offers]
     group = list(max(combinations(range(len(configs)), 2), key=lambda pair: len(offers[pair[0]] & offers[pair[1]])))
     common = offers[group[0]] & offers[group[1]]
     left = [n for n in range(len(configs)) if n not in group]

@@ -79,7 +79,9 @@ class Warmup:
         results, unsafe = [], False
         for path in self._paths:
             results.append(self._request(path))
+            began = time.monotonic()
             unsafe = is_unsafe(path) or unsafe
+            deadline += time.monotonic() - began  # the look is no part of the warm-up
         if unsafe:
             return results
         self._paths = [result.path for result in results if not result.failed]
