@@ -87,6 +87,7 @@ func TestServiceFinish(t *testing.T) {
 		{"the end", finishEnd},
 		{"removal", finishRemoval},
 		{"return", finishReturn},
+		{"return without an upgrade", finishReturnAtOnce},
 		{"down", finishDown},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, &finishing{r.in(t), f.fifos}) })
@@ -196,6 +197,31 @@ func finishReturn(t *testing.T, f *finishing) {
 	}
 	f.wantTold("mail", 2)
 	f.wantTold("queue", 3)
+}
+
+// finishReturnAtOnce: what the removed site has left is no longer of the one that has
+// come back: that keeps its sockets when the old services have exited.
+func finishReturnAtOnce(t *testing.T, f *finishing) {
+	mail, queue := f.service("mail"), f.service("queue")
+	f.write(t, "sites.toml", pythonSites+"[site.subdomain2]\nserver_name = \"subdomain2.example.com\"\nsettings = \"subdomain2_settings\"\n")
+	f.must("reload")
+	f.write(t, "sites.toml", pythonSites+finishSites)
+	f.must("reload")
+	f.finish("mail")
+	f.finish("queue")
+	for _, before := range []status.Service{mail, queue} {
+		f.waitService(before.Name, "new", func(s status.Service) bool { return s.State == "running" && s.PID != before.PID })
+	}
+	for range 10 {
+		if a := f.get(host1, "/hello/"); a.status != 200 {
+			t.Errorf("status %d", a.status)
+		}
+	}
+	for _, w := range f.site("subdomain1").Workers {
+		if !exists(w.Socket) {
+			t.Errorf("the socket of %s was removed", w.ID)
+		}
+	}
 }
 
 // finishDown: what does not finish is killed, and the log says which limit that was. A

@@ -19,8 +19,8 @@ type Guard struct {
 	// longer. It is asked for each launch, since the limit may change.
 	Timeout func() (limit time.Duration, late error)
 
-	// Before is called when nothing else has to be waited for but a slot, and may take
-	// its own time: the limit does not run yet. It must return when ctx ends; may be nil.
+	// Before is called in a slot of its own, and may take its own time: the limit does not
+	// run yet. It must return when ctx ends; may be nil.
 	Before func(ctx context.Context)
 
 	first first
@@ -38,7 +38,12 @@ func (g *Guard) Do(ctx context.Context, launch func(context.Context) error) (err
 		defer func() { report(err) }()
 	}
 	if g.Before != nil {
+		free, err := g.Slots.take(ctx, report == nil)
+		if err != nil {
+			return err
+		}
 		g.Before(ctx)
+		free()
 	}
 	free, err := g.Slots.take(ctx, report == nil)
 	if err != nil {
