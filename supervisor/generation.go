@@ -83,10 +83,7 @@ func (t *site) newGeneration(c *config.Site, look *code.Look) (*generation, erro
 
 func (t *site) makeGeneration(c *config.Site, tree code.Tree, sockets string, paths code.Paths) (*generation, error) {
 	g := &generation{cfg: c, code: tree, sockets: sockets, paths: paths}
-	if err := t.super.dirs.keep(); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(g.sockets, 0o700); err != nil {
+	if err := t.keepDirs(g); err != nil {
 		return nil, err
 	}
 	p := t.plan(g)
@@ -158,13 +155,18 @@ func (g *generation) Threads() int { return g.threads }
 // prepareLaunch makes the directories of a launch again if they were removed, and reports
 // what the machine has no room for.
 func (t *site) prepareLaunch(g *generation, c *config.Site) error {
-	if err := t.super.dirs.keep(); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(g.sockets, 0o700); err != nil {
+	if err := t.keepDirs(g); err != nil {
 		return err
 	}
 	return roomForOne(c)
+}
+
+// keepDirs makes the directories that the generation's workers need, if they are missing.
+func (t *site) keepDirs(g *generation) error {
+	if err := t.super.dirs.keep(); err != nil {
+		return err
+	}
+	return os.MkdirAll(g.sockets, 0o700)
 }
 
 // mustAnswer makes a warm-up request that the old runtime answers, and the generation
