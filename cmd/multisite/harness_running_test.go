@@ -264,6 +264,14 @@ func eventually(t testing.TB, what string, f func() bool) {
 // within waits until f returns true, and fails the test if it takes longer than patience.
 func within(t testing.TB, patience time.Duration, what string, f func() bool) {
 	t.Helper()
+	if !becomesTrue(patience, f) {
+		t.Fatalf("waited %v for %s", patience, what)
+	}
+}
+
+// becomesTrue waits until f returns true, and returns false if it takes longer than
+// patience.
+func becomesTrue(patience time.Duration, f func() bool) bool {
 	deadline := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -271,7 +279,8 @@ func within(t testing.TB, patience time.Duration, what string, f func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited %v for %s", patience, what)
+			return false
 		}
 	}
+	return true
 }

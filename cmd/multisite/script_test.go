@@ -16,7 +16,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -204,14 +203,7 @@ func checkUse(ts *testscript.TestScript, ok bool, use string) {
 
 // poll waits until f returns true.
 func poll(ts *testscript.TestScript, what string, f func() bool) {
-	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			ts.Fatalf("waited %v for %s", patience, what)
-		}
+	if !becomesTrue(patience, f) {
+		ts.Fatalf("waited %v for %s", patience, what)
 	}
 }
