@@ -45,6 +45,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/dashboard": {"supervisor/status", "supervisor/visible"},
 		"supervisor/errorpage": nil,
 		"supervisor/fastloop":  {"supervisor/errorpage", "supervisor/httphead", "supervisor/site", "supervisor/spool", "worker/wire"},
+		"supervisor/footprint": nil,
 		"supervisor/gate":      nil,
 		"supervisor/httphead":  {"worker/wire"},
 		"supervisor/journal":   nil,

@@ -24,6 +24,7 @@ type reloader struct {
 	super  *Supervisor
 	load   func() (*config.Config, error)
 	failed atomic.Pointer[status.Failure] // of the last reload; nil: it has not failed, or there was none
+	ended  chan struct{}                  // buffered, one value after a reload
 
 	mu sync.Mutex // held while a reload or an upgrade runs
 }
@@ -57,10 +58,14 @@ func (r *reloader) reload(ctx context.Context, which func() []string, why string
 			return nil
 		}
 	}
-	ended := s.announcer.reloading()
+	announceEnd := s.announcer.reloading()
 	defer func() {
 		s.announcer.setReload(err)
-		ended()
+		announceEnd()
+		select {
+		case r.ended <- struct{}{}:
+		default: // there is one
+		}
 	}()
 	changes, err := r.prepare(names, why)
 	if usage := (*control.Error)(nil); !errors.As(err, &usage) || !usage.Usage {

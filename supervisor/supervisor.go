@@ -96,7 +96,7 @@ func New(o Options) (*Supervisor, error) {
 		life:  newLifetime(), endpoints: endpoints{front: o.Listeners, external: len(o.Listeners) > 0},
 		inherited: o.Inherited,
 	}
-	s.reloader = reloader{super: s, load: o.Load}
+	s.reloader = reloader{super: s, load: o.Load, ended: make(chan struct{}, 1)}
 	s.upgrader = upgrader{super: s, args: o.Args, takeover: o.Takeover, from: o.From}
 	if s.inherited != nil {
 		s.started, s.endpoints.external = s.inherited.Started, s.inherited.External

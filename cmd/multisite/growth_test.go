@@ -40,3 +40,24 @@ func openFilesLimit(t *testing.T, pid int) (soft, hard int) {
 	}
 	return soft, hard
 }
+
+// TestUp_UnmapsWhatOnlyTheStartHasUsed: most of a front door is the program's file, of which
+// little runs later. That huge pages of it are not mapped any more shows that it was unmapped.
+func TestUp_UnmapsWhatOnlyTheStartHasUsed(t *testing.T) {
+	t.Parallel()
+	r := up(t, "listen = \"127.0.0.1:0\"\n[site.one]\nserver_name = \"one.example.com\"\nsettings = \"builtin:subdomain1\"\n")
+	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", r.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the program to be unmapped", func() bool {
+		maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", r.pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, code, _ := strings.Cut(string(maps), " r-xp ")
+		name, flags, _ := strings.Cut(code, "VmFlags:")
+		flags, _, _ = strings.Cut(flags, "\n")
+		return strings.Contains(name, program) && strings.Contains(flags, " nh")
+	})
+}
