@@ -42,6 +42,7 @@ func (c *client) write(a *wire.Answer, worker string) {
 	l.out = appendAnswer(l.out[:0], a, head, last, l.date.at(now))
 	n, err := unix.Write(c.fd, l.out)
 	entry := c.entry(a, now, worker)
+	c.site.CountPage(&c.request.Head, a, entry.Took)
 	switch {
 	case err != nil && err != unix.EAGAIN:
 		entry.Status, entry.Bytes = site.StatusClientGone, 0

@@ -35,7 +35,7 @@ func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) 
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http guesses one
 	}
-	e.status = resp.StatusCode
+	e.status, e.header = resp.StatusCode, h
 	e.setReason(resp)
 	if whole, ok := resp.Body.(wholeBody); ok && whole.Complete() {
 		claim.Release()

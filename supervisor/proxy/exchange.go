@@ -32,7 +32,8 @@ type exchange struct {
 
 	// Of the answer, for the access log.
 	status int
-	sent   int64 // bytes of body
+	header http.Header // of the worker; nil: the front door itself has answered
+	sent   int64       // bytes of body
 }
 
 // what returns the name of the request for logs: method and path without the query.

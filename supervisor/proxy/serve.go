@@ -161,7 +161,11 @@ func (e *exchange) record() {
 	if e.r.Method == http.MethodHead {
 		e.sent = 0 // net/http has discarded the body
 	}
-	e.site.Record(e.entry(time.Since(e.start)))
+	entry := e.entry(time.Since(e.start))
+	if e.header != nil {
+		e.site.CountPageOf(e.r, e.status, e.header, entry.Took, e.sent)
+	}
+	e.site.Record(entry)
 }
 
 // idempotent reports whether a request may be sent twice (RFC 9110, section 9.2.2).

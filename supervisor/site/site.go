@@ -12,8 +12,8 @@ import (
 )
 
 // Site is what the front door needs to know of a site. It does not change after it is in
-// a Table; a reload makes a new one. Clients and Stats are pointers because they outlive
-// reloads.
+// a Table; a reload makes a new one. Clients, Asked and Stats are pointers because they
+// outlive reloads.
 type Site struct {
 	Name string
 
@@ -29,6 +29,9 @@ type Site struct {
 
 	// Static files are looked up in this order, before a worker is claimed.
 	Static []Static
+
+	Mount string // the prefix of all paths, without a slash at its end
+	Asked *Asked // counts the pages that visitors ask for; nil: they are not counted
 
 	// The counters and the logs.
 	Stats  *Stats
