@@ -86,7 +86,7 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) (wire.Outcome, int) {
 		c.w.tokens.Add(1)
 		request = "+" + request
 	}
-	if _, err := c.w.conn.Send([]byte(request), w); err != nil {
+	if rest, err := c.w.conn.Send(w, []byte(request)); len(rest) > 0 || err != nil {
 		if first != c && c.w.takeToken() {
 			return wire.NoFollower, -1
 		}

@@ -36,7 +36,7 @@ type conn struct {
 	buf      []byte     // of client.buffers, for what is read from nc; nil: not needed yet
 	out      []byte     // write buffer: the last request, until the next one is made
 	id       byte       // of the last request that was sent
-	bodySent chan error // result of the goroutine that sends a large body; nil: there is none
+	bodySent chan error // result of the goroutine that sends the rest of a request; nil: there is none
 
 	// These hold what was read. Only parser takes records apart.
 	parser      parser
@@ -251,6 +251,19 @@ func (c *conn) appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
 	b = append(b, make([]byte, n)...)
 	_, err := io.ReadFull(body, b[start:])
 	return b, err
+}
+
+// sendRest sends what is left of a request, for the same reason in a goroutine.
+func (c *conn) sendRest(rest []byte) {
+	if len(rest) == 0 {
+		return
+	}
+	nc, sent := c.nc, make(chan error, 1)
+	c.bodySent = sent
+	go func() {
+		_, err := nc.Write(rest)
+		sent <- err
+	}()
 }
 
 // sendBody sends body as the STDIN stream. The worker reads what its application leaves

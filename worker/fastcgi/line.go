@@ -45,19 +45,19 @@ func (c *conn) readGreeting(content []byte) {
 }
 
 // sendFollower sends a request behind those that are on the connection, if the worker
-// accepts followers there now.
-func (c *conn) sendFollower(h *wire.Head, w wire.Watcher) error {
+// accepts followers there now. If only a part of it fits into the socket, the connection
+// has no other request, and the follower is recalled at once; but the worker may have
+// begun it, since it does not wait for the end of a body. Then Await sends the rest.
+func (c *conn) sendFollower(h *wire.Head, w wire.Watcher) (rest []byte, err error) {
 	if !c.followers || c.noReuse || c.line >= maxLine || len(c.parser.recalled) > 0 || c.tokens.add() != nil {
-		return errNoFollower
+		return nil, errNoFollower
 	}
-	err := c.sendNow(h, w, flagFollower)
-	switch {
-	case errors.Is(err, wire.ErrNotSent):
-		c.tokens.take() // which one does not matter: there is at least the one of this request
-	case err != nil:
-		c.noReuse = true
+	rest, err = c.sendNow(h, w, flagFollower)
+	c.noReuse = len(rest) > 0
+	if (err != nil || len(rest) > 0) && c.tokens.take() { // which token does not matter: there is one for each follower that was not begun
+		return nil, errNoFollower
 	}
-	return err
+	return rest, err
 }
 
 // Recall undoes the sending of a follower, which must be the last request of its line. It

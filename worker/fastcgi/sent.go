@@ -12,15 +12,16 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// Sent is a request without a body that was given to Send or SendFollower; see wire.Sent.
+// Sent is a request that was given to Send or SendFollower; see wire.Sent.
 // One goroutine at a time uses it, the same as for all others of its line.
 type Sent struct {
 	client   *Client
-	conn     *conn // shared with the other requests of its line; nil: none was there, or the one there took no follower
-	err      error // why it was not sent, or only in part; nil: it was sent, or conn is nil
-	head     bool  // it is a HEAD request
-	id       byte  // on conn
-	follower bool  // SendFollower made it
+	conn     *conn  // shared with the other requests of its line; nil: none was there, or the one there took no follower
+	err      error  // why it was not sent; nil: it was sent, or conn is nil
+	unsent   []byte // what did not fit into the socket; Await sends it
+	head     bool   // it is a HEAD request
+	id       byte   // on conn
+	follower bool   // SendFollower made it
 
 	hasBuffered bool // see HasBuffered
 }
@@ -35,7 +36,7 @@ func (c *Client) Send(h *wire.Head, w wire.Watcher) *Sent {
 	}
 	c.mu.Unlock()
 	if s.conn != nil {
-		s.err = s.conn.sendNow(h, w, 0)
+		s.unsent, s.err = s.conn.sendNow(h, w, 0)
 		s.noteSent()
 	}
 	return s
@@ -49,7 +50,7 @@ func (c *Client) SendFollower(h *wire.Head, w wire.Watcher) *Sent {
 	s.conn = c.busy
 	c.mu.Unlock()
 	if s.conn != nil {
-		s.err = s.conn.sendFollower(h, w)
+		s.unsent, s.err = s.conn.sendFollower(h, w)
 	}
 	if s.err != nil {
 		s.conn = nil // it belongs to the line
@@ -72,7 +73,7 @@ func (s *Sent) Outcome() wire.Outcome {
 	switch {
 	case s.err != nil && s.follower:
 		return wire.NoFollower
-	case s.conn == nil, s.err != nil:
+	case s.conn == nil, s.err != nil, len(s.unsent) > 0 && !s.follower:
 		return wire.AwaitOnly
 	}
 	return wire.Written
@@ -81,14 +82,32 @@ func (s *Sent) Outcome() wire.Outcome {
 // FD returns the descriptor of the connection. The request must be Written.
 func (s *Sent) FD() int { return s.conn.bare.FD() }
 
-// sendNow writes a request into the socket's buffer; one that does not fit is an error.
-func (c *conn) sendNow(h *wire.Head, w wire.Watcher, flags byte) error {
-	c.out = appendHeader(c.appendRequest(h, flags), typeStdin, c.id, 0)
-	sent, err := c.bare.Send(c.out, w)
-	if !sent {
-		return fmt.Errorf("%w: %w", wire.ErrNotSent, err)
+// sendNow writes a request into the socket's buffer, and returns what does not fit. After
+// an error nothing was sent.
+func (c *conn) sendNow(h *wire.Head, w wire.Watcher, flags byte) (rest []byte, err error) {
+	var some [4][]byte // so many are enough, but for large bodies
+	pieces := c.appendPieces(some[:0], c.appendRequest(h, flags), h.Body)
+	c.out = pieces[0]
+	if rest, err = c.bare.Send(w, pieces...); err != nil {
+		return nil, fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
-	return err
+	return rest, nil
+}
+
+// maxCopied is how much of a body is copied, to have one piece instead of three.
+const maxCopied = 4 << 10
+
+// appendPieces appends a request that begins with b and has all of its body in memory.
+func (c *conn) appendPieces(pieces [][]byte, b, body []byte) [][]byte {
+	for len(body) > maxCopied {
+		n := min(len(body), maxContent)
+		pieces = append(pieces, appendHeader(b, typeStdin, c.id, n), body[:n])
+		b, body = nil, body[n:]
+	}
+	if len(body) > 0 {
+		b = append(appendHeader(b, typeStdin, c.id, len(body)), body...)
+	}
+	return append(pieces, appendHeader(b, typeStdin, c.id, 0))
 }
 
 // Receive reads what has arrived into buf. It returns nil and no error while the rest of
@@ -101,6 +120,9 @@ func (c *conn) sendNow(h *wire.Head, w wire.Watcher, flags byte) error {
 // Receive returns it.
 func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
 	c := s.conn
+	if len(s.unsent) > 0 {
+		return nil, wire.ErrMustWait
+	}
 	data := append(buf[:0], c.buffered...)
 	grow := len(data) == cap(data)
 	for read := false; ; read = true {
@@ -186,6 +208,7 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	var resp *http.Response
 	if err == nil {
 		_ = s.conn.nc.SetDeadline(deadline)
+		s.conn.sendRest(s.unsent)
 		resp, err = s.conn.receive(r, s.id, deadline)
 	}
 	if err != nil {

@@ -58,12 +58,13 @@ func (l *idleConns) close() {
 	l.idle = nil
 }
 
-// sent is an HTTP/1.1 request without a body that was given to Send; see wire.Sent. One
-// goroutine at a time uses it.
+// sent is an HTTP/1.1 request that was given to Send; see wire.Sent. One goroutine at a
+// time uses it.
 type sent struct {
 	worker   *Worker
 	conn     *wire.Conn // for this request alone; nil: none could be made
-	err      error      // why it was not sent, or only in part; nil: it was sent
+	err      error      // why it was not sent; nil: it was sent
+	unsent   []byte     // what did not fit into the socket; Await sends it
 	head     bool       // it is a HEAD request
 	buffered []byte     // what was read of the answer
 }
@@ -71,7 +72,10 @@ type sent struct {
 // Send sends a request with X-Forwarded headers about the visitor. It does not wait.
 func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 	s := &sent{worker: w, head: h.Method == http.MethodHead}
-	b := appendRequest(make([]byte, 0, 1024), h)
+	pieces := [][]byte{appendRequest(make([]byte, 0, 1024), h)}
+	if len(h.Body) > 0 {
+		pieces = append(pieces, h.Body)
+	}
 	for {
 		s.conn = w.idle.take()
 		fresh := s.conn == nil
@@ -81,19 +85,18 @@ func (w *Worker) Send(h *wire.Head, watcher wire.Watcher) wire.Sent {
 				return s
 			}
 		}
-		if s.err = s.sendNow(b, watcher); s.err == nil || fresh {
+		if s.err = s.sendNow(watcher, pieces); s.err == nil || fresh {
 			return s
 		}
 		s.conn.Close() // an idle one, which the worker has closed
 	}
 }
 
-func (s *sent) sendNow(b []byte, watcher wire.Watcher) error {
-	sent, err := s.conn.Send(b, watcher)
-	if !sent {
+func (s *sent) sendNow(watcher wire.Watcher, pieces [][]byte) (err error) {
+	if s.unsent, err = s.conn.Send(watcher, pieces...); err != nil {
 		return fmt.Errorf("%w: %w", wire.ErrNotSent, err)
 	}
-	return err
+	return nil
 }
 
 func appendRequest(b []byte, h *wire.Head) []byte {
@@ -107,10 +110,19 @@ func appendRequest(b []byte, h *wire.Head) []byte {
 			b = wire.AppendField(b, f[0], f[1])
 		}
 	}
+	if h.Length > 0 || announcesBody(h.Method) {
+		b = wire.AppendField(b, "Content-Length", strconv.Itoa(len(h.Body)))
+	}
 	b = wire.AppendField(b, "X-Forwarded-For", h.RemoteAddr)
 	b = wire.AppendField(b, "X-Forwarded-Proto", h.Scheme)
 	b = wire.AppendField(b, "X-Forwarded-Host", h.Host)
 	return append(b, "\r\n"...)
+}
+
+// announcesBody reports whether the transport, which sends all other requests, gives a
+// request without a body a Content-Length.
+func announcesBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
 // isForwarded reports whether a header is one that Send sets itself. Its value in the
@@ -121,7 +133,7 @@ func isForwarded(name string) bool {
 
 // Outcome says what Send did.
 func (s *sent) Outcome() wire.Outcome {
-	if s.err != nil {
+	if s.err != nil || len(s.unsent) > 0 {
 		return wire.AwaitOnly
 	}
 	return wire.Written
@@ -245,14 +257,18 @@ func (s *sent) Await(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	ctx := r.Context()
-	stop := context.AfterFunc(ctx, func() { f.Close() }) // the worker notices that
+	a := &awaited{ctx: ctx, conn: f}
+	a.stop = context.AfterFunc(ctx, func() { f.Close() }) // the worker notices that
+	if len(s.unsent) > 0 {
+		a.sending.Go(func() { _, _ = f.Write(s.unsent) }) // if it fails, there is no answer, or one without the rest
+	}
 	resp, err := readResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(s.buffered), f)), r)
 	if err != nil {
-		stop()
-		f.Close()
+		_ = a.Close()
 		return nil, causeOf(ctx, err)
 	}
-	resp.Body = &awaited{ReadCloser: resp.Body, ctx: ctx, stop: stop, conn: f}
+	a.ReadCloser = resp.Body
+	resp.Body = a
 	return resp, nil
 }
 
@@ -277,9 +293,10 @@ func (s *sent) Close(time.Time) error {
 // awaited is the body of an answer. Its Close closes the connection.
 type awaited struct {
 	io.ReadCloser
-	ctx  context.Context
-	stop func() bool
-	conn *os.File
+	ctx     context.Context
+	stop    func() bool
+	conn    *os.File
+	sending sync.WaitGroup // of the rest of the request
 }
 
 func (b *awaited) Read(p []byte) (int, error) {
@@ -293,7 +310,9 @@ func (b *awaited) Read(p []byte) (int, error) {
 // Close closes the connection.
 func (b *awaited) Close() error {
 	b.stop()
-	return b.conn.Close()
+	err := b.conn.Close()
+	b.sending.Wait()
+	return err
 }
 
 // causeOf returns the error of ctx, if its end is why a connection failed with err.

@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +125,11 @@ func headOf(path string) *wire.Head {
 // receive reads the answer as the fast loop does.
 func receive(t *testing.T, s wire.Sent) (*wire.Answer, error) {
 	t.Helper()
-	buf := make([]byte, 64<<10)
+	return receiveInto(t, s, make([]byte, 64<<10))
+}
+
+func receiveInto(t *testing.T, s wire.Sent, buf []byte) (*wire.Answer, error) {
+	t.Helper()
 	for {
 		fds := []unix.PollFd{{Fd: int32(s.FD()), Events: unix.POLLIN}}
 		if n, err := unix.Poll(fds, 10_000); n != 1 && err != unix.EINTR {
@@ -233,5 +239,89 @@ func TestSent_DeadConnections(t *testing.T) {
 	s := nobody.Send(headOf("/"), watch)
 	if _, err := s.Await(&http.Request{}); s.Outcome() != wire.AwaitOnly || !errors.Is(err, wire.ErrNotSent) {
 		t.Errorf("got %v, %v, want %v", err, s.Outcome(), wire.ErrNotSent)
+	}
+}
+
+// bodyEcho answers with the length that a request has announced, and its body.
+func bodyEcho(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body) // an error shows in the answer
+	text := fmt.Sprintf("%d %q %s", r.ContentLength, r.Header["Content-Length"], body)
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	_, _ = io.WriteString(w, text)
+}
+
+// TestSent_Body: a worker gets the same request in both ways.
+func TestSent_Body(t *testing.T) {
+	t.Parallel()
+	w := socketWorker(t, bodyEcho)
+	for _, size := range []int{0, 1, 4096, 100_000} {
+		for _, method := range []string{"GET", "DELETE", "POST", "PUT", "PATCH"} {
+			body := strings.Repeat("b", size)
+			r, err := http.NewRequestWithContext(t.Context(), method, "http://example.com/", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.RequestURI = "/"
+			resp, err := w.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := io.ReadAll(resp.Body)
+			if err = errors.Join(err, resp.Body.Close()); err != nil {
+				t.Fatal(err)
+			}
+			h := headOf("/")
+			h.Method, h.Length, h.Body = method, int64(size), []byte(body)
+			buf := make([]byte, 256<<10)
+			s := w.Send(h, watched{})
+			if s.Outcome() != wire.Written {
+				t.Fatalf("%s, %d bytes: %v", method, size, s.Outcome())
+			}
+			got, err := receiveInto(t, s, buf)
+			if err != nil {
+				t.Fatalf("%s, %d bytes: %v", method, size, err)
+			}
+			if string(got.Body) != string(want) {
+				t.Errorf("%s, %d bytes: got %.50q, want %.50q", method, size, got.Body, want)
+			}
+		}
+	}
+}
+
+// TestSent_DoesNotFit: Await sends what did not fit into the socket, also to a worker that
+// answers before it has read all.
+func TestSent_DoesNotFit(t *testing.T) {
+	t.Parallel()
+	body := strings.Repeat("0123456789", 10_000)
+	for name, handler := range map[string]http.HandlerFunc{
+		"reads first": func(w http.ResponseWriter, r *http.Request) {
+			got, _ := io.ReadAll(r.Body)
+			_, _ = w.Write(bytes.Repeat(got, 20))
+		},
+		"answers first": func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex() // cannot fail in HTTP/1.1
+			_, _ = io.WriteString(w, strings.Repeat(body, 19))
+			_, _ = io.Copy(w, r.Body)
+		},
+	} {
+		w := socketWorker(t, handler)
+		if a, err := receive(t, w.Send(&wire.Head{Method: "HEAD", URI: "/", Host: "example.com"}, watched{})); a == nil {
+			t.Fatal(err) // makes the idle connection
+		}
+		_ = unix.SetsockoptInt(w.idle.idle[0].FD(), unix.SOL_SOCKET, unix.SO_SNDBUF, 4096)
+		h := headOf("/")
+		h.Method, h.Length, h.Body = "POST", int64(len(body)), []byte(body)
+		s := w.Send(h, watched{})
+		if s.Outcome() != wire.AwaitOnly {
+			t.Fatalf("%s: got %v, want a part sent", name, s.Outcome())
+		}
+		resp, err := s.Await((&http.Request{Method: "POST"}).WithContext(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil || string(got) != strings.Repeat(body, 20) {
+			t.Errorf("%s: got %d bytes (%v)", name, len(got), err)
+		}
 	}
 }

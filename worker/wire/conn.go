@@ -100,21 +100,28 @@ func (c *Conn) unwatch() {
 	}
 }
 
-// Send writes a request into the socket's buffer, and has w watch for the answer. A
-// request that does not fit into the buffer is an error. sent reports whether any part
-// of the request went out, even if Send failed.
-func (c *Conn) Send(b []byte, w Watcher) (sent bool, err error) {
+// Send writes the pieces of a request into the socket's buffer, and has w watch for the
+// answer. What does not fit into the buffer is the rest, which somebody who can wait has
+// to write. After an error nothing of the request was sent.
+func (c *Conn) Send(w Watcher, pieces ...[]byte) (rest []byte, err error) {
 	if err := c.Watch(w); err != nil {
-		return false, err
+		return nil, err
 	}
-	n, err := unix.Write(c.fd, b)
-	switch {
-	case n == len(b):
-		return true, nil
-	case n <= 0:
-		return false, err
+	var n int
+	if len(pieces) == 1 {
+		n, err = unix.Write(c.fd, pieces[0])
+	} else {
+		n, err = unix.Writev(c.fd, pieces)
 	}
-	return true, errors.New("the request does not fit the socket's buffer")
+	if n <= 0 {
+		return nil, err
+	}
+	for _, p := range pieces {
+		done := min(n, len(p))
+		n -= done
+		rest = append(rest, p[done:]...)
+	}
+	return rest, nil
 }
 
 // Read reads what has arrived. again reports that nothing has, yet. At the end of the
@@ -149,7 +156,7 @@ func (c *Conn) Close() {
 	c.fd = -1
 }
 
-// Sent is a request without a body that was given to Send. Its answer is read without
+// Sent is a request that was given to Send. Its answer is read without
 // waiting by Receive, as often as a Watcher reports FD readable, or at last by Await.
 // It is used by one goroutine at a time.
 type Sent interface {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,8 +50,8 @@ func TestConn_SendIsWatchedOnce(t *testing.T) {
 	c, peer := pair(t)
 	w := &watching{}
 	for range 2 {
-		if sent, err := c.Send([]byte("hello"), w); !sent || err != nil {
-			t.Fatalf("got %v, %v, want it sent", sent, err)
+		if rest, err := c.Send(w, []byte("hello")); len(rest) > 0 || err != nil {
+			t.Fatalf("got the rest %q, %v, want it sent", rest, err)
 		}
 	}
 	wantRead(t, peer, "hellohello")
@@ -59,7 +60,24 @@ func TestConn_SendIsWatchedOnce(t *testing.T) {
 	}
 }
 
-// TestConn_SendThatFails: what counts is whether any part of the request went out.
+// TestConn_SendInPieces: what does not fit is returned, and nothing else is.
+func TestConn_SendInPieces(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, 100, 60_000, 1 << 20} {
+		c, peer := pair(t)
+		pieces := [][]byte{[]byte("head"), []byte(strings.Repeat("b", size)), []byte("end")}
+		rest, err := c.Send(&watching{}, pieces...)
+		if err != nil || (len(rest) > 0) != (size == 1<<20) {
+			t.Errorf("%d bytes: got a rest of %d bytes, %v", size, len(rest), err)
+		}
+		c.Close()
+		sent, err := io.ReadAll(peer)
+		if got, want := string(sent)+string(rest), string(slices.Concat(pieces...)); got != want || err != nil {
+			t.Errorf("%d bytes: %d were sent and %d are left (%v), together not what was to be sent", size, len(sent), len(rest), err)
+		}
+	}
+}
+
 func TestConn_SendThatFails(t *testing.T) {
 	t.Parallel()
 	errWatch := errors.New("no more descriptors")
@@ -67,20 +85,19 @@ func TestConn_SendThatFails(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		prepare func(*Conn, *os.File, *watching)
-		sent    bool
-		want    error // nil: any
+		want    error
 	}{
-		{"it does not fit", func(*Conn, *os.File, *watching) {}, true, nil},
-		{"nothing fits", func(c *Conn, _ *os.File, w *watching) { _, _ = c.Send(large, w) }, false, unix.EAGAIN},
-		{"nobody reads", func(_ *Conn, peer *os.File, _ *watching) { peer.Close() }, false, unix.EPIPE},
-		{"it is not watched", func(_ *Conn, _ *os.File, w *watching) { w.err = errWatch }, false, errWatch},
+		{"nothing fits", func(c *Conn, _ *os.File, w *watching) { _, _ = c.Send(w, large) }, unix.EAGAIN},
+		{"nobody reads", func(_ *Conn, peer *os.File, _ *watching) { peer.Close() }, unix.EPIPE},
+		{"it is not watched", func(_ *Conn, _ *os.File, w *watching) { w.err = errWatch }, errWatch},
 	} {
 		c, peer := pair(t)
 		w := &watching{}
 		test.prepare(c, peer, w)
-		sent, err := c.Send(large, w)
-		if sent != test.sent || err == nil || test.want != nil && !errors.Is(err, test.want) {
-			t.Errorf("%s: got %v, %v, want %v, %v", test.name, sent, err, test.sent, test.want)
+		for _, pieces := range [][][]byte{{large}, {large, large}} {
+			if rest, err := c.Send(w, pieces...); len(rest) > 0 || !errors.Is(err, test.want) {
+				t.Errorf("%s: got a rest of %d bytes, %v, want %v", test.name, len(rest), err, test.want)
+			}
 		}
 	}
 }
@@ -191,8 +208,8 @@ func TestDial(t *testing.T) {
 	if _, again, err := c.Read(make([]byte, 1)); !again || err != nil {
 		t.Errorf("got %v, %v, want that it does not wait", again, err)
 	}
-	if sent, err := c.Send([]byte("hello"), &watching{}); !sent || err != nil {
-		t.Errorf("got %v, %v", sent, err)
+	if rest, err := c.Send(&watching{}, []byte("hello")); len(rest) > 0 || err != nil {
+		t.Errorf("got the rest %q, %v", rest, err)
 	}
 	wantRead(t, peer, "hello")
 }

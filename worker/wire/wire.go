@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// Head is a request without its body.
+// Head is a request, but for a body that is not in memory.
 type Head struct {
 	Method, URI, Path, Query, Proto string
 	Host                            string // the Host header; "": the client sent none
@@ -18,6 +18,7 @@ type Head struct {
 	Local                           string      // the address that the client connected to: used where Host is ""
 	Length                          int64       // of the body; -1: unknown, CONTENT_LENGTH is not set
 	Fields                          [][2]string // the header without Host and Content-Length, each name once
+	Body                            []byte      // for Send: Length bytes
 }
 
 // Answer is a complete answer. Its Body is part of the buffer that it was read into, and
