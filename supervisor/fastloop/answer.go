@@ -35,38 +35,30 @@ func (c *client) answered() (more bool) {
 	return more
 }
 
-// write sends the answer. A goroutine sends what the client does not take at once.
+// write sends the answer. What the client does not take at once waits in the output, or,
+// where that has no room for it, a goroutine sends it.
 func (c *client) write(a *wire.Answer, worker string) {
 	l, now, last := c.loop, time.Now(), c.request.last || c.loop.isClosing()
-	head := c.request.Method == http.MethodHead
-	l.out = appendAnswer(l.out[:0], a, head, last, l.date.at(now))
+	l.out = appendAnswer(l.out[:0], a, c.request.Method == http.MethodHead, last, l.date.at(now))
+	c.reply = reply{begun: true, last: last, entry: c.entry(a, worker), head: len(l.out) - len(a.Body), body: int64(len(a.Body)), moved: now}
 	n, err := unix.Write(c.fd, l.out)
-	entry := c.entry(a, now, worker)
-	c.site.CountPage(&c.request.Head, a, entry.Took)
-	switch {
+	c.site.CountPage(&c.request.Head, a, now.Sub(c.start))
+	c.took(n, now)
+	switch rest := l.out[max(n, 0):]; {
 	case err != nil && err != unix.EAGAIN:
-		entry.Status, entry.Bytes = site.StatusClientGone, 0
-		c.site.Record(entry)
-		c.close()
-		return
-	case n < len(l.out):
-		c.finishSlowly(bytes.Clone(l.out[max(n, 0):]), last, entry)
-		return
+		c.leave(now)
+	case len(rest) == 0:
+		c.replied(now)
+	case !c.output.add(l.o.Store, rest):
+		c.finishSlowly(bytes.Clone(rest))
 	}
-	c.site.Record(entry)
-	if last {
-		c.linger()
-		return
-	}
-	c.endRequest()
-	c.start, c.patience = now, l.o.Timeouts.Idle
-	c.goOn()
 }
 
-// entry returns the line of the access log when the answer is written.
-func (c *client) entry(a *wire.Answer, now time.Time, worker string) site.Entry {
+// entry returns the line of the access log, of which the time and the length are not known
+// yet.
+func (c *client) entry(a *wire.Answer, worker string) site.Entry {
 	return site.Entry{
 		Client: c.request.RemoteAddr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
-		Time: c.start, Took: now.Sub(c.start), Status: a.Status, Bytes: int64(len(a.Body)), Worker: worker,
+		Time: c.start, Status: a.Status, Worker: worker,
 	}
 }

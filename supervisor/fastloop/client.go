@@ -38,10 +38,13 @@ type client struct {
 	sent      time.Time      // when direct was sent
 	workerFD  int            // of the line that the client is in; 0: none
 	next      *client        // in the line; nil: c is the last, or in none
+	reply     reply          // the answer
+	output    output         // what waits of it
 }
 
-// clientEvents are what a client's connection is watched for.
-const clientEvents = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+// clientEvents are what a client's connection is watched for, all the time. An
+// edge-triggered EPOLLOUT costs nothing until a write did not fit.
+const clientEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // add takes a new connection, or one that comes back.
 func (l *Loop) add(fd int, peer, local string, patience time.Duration) {
@@ -74,6 +77,8 @@ func (c *client) endRequest() {
 		c.leaveLine()
 	}
 	c.admission.End()
+	c.output.drop(c.loop.o.Store)
+	c.reply = reply{}
 	c.request, c.site, c.ticket, c.direct, c.workerFD = simple{}, nil, nil, nil, 0
 }
 

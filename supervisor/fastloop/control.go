@@ -33,6 +33,8 @@ func (l *Loop) stop(abrupt bool) {
 		l.stopListening()
 		for _, c := range l.clients {
 			switch {
+			case c.site != nil && abrupt && c.reply.begun:
+				c.leave(time.Now())
 			case c.site != nil && abrupt:
 				c.detach()
 			case c.site == nil && (abrupt || l.paused):

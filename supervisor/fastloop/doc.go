@@ -5,7 +5,8 @@
 //
 // The loop reads the heads of all requests, and refuses malformed ones. It answers only a
 // simple request (GET or HEAD, no body) to a site with a FastBackend, if a worker answers
-// it at once and completely. Everything else is detached: net/http gets the connection
+// it at once and completely. What the client does not take at once of the answer waits in a
+// block of memory (output), or goes to a goroutine where it is more. Everything else is detached: net/http gets the connection
 // for that one request, and gives it back.
 //
 // # Loop and workers
@@ -41,6 +42,8 @@
 //     heads has the first of each line, by the worker's descriptor.
 //   - Only the head of a line without followers is detached, so that its worker's
 //     connection can be waited on. Its followers are recalled first.
+//   - What waits in an output belongs to the answer under way, whose worker is free. It is
+//     recorded when the client has taken all of it, or the connection ends.
 //   - followers is the number of clients in lines that are not heads.
 //   - While paused no request is read, so that busy only shrinks.
 //   - The loop's thread never waits for anything but epoll.

@@ -37,6 +37,16 @@ func (v View) Check() error {
 			errs = append(errs, fmt.Errorf("client %d is in a line without a head", fd))
 		}
 	}
+	for c := range l.busy {
+		if c.reply.begun && c.workerFD != 0 || !c.output.isEmpty() && !c.reply.begun {
+			errs = append(errs, fmt.Errorf("client %d has begun its answer: %v, %d bytes wait, line of %d", c.fd, c.reply.begun, c.output.end-c.output.start, c.workerFD))
+		}
+	}
+	for fd, c := range l.clients {
+		if c.site == nil && (c.reply.begun || c.output.block != nil) {
+			errs = append(errs, fmt.Errorf("client %d is idle within an answer", fd))
+		}
+	}
 	followers := 0
 	for fd, head := range l.heads {
 		for c := head; c != nil; c = c.next {
@@ -75,6 +85,26 @@ func (v View) HalfHeads() int {
 		}
 	}
 	return n
+}
+
+// Waiting returns the number of clients for which a part of an answer waits.
+func (v View) Waiting() int {
+	n := 0
+	for c := range v.l.busy {
+		if !c.output.isEmpty() {
+			n++
+		}
+	}
+	return n
+}
+
+// AgeOutput makes it appear d since the clients took something of an answer, and returns
+// the number of clients.
+func (v View) AgeOutput(d time.Duration) int {
+	for c := range v.l.busy {
+		c.reply.moved = time.Now().Add(-d)
+	}
+	return v.Waiting()
 }
 
 // Unread reports whether a client has sent more while its request is under way.

@@ -26,7 +26,7 @@ func (l *Loop) isEmpty() bool { return len(l.clients) == 0 && l.conns.Empty() }
 
 // makeRoom closes the connections that have been idle longest, some at a time. It returns
 // false if there are none. A client that has just connected may still send. A client that
-// stalls within a body or an answer makes room when its time is up (ConnSet.hurry).
+// stalls within a body or an answer makes room when its time is up (hurry).
 func (l *Loop) makeRoom() bool {
 	now := time.Now()
 	if now.Sub(l.warned) > warnPeriod {
@@ -51,6 +51,7 @@ func (l *Loop) makeRoom() bool {
 		}
 	}
 	if closed == 0 {
+		l.hurry(now)
 		l.conns.hurry(now)
 	}
 	return closed > 0

@@ -117,7 +117,12 @@ func (l *Loop) handle(fd int, events uint32) {
 		return
 	}
 	if c := l.clients[fd]; c != nil {
-		c.readable(events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+		if events&^unix.EPOLLOUT != 0 {
+			c.readable(events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+		}
+		if l.clients[fd] == c {
+			c.writable()
+		}
 		return
 	}
 	if c := l.lingering[fd]; c != nil {
@@ -134,15 +139,18 @@ func (l *Loop) handle(fd int, events uint32) {
 	}
 }
 
-// lookAround detaches requests that take too long and closes connections that were idle
-// for too long.
+// lookAround detaches requests that take too long, and closes connections that were idle
+// or took nothing of an answer for too long.
 func (l *Loop) lookAround(now time.Time) {
 	if now.Sub(l.looked) < lookPeriod {
 		return
 	}
 	l.looked = now
 	for c := range l.busy {
-		if now.Sub(c.start) > DetachAfter {
+		switch {
+		case c.isStalled(now, l.o.Timeouts.Client):
+			c.leave(now)
+		case !c.reply.begun && now.Sub(c.start) > DetachAfter:
 			c.detach()
 		}
 	}

@@ -4,13 +4,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 )
 
 // finishSlowly lets a goroutine write what a client did not take at once.
-func (c *client) finishSlowly(rest []byte, last bool, e site.Entry) {
-	l, s, admission, buffered := c.loop, c.site, c.admission.Take(), c.buffered
+func (c *client) finishSlowly(rest []byte) {
+	l, s, admission, buffered, r := c.loop, c.site, c.admission.Take(), c.buffered, c.reply
 	conn := NewSocket(c.remove(), c.peer, c.local)
 	l.gaveWork = true
 	l.conns.Note(conn, http.StateActive)
@@ -28,12 +27,13 @@ func (c *client) finishSlowly(rest []byte, last bool, e site.Entry) {
 		<-moved
 		waits.Close()
 		admission.End()
-		e.Bytes, e.Took = max(e.Bytes-int64(left), 0), time.Since(e.Time)
-		s.Record(e)
+		r.taken += int64(len(rest) - left)
+		r.entry.Bytes, r.entry.Took = r.bodyTaken(), time.Since(r.entry.Time)
+		s.Record(r.entry)
 		switch {
 		case left > 0:
 			conn.Close()
-		case last:
+		case r.last:
 			_ = l.Linger(conn) // on an error it is closed
 		default:
 			_ = l.Reattach(conn, buffered) // on an error it is closed

@@ -175,6 +175,7 @@ func TestLoop_MakesRoomOfStalledClients(t *testing.T) {
 	for name, request := range map[string]string{
 		"half bodies":             "POST /half HTTP/1.1\r\nHost: site.test\r\nContent-Length: 2\r\n\r\nx",
 		"readers of the loop":     get("/large"),
+		"readers in the loop":     get("/page"),
 		"readers behind net/http": strings.Replace(get("/large"), "/", "/%41", 1),
 	} {
 		t.Run(name, func(t *testing.T) { wantRoomBeside(t, request) })
@@ -188,7 +189,7 @@ func wantRoomBeside(t *testing.T, request string) {
 		if strings.HasSuffix(uri, "large") {
 			return large
 		}
-		return echo(w, uri)
+		return answersPage(w, uri)
 	}), loopback(t, 4096)
 	many := rawClients(t, l.Addr().String(), 30)
 	last := rawClients(t, l.Addr().String(), 1)
@@ -202,8 +203,8 @@ func wantRoomBeside(t *testing.T, request string) {
 	many.connect(t)
 	many.send(t, request)
 	until(t, "full", func() (is bool) {
-		f.loop.Inspect(func(v fastloop.View) { is = !v.Listens() && v.Clients() == 0 })
-		return is && f.stall(time.Minute) > 0
+		f.loop.Inspect(func(v fastloop.View) { is = !v.Listens() && v.Clients() == v.Waiting() })
+		return is && f.stall(0) > 0
 	})
 	last.connect(t)
 	last.send(t, get("/last"))
@@ -226,7 +227,10 @@ func wantRoomBeside(t *testing.T, request string) {
 }
 
 // stall lets all waits for clients appear longer, and returns how many there are.
-func (f *front) stall(longer time.Duration) int { return f.loop.Conns().AgeWaits(longer) }
+func (f *front) stall(longer time.Duration) (n int) {
+	f.loop.Inspect(func(v fastloop.View) { n = v.AgeOutput(longer) })
+	return n + f.loop.Conns().AgeWaits(longer)
+}
 
 // clients are sockets that exist before they connect.
 type clients struct {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/site"
+	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -29,6 +30,7 @@ type front struct {
 	logs    *buffer
 	entries chan site.Entry
 	addr    string
+	proxy   *Proxy
 	served  chan error
 }
 
@@ -64,6 +66,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
 	o.Timeouts = orPatient(o.Timeouts)
 	p := New(o)
+	f.proxy = p
 	f.site = &site.Site{Name: "site", Backend: c, Fast: c, Stats: &site.Stats{}, Log: o.Log, Access: func(e site.Entry) { f.entries <- e },
 		MaxPerAddress: 1 << 20, Clients: &site.Clients{}}
 	for _, change := range change {
@@ -106,6 +109,9 @@ func (f *front) end() {
 		}
 	})
 }
+
+// store is where answers wait.
+func (f *front) store() *spool.Store { return f.proxy.store }
 
 // dial connects and sends text.
 func (f *front) dial(text string) *peer {

@@ -89,7 +89,7 @@ func (b *Body) fillFile(in io.Reader, limit int64) error {
 	}
 	b.free()
 	buf := b.store.blockOrLess()
-	defer b.store.giveBlock(buf)
+	defer b.store.GiveBlock(buf)
 	for {
 		n, err := in.Read(buf)
 		if b.size += int64(n); b.size > limit {

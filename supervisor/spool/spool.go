@@ -71,7 +71,7 @@ func (s *Spool) addLocked(p []byte) int {
 	room := 0
 	if s.to == s.from {
 		if s.block == nil {
-			s.block = s.store.block()
+			s.block = s.store.Block()
 		}
 		room = len(s.block) - s.end
 	}
@@ -168,7 +168,7 @@ func (s *Spool) Take(n int) {
 
 // freeLocked gives an empty block back.
 func (s *Spool) freeLocked() {
-	s.store.giveBlock(s.block)
+	s.store.GiveBlock(s.block)
 	s.block, s.start, s.end = nil, 0, 0
 }
 

@@ -53,8 +53,8 @@ func (s *Store) take(n int) bool {
 
 func (s *Store) give(n int) { s.taken.Add(int64(-n)) }
 
-// block returns AnswerMemory bytes, or nil at the limit. The caller passes them to giveBlock.
-func (s *Store) block() []byte {
+// Block returns AnswerMemory bytes, or nil at the limit. The caller passes them to GiveBlock.
+func (s *Store) Block() []byte {
 	if !s.take(AnswerMemory) {
 		return nil
 	}
@@ -63,14 +63,14 @@ func (s *Store) block() []byte {
 
 // blockOrLess returns a block, or at the limit the least that one can go on with.
 func (s *Store) blockOrLess() []byte {
-	if b := s.block(); b != nil {
+	if b := s.Block(); b != nil {
 		return b
 	}
 	return make([]byte, minMemory)
 }
 
-// giveBlock takes back what block or blockOrLess returned, also nil.
-func (s *Store) giveBlock(block []byte) {
+// GiveBlock takes back what Block or blockOrLess returned, also nil.
+func (s *Store) GiveBlock(block []byte) {
 	if len(block) == AnswerMemory {
 		s.blocks.Put((*[AnswerMemory]byte)(block))
 		s.give(AnswerMemory)
