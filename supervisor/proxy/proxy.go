@@ -23,6 +23,7 @@ import (
 	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
+	"github.com/multisite/multisite/supervisor/static"
 )
 
 // Timeouts are how long a client may take. 0 is the default: 10 s, 75 s and 60 s.
@@ -46,6 +47,7 @@ type Proxy struct {
 	timeouts Timeouts
 	buffers  sync.Pool // of *[spool.CopySize]byte, for answers that come in pieces
 	store    *spool.Store
+	files    *static.Files
 	log      *slog.Logger
 	refused  func(site.Refusal) // may be nil
 }
@@ -55,7 +57,7 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), log: o.Log, refused: o.Refused, store: spool.NewStore(o.SpoolDir)}
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), log: o.Log, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
 	p.buffers.New = func() any { return new([spool.CopySize]byte) }
 	return p
 }
@@ -69,7 +71,10 @@ func orDefault(t Timeouts) Timeouts {
 }
 
 // SetTable replaces the sites for all requests that begin from now on.
-func (p *Proxy) SetTable(t *site.Table) { p.table.Set(t) }
+func (p *Proxy) SetTable(t *site.Table) {
+	p.table.Set(t)
+	p.files.Clear()
+}
 
 // ServeHTTP answers one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {

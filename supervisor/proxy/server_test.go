@@ -95,6 +95,7 @@ func (s *server) listen() {
 		s.proxy.ServeHTTP(w, r)
 	})
 	s.Start()
+	s.tb.Cleanup(s.proxy.files.Clear)
 	s.tb.Cleanup(serving.Wait) // Close forgets connections that were hijacked
 }
 
@@ -119,15 +120,24 @@ func checkNoFiles(tb testing.TB, dir string) {
 // checkClosed fails for what is still open of a directory.
 func checkClosed(tb testing.TB, dir string) {
 	tb.Helper()
+	for _, name := range openOf(tb, dir) {
+		tb.Errorf("still open: %s", name)
+	}
+}
+
+// openOf returns what is open of a directory.
+func openOf(tb testing.TB, dir string) (names []string) {
+	tb.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	for _, fd := range fds {
 		if name, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(name+"/", dir+"/") {
-			tb.Errorf("still open: %s", name)
+			names = append(names, name)
 		}
 	}
+	return names
 }
 
 // do sends a request to site.test and returns the answer and its whole body.

@@ -44,7 +44,7 @@ func testFiles(t *testing.T) (dirs []string) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { checkClosed(t, root) })
+	t.Cleanup(func() { until(t, "every file is closed", func() bool { return len(openOf(t, root)) == 0 }) })
 	one := filepath.Join(root, "one")
 	for name, target := range map[string]string{
 		"inside.css":   "site.css",
@@ -254,8 +254,8 @@ func TestProxy_RangesDoNotAmplify(t *testing.T) {
 		status     int
 		most       int
 	}{
-		{"some parts", "0-0,", maxRanges, 206, 16 << 10},
-		{"one part more", "0-0,", maxRanges + 1, 200, size},
+		{"some parts", "0-0,", 16, 206, 16 << 10},
+		{"one part more", "0-0,", 17, 200, size},
 		{"very many", "0-0,", 10000, 200, size},
 		{"the whole, twice", "0-,", 2, 200, size},
 		{"the whole, many times", "0-,", 10, 200, size},
@@ -269,7 +269,7 @@ func TestProxy_RangesDoNotAmplify(t *testing.T) {
 	}
 }
 
-// TestProxy_ServesChangedFiles: same second, same size.
+// TestProxy_ServesChangedFiles after a moment: same second of the file's time, same size.
 func TestProxy_ServesChangedFiles(t *testing.T) {
 	t.Parallel()
 	dirs := testFiles(t)
@@ -284,9 +284,14 @@ func TestProxy_ServesChangedFiles(t *testing.T) {
 	if err := os.Chtimes(name, fileTime, fileTime.Add(time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	if resp, body := s.raw("GET", "/site.css", "If-None-Match", before.Header.Get("Etag")); resp.StatusCode != 200 || body != "a{b:c}" {
-		t.Errorf("got %d %q", resp.StatusCode, body)
-	}
+	until(t, "changed", func() bool {
+		resp, body := s.raw("GET", "/site.css", "If-None-Match", before.Header.Get("Etag"))
+		<-s.entries
+		if resp.StatusCode == 200 && body != "a{b:c}" {
+			t.Fatalf("got %q", body)
+		}
+		return resp.StatusCode == 200
+	})
 }
 
 // TestProxy_ServesFilesWithoutWorkers, and takes the first prefix that has one.
@@ -308,30 +313,5 @@ func TestProxy_ServesFilesWithoutWorkers(t *testing.T) {
 	}
 	if got := b.ends(); !slices.Equal(got, []string{}) {
 		t.Errorf("claims %q", got)
-	}
-}
-
-// TestStatic_IsReadAsTheSite: without the rights of the site's user nothing is.
-func TestStatic_IsReadAsTheSite(t *testing.T) {
-	t.Parallel()
-	dir := testFiles(t)[0]
-	inside, refuse := false, false
-	s := site.Static{As: func(f func()) error {
-		if refuse {
-			return os.ErrPermission
-		}
-		inside = true
-		f()
-		return nil
-	}}
-	f, err := openStatic(s, dir, "site.css")
-	if err != nil || !inside {
-		t.Fatalf("opened with the site's rights: %v, %v", inside, err)
-	}
-	f.Close()
-	refuse = true
-	if f, err := openStatic(s, dir, "site.css"); err == nil {
-		f.Close()
-		t.Error("opened without the site's rights")
 	}
 }

@@ -1,0 +1,117 @@
+package static
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrMustWait is returned by ReadNow if the bytes are not in memory.
+var ErrMustWait = errors.New("the file is not in memory")
+
+// File is an open regular file, as it was when it was opened. It does not change but for
+// the bytes on the disk. Any goroutine may use it.
+type File struct {
+	Name     string // below its directory
+	Size     int64
+	Modified time.Time
+	ETag     string
+	Type     string // of the contents
+
+	os   *os.File
+	fd   int          // of os
+	id   identity     // as it was when it was opened
+	now  atomic.Bool  // the file system can say whether bytes are in memory
+	refs atomic.Int64 // the file is closed when they are 0
+	disk *disk        // closes it: that may block, if the file has no name any more
+	site string       // whose file it is
+
+	whole Reply // to a GET without conditions
+}
+
+// identity differs if a name has got another file, or the file was changed.
+type identity struct {
+	dev, ino      uint64
+	size          int64
+	mtime, change syscall.Timespec
+}
+
+// newFile returns a file with one reference. It closes what is not a regular file, and
+// returns nil.
+func newFile(f *os.File, name string, d *disk, site string) *File {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil
+	}
+	file := &File{
+		Name: name, Size: info.Size(), Modified: info.ModTime(), Type: contentType(f, name),
+		ETag: fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()),
+		os:   f, fd: int(f.Fd()), id: identityOf(info), disk: d, site: site,
+	}
+	file.refs.Store(1)
+	file.now.Store(true)
+	file.whole = file.replyTo(http.MethodGet, nil)
+	return file
+}
+
+func identityOf(info fs.FileInfo) identity {
+	s := info.Sys().(*syscall.Stat_t)
+	return identity{uint64(s.Dev), s.Ino, s.Size, s.Mtim, s.Ctim}
+}
+
+// contentType returns the type of a file as http.ServeContent finds it.
+func contentType(f io.ReaderAt, name string) string {
+	if t := mime.TypeByExtension(filepath.Ext(name)); t != "" {
+		return t
+	}
+	var start [512]byte
+	n, _ := f.ReadAt(start[:], 0) // what cannot be read has the type of an empty file
+	return http.DetectContentType(start[:n])
+}
+
+// Release closes the file after its last use. It reports whether this was the last.
+func (f *File) Release() bool {
+	last := f.refs.Add(-1) == 0
+	if last {
+		f.disk.run(f.site, func() { f.os.Close() })
+	}
+	return last
+}
+
+// ReadAt reads from the disk, and may block.
+func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.os.ReadAt(p, off) }
+
+// ReadNow reads what is in memory, or returns ErrMustWait. Fewer bytes than p has may be
+// there; none at all (io.EOF) means that the file was truncated.
+func (f *File) ReadNow(p []byte, off int64) (int, error) {
+	if !f.now.Load() {
+		return 0, ErrMustWait
+	}
+	v := unix.Iovec{Base: &p[0], Len: uint64(len(p))}
+	// Such a read does not wait, so Go's scheduler need not know of it.
+	n, _, errno := unix.RawSyscall6(unix.SYS_PREADV2, uintptr(f.fd), uintptr(unsafe.Pointer(&v)), 1, uintptr(off), 0, unix.RWF_NOWAIT)
+	switch {
+	case errno == unix.EOPNOTSUPP || errno == unix.ENOSYS:
+		f.now.Store(false)
+		return 0, ErrMustWait
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return 0, ErrMustWait
+	case errno != 0:
+		return 0, errno
+	case n == 0:
+		return 0, io.EOF
+	}
+	return int(n), nil
+}
