@@ -1,7 +1,7 @@
 SHELL       := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help build test race fuzz check lint bench django clean
+.PHONY: help build test race fuzz check lint bench peers django clean
 
 GO       ?= go
 FUZZTIME ?= 60s
@@ -66,11 +66,18 @@ lint: ## golangci-lint, with staticcheck among its linters, as .golangci.yml say
 bench: ## measure multisite beside its peers: BENCH=memory
 	$(GO) -C cmd/bench run . $(BENCH)
 
+# A peer that cannot be installed is reported by the benchmark, too.
+peers: $(venv)/ready ## uWSGI, gunicorn and granian for the benchmark, in cmd/bench/.venv
+	testdata/python.sh cmd/bench/.venv $(django)/requirements.txt
+	grep -v '^#' cmd/bench/peers.txt | while read -r peer; do \
+	  cmd/bench/.venv/bin/python3 -m pip install --quiet --disable-pip-version-check "$$peer" || echo "make peers: no $$peer" >&2; \
+	done
+
 django: $(venv)/ready $(django)/db.sqlite3 ## the article's project: its virtual environment and database
 	@echo "ready: go run ./cmd/multisite up -c $(django)/sites.toml   (admin: user admin, password admin)"
 
 clean: ## remove what the other targets created
-	rm -rf multisite $(venv) $(django)/*.sqlite3 $(django)/static_root
+	rm -rf multisite $(venv) cmd/bench/.venv $(django)/*.sqlite3 $(django)/static_root
 
 $(venv): $(venv)/ready
 

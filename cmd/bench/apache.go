@@ -27,6 +27,11 @@ func findApache(ctx context.Context, p *project) (string, error) {
 	return "Apache " + version + ", event MPM, " + module, nil
 }
 
+func findApacheAlone(ctx context.Context, _ *project) (string, error) {
+	version, err := versionOf(ctx, "apache2", "-v")
+	return "Apache " + version + ", event MPM", err
+}
+
 // modWSGI returns the module of the project's own Python (pip install mod_wsgi), or
 // Debian's.
 func modWSGI(ctx context.Context, p *project) (string, error) {
@@ -50,7 +55,12 @@ ErrorLog {{.Dir}}/error.log
 ServerName localhost
 LoadModule mpm_event_module {{.Modules}}/mod_mpm_event.so
 LoadModule authz_core_module {{.Modules}}/mod_authz_core.so
-LoadModule wsgi_module {{.ModWSGI}}
+LoadModule alias_module {{.Modules}}/mod_alias.so
+LoadModule remoteip_module {{.Modules}}/mod_remoteip.so
+{{with .ModWSGI}}LoadModule wsgi_module {{.}}
+WSGISocketPrefix {{$.Dir}}/wsgi
+WSGIRestrictEmbedded On
+{{end}}EnableSendfile On
 {{if .Root}}User www-data
 Group www-data
 {{end}}Listen {{.Addr}}
@@ -58,26 +68,44 @@ KeepAlive On
 MaxKeepAliveRequests 0
 BufferedLogs On
 CustomLog {{.Dir}}/access.log "%h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\""
-WSGISocketPrefix {{.Dir}}/wsgi
-WSGIRestrictEmbedded On
 <Directory {{.Dir}}>
 Require all granted
 </Directory>
 {{range .Sites}}<VirtualHost {{$.Addr}}>
 ServerName {{.Host}}
-WSGIDaemonProcess {{.Name}} processes={{.Processes}} threads=1 python-path={{$.Path}} display-name=(wsgi:{{.Name}})
+{{if .Trusted}}RemoteIPHeader X-Forwarded-For
+RemoteIPInternalProxy 127.0.0.1
+{{end}}{{with .Static}}Alias /static/ {{.}}/
+<Directory {{.}}>
+Require all granted
+</Directory>
+{{end}}{{if $.ModWSGI}}WSGIDaemonProcess {{.Name}} processes={{.Processes}} threads={{.Threads}} python-path={{$.Path}} display-name=(wsgi:{{.Name}})
 WSGIProcessGroup {{.Name}}
 WSGIApplicationGroup %{GLOBAL}
 WSGIScriptAlias / {{$.Dir}}/{{.Name}}.wsgi
-</VirtualHost>
+{{end}}</VirtualHost>
 {{end}}`))
 
 type apacheSite struct {
-	Name, Host string
-	Processes  int
+	Name, Host, Static string
+	Processes, Threads int
+	Trusted            bool
 }
 
 func startApache(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
+	module, err := modWSGI(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return b.startApache(ctx, p, sites, module)
+}
+
+// startApacheAlone starts Apache for files, without Python.
+func startApacheAlone(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
+	return b.startApache(ctx, p, sites, "")
+}
+
+func (b *bench) startApache(ctx context.Context, p *project, sites []site, module string) (*server, error) {
 	dir, err := b.newDir()
 	if err != nil {
 		return nil, err
@@ -88,14 +116,10 @@ func startApache(ctx context.Context, b *bench, p *project, sites []site) (*serv
 	}
 	var served []apacheSite
 	for _, s := range sites {
-		served = append(served, apacheSite{s.name, s.host, s.processes})
+		served = append(served, apacheSite{s.name, s.host, s.static, s.processes, s.threaded(), s.trusted})
 		if err := os.WriteFile(filepath.Join(dir, s.name+".wsgi"), []byte(script(s)), 0o644); err != nil {
 			return nil, err
 		}
-	}
-	module, err := modWSGI(ctx, p)
-	if err != nil {
-		return nil, err
 	}
 	var conf bytes.Buffer
 	err = apacheConf.Execute(&conf, map[string]any{

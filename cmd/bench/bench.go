@@ -13,7 +13,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const defaultPython = "testdata/django/.venv/bin/python3"
+// The virtual environment of the tests, and that of `make peers`, which has the peers, too.
+const (
+	defaultPython = "testdata/django/.venv/bin/python3"
+	peersPython   = "cmd/bench/.venv/bin/python3"
+)
 
 // bench is one run of this program.
 type bench struct {
@@ -21,11 +25,11 @@ type bench struct {
 	quick   bool
 	rounds  int
 	json    string
+	binary  string // path of multisite: --multisite, or what prepare has built
 
 	log    io.Writer // progress
 	module string    // directory of the source
 	tmp    string    // directory of all files; removed at the end
-	binary string    // path of the multisite that prepare built
 }
 
 // run prepares, measures, cleans up and prints the report. After an error it prints what was
@@ -61,6 +65,10 @@ func (b *bench) prepare(ctx context.Context) (cleanup func(), err error) {
 	if err := os.Chmod(b.tmp, 0o755); err != nil { // Apache's daemons run as www-data
 		return cleanup, err
 	}
+	if b.binary != "" {
+		b.binary, err = filepath.Abs(b.binary)
+		return cleanup, err
+	}
 	b.binary = filepath.Join(b.tmp, "multisite")
 	build := exec.CommandContext(ctx, "go", "build", "-o", b.binary, "./cmd/multisite")
 	build.Dir = b.module
@@ -91,7 +99,11 @@ func (b *bench) python() string { return b.allPythons()[0] }
 // a link is how Python recognizes a virtual environment.
 func (b *bench) allPythons() []string {
 	if len(b.pythons) == 0 {
-		return []string{filepath.Join(b.module, defaultPython)}
+		python := filepath.Join(b.module, peersPython)
+		if _, err := os.Stat(python); err != nil {
+			python = filepath.Join(b.module, defaultPython)
+		}
+		return []string{python}
 	}
 	var all []string
 	for _, p := range b.pythons {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // newBench prepares a run as main does. At the end of the test no process that was started
@@ -69,21 +68,87 @@ func TestRace_CountsWrongAnswers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	p := b.testProject(t)
-	x := b.bareRace(4)
-	x.contenders, x.rounds, x.each = []contender{shared}, 1, time.Second
-	for _, right := range []bool{true, false} {
-		if !right {
-			x.page.want = "something else"
+	s, err := shared.start(t.Context(), b, p, []site{rowsSite(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	for _, x := range []row{
+		get("", "GET", 300_000, 4), post("", "POST", 100_000, 4),
+		{"", "chunks", request{path: "/chunks/3000", want: pattern(3000)}, 4, answersPerSecond},
+		{"", "closing", request{path: "/get/10", want: pattern(10), perConnection: true}, 4, answersPerSecond},
+		{"", "upload", post("", "", 3_000_000, 1).request, 1, uploads},
+	} {
+		got, err := b.race(t.Context(), newReport("test"), x, rowsSite(1).host, []*server{s})
+		if err != nil {
+			t.Fatalf("%s: %v", x.title, err)
 		}
-		r := newReport("test")
-		if err := b.race(t.Context(), r, p, x); err != nil {
-			t.Fatal(err)
+		if n := got.Runners[0]; n.Bad != 0 || n.PerSecond.median() <= 0 || n.P50.median() <= 0 || n.P99.median() < n.P50.median() {
+			t.Errorf("%s: got %+v", x.title, n)
 		}
-		row := r.Tables[0].Rows[0]
-		bad, perSecond := row[len(row)-1].(int), row[1].(figure)
-		if right && perSecond.median() < 1 || right != (bad == 0) { // without wrk the loader here counts only right answers
-			t.Errorf("right pages: %v; got %v requests/s and %d wrong answers", right, perSecond, bad)
+	}
+	wrong := get("", "GET", 1000, 4)
+	wrong.request.want[999]++
+	r := newReport("test")
+	if _, err := b.race(t.Context(), r, wrong, rowsSite(1).host, []*server{s}); err == nil || !strings.Contains(err.Error(), "a wrong body from byte") {
+		t.Errorf("answers whose last byte is another: got %v", err)
+	}
+}
+
+// TestStall_SeesTheMemory: the answers that nobody reads are somewhere.
+func TestStall_SeesTheMemory(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	p := b.testProject(t)
+	s, err := shared.start(t.Context(), b, p, []site{rowsSite(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	n := newRunner(s)
+	if err := b.stall(t.Context(), n, get("", "", 5_000_000, 20), rowsSite(1).host); err != nil {
+		t.Fatal(err)
+	}
+	if n.Bad != 0 || n.FrontMemory.median()+n.KernelMemory.median() <= 0 || len(n.After.rounds) != 1 {
+		t.Errorf("got %+v", n)
+	}
+}
+
+func TestMeasureRows_ShowsThem(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := newReport("test")
+	f := &rowFlags{rows: []string{"static", "go"}, beside: []string{"worker's"}}
+	if err := b.measureRows(t.Context(), r, f, 2); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Tables) != 2 || len(r.Tables[0].Rows) != 3 || len(r.Tables[1].Rows) != 2 || len(r.Rows) != 5 {
+		t.Errorf("got the tables %+v of %d rows", r.Tables, len(r.Rows))
+	}
+	for _, x := range r.Rows {
+		if n := x.Runners[0]; n.Bad != 0 || n.PerSecond.median() <= 0 {
+			t.Errorf("%s, %s: got %+v", x.Table, x.Row, n)
 		}
+	}
+}
+
+func TestProfile_IsOfEachPart(t *testing.T) {
+	t.Parallel()
+	if _, err := lookPath("perf"); err != nil {
+		t.Skip("perf is not installed")
+	}
+	b := newBench(t)
+	r := newReport("test")
+	f := &rowFlags{rows: []string{"limited"}, beside: []string{"nobody"}, profile: t.TempDir()}
+	if err := b.measureRows(t.Context(), r, f, 2); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(f.profile, "python-sites.*.multisite.*.txt"))
+	if err != nil || len(files) != 2 {
+		t.Errorf("got the profiles %v, %v", files, err)
+	}
+	if len(r.Tables) != 2 || r.Tables[0].Title != profileTitle || len(r.Tables[0].Rows) != 2 {
+		t.Errorf("got the tables %+v", r.Tables)
 	}
 }
 
@@ -162,8 +227,8 @@ func TestPeers_AreNotedWhetherHereOrNot(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	b := &bench{}
 	r := newReport("test")
-	here := b.peers(t.Context(), r, &project{python: filepath.Join(t.TempDir(), "python3")})
-	if len(here)+countNotes(r, "not here") != len(allPeers()) {
+	here := b.installed(t.Context(), r, &project{python: filepath.Join(t.TempDir(), "python3")}, pythonPeers())
+	if len(here)+countNotes(r, "not here") != len(pythonPeers()) {
 		t.Errorf("got %d peers and the notes %q", len(here), r.Notes)
 	}
 	if !slices.ContainsFunc(r.Notes, func(n string) bool { return strings.HasPrefix(n, "nginx + gunicorn --preload: not here") }) {
@@ -187,25 +252,5 @@ func TestLoad_StopsWithItsContext(t *testing.T) {
 	got := load{addr: "127.0.0.1:1", pages: []page{{"/", ""}}, connections: 2}.run(ctx)
 	if got.good+got.bad != 0 {
 		t.Errorf("got %d good and %d bad, want none", got.good, got.bad)
-	}
-}
-
-func TestDriveHere_IsThereWithoutWrk(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	p := b.testProject(t)
-	s := bareSite(1)
-	m, err := b.startMultisite(t.Context(), sitesTOML(p, []site{s}, ""), []site{s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.end()
-	got, err := driveHere(t.Context(), m.addr, s.host, s.pages[0], 2, 200*time.Millisecond)
-	if err != nil || got.perSecond <= 0 || got.bad > 0 || got.p50 <= 0 || got.p99 < got.p50 {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	before, _, err := m.cpu()
-	if err != nil || before <= 0 {
-		t.Errorf("got %v of processor time, %v", before, err)
 	}
 }

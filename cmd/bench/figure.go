@@ -23,6 +23,22 @@ func (f figure) median() float64 { return median(f.rounds) }
 
 func (f *figure) add(v float64) { f.rounds = append(f.rounds, v) }
 
+// last returns the value of the last round.
+func (f figure) last() float64 {
+	if len(f.rounds) == 0 {
+		return 0
+	}
+	return f.rounds[len(f.rounds)-1]
+}
+
+// short returns the median alone.
+func (f figure) short() string {
+	if len(f.rounds) == 0 {
+		return "–"
+	}
+	return f.format(f.median())
+}
+
 // String returns the median, with the lowest and the highest value if they differ from it.
 func (f figure) String() string {
 	if len(f.rounds) == 0 {
@@ -68,6 +84,14 @@ func milliseconds(times []time.Duration) []float64 {
 		ms[i] = float64(t) / float64(time.Millisecond)
 	}
 	return ms
+}
+
+// divide returns a / b, or 0 for nothing.
+func divide(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
 }
 
 // ratio returns "0.45 ×", or a dash if one of the values is missing.

@@ -4,7 +4,7 @@
 //
 // It builds multisite, copies the Django project of testdata to a temporary
 // directory, and runs it under multisite and under every peer that is installed:
-// Apache with mod_wsgi, nginx with uWSGI, nginx with gunicorn. Rounds alternate
+// Apache with mod_wsgi, nginx with uWSGI, gunicorn or granian, NGINX Unit. Rounds alternate
 // (A B C A B C). Figures are medians with their spread. The result is Markdown on stdout
 // and, with --json, a file. When it returns, all processes that it started have exited.
 package main
@@ -41,9 +41,10 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
-	flags.StringArrayVar(&b.pythons, "python", nil, "interpreter of the Django sites; memory takes several (default "+defaultPython+")")
+	flags.StringArrayVar(&b.pythons, "python", nil, "interpreter of the Django sites; memory takes several (default "+peersPython+", or "+defaultPython+")")
 	flags.BoolVar(&b.quick, "quick", false, "small numbers, to see that it works: under 2 minutes")
 	flags.IntVar(&b.rounds, "rounds", 0, "how often each contender is measured (default 5, reload 3, memory 1)")
+	flags.StringVar(&b.binary, "multisite", "", "binary of multisite to measure (default: one that is built now)")
 	flags.StringVar(&b.json, "json", "", "write the result to this file, too")
 	root.AddCommand(b.memoryCommand(), b.scaleCommand(), b.throughputCommand(), b.latencyCommand(), b.reloadCommand(), b.sitesCommand())
 	return root

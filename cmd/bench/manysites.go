@@ -196,7 +196,7 @@ func (b *bench) askCrowd(ctx context.Context, c *crowd) error {
 	if err != nil {
 		return err
 	}
-	got, err := b.drive(ctx, c.addr, awake.host, awake.pages[0], busyConnections, b.lapTime())
+	got, err := drive(ctx, c.addr, awake.host, exact("", "", awake.pages[0], 0).request, busyConnections, b.lapTime())
 	if err != nil {
 		return err
 	}

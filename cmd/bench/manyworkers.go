@@ -68,7 +68,7 @@ func (b *bench) manyConnections(ctx context.Context, r *report, p *project, n in
 }
 
 func (b *bench) rowOf(ctx context.Context, t *table, m *multisite, s site, idle *idleConnections, empty, w weight) error {
-	got, err := b.drive(ctx, m.addr, s.host, s.pages[0], busyConnections, b.lapTime())
+	got, err := drive(ctx, m.addr, s.host, exact("", "", s.pages[0], 0).request, busyConnections, b.lapTime())
 	if err != nil {
 		return err
 	}

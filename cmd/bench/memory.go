@@ -97,7 +97,7 @@ func (b *bench) sharing(ctx context.Context, r *report, p *project, f *memoryFla
 // besidePeers compares two sites × five workers with every peer, front door included.
 func (b *bench) besidePeers(ctx context.Context, r *report, p *project, f *memoryFlags) error {
 	size := b.shapes(f)[0]
-	contenders := append([]contender{shared}, b.peers(ctx, r, p)...)
+	contenders := append([]contender{shared}, b.installed(ctx, r, p, pythonPeers())...)
 	sums := make([]weight, len(contenders))
 	for range b.roundsOr(1) {
 		for i, c := range contenders {

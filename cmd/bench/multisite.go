@@ -25,7 +25,17 @@ type multisite struct {
 
 // multisiteContender returns multisite with more lines in [defaults] of its sites.toml.
 func multisiteContender(name, defaults string) contender {
+	return otherMultisite(name, "", defaults)
+}
+
+// otherMultisite returns the multisite of another binary, as of a version before.
+func otherMultisite(name, binary, defaults string) contender {
 	return contender{name: name, start: func(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
+		if binary != "" {
+			other := *b
+			other.binary = binary
+			b = &other
+		}
 		m, err := b.startMultisite(ctx, sitesTOML(p, sites, defaults), sites)
 		if err != nil {
 			return nil, err
@@ -42,16 +52,32 @@ func multisiteContender(name, defaults string) contender {
 // sitesTOML returns a sites.toml with the sites.
 func sitesTOML(p *project, sites []site, defaults string) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "listen = \"127.0.0.1:0\"\n[defaults]\npython_path = [%q]\npython_home = %q\n%s\n", p.dir, p.python, defaults)
+	t.WriteString("listen = \"127.0.0.1:0\"\n")
+	if sites[0].trusted {
+		t.WriteString("trusted_proxies = [\"127.0.0.1\"]\n")
+	}
+	fmt.Fprintf(&t, "[defaults]\npython_path = [%q]\npython_home = %q\nmax_body = \"200MB\"\n%s\n", p.dir, p.python, defaults)
 	for _, s := range sites {
 		fmt.Fprintf(&t, "[site.%s]\nserver_name = %q\n", s.name, s.host)
 		if s.processes > 0 {
 			fmt.Fprintf(&t, "processes = %d\n", s.processes)
 		}
-		if s.settings != "" {
+		switch {
+		case s.program != "":
+			fmt.Fprintf(&t, "app = %q\n", s.program)
+		case s.settings != "":
 			fmt.Fprintf(&t, "settings = %q\nwarmup = [\"/\", \"/hello/\", \"/admin/login/\"]\n", s.settings)
-		} else {
+		default:
 			fmt.Fprintf(&t, "wsgi = %q\nwarmup = []\n", s.entry)
+		}
+		if s.threads > 0 {
+			fmt.Fprintf(&t, "threads = %d\n", s.threads)
+		}
+		if s.perAddress > 0 {
+			fmt.Fprintf(&t, "max_clients_per_ip = %d\n", s.perAddress)
+		}
+		if s.static != "" {
+			fmt.Fprintf(&t, "static = { \"/static/\" = %q }\n", s.static)
 		}
 	}
 	return t.String()
@@ -150,4 +176,19 @@ func (m *multisite) workerPIDs(ctx context.Context) ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// startGoWorker starts multisite with a Go site, whose worker gets requests directly.
+func startGoWorker(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
+	m, err := b.startMultisite(ctx, sitesTOML(p, sites, ""), sites)
+	if err != nil {
+		return nil, err
+	}
+	st, err := m.client.Status(ctx)
+	if err != nil {
+		m.end()
+		return nil, err
+	}
+	m.addr = st.Sites[0].Workers[0].Socket
+	return &m.server, nil
 }

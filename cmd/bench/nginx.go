@@ -10,16 +10,17 @@ import (
 	"text/template"
 )
 
-// nginxConf is nginx in front of one Python server for each site. It is the configuration of
-// the package, except that the log is buffered and connections are not closed after 1,000
-// requests.
+// nginxConf is nginx in front of one server for each site, or alone. It is the configuration
+// of the package, except that the log is buffered, connections are not closed after 1,000
+// requests, files stay open until they are looked at again a second later, and servers that
+// speak HTTP keep their connections.
 var nginxConf = template.Must(template.New("nginx.conf").Parse(`
 daemon off;
 user {{.User}};
 worker_processes auto;
 pid {{.Dir}}/nginx.pid;
 error_log {{.Dir}}/error.log;
-events { worker_connections 1024; }
+events { worker_connections 4096; }
 http {
   access_log {{.Dir}}/access.log combined buffer=32k flush=1s;
   client_body_temp_path {{.Dir}}/body;
@@ -27,43 +28,73 @@ http {
   fastcgi_temp_path {{.Dir}}/fastcgi;
   uwsgi_temp_path {{.Dir}}/uwsgi;
   scgi_temp_path {{.Dir}}/scgi;
+  client_max_body_size 200m;
   sendfile on;
   tcp_nopush on;
   keepalive_requests 100000000;
-{{range .Sites}}  server {
-    listen {{$.Addr}};
-    server_name {{.}};
-    location / { {{index $.Pass .}} }
+  open_file_cache max=1000;
+  open_file_cache_valid 1s;
+  limit_conn_zone $binary_remote_addr zone=addresses:1m;
+{{range .Sites}}{{if .Socket}}  upstream {{.Name}} {
+    server unix:{{.Socket}};
+    keepalive 32;
+    keepalive_requests 100000000;
   }
+{{end}}  server {
+    listen {{$.Addr}};
+    server_name {{.Host}};
+{{if .Trusted}}    set_real_ip_from 127.0.0.1;
+    real_ip_header X-Forwarded-For;
+{{end}}{{with .PerAddress}}    limit_conn addresses {{.}};
+{{end}}{{with .Static}}    location /static/ { alias {{.}}/; }
+{{end}}{{with .Pass}}    location / { {{.}} }
+{{end}}  }
 {{end}}}
 `))
 
-// The two protocols that nginx speaks to a Python server on a unix socket.
+// nginxSite is a site as nginx has it.
+type nginxSite struct {
+	Name, Host, Static string
+	Trusted            bool
+	PerAddress         int
+	Pass               string // how requests get to the server behind
+	Socket             string // of a server that speaks HTTP
+}
+
+// Two ways to a server on a unix socket.
 const (
 	passUWSGI = "include /etc/nginx/uwsgi_params; uwsgi_pass unix:SOCKET;"
 	passHTTP  = "proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; " +
-		"proxy_set_header X-Forwarded-Proto $scheme; proxy_pass http://unix:SOCKET;"
+		"proxy_set_header X-Forwarded-Proto $scheme; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_pass http://NAME;"
 )
 
-// behindNginx starts a Python server for each site, on a socket of its own, and nginx in
-// front of them.
+// behindNginx starts a server for each site, on a socket of its own, and nginx in front of
+// them. Without start, nginx is alone.
 func (b *bench) behindNginx(ctx context.Context, name, pass string, sites []site, start func(c *children, dir, socket string, s site) error) (*server, error) {
 	dir, err := b.newDir()
 	if err != nil {
 		return nil, err
 	}
 	s := &server{name: name}
-	passes := map[string]string{}
+	var served []nginxSite
 	for _, site := range sites {
 		socket := filepath.Join(dir, site.name+".sock")
-		passes[site.host] = strings.ReplaceAll(pass, "SOCKET", socket)
+		n := nginxSite{site.name, site.host, site.static, site.trusted, site.perAddress,
+			strings.NewReplacer("SOCKET", socket, "NAME", site.name).Replace(pass), ""}
+		if pass == passHTTP {
+			n.Socket = socket
+		}
+		served = append(served, n)
+		if start == nil {
+			continue
+		}
 		if err := start(&s.children, dir, socket, site); err != nil {
 			s.end()
 			return nil, err
 		}
 	}
 	if s.addr, err = freePort(); err == nil {
-		err = startNginx(&s.children, dir, s.addr, sites, passes)
+		err = startNginx(&s.children, dir, s.addr, served)
 	}
 	if err != nil {
 		s.end()
@@ -72,18 +103,13 @@ func (b *bench) behindNginx(ctx context.Context, name, pass string, sites []site
 	return b.serving(ctx, s, sites, func(p proc) bool { return strings.HasPrefix(p.command, "nginx:") })
 }
 
-func startNginx(c *children, dir, addr string, sites []site, passes map[string]string) error {
+func startNginx(c *children, dir, addr string, sites []nginxSite) error {
 	user, err := me()
 	if err != nil {
 		return err
 	}
-	var hosts []string
-	for _, s := range sites {
-		hosts = append(hosts, s.host)
-	}
 	var conf bytes.Buffer
-	err = nginxConf.Execute(&conf, map[string]any{"Dir": dir, "User": user, "Addr": addr, "Sites": hosts, "Pass": passes})
-	if err != nil {
+	if err := nginxConf.Execute(&conf, map[string]any{"Dir": dir, "User": user, "Addr": addr, "Sites": sites}); err != nil {
 		return err
 	}
 	file := filepath.Join(dir, "nginx.conf")
@@ -91,6 +117,24 @@ func startNginx(c *children, dir, addr string, sites []site, passes map[string]s
 		return err
 	}
 	return c.start(dir, nil, "nginx", "-p", dir, "-e", filepath.Join(dir, "error.log"), "-c", file)
+}
+
+func findNginx(ctx context.Context, _ *project) (string, error) {
+	version, err := versionOf(ctx, "nginx", "-v")
+	return "nginx " + version, err
+}
+
+// startNginxAlone starts nginx for files.
+func startNginxAlone(ctx context.Context, b *bench, _ *project, sites []site) (*server, error) {
+	return b.behindNginx(ctx, "nginx", "", sites, nil)
+}
+
+// startNginxGo starts nginx in front of the program of a site, which is a server of its own
+// there.
+func startNginxGo(ctx context.Context, b *bench, _ *project, sites []site) (*server, error) {
+	return b.behindNginx(ctx, "nginx + Go server", passHTTP, sites, func(c *children, dir, socket string, s site) error {
+		return c.start(dir, nil, s.program, socket)
+	})
 }
 
 // findBehindNginx returns the versions of nginx and of the server behind it.
@@ -128,6 +172,9 @@ func startUWSGI(ctx context.Context, b *bench, p *project, sites []site) (*serve
 		uwsgi := append(uwsgiOf(p), "--master", "--need-app", "--die-on-term",
 			"--single-interpreter", "--disable-logging", "--listen", "100", "--socket", socket, "--chmod-socket=600",
 			"--processes", strconv.Itoa(s.processes), "--module", s.entry)
+		if s.threads > 1 {
+			uwsgi = append(uwsgi, "--threads", strconv.Itoa(s.threads))
+		}
 		return c.start(p.dir, p.environment(s), uwsgi[0], uwsgi[1:]...)
 	})
 }
@@ -139,7 +186,7 @@ func findGunicorn(ctx context.Context, p *project) (string, error) {
 func startGunicorn(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
 	return b.behindNginx(ctx, "nginx + gunicorn --preload", passHTTP, sites, func(c *children, dir, socket string, s site) error {
 		return c.start(p.dir, p.environment(s), p.python, "-m", "gunicorn", "--preload", "--workers", strconv.Itoa(s.processes),
-			"--bind", "unix:"+socket, s.entry)
+			"--threads", strconv.Itoa(s.threaded()), "--bind", "unix:"+socket, s.entry)
 	})
 }
 
@@ -149,7 +196,7 @@ func findGranian(ctx context.Context, p *project) (string, error) {
 
 func startGranian(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
 	return b.behindNginx(ctx, "nginx + granian", passHTTP, sites, func(c *children, dir, socket string, s site) error {
-		return c.start(p.dir, p.environment(s), p.python, "-m", "granian", "--interface", "wsgi", "--blocking-threads", "1",
+		return c.start(p.dir, p.environment(s), p.python, "-m", "granian", "--interface", "wsgi", "--blocking-threads", strconv.Itoa(s.threaded()),
 			"--workers", strconv.Itoa(s.processes), "--uds", socket, s.entry)
 	})
 }

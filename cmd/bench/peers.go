@@ -19,20 +19,40 @@ type peer struct {
 	find func(ctx context.Context, p *project) (version string, err error)
 }
 
-func allPeers() []peer {
+// pythonPeers run WSGI applications. The first one is the one that all figures stand beside.
+func pythonPeers() []peer {
 	return []peer{
-		{contender{"Apache + mod_wsgi", startApache}, findApache},
 		{contender{"nginx + uWSGI", startUWSGI}, findUWSGI},
 		{contender{"nginx + gunicorn --preload", startGunicorn}, findGunicorn},
+		{contender{"Apache + mod_wsgi", startApache}, findApache},
 		{contender{"nginx + granian", startGranian}, findGranian},
+		{contender{"NGINX Unit", startUnit}, findUnit},
 	}
 }
 
-// peers returns the peers that are installed. It notes their versions, and those that are
+// filePeers answer with files.
+func filePeers() []peer {
+	return []peer{
+		{contender{"nginx", startNginxAlone}, findNginx},
+		{contender{"Apache", startApacheAlone}, findApacheAlone},
+	}
+}
+
+// goPeers run the program of a Go site.
+func goPeers() []peer {
+	return []peer{
+		{contender{"nginx + Go server", startNginxGo}, findNginx},
+		{contender{"worker's own socket", startGoWorker}, func(context.Context, *project) (string, error) {
+			return "the multisite worker without its front door", nil
+		}},
+	}
+}
+
+// installed returns those peers that are installed. It notes their versions, and which are
 // missing.
-func (b *bench) peers(ctx context.Context, r *report, p *project) []contender {
+func (b *bench) installed(ctx context.Context, r *report, p *project, peers []peer) []contender {
 	var here []contender
-	for _, peer := range allPeers() {
+	for _, peer := range peers {
 		version, err := peer.find(ctx, p)
 		if err != nil {
 			r.note("%s: not here: %v", peer.name, err)

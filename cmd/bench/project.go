@@ -41,6 +41,9 @@ func (b *bench) newProject(ctx context.Context, python string) (*project, error)
 	if err := os.WriteFile(filepath.Join(dir, "db.sqlite3"), db, 0o644); err != nil {
 		return nil, err
 	}
+	if err := os.WriteFile(filepath.Join(dir, "rows.py"), []byte(rowsPy), 0o644); err != nil {
+		return nil, err
+	}
 	const ask = `import compileall, os, platform, sys, django
 compileall.compile_dir(sys.argv[1], quiet=2)
 print(os.path.dirname(django.__path__[0]))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,17 +61,142 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-func TestParseWrk(t *testing.T) {
+func TestAnswer(t *testing.T) {
 	t.Parallel()
-	got, err := parseWrk([]byte("words\nREPORT {\"requests\": 50, \"microseconds\": 500000, \"p50\": 1500, \"p99\": 4000, \"bad\": 2}\n"))
-	if err != nil {
-		t.Fatal(err)
+	const plain = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+	const chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+	for _, c := range []struct {
+		name, text, want string
+		wrong            string // of the error
+	}{
+		{"a length", plain + "hello", "hello", ""},
+		{"nothing", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "", ""},
+		{"chunks", chunked + "2\r\nhe\r\n03\r\nllo\r\n0\r\n\r\n", "hello", ""},
+		{"another byte", plain + "hellp", "hello", "from byte"},
+		{"another byte in chunks", chunked + "2\r\nhf\r\n3\r\nllo\r\n0\r\n\r\n", "hello", "from byte"},
+		{"too long", plain + "hello!", "hello", "more bytes"},
+		{"too short", plain + "hello", "hello!", "5 bytes of 6"},
+		{"too few chunks", chunked + "2\r\nhe\r\n0\r\n\r\n", "hello", "2 bytes of 5"},
+		{"too many chunks", chunked + "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", "hello", "from byte"},
+		{"a chunk longer than it said", chunked + "5\r\nhello!\r\n0\r\n\r\n", "hello", "after a chunk"},
+		{"an error page", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 5\r\n\r\nhello", "hello", "502"},
+		{"until the end", "HTTP/1.1 200 OK\r\n\r\nhello", "hello", "neither a length"},
+	} {
+		for _, size := range []int{1, 3, 1000} { // of the pieces
+			a := answer{want: []byte(c.want)}
+			done, err := feedAll(&a, c.text, size)
+			if c.wrong == "" && (err != nil || !done) || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
+				t.Errorf("%s in pieces of %d: got %v, %v, want %q", c.name, size, done, err, c.wrong)
+			}
+			a.reset()
+			if done, err := feedAll(&a, plain+"hello", size); c.want == "hello" && (!done || err != nil) {
+				t.Errorf("after %s: got %v, %v", c.name, done, err)
+			}
+		}
 	}
-	if got.perSecond != 100 || got.p50 != 1.5 || got.p99 != 4 || got.bad != 2 || got.requests != 50 {
-		t.Errorf("got %+v", got)
+}
+
+func feedAll(a *answer, text string, size int) (done bool, err error) {
+	for piece := range slices.Chunk([]byte(text), size) {
+		if done { // as the next read finds it
+			return done, errMoreThanAnswer
+		}
+		if done, err = a.feed(piece); err != nil {
+			return done, err
+		}
 	}
-	if _, err := parseWrk([]byte("Requests/sec: 100")); err == nil {
-		t.Error("got no error for an output without report")
+	return done, nil
+}
+
+func TestRequest_Text(t *testing.T) {
+	t.Parallel()
+	r := request{path: "/post/", lines: []string{"X-A: b"}, body: []byte("xyz"), perConnection: true}
+	want := "POST /post/ HTTP/1.1\r\nHost: h\r\nX-A: b\r\nContent-Type: application/octet-stream\r\nContent-Length: 3\r\nConnection: close\r\n\r\nxyz"
+	if got := string(r.text("h")); got != want {
+		t.Errorf("got %q", got)
+	}
+	if got := string(request{path: "/"}.text("h")); got != "GET / HTTP/1.1\r\nHost: h\r\n\r\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	all := setups(16, "/files", "/program")
+	if got, err := choose(all, nil); err != nil || len(got) != len(all) {
+		t.Errorf("of no names: got %d of %d, %v", len(got), len(all), err)
+	}
+	got, err := choose(all, []string{"post", "static"})
+	if err != nil || len(got) != 2 || len(got[0].rows) != 2 || got[0].rows[0].name != "post" || len(got[1].rows) != 3 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := choose(all, []string{"pots"}); err == nil || !strings.Contains(err.Error(), `no row "pots"; there are django, bare, get,`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestShowRows(t *testing.T) {
+	t.Parallel()
+	r := newReport("test")
+	of := func(name string, perSecond, ratio float64) *runner {
+		n := newRunner(&server{name: name})
+		n.PerSecond.add(perSecond)
+		n.Ratio.add(ratio)
+		n.P50.add(0.5)
+		n.P99.add(2)
+		n.FrontCPU.add(9)
+		n.AppsCPU.add(1070.4)
+		return n
+	}
+	r.Rows = []*result{
+		{Table: "T", Row: "a", Runners: []*runner{of("multisite", 10796, 1), of("one", 5000, 2.159)}},
+		{Table: "T", Row: "b", Runners: []*runner{of("multisite", 7, 1), of("two", 7, 1)}},
+		{Table: "T", Row: "up", kind: uploads, Runners: []*runner{of("multisite", 300, 1)}},
+		{Table: "T", Row: "readers", kind: stalledReaders, Runners: []*runner{of("multisite", 0, 0)}},
+	}
+	r.showRows()
+	text := r.markdown()
+	for _, want := range []string{
+		"## T\n\n|  | requests/s | ÷ one | ÷ two | p50 / p99, ms | CPU, µs | p50 / p99 of one | its CPU, µs |\n",
+		"| a | 10,796 | 2.16 | – | 0.50 / 2.00 | 9.0 + 1,070 | 0.50 / 2.00 | 9.0 + 1,070 |\n",
+		"| b | 7.0 | – | 1.00 | 0.50 / 2.00 | 9.0 + 1,070 | – | – |\n",
+		"## Uploads: up\n", "| multisite | 300 | 1.1 | – | – |\n",
+		"## readers\n", "| multisite | – | – | – | – | no answer |\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func TestParsePerf(t *testing.T) {
+	t.Parallel()
+	got := parsePerf("# Overhead  Symbol\n#\n    40.50%  [k] tcp_sendmsg\n    10.25%  [.] runtime.futex\n     1.00%  [k] a b\n\n")
+	want := profiled{41.5, []string{"40 % tcp_sendmsg", "10 % runtime.futex", "1 % a b"}}
+	if got.kernel != want.kernel || !slices.Equal(got.symbols, want.symbols) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestParseSockstat(t *testing.T) {
+	t.Parallel()
+	if got := parseSockstat([]byte("sockets: used 5\nTCP: inuse 2 orphan 0 tw 1 alloc 3 mem 42\nUDP: inuse 0 mem 7\n")); got != 42 {
+		t.Errorf("got %d", got)
+	}
+	if got := parseSockstat(nil); got != 0 {
+		t.Errorf("of nothing: got %d", got)
+	}
+}
+
+func TestUnitConf(t *testing.T) {
+	t.Parallel()
+	s := rowsSite(2)
+	s.trusted, s.threads = true, 4
+	b, err := unitConf("/dir", "127.0.0.1:80", &project{dir: "/p", packages: "/q"}, []site{s})
+	for _, want := range []string{`"processes":2,"threads":4`, `"127.0.0.1:80":{"forwarded"`, `"module":"rows"`, `"host":"rows.example.com"`} {
+		if err == nil && !strings.Contains(string(b), want) {
+			t.Errorf("no %s in %s, %v", want, b, err)
+		}
 	}
 }
 

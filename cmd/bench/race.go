@@ -6,76 +6,144 @@ import (
 	"time"
 )
 
-// race measures one page with every contender, in turns.
-type race struct {
-	title       string
-	contenders  []contender
-	sites       []site
-	page        page
-	connections int
-	rounds      int
-	each        time.Duration
-}
-
-// runner is a contender in a race, with its figures so far.
+// runner is a contender in one row, with its figures so far.
 type runner struct {
-	*server
-	python    string
-	perSecond figure
-	p50, p99  figure
-	frontCPU  figure // µs of processor time for each request
-	appsCPU   figure
-	bad       int
-	why       string
+	*server `json:"-"`
+	Name    string `json:"server"`
+
+	PerSecond figure `json:"per_second"` // requests, or MB of uploads
+	Ratio     figure `json:"ratio"`      // of the first contender's in the same round to this one's
+	P50       figure `json:"p50_ms"`
+	P99       figure `json:"p99_ms"`
+	FrontCPU  figure `json:"front_cpu_us"` // of processor time for each request
+	AppsCPU   figure `json:"workers_cpu_us"`
+	// Memory is how much more there was than before the row, in MB.
+	FrontMemory  figure `json:"front_memory_mb"`
+	AppsMemory   figure `json:"workers_memory_mb"`
+	KernelMemory figure `json:"socket_memory_mb"`
+	After        figure `json:"memory_after_mb"`
+	Other        figure `json:"other_client_ms"`
+	Bad          int    `json:"wrong_answers"`
+	Why          string `json:"why,omitempty"`
 }
 
-// run starts all contenders, measures them in turns, and ends them. The others are idle
-// meanwhile. All are compared with the first contender.
-func (b *bench) race(ctx context.Context, r *report, p *project, x race) error {
-	var runners []*runner
+func newRunner(s *server) *runner {
+	two, one := figure{digits: 2}, figure{digits: 1}
+	return &runner{
+		server: s, Name: s.name, Ratio: two, P50: two, P99: two,
+		FrontMemory: one, AppsMemory: one, KernelMemory: one, After: one, Other: one,
+	}
+}
+
+// result is what was measured of one row.
+type result struct {
+	Table   string    `json:"table"`
+	Row     string    `json:"row"`
+	Runners []*runner `json:"contenders"`
+	kind    kind
+}
+
+// measureSetup starts all contenders and measures the rows in turns: in each round every
+// contender once, while the others are idle.
+func (b *bench) measureSetup(ctx context.Context, r *report, p *project, s setup, f *rowFlags) error {
+	var servers []*server
 	defer func() {
-		for _, n := range runners {
+		for _, n := range servers {
 			n.stop()
 		}
 	}()
-	for _, c := range x.contenders {
-		s, err := c.start(ctx, b, p, x.sites)
-		if err != nil && len(runners) == 0 {
+	for i, c := range b.contenders(ctx, r, p, s, f) {
+		b.say("%s: %s starts", s.rows[0].title, c.name)
+		n, err := c.start(ctx, b, p, []site{s.site})
+		if err != nil && i == 0 {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		if err != nil { // the others are still running
-			r.note("%s: %s did not start: %v", x.title, c.name, err)
+			r.note("%s, %s: it did not start: %v", s.rows[0].title, c.name, err)
 			continue
 		}
-		s.name = c.name
-		n := &runner{server: s, p50: figure{digits: 2}, p99: figure{digits: 2}}
-		n.python = "–"
-		if x.sites[0].settings != "" {
-			n.python = whoRuns(ctx, s, x.sites)
-		}
-		runners = append(runners, n)
-	}
-	for round := range x.rounds {
-		for _, n := range runners {
-			b.say("%s, round %d: %s", x.title, round+1, n.name)
-			if err := b.lap(ctx, n, x); err != nil {
-				return fmt.Errorf("%s: %w", n.name, err)
-			}
+		n.name = c.name
+		servers = append(servers, n)
+		if s.site.settings != "" {
+			r.note("%s runs Python %s.", c.name, whoRuns(ctx, n, []site{s.site}))
 		}
 	}
-	x.show(r, runners)
+	for _, x := range s.rows {
+		got, err := b.race(ctx, r, x, s.site.host, servers)
+		if err != nil {
+			return err
+		}
+		got.Table = s.table
+		r.Rows = append(r.Rows, got)
+		b.say("%s", got)
+		if err := b.profile(ctx, r, f.profile, x, s.site.host, got); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// lap warms the server up, compares the answers byte for byte, and then measures.
-func (b *bench) lap(ctx context.Context, n *runner, x race) error {
-	host := x.sites[0].host
-	checked := load{addr: n.addr, host: host, pages: []page{x.page}, connections: x.connections, requests: 10 * x.connections}.run(ctx)
+// race measures one row. A peer that breaks is left out of it.
+func (b *bench) race(ctx context.Context, r *report, x row, host string, servers []*server) (*result, error) {
+	got := &result{Row: x.title, kind: x.kind}
+	for _, s := range servers {
+		got.Runners = append(got.Runners, newRunner(s))
+	}
+	rounds := b.roundsOr(5)
+	if x.kind == stalledReaders {
+		rounds = 1
+	}
+	for range rounds {
+		var here []*runner
+		for i, n := range got.Runners {
+			err := b.lap(ctx, n, x, host, b.lapTime())
+			if err != nil && (i == 0 || ctx.Err() != nil) {
+				return nil, fmt.Errorf("%s, %s: %w", x.title, n.Name, err)
+			}
+			if err != nil {
+				r.note("%s, %s: it broke: %v", x.title, n.Name, err)
+				continue
+			}
+			here = append(here, n)
+			n.Ratio.add(divide(got.Runners[0].PerSecond.last(), n.PerSecond.last()))
+		}
+		got.Runners = here
+	}
+	for _, n := range got.Runners {
+		if n.Bad > 0 {
+			r.note("%s, %s: %s, the first: %.300s", x.title, n.Name, counted(n.Bad, "wrong answer"), n.Why)
+		}
+	}
+	return got, nil
+}
+
+func (n *runner) count(s speed) {
+	n.Bad += s.bad
+	if n.Why == "" {
+		n.Why = s.why
+	}
+}
+
+// lap warms the server up for a moment, and then measures.
+func (b *bench) lap(ctx context.Context, n *runner, x row, host string, each time.Duration) error {
+	if x.kind == stalledReaders {
+		return b.stall(ctx, n, x, host)
+	}
+	warm, err := drive(ctx, n.addr, host, x.request, x.connections, each/10)
+	if err != nil {
+		return err
+	}
+	n.count(warm)
+	var peak *memoryPeak
+	if x.kind == uploads {
+		peak = n.watchMemory()
+		defer peak.stop()
+	}
 	frontBefore, appsBefore, err := n.cpu()
 	if err != nil {
 		return err
 	}
-	s, err := b.drive(ctx, n.addr, host, x.page, x.connections, x.each)
+	s, err := drive(ctx, n.addr, host, x.request, x.connections, each)
 	if err != nil {
 		return err
 	}
@@ -83,15 +151,18 @@ func (b *bench) lap(ctx context.Context, n *runner, x race) error {
 	if err != nil {
 		return err
 	}
-	n.bad += checked.bad + s.bad
-	if n.why == "" {
-		n.why = checked.why + s.why
+	n.count(s)
+	n.P50.add(s.p50)
+	n.P99.add(s.p99)
+	n.FrontCPU.add(perRequest(front-frontBefore, s.requests))
+	n.AppsCPU.add(perRequest(apps-appsBefore, s.requests))
+	if x.kind == uploads {
+		peak.stop()
+		n.FrontMemory.addBytes(peak.front)
+		n.AppsMemory.addBytes(peak.apps)
+		s.perSecond *= float64(len(x.request.body)) / 1e6
 	}
-	n.perSecond.add(s.perSecond)
-	n.p50.add(s.p50)
-	n.p99.add(s.p99)
-	n.frontCPU.add(perRequest(front-frontBefore, s.requests))
-	n.appsCPU.add(perRequest(apps-appsBefore, s.requests))
+	n.PerSecond.add(s.perSecond)
 	return nil
 }
 
@@ -109,16 +180,4 @@ func (s *server) cpu() (front, apps time.Duration, err error) {
 		apps += p.cpu
 	}
 	return front, apps, err
-}
-
-func (x race) show(r *report, runners []*runner) {
-	t := r.table(x.title, "server", "requests/s", "multisite beside it", "p50, ms", "p99, ms",
-		"CPU for a request, µs: front door", "workers", "Python", "wrong answers")
-	for _, n := range runners {
-		t.row(n.name, n.perSecond, ratio(runners[0].perSecond.median(), n.perSecond.median()), n.p50, n.p99,
-			n.frontCPU, n.appsCPU, n.python, n.bad)
-		if n.bad > 0 {
-			r.note("%s, %s: %d wrong answers, the first: %.300s", x.title, n.name, n.bad, n.why)
-		}
-	}
 }

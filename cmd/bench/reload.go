@@ -38,7 +38,7 @@ func (b *bench) reload(ctx context.Context, r *report) error {
 	}
 	r.note("A Django page, 5 workers, %d connections, windows of %v. A module has changed. Reloads: multisite reload; Apache: its script touched; "+
 		"uWSGI, gunicorn and granian: SIGHUP (gunicorn --preload then runs the old code on).", busyConnections, window)
-	contenders := append([]contender{shared}, b.peers(ctx, r, p)...)
+	contenders := append([]contender{shared}, b.installed(ctx, r, p, pythonPeers())...)
 	results := make([]reloaded, len(contenders))
 	for range b.roundsOr(3) {
 		for i, c := range contenders {

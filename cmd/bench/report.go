@@ -15,6 +15,7 @@ type report struct {
 	Machine []string  `json:"machine"`
 	Notes   []string  `json:"notes"`
 	Tables  []*table  `json:"tables"`
+	Rows    []*result `json:"rows,omitempty"`
 }
 
 // table holds strings, numbers and figures.
@@ -49,7 +50,7 @@ func (t *table) row(cells ...any) { t.Rows = append(t.Rows, cells) }
 
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# bench %s, %s\n\n", r.Title, r.Time.Format("2006-01-02 15:04 MST"))
+	fmt.Fprintf(&b, "## bench %s, %s\n\n", r.Title, r.Time.Format("2006-01-02 15:04 MST"))
 	for _, line := range r.Machine {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
@@ -57,7 +58,7 @@ func (r *report) markdown() string {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	for _, t := range r.Tables {
-		fmt.Fprintf(&b, "\n## %s\n\n", t.Title)
+		fmt.Fprintf(&b, "\n### %s\n\n", t.Title)
 		writeRow(&b, t.Columns)
 		writeRow(&b, t.rule())
 		for _, row := range t.Rows {

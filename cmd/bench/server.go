@@ -25,7 +25,16 @@ type site struct {
 	entry     string // "module:callable"
 	processes int
 	pages     []page // the pages to request
+
+	threads    int    // of each process; 0 is 1
+	trusted    bool   // its clients are trusted proxies
+	perAddress int    // how many requests one address may have at once; 0 is no limit
+	static     string // directory that is served below /static/
+	program    string // path of a Go program, instead of Python
 }
+
+// threaded returns the threads of each process.
+func (s site) threaded() int { return max(s.threads, 1) }
 
 // contender is a kind of server that can run the sites.
 type contender struct {

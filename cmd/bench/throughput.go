@@ -2,75 +2,104 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
-// busyConnections is the default number of clients.
-const busyConnections = 16
+// rowFlags are the flags of the commands that measure rows.
+type rowFlags struct {
+	rows    []string
+	beside  []string
+	also    []string
+	profile string
+}
 
 func (b *bench) throughputCommand() *cobra.Command {
-	return b.command("throughput", "Requests per second beside the peers: a Django page, and a bare WSGI application",
-		func(ctx context.Context, r *report) error {
-			return b.races(ctx, r, b.djangoRace(busyConnections), b.bareRace(busyConnections))
-		})
+	return b.rowsCommand("throughput", "Requests per second, latency and processor time beside the peers, in many rows", busyConnections)
 }
 
 func (b *bench) latencyCommand() *cobra.Command {
-	return b.command("latency", "How long an answer takes beside the peers, and what the front door adds to a Go site",
-		func(ctx context.Context, r *report) error {
-			return errors.Join(b.races(ctx, r, b.djangoRace(1), b.bareRace(1)), b.goSite(ctx, r))
-		})
+	return b.rowsCommand("latency", "The same rows with one connection: how long an answer takes", 1)
+}
+
+func (b *bench) rowsCommand(use, short string, connections int) *cobra.Command {
+	f := &rowFlags{}
+	cmd := b.command(use, short, func(ctx context.Context, r *report) error { return b.measureRows(ctx, r, f, connections) })
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.rows, "rows", nil, "only these rows, as get,post,static (default all)")
+	flags.StringSliceVar(&f.beside, "beside", nil, "only peers with one of these words in their names, as uWSGI (default all)")
+	flags.StringSliceVar(&f.also, "also", nil, "other binaries of multisite to measure, as one of a version before")
+	flags.StringVar(&f.profile, "profile", "", "leave profiles by perf of front door and workers in this directory, for every row")
+	return cmd
 }
 
 // lapTime returns how long one contender is measured in one round.
 func (b *bench) lapTime() time.Duration {
 	if b.quick {
-		return time.Second
+		return 300 * time.Millisecond
 	}
 	return 5 * time.Second
 }
 
-// races runs each race with multisite and all installed peers.
-func (b *bench) races(ctx context.Context, r *report, races ...race) error {
+// measureRows measures the chosen rows. What was measured before an error is shown.
+func (b *bench) measureRows(ctx context.Context, r *report, f *rowFlags, connections int) error {
+	dir, err := b.newDir()
+	if err != nil {
+		return err
+	}
+	program := filepath.Join(dir, "benchsite")
+	all, err := choose(setups(connections, dir, program), f.rows)
+	if err != nil {
+		return err
+	}
+	if f.profile != "" {
+		if err := os.MkdirAll(f.profile, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := writeFiles(dir); err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-C", b.module, "-o", program, "./testdata/benchsite")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the Go site: %w\n%s", err, out)
+	}
 	p, err := b.newProject(ctx, b.python())
 	if err != nil {
 		return err
 	}
-	r.note("multisite runs %s. Access logs are on everywhere, written in batches.", p.version)
-	if _, err := lookPath("wrk"); err != nil {
-		r.note("Load by the program's own clients: wrk is not installed.")
-	} else {
-		r.note("Load by wrk, one thread, on the same machine.")
-	}
-	contenders := append([]contender{shared}, b.peers(ctx, r, p)...)
-	for _, x := range races {
-		x.contenders, x.rounds, x.each = contenders, b.roundsOr(5), b.lapTime()
-		if err := b.race(ctx, r, p, x); err != nil {
+	r.note("%s for all but Apache, which has its own. Access logs are on everywhere, written in batches. "+
+		"The clients are one thread on the same machine and compare every answer.", p.version)
+	defer r.showRows()
+	for _, s := range all {
+		if err := b.measureSetup(ctx, r, p, s, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// djangoRace requests hello through the article's middleware, from five workers.
-func (b *bench) djangoRace(connections int) race {
-	return race{
-		title: fmt.Sprintf("A Django page, 5 workers, %s", counted(connections, "connection")),
-		sites: djangoSites(1, 5), page: helloPage(1), connections: connections,
+// contenders returns multisite, the other binaries of it, and the chosen peers of a setup.
+func (b *bench) contenders(ctx context.Context, r *report, p *project, s setup, f *rowFlags) []contender {
+	all := []contender{shared}
+	for _, binary := range f.also {
+		path, err := filepath.Abs(binary)
+		if err != nil {
+			path = binary
+		}
+		all = append(all, otherMultisite("multisite of "+binary, path, `preload = "auto"`))
 	}
-}
-
-// bareRace requests an answer without any framework, from two workers.
-func (b *bench) bareRace(connections int) race {
-	bare := bareSite(2)
-	return race{
-		title: fmt.Sprintf("A bare WSGI application, 2 workers, %s", counted(connections, "connection")),
-		sites: []site{bare}, page: bare.pages[0], connections: connections,
-	}
+	chosen := slices.DeleteFunc(s.peers, func(p peer) bool {
+		return len(f.beside) > 0 && !slices.ContainsFunc(f.beside, func(word string) bool { return strings.Contains(p.name, word) })
+	})
+	return append(all, b.installed(ctx, r, p, chosen)...)
 }
 
 func counted(n int, what string) string {

@@ -26,7 +26,7 @@ var notRun = map[string]omission{
 	"docs/getting-started.md: python3 -m venv .venv":                 {why: "the package index may be out of reach", instead: linkVenv},
 	"docs/operations.md: systemctl daemon-reload":                    {why: "there is no systemd; testdata/systemd/try runs it"},
 	"docs/operations.md: install multisite /usr/local/bin/multisite": {why: "it writes outside of the test's directory; TestUpgrade runs an upgrade"},
-	`docs/performance.md: make bench BENCH="throughput --quick"`:     {why: "it takes minutes, on a machine that does nothing else"},
+	"docs/performance.md: make peers":                                {why: "it installs packages, and takes minutes on a machine that does nothing else"},
 	"examples/django/README.md: python3 -m venv .venv":               {why: "the package index may be out of reach", instead: linkVenv},
 }
 
