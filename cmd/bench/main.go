@@ -41,12 +41,12 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
-	flags.StringArrayVar(&b.pythons, "python", nil, "interpreter of the Django sites; memory takes several (default "+peersPython+", or "+defaultPython+")")
+	flags.StringArrayVar(&b.pythons, "python", nil, "interpreter of the Django sites; memory and projects take several (default "+peersPython+", or "+defaultPython+")")
 	flags.BoolVar(&b.quick, "quick", false, "small numbers, to see that it works: under 2 minutes")
 	flags.IntVar(&b.rounds, "rounds", 0, "how often each contender is measured (default 5, reload 3, memory 1)")
 	flags.StringVar(&b.binary, "multisite", "", "binary of multisite to measure (default: one that is built now)")
 	flags.StringVar(&b.json, "json", "", "write the result to this file, too")
-	root.AddCommand(b.memoryCommand(), b.scaleCommand(), b.throughputCommand(), b.latencyCommand(), b.reloadCommand(), b.sitesCommand())
+	root.AddCommand(b.memoryCommand(), b.projectsCommand(), b.scaleCommand(), b.throughputCommand(), b.latencyCommand(), b.reloadCommand(), b.sitesCommand())
 	return root
 }
 

@@ -121,6 +121,7 @@ func (b *bench) newDir() (string, error) {
 // environment returns the environment for the Python of a peer.
 func (p *project) environment(s site) []string {
 	env := []string{"PYTHONPATH=" + p.dir + ":" + p.packages, "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8"}
+	env = append(env, p.env...)
 	if s.settings != "" {
 		env = append(env, "DJANGO_SETTINGS_MODULE="+s.settings)
 	}

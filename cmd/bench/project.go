@@ -14,9 +14,10 @@ import (
 // project is a copy of the article's Django project, and the Python that runs it.
 type project struct {
 	dir      string
-	python   string // interpreter
-	packages string // the directory with its Django
-	version  string // "Python 3.11.2, Django 5.2.1"
+	python   string   // interpreter
+	packages string   // the directory with its Django
+	version  string   // "Python 3.11.2, Django 5.2.1"
+	env      []string // more variables for the environment of its processes, NAME=VALUE
 }
 
 // newProject copies the project with the test database and compiles it, so that no

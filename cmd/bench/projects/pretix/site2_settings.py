@@ -1,0 +1,5 @@
+import os
+
+os.environ["PRETIX_PRETIX_URL"] = "http://site2.example.com"
+
+from settings import *  # noqa: E402, F403

@@ -1,0 +1,3 @@
+from settings import *  # noqa: F403
+
+SITE_TITLE = "Site 2"
