@@ -143,7 +143,7 @@ func TestProfile_IsOfEachPart(t *testing.T) {
 	if err := b.measureRows(t.Context(), r, f, 2); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(f.profile, "python-sites.*.multisite.*.txt"))
+	files, err := filepath.Glob(filepath.Join(f.profile, "python-sites.*.txt"))
 	if err != nil || len(files) != 2 {
 		t.Errorf("got the profiles %v, %v", files, err)
 	}

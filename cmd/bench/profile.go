@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,8 +20,8 @@ type profiled struct {
 	symbols []string // the greatest first, as "12 % copy_user"
 }
 
-// profile measures every contender once more, under perf, and leaves for each part
-// what perf has recorded (TABLE.ROW.SERVER.PART.data) and a list of its symbols (.txt).
+// profile drives the first contender once more, under perf. It leaves for each part
+// what perf has recorded (TABLE.ROW.PART.data) and a list of its symbols (.txt).
 func (b *bench) profile(ctx context.Context, r *report, dir string, x row, host string, got *result) error {
 	if dir == "" || x.kind == stalledReaders {
 		return nil
@@ -29,28 +30,32 @@ func (b *bench) profile(ctx context.Context, r *report, dir string, x row, host 
 		r.note("--profile: perf is not installed (apt-get install linux-perf).")
 		return nil
 	}
-	t := r.profileTable()
-	for _, n := range got.Runners {
-		front, apps, err := n.split()
-		if err != nil {
-			return err
-		}
-		for _, part := range []struct {
-			name  string
-			procs []proc
-		}{{"front door", front}, {"workers", apps}} {
-			if len(part.procs) == 0 {
-				continue
-			}
-			b.say("profile of %s, %s: %s", x.title, n.Name, part.name)
-			p, err := b.profilePart(ctx, fileName(dir, got.Table, got.Row, n.Name, part.name), n, x, host, part.procs)
-			if err != nil {
-				return err
-			}
-			t.row(got.Table+", "+got.Row, n.Name, part.name, fmt.Sprintf("%.0f %%", p.kernel), strings.Join(p.symbols[:min(len(p.symbols), 6)], ", "))
+	b.say("%s: profile", x.title)
+	n := got.Runners[0]
+	front, apps, err := n.split()
+	if err != nil {
+		return err
+	}
+	var parts []*perf
+	for name, procs := range map[string][]proc{"front door": front, "workers": apps} {
+		if len(procs) > 0 {
+			parts = append(parts, &perf{part: name, procs: procs, file: fileName(dir, got.Table, got.Row, name)})
 		}
 	}
-	return nil
+	slices.SortFunc(parts, func(a, b *perf) int { return strings.Compare(a.part, b.part) })
+	for _, part := range parts {
+		err = errors.Join(err, part.record(ctx))
+	}
+	if err == nil {
+		_, err = drive(ctx, n.addr, host, x.request, x.connections, profileTime+200*time.Millisecond)
+	}
+	t := r.profileTable()
+	for _, part := range parts {
+		p, partErr := part.report(ctx)
+		err = errors.Join(err, partErr)
+		t.row(got.Table+", "+got.Row, part.part, fmt.Sprintf("%.0f %%", p.kernel), strings.Join(p.symbols[:min(len(p.symbols), 6)], ", "))
+	}
+	return err
 }
 
 const profileTitle = "Where the time goes"
@@ -61,33 +66,40 @@ func (r *report) profileTable() *table {
 			return t
 		}
 	}
-	return r.table(profileTitle, "", "server", "part", "in the kernel", "most of it")
+	return r.table(profileTitle, "", "part", "in the kernel", "most of it")
 }
 
-// profilePart records processes while clients request the row.
-func (b *bench) profilePart(ctx context.Context, file string, n *runner, x row, host string, procs []proc) (profiled, error) {
+// perf records the processes of one part.
+type perf struct {
+	part  string
+	procs []proc
+	file  string // without its ending
+	cmd   *exec.Cmd
+}
+
+// profileTime is enough for a few thousand samples.
+const profileTime = 2 * time.Second
+
+func (p *perf) record(ctx context.Context) error {
 	var pids []string
-	for _, p := range procs {
-		pids = append(pids, strconv.Itoa(p.pid))
+	for _, one := range p.procs {
+		pids = append(pids, strconv.Itoa(one.pid))
 	}
-	const each = 2 * time.Second // enough samples also with --quick
-	record := exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-F", "999", "-o", file+".data", "-p", strings.Join(pids, ","),
-		"--", "sleep", fmt.Sprint(each.Seconds()))
-	if err := record.Start(); err != nil {
-		return profiled{}, err
-	}
-	_, driveErr := drive(ctx, n.addr, host, x.request, x.connections, each+200*time.Millisecond)
-	if err := record.Wait(); err != nil {
+	p.cmd = exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-F", "999", "-o", p.file+".data", "-p", strings.Join(pids, ","),
+		"--", "sleep", fmt.Sprint(profileTime.Seconds()))
+	return p.cmd.Start()
+}
+
+// report waits for the end of the recording.
+func (p *perf) report(ctx context.Context) (profiled, error) {
+	if err := p.cmd.Wait(); err != nil {
 		return profiled{}, fmt.Errorf("perf record: %w", err)
 	}
-	if driveErr != nil {
-		return profiled{}, driveErr
-	}
-	out, err := exec.CommandContext(ctx, "perf", "report", "-i", file+".data", "--stdio", "--no-children", "-g", "none", "--sort", "sym").Output()
+	out, err := exec.CommandContext(ctx, "perf", "report", "-i", p.file+".data", "--stdio", "--no-children", "-g", "none", "--sort", "sym").Output()
 	if err != nil {
 		return profiled{}, fmt.Errorf("perf report: %w%s", err, stderrOf(err))
 	}
-	return parsePerf(string(out)), os.WriteFile(file+".txt", out, 0o644)
+	return parsePerf(string(out)), os.WriteFile(p.file+".txt", out, 0o644)
 }
 
 func fileName(dir string, parts ...string) string {
