@@ -150,13 +150,19 @@ func TestShowRows(t *testing.T) {
 	}
 	r.Rows = []*result{
 		{Table: "T", Row: "a", Runners: []*runner{of("multisite", 10796, 1), of("one", 5000, 2.159)}},
+		{Table: "T", Row: "aa", Runners: []*runner{of("multisite", 5, 1), of("one", 10, 0.5)}},
 		{Table: "T", Row: "b", Runners: []*runner{of("multisite", 7, 1), of("two", 7, 1)}},
+		{Table: pythonTable, Row: "plain", Runners: []*runner{of("multisite", 9, 1), of("two", 10, 0.9)}},
+		{Table: pythonTable, Row: "GET: 1 KB", Runners: []*runner{of("multisite", 8, 1), of("two", 10, 0.8)}},
+		{Table: pythonTable, Row: "GET: 2 KB", Runners: []*runner{of("multisite", 7, 1), of("two", 10, 0.7)}},
 		{Table: "T", Row: "up", kind: uploads, Runners: []*runner{of("multisite", 300, 1)}},
 		{Table: "T", Row: "readers", kind: stalledReaders, Runners: []*runner{of("multisite", 0, 0)}},
 	}
 	r.showRows()
 	text := r.markdown()
 	for _, want := range []string{
+		"### In short\n\n|  | beside | requests/s of multisite ÷ its |\n| --- | ---: | ---: |\n| T | one | a: 2.16, aa: 0.50 |\n| T | two | b: 1.00 |\n" +
+			"| plain | two | 0.90 |\n| GET | two | 1 KB: 0.80, 2 KB: 0.70 |\n\n",
 		"## T\n\n|  | requests/s | ÷ one | ÷ two | p50 / p99, ms | CPU, µs | p50 / p99 of one | its CPU, µs |\n",
 		"| a | 10,796 | 2.16 | – | 0.50 / 2.00 | 9.0 + 1,070 | 0.50 / 2.00 | 9.0 + 1,070 |\n",
 		"| b | 7.0 | – | 1.00 | 0.50 / 2.00 | 9.0 + 1,070 | – | – |\n",

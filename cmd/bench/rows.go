@@ -85,11 +85,11 @@ func pythonRows(connections int) []row {
 		{"10 B", 10}, {"1 KB", 1000}, {"20 KB", 20_000}, {"64 KB", 64_000}, {"66 KB", 66_000}, {"100 KB", 100_000},
 		{"140 KB", 140_000}, {"200 KB", 200_000}, {"1 MB", 1_000_000},
 	} {
-		rows = append(rows, get("get", "GET, "+size.title, size.bytes, connections))
+		rows = append(rows, get("get", "GET: "+size.title, size.bytes, connections))
 	}
 	return append(rows,
-		post("post", "POST, 2 KB", 2000, connections),
-		post("post", "POST, 100 KB", 100_000, connections),
+		post("post", "POST: 2 KB", 2000, connections),
+		post("post", "POST: 100 KB", 100_000, connections),
 		row{"chunks", "3 KB in three chunks", request{path: "/chunks/3000", want: pattern(3000)}, connections, answersPerSecond},
 		closing,
 		row{"upload", "100 MB, one at a time", post("", "", 100_000_000, 1).request, 1, uploads},

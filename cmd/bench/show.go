@@ -6,8 +6,10 @@ import (
 	"strings"
 )
 
-// showRows adds the tables of the measured rows, as docs/performance.md has them.
+// showRows adds the tables of the measured rows: the one of README.md, and those of
+// docs/performance.md.
 func (r *report) showRows() {
+	r.showShort()
 	for _, k := range []struct {
 		kind kind
 		show func(r *report, title string, rows []*result)
@@ -24,6 +26,33 @@ func (r *report) showRows() {
 		}
 		for _, title := range titles {
 			k.show(r, title, byTitle[title])
+		}
+	}
+}
+
+// showShort has one line for rows that differ in size alone: the ratio to the first peer.
+func (r *report) showShort() {
+	var t *table
+	for _, x := range r.Rows {
+		if x.kind != answersPerSecond || len(x.Runners) < 2 {
+			continue
+		}
+		if t == nil {
+			t = r.table("In short", "", "beside", "requests/s of multisite ÷ its")
+		}
+		beside, ratio := x.Runners[1].Name, x.Runners[1].Ratio.short()
+		what, which, many := x.Table, x.Row, x.Table != pythonTable
+		if !many {
+			what, which, many = strings.Cut(x.Row, ": ")
+		}
+		last := len(t.Rows) - 1
+		switch {
+		case !many:
+			t.row(what, beside, ratio)
+		case last >= 0 && t.Rows[last][0] == what && t.Rows[last][1] == beside:
+			t.Rows[last][2] = fmt.Sprintf("%s, %s: %s", t.Rows[last][2], which, ratio)
+		default:
+			t.row(what, beside, which+": "+ratio)
 		}
 	}
 }
