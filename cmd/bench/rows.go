@@ -54,6 +54,7 @@ func setups(connections int, dir, program string) []setup {
 	goes.program, goes.processes = program, 1
 	small := get("get", "", 1000, connections)
 	forwarded := small
+	forwarded.request.path = "/forwarded/1000"
 	forwarded.request.lines = []string{"X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https"}
 	as := func(r row, name, title string) row {
 		r.name, r.title = name, title

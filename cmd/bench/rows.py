@@ -5,6 +5,7 @@ from functools import cache
 # The byte at an offset of a body is the offset modulo PERIOD. It is a prime, so that blocks
 # in a wrong order differ.
 PERIOD = 251
+CLIENT = "192.0.2.7"
 BLOCK = bytes(range(PERIOD)) * (65536 // PERIOD + 2)
 
 
@@ -23,6 +24,15 @@ def answer(start_response, whole):
 
 def get(environ, start_response, size):
     return answer(start_response, body(int(size)))
+
+
+def forwarded(environ, start_response, size):
+    """Answers the client that a trusted proxy has named, and no other."""
+    # A server on a unix socket behind nginx may know no address.
+    client = environ.get("REMOTE_ADDR", "")
+    if "." not in client:
+        client = environ["HTTP_X_FORWARDED_FOR"]
+    return answer(start_response, body(int(size)) if client.split(", ")[-1] == CLIENT else repr(client).encode())
 
 
 def post(environ, start_response, _):
@@ -46,4 +56,4 @@ def chunks(environ, start_response, size):
 
 def application(environ, start_response):
     kind, size = environ["PATH_INFO"][1:].split("/")
-    return {"get": get, "post": post, "chunks": chunks}[kind](environ, start_response, size)
+    return {"get": get, "forwarded": forwarded, "post": post, "chunks": chunks}[kind](environ, start_response, size)
