@@ -96,7 +96,7 @@ func (b *bench) race(ctx context.Context, r *report, x row, host string, servers
 	for range rounds {
 		var here []*runner
 		for i, n := range got.Runners {
-			err := b.lap(ctx, n, x, host, b.lapTime())
+			err := b.lap(ctx, n, x, host, b.rowTime())
 			if err != nil && (i == 0 || ctx.Err() != nil) {
 				return nil, fmt.Errorf("%s, %s: %w", x.title, n.Name, err)
 			}

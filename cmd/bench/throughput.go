@@ -40,12 +40,20 @@ func (b *bench) rowsCommand(use, short string, connections int) *cobra.Command {
 	return cmd
 }
 
-// lapTime returns how long one contender is measured in one round.
+// lapTime returns how long a site is measured among others.
 func (b *bench) lapTime() time.Duration {
+	if b.quick {
+		return time.Second
+	}
+	return 5 * time.Second
+}
+
+// rowTime returns how long one contender is measured in one round of a row.
+func (b *bench) rowTime() time.Duration {
 	if b.quick {
 		return 300 * time.Millisecond
 	}
-	return 5 * time.Second
+	return 2 * time.Second
 }
 
 // measureRows measures the chosen rows. What was measured before an error is shown.
