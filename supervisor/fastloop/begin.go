@@ -8,10 +8,10 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// begin queues a simple request for a worker. It returns false for a request that is not
-// the loop's to answer.
-func (c *client) begin(data []byte) (mine bool) {
-	r, ok := parseSimple(data, c.trusted)
+// begin queues a simple request for a worker, or waits for its body. rest is what was read
+// after the head. It returns false for a request that is not the loop's to answer.
+func (c *client) begin(head, rest []byte) (mine bool) {
+	r, ok := parseSimple(head, c.trusted)
 	if !ok {
 		return false
 	}
@@ -20,7 +20,7 @@ func (c *client) begin(data []byte) (mine bool) {
 		return false
 	}
 	s, _ := c.loop.o.Lookup(host, r.Path)
-	if s == nil || s.Fast == nil || s.HasStatic(r.Path) {
+	if s == nil || s.Fast == nil || s.HasStatic(r.Path) || s.MaxBody > 0 && r.Length > s.MaxBody {
 		return false
 	}
 	if r.RemoteAddr, r.RemotePort = c.addr, c.port; c.trusted {
@@ -29,15 +29,26 @@ func (c *client) begin(data []byte) (mine bool) {
 	if c.admission, ok = s.Admit(r.RemoteAddr); !ok {
 		return false // net/http answers it with an error
 	}
-	c.request, c.site, c.start = r, s, time.Now()
+	if r.Length > 0 && !c.loop.o.Store.Take(int(r.Length)) {
+		c.admission.End()
+		return false // net/http keeps the body in a file
+	}
+	c.request, c.held, c.site, c.start = r, max(int(r.Length), 0), s, time.Now()
 	c.loop.busy[c] = true
-	if c.ticket, err = s.Fast.Enqueue(r.what(), c.notify); err != nil {
+	c.takeBody(rest)
+	return true
+}
+
+// enqueue queues a request that is here completely.
+func (c *client) enqueue() {
+	c.detachAt = time.Now().Add(DetachAfter)
+	var err error
+	if c.ticket, err = c.site.Fast.Enqueue(c.request.what(), c.notify); err != nil {
 		c.detachFailed(err)
-		return true
+		return
 	}
 	c.loop.takeNotified() // a request that got a worker before is sent before
 	c.send()
-	return true
 }
 
 // takeNotified sends the requests that got a worker.
@@ -119,17 +130,26 @@ func (c *client) detach() {
 	if c.isFollower() || !c.recallFollowers() {
 		return
 	}
-	if c.direct == nil {
+	if c.direct == nil && c.ticket != nil {
 		if err := c.ticket.WaitInstead(); err != nil {
 			c.detachFailed(err)
 			return
 		}
 	}
-	c.detachRequest([]byte(c.request.text), httphead.BodyEnd{},
-		&Pending{Site: c.site, Start: c.start, Ticket: c.ticket, Direct: c.direct, Sent: c.sent})
+	c.detachPending(&Pending{Site: c.site, Start: c.start, Ticket: c.ticket, Direct: c.direct, Sent: c.sent})
 }
 
 // detachFailed lets net/http answer a request that gets no worker.
 func (c *client) detachFailed(err error) {
-	c.detachRequest([]byte(c.request.text), httphead.BodyEnd{}, &Pending{Site: c.site, Start: c.start, Err: err})
+	c.detachPending(&Pending{Site: c.site, Start: c.start, Err: err})
+}
+
+// detachPending gives net/http a request that the loop has begun, as if the body had not
+// been read.
+func (c *client) detachPending(p *Pending) {
+	r := &c.request
+	if len(r.Body) > 0 {
+		c.buffered = append(r.Body, c.buffered...)
+	}
+	c.detachRequest([]byte(r.text), httphead.EndAfter(r.Length), p)
 }

@@ -30,10 +30,12 @@ type client struct {
 	scanned  int           // bytes of buffered in which no head ends
 
 	// Of the request under way; zero if there is none (endRequest).
-	request   simple
+	request   simple         // its Body grows until it has Length bytes
+	held      int            // bytes of the store's memory, for the body
+	detachAt  time.Time      // when net/http gets it
 	site      *site.Site     // nil: no request is under way
 	admission site.Admission // is ended here, or taken by Pending
-	ticket    site.Ticket    // nil: Enqueue has failed
+	ticket    site.Ticket    // nil: the body is to come, or Enqueue has failed
 	direct    site.Direct    // set before Send; nil: waits for a worker
 	sent      time.Time      // when direct was sent
 	workerFD  int            // of the line that the client is in; 0: none
@@ -79,7 +81,10 @@ func (c *client) endRequest() {
 	c.admission.End()
 	c.output.drop(c.loop.o.Store)
 	c.reply = reply{}
-	c.request, c.site, c.ticket, c.direct, c.workerFD = simple{}, nil, nil, nil, 0
+	if c.held > 0 {
+		c.loop.o.Store.Give(c.held)
+	}
+	c.request, c.held, c.site, c.ticket, c.direct, c.workerFD = simple{}, 0, nil, nil, nil, 0
 }
 
 // silent reports that there is nothing to read.

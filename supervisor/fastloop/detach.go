@@ -19,16 +19,20 @@ type Detached struct {
 }
 
 // Pending is a request that the loop has begun and net/http carries on. The receiver ends
-// Admission, and calls either Claim or GiveUp unless it uses Direct.
+// Admission. If the request was queued, it calls either Claim or GiveUp unless it uses
+// Direct.
 type Pending struct {
 	Site      *site.Site
 	Start     time.Time // when the request was read
 	Admission site.Admission
-	Ticket    site.Ticket
+	Ticket    site.Ticket // nil: the loop has not queued the request
 	Direct    site.Direct // what Ticket gave, and the request was sent to; nil: not yet
 	Sent      time.Time   // when; zero: not yet
-	Err       error       // why the request gets no worker; nil: it has a Ticket
+	Err       error       // why the request gets no worker
 }
+
+// Queued reports whether the loop has queued the request, or tried to.
+func (p *Pending) Queued() bool { return p.Ticket != nil || p.Err != nil }
 
 // Claim returns what Backend.Claim would, if the request had not queued already. It is
 // for a request that was not sent.
@@ -42,6 +46,9 @@ func (p *Pending) Claim(ctx context.Context) (site.Claim, error) {
 // GiveUp ends a request that nobody carries on.
 func (p *Pending) GiveUp() {
 	p.Admission.End()
+	if !p.Queued() {
+		return
+	}
 	if p.Direct != nil {
 		p.Direct.Fail(context.Canceled)
 		return

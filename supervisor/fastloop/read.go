@@ -21,7 +21,11 @@ const maxRead = 16 << 10
 // readable is called when something has arrived, or the client has left.
 func (c *client) readable(gone bool) {
 	c.gone = c.gone || gone
-	if c.site != nil || c.loop.paused {
+	switch {
+	case c.lacksBody(): // also while paused: the request has begun
+		c.readBody()
+		return
+	case c.site != nil || c.loop.paused:
 		c.unread = true
 		return
 	}
@@ -72,7 +76,7 @@ func (c *client) received(data []byte) {
 	for bytes.HasPrefix(data, []byte("\r\n")) { // is ignored before a request (RFC 9112, section 2.2)
 		data, scanned = data[2:], 0
 	}
-	if !c.gone && c.begin(data) {
+	if end := headEnd(data, scanned); end > 0 && !c.gone && c.begin(data[:end], data[end:]) {
 		return
 	}
 	switch end, refused := httphead.Length(data, scanned); {
@@ -82,7 +86,7 @@ func (c *client) received(data []byte) {
 		c.refuse(&httphead.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Why: "the head is too large"}, data)
 	case end > 0:
 		c.buffered = bytes.Clone(data[end:])
-		c.readHead(data[:end])
+		c.detachUnread(data[:end])
 	case ours:
 		c.keep(data, scanned > 0)
 	default:
@@ -90,12 +94,20 @@ func (c *client) received(data []byte) {
 	}
 }
 
-// readHead begins or detaches a request whose head is complete. What is buffered may be
-// its body.
-func (c *client) readHead(head []byte) {
-	if len(c.buffered) > 0 && !c.gone && c.begin(head) {
-		return
+// headEnd returns the length of the head that data may begin with, 0 if it is not complete.
+// No head ends in the first scanned bytes.
+func headEnd(data []byte, scanned int) int {
+	const end = "\r\n\r\n"
+	from := max(scanned-len(end), 0)
+	i := bytes.Index(data[from:], []byte(end))
+	if i < 0 {
+		return 0
 	}
+	return from + i + len(end)
+}
+
+// detachUnread detaches a request whose head is complete. What is buffered may be its body.
+func (c *client) detachUnread(head []byte) {
 	end, refused := httphead.Read(string(head))
 	if refused != nil {
 		c.refuse(refused, head)

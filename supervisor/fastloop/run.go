@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DetachAfter is how long a request may take before it is detached.
+// DetachAfter is how long a request may take, once it is here, before it is detached.
 const DetachAfter = 50 * time.Millisecond
 
 const (
@@ -88,7 +88,7 @@ func (l *Loop) timeout() int {
 	return -1
 }
 
-// epollWait waits for events. While requests are under way, it does not announce the wait
+// epollWait waits for events. While workers run requests, it does not announce the wait
 // to Go's scheduler: such a wait is over in microseconds, and to give the processor away,
 // get it back, and have the runtime's monitor look every 20 µs costs as much as the
 // request. If the runtime needs all threads to stop, as for a garbage collection, it sends
@@ -98,7 +98,7 @@ func (l *Loop) timeout() int {
 func (l *Loop) epollWait(events []unix.EpollEvent, milliseconds int) (int, error) {
 	gave := l.gaveWork
 	l.gaveWork = false
-	if len(l.busy) == 0 || l.uniprocessor || gave {
+	if len(l.heads) == 0 || l.uniprocessor || gave {
 		return unix.EpollWait(l.epoll, events, milliseconds)
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
@@ -150,7 +150,7 @@ func (l *Loop) lookAround(now time.Time) {
 		switch {
 		case c.isStalled(now, l.o.Timeouts.Client):
 			c.leave(now)
-		case !c.reply.begun && now.Sub(c.start) > DetachAfter:
+		case !c.reply.begun && now.After(c.detachAt):
 			c.detach()
 		}
 	}

@@ -2,7 +2,9 @@ package fastloop
 
 import (
 	"cmp"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -14,31 +16,33 @@ import (
 )
 
 const (
-	maxSimpleHead   = 8 << 10
-	maxSimpleFields = 48
+	maxSimpleHead  = 8 << 10
+	maxSimpleLines = 49
+	maxSimpleBody  = 128 << 10
 )
 
-// simple is a request that the loop can answer: GET or HEAD over HTTP/1.1, without
-// a body, with nothing in it that could be read in two ways. Everything else is for
-// net/http to judge. So this may reject a correct request, but never accept one that
-// httphead.Read or net/http would refuse, nor understand it differently.
+// simple is a request that the loop can answer: over HTTP/1.1, with a body of a known
+// length or without one, with nothing in it that could be read in two ways. Everything
+// else is for net/http to judge. So this may reject a correct request, but never accept
+// one that httphead.Read or net/http would refuse, nor understand it differently.
 type simple struct {
 	wire.Head
-	text    string // the whole request
+	text    string // the head
 	line    string // "GET / HTTP/1.1"
 	referer string
 	agent   string
 	last    bool // the client wants the connection closed
+	noCache bool // Pragma says so
 	trusted bool // the peer is a proxy that may speak for others
 }
 
-// parseSimple parses a request that fills data from its first to its last byte.
-// trusted: the peer is a proxy that may speak for others.
-func parseSimple(data []byte, trusted bool) (r simple, ok bool) {
-	if len(data) > maxSimpleHead {
+// parseSimple parses the head of a request. trusted: the peer is a proxy that may speak
+// for others.
+func parseSimple(head []byte, trusted bool) (r simple, ok bool) {
+	if len(head) > maxSimpleHead {
 		return r, false
 	}
-	r.text, r.trusted = string(data), trusted
+	r.text, r.trusted = string(head), trusted
 	text, ok := strings.CutSuffix(r.text, "\r\n\r\n")
 	if !ok {
 		return r, false
@@ -48,13 +52,20 @@ func parseSimple(data []byte, trusted bool) (r simple, ok bool) {
 		return r, false
 	}
 	r.Scheme, r.Length = "http", -1
-	r.Fields = make([][2]string, 0, strings.Count(text, "\n")+1)
+	lines := strings.Count(text, "\n") + 1
+	if lines > maxSimpleLines {
+		return r, false
+	}
+	r.Fields = make([][2]string, 0, lines)
 	for text != "" {
 		var field string
 		field, text, _ = strings.Cut(text, "\r\n")
-		if len(r.Fields) == maxSimpleFields || !r.parseField(field) {
+		if !r.parseField(field) {
 			return r, false
 		}
+	}
+	if r.noCache && !r.hasField("Cache-Control") {
+		r.Fields = append(r.Fields, [2]string{"Cache-Control", "no-cache"}) // as net/http does
 	}
 	return r, r.Host != ""
 }
@@ -62,11 +73,10 @@ func parseSimple(data []byte, trusted bool) (r simple, ok bool) {
 // what returns the name of the request for logs: method and path without the query.
 func (r *simple) what() string { return site.WithoutQuery(strings.TrimSuffix(r.line, " HTTP/1.1")) }
 
-// parseLine parses the request line. A path with a percent sign has two forms, so it is
-// not simple.
+// parseLine parses the request line.
 func (r *simple) parseLine() bool {
 	var ok bool
-	if r.Method, r.URI, ok = strings.Cut(r.line, " "); !ok || r.Method != "GET" && r.Method != "HEAD" {
+	if r.Method, r.URI, ok = strings.Cut(r.line, " "); !ok || !isSimpleMethod(r.Method) {
 		return false
 	}
 	if r.URI, ok = strings.CutSuffix(r.URI, " HTTP/1.1"); !ok {
@@ -79,7 +89,25 @@ func (r *simple) parseLine() bool {
 		}
 	}
 	r.Path, r.Query, _ = strings.Cut(r.URI, "?")
-	return strings.HasPrefix(r.Path, "/") && !strings.HasPrefix(r.Path, "//") && !strings.Contains(r.Path, "%")
+	if !strings.HasPrefix(r.Path, "/") || strings.HasPrefix(r.Path, "//") {
+		return false
+	}
+	var err error
+	if strings.Contains(r.Path, "%") {
+		r.Path, err = url.PathUnescape(r.Path)
+	}
+	return err == nil
+}
+
+// isSimpleMethod accepts methods in capitals, but for those of proxies.
+func isSimpleMethod(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+		return true
+	case "", http.MethodConnect, "PRI":
+		return false
+	}
+	return strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 // parseField parses a header line. It drops the same headers as net/http's side does.
@@ -98,32 +126,63 @@ func (r *simple) parseField(line string) bool {
 		last := strings.EqualFold(value, "close")
 		r.last = r.last || last
 		return last || strings.EqualFold(value, "keep-alive")
+	case strings.EqualFold(name, "Content-Length"):
+		return r.parseLength(value)
 	case notSimple(name):
 		return false
 	case strings.Contains(name, "_"), !r.trusted && httphead.OnlyProxy(name):
 		return true
-	case strings.EqualFold(name, "Referer"):
-		r.referer = value
-	case strings.EqualFold(name, "User-Agent"):
-		r.agent = value
 	}
-	for _, f := range r.Fields {
-		if strings.EqualFold(f[0], name) { // net/http's side joins repeated ones
-			return false
-		}
-	}
-	r.Fields = append(r.Fields, [2]string{name, value})
+	r.addField(name, value)
 	return true
 }
 
-// notSimple reports whether a header announces a body, concerns the connection, or makes
-// net/http add another one (Pragma).
-func notSimple(name string) bool {
+// parseLength parses the length of the body, and refuses a second one.
+func (r *simple) parseLength(value string) bool {
+	if r.Length >= 0 || value == "" || len(value) > len("131072") {
+		return false
+	}
+	r.Length = 0
+	for _, c := range []byte(value) {
+		if c < '0' || c > '9' {
+			return false
+		}
+		r.Length = 10*r.Length + int64(c-'0')
+	}
+	return r.Length <= maxSimpleBody
+}
+
+// addField adds a header. Repeated ones are joined, as net/http's side does.
+func (r *simple) addField(name, value string) {
+	for i, f := range r.Fields {
+		if strings.EqualFold(f[0], name) {
+			r.Fields[i][1] += wire.Separator(name) + value
+			return
+		}
+	}
+	r.Fields = append(r.Fields, [2]string{name, value})
 	switch len(name) {
+	case len("Referer"):
+		if strings.EqualFold(name, "Referer") {
+			r.referer = value
+		}
 	case len("Pragma"):
-		return strings.EqualFold(name, "Pragma") || strings.EqualFold(name, "Expect")
-	case len("Content-Length"):
-		return strings.EqualFold(name, "Content-Length")
+		r.noCache = r.noCache || value == "no-cache" && strings.EqualFold(name, "Pragma")
+	case len("User-Agent"):
+		if strings.EqualFold(name, "User-Agent") {
+			r.agent = value
+		}
+	}
+}
+
+func (r *simple) hasField(name string) bool {
+	return slices.ContainsFunc(r.Fields, func(f [2]string) bool { return strings.EqualFold(f[0], name) })
+}
+
+// notSimple reports whether a header concerns the connection, or how a body comes.
+func notSimple(name string) bool {
+	if strings.EqualFold(name, "Expect") {
+		return true
 	}
 	for _, hop := range wire.HopHeaders {
 		if strings.EqualFold(name, hop) {
@@ -133,8 +192,7 @@ func notSimple(name string) bool {
 	return false
 }
 
-// setForwarded sets the client's address and scheme to what trusted proxies say. Each
-// header is there at most once.
+// setForwarded sets the client's address and scheme to what trusted proxies say.
 func (r *simple) setForwarded(trusted []netip.Prefix) {
 	var f httphead.Forwarded
 	for _, field := range r.Fields {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	bodyPatience = time.Second      // to send the next piece of a body
+	bodyPatience = time.Second      // to send the next piece of a body; in the loop: all of it
 	takePatience = 10 * time.Second // to take the next piece of an answer
 )
 

@@ -19,6 +19,9 @@ type BodyEnd struct {
 	chunks *chunks // of a body in chunks; nil: it has a length
 }
 
+// EndAfter returns the end of a body with a length; at most 0: there is no body.
+func EndAfter(length int64) BodyEnd { return BodyEnd{left: max(length, 0)} }
+
 // Found reports whether the end was found.
 func (e *BodyEnd) Found() bool { return e.left == 0 && (e.chunks == nil || e.chunks.part == afterBody) }
 

@@ -102,7 +102,7 @@ func (e *exchange) claim() (claim site.Claim, since time.Time, err error) {
 	switch {
 	case pending != nil && pending.Direct != nil:
 		return pending.Direct, pending.Sent, nil
-	case pending != nil:
+	case pending != nil && pending.Queued():
 		claim, err = pending.Claim(e.r.Context())
 	case e.failed != nil:
 		claim, err = e.retry()

@@ -49,7 +49,7 @@ func (b *Body) fill(in io.Reader, length, limit int64) error {
 	if length >= 0 {
 		first = min(first, length)
 	}
-	if length <= BodyMemory && b.store.take(int(first)) {
+	if length <= BodyMemory && b.store.Take(int(first)) {
 		b.held = int(first)
 		if whole, err := b.fillMemory(in, first, limit); whole || err != nil {
 			return err
@@ -109,7 +109,7 @@ func (b *Body) fillFile(in io.Reader, limit int64) error {
 
 // free gives the memory back.
 func (b *Body) free() {
-	b.store.give(b.held)
+	b.store.Give(b.held)
 	b.mem, b.held = nil, 0
 }
 

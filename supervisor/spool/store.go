@@ -42,20 +42,21 @@ func (s *Store) SetMax(n int64) { s.max.Store(n) }
 // InMemory returns how many bytes of memory are in use.
 func (s *Store) InMemory() int64 { return s.taken.Load() }
 
-// take reports whether there are n bytes. The caller gives them back.
-func (s *Store) take(n int) bool {
+// Take reports whether there are n bytes. The caller gives them back.
+func (s *Store) Take(n int) bool {
 	if s.taken.Add(int64(n)) > s.max.Load() {
-		s.give(n)
+		s.Give(n)
 		return false
 	}
 	return true
 }
 
-func (s *Store) give(n int) { s.taken.Add(int64(-n)) }
+// Give gives back n bytes that were taken.
+func (s *Store) Give(n int) { s.taken.Add(int64(-n)) }
 
 // Block returns AnswerMemory bytes, or nil at the limit. The caller passes them to GiveBlock.
 func (s *Store) Block() []byte {
-	if !s.take(AnswerMemory) {
+	if !s.Take(AnswerMemory) {
 		return nil
 	}
 	return s.blocks.Get().(*[AnswerMemory]byte)[:]
@@ -73,6 +74,6 @@ func (s *Store) blockOrLess() []byte {
 func (s *Store) GiveBlock(block []byte) {
 	if len(block) == AnswerMemory {
 		s.blocks.Put((*[AnswerMemory]byte)(block))
-		s.give(AnswerMemory)
+		s.Give(AnswerMemory)
 	}
 }

@@ -31,19 +31,10 @@ func headOf(r *http.Request) *wire.Head {
 		case len(values) == 1:
 			h.Fields = append(h.Fields, [2]string{name, values[0]})
 		default:
-			h.Fields = append(h.Fields, [2]string{name, strings.Join(values, separator(name))})
+			h.Fields = append(h.Fields, [2]string{name, strings.Join(values, wire.Separator(name))})
 		}
 	}
 	return h
-}
-
-// separator returns what joins the values of a repeated header (RFC 9110, section 5.3;
-// for cookies RFC 6265).
-func separator(name string) string {
-	if name == "Cookie" {
-		return "; "
-	}
-	return ", "
 }
 
 // appendParams appends the CGI variables of a request (RFC 3875, section 4.1) as

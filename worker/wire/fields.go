@@ -19,6 +19,15 @@ var HopHeaders = []string{
 // not see the path in them.
 var ServerHeaders = []string{"X-Accel-Redirect", "X-Sendfile"}
 
+// Separator returns what joins the values of a repeated header (RFC 9110, section 5.3; for
+// cookies RFC 6265).
+func Separator(name string) string {
+	if strings.EqualFold(name, "Cookie") {
+		return "; "
+	}
+	return ", "
+}
+
 // AppendField appends a header line.
 func AppendField(b []byte, name, value string) []byte {
 	b = append(b, name...)
