@@ -4,10 +4,11 @@
 // That is a third of the work that net/http has with a request.
 //
 // The loop reads the heads of all requests, and refuses malformed ones. It answers only a
-// simple request (GET or HEAD, no body) to a site with a FastBackend, if a worker answers
-// it at once and completely. What the client does not take at once of the answer waits in a
-// block of memory (output), or goes to a goroutine where it is more. Everything else is detached: net/http gets the connection
-// for that one request, and gives it back.
+// simple request to a site with a FastBackend, if a worker answers it at once and
+// completely. A simple request has no body, or one of a known and small length that comes
+// within a second. What the client does not take at once of the answer waits in a block of
+// memory (output), or goes to a goroutine where it is more. Everything else is detached:
+// net/http gets the connection for that one request, and gives it back.
 //
 // # Loop and workers
 //
@@ -26,7 +27,8 @@
 //
 //	Options.Detach   gives net/http one request: the socket, the head, the end of the
 //	                 body, what was read after the head, and what the loop has done
-//	                 (Pending). net/http reads no byte of the next request.
+//	                 (Pending). net/http reads no byte of the next request. It gets a
+//	                 body as if the loop had not read it.
 //	Loop.Reattach    gives the connection back, with what was read of the next request.
 //	Loop.Linger      gives it back to be closed after the last answer.
 //

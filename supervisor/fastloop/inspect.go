@@ -107,6 +107,17 @@ func (v View) AgeOutput(d time.Duration) int {
 	return v.Waiting()
 }
 
+// HalfBodies returns the number of clients that have not sent all of a body.
+func (v View) HalfBodies() int {
+	n := 0
+	for c := range v.l.busy {
+		if c.lacksBody() {
+			n++
+		}
+	}
+	return n
+}
+
 // Unread reports whether a client has sent more while its request is under way.
 func (v View) Unread() bool {
 	for c := range v.l.busy {

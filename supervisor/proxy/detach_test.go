@@ -162,14 +162,16 @@ func wantOnce(t *testing.T, scripts []script, counts map[string]int) {
 func TestServer_AdoptBehindARequest(t *testing.T) {
 	t.Parallel()
 	const post = "POST /next HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1\r\n\r\nx"
-	loops, nets, chunks := get("/slow"), strings.Replace(post, "/next", "/slow", 1), strings.Replace(chunked, "/a", "/slow", 1)
+	loops, nets, chunks := get("/slow"), strings.Replace(strings.Replace(post, "/next", "/slow", 1), "Host", "TE: trailers\r\nHost", 1), strings.Replace(chunked, "/a", "/slow", 1)
 	for name, test := range map[string]struct{ first, during, rest string }{
 		"at once, of the loop":        {loops + "\r\n" + post, "", ""},
+		"at once, behind a body":      {strings.Replace(post, "/next", "/slow", 1) + "\r\n" + post, "", ""},
 		"at once, of net/http":        {nets + "\r\n" + post, "", ""},
 		"at once, behind chunks":      {chunks + post, "", ""},
 		"during, of the loop":         {loops, "\r\n" + post, ""},
 		"during, of net/http":         {nets, "\r\n" + post, ""},
 		"during, behind chunks":       {chunks, post, ""},
+		"during, behind a body":       {strings.Replace(post, "/next", "/slow", 1), post, ""},
 		"half of a head, of the loop": {loops + post[:9], post[9:20], post[20:]},
 		"half of a head, of net/http": {nets, post[:9], post[9:]},
 		"half of a head, chunks":      {chunks + post[:1], post[1:3], post[3:]},

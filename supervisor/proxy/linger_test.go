@@ -46,7 +46,7 @@ func TestDetached_LastAnswerIsNotReset(t *testing.T) {
 	t.Parallel()
 	d, began, letGo := gated()
 	f := startFront(t, newCrew(t, 1, d), Options{})
-	p := f.dial("POST /slow HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx")
+	p := f.dial("GET /slow HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\nTE: trailers\r\n\r\n")
 	<-began
 	p.send(get("/more"))
 	letGo <- nil

@@ -214,7 +214,7 @@ func TestLoop_LeavesNothing(t *testing.T) {
 		d, began, letGo := gated()
 		f := startFront(t, newCrew(t, 4, d), Options{})
 		for range 20 {
-			leaving, staying, post := f.dial(get("/slow")), f.dial(get("/a")), f.dial("POST /b HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1\r\n\r\nx")
+			leaving, staying, post := f.dial(get("/slow")), f.dial(get("/a")), f.dial("POST /b HTTP/1.1\r\nHost: site.test\r\nTE: trailers\r\nContent-Length: 1\r\n\r\nx")
 			staying.wantBody("/a")
 			post.wantBody("/b")
 			f.wantMine(post, true)

@@ -42,7 +42,7 @@ func (f *front) begin(text string) *peer {
 
 // kept is the number of connections with half a head.
 func (f *front) kept() (n int) {
-	f.loop.Inspect(func(v fastloop.View) { n = v.HalfHeads() })
+	f.loop.Inspect(func(v fastloop.View) { n = v.HalfHeads() + v.HalfBodies() })
 	return n
 }
 

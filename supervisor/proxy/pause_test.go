@@ -72,7 +72,7 @@ func TestServer_PauseHasAllConnections(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, newCrew(t, 2, echo), Options{})
 	const chunked = "POST /chunks HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
-	chunks, post := f.dial(chunked), f.dial("POST /post HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1\r\n\r\nx")
+	chunks, post := f.dial(chunked), f.dial("POST /post HTTP/1.1\r\nHost: site.test\r\nTE: trailers\r\nContent-Length: 1\r\n\r\nx")
 	chunks.wantBody("/chunks")
 	post.wantBody("/post")
 	if err := f.Pause(t.Context()); err != nil {

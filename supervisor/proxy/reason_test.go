@@ -25,7 +25,7 @@ func TestAnswer_ReasonOfTheWorker(t *testing.T) {
 	simple := "Host: site.test\r\n\r\n"
 	for way, request := range map[string]string{
 		"loop":      "GET %s HTTP/1.1\r\n" + simple,
-		"net/http":  "POST %s HTTP/1.1\r\nContent-Length: 5\r\n" + simple + "hello",
+		"net/http":  "POST %s HTTP/1.1\r\nTE: trailers\r\nContent-Length: 5\r\n" + simple + "hello",
 		"continued": "POST %s HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n" + simple,
 		"HTTP/1.0":  "GET %s HTTP/1.0\r\nConnection: keep-alive\r\n" + simple,
 	} {

@@ -57,14 +57,14 @@ func newWay(tb testing.TB, name string) (*way, *crew) {
 	c := newCrew(tb, 2, func(*crewWorker, string) *wire.Answer {
 		return &wire.Answer{Status: 200, Fields: [][2]string{{"Content-Length", "0"}}}
 	})
-	c.sees = func(h *wire.Head) { p.note(h, "") }
+	c.sees = func(h *wire.Head) { p.note(h, string(h.Body)) }
 	c.gets = func(r *http.Request) {
 		addr, port, _ := net.SplitHostPort(r.RemoteAddr)
 		h := &wire.Head{Method: r.Method, URI: r.RequestURI, Path: r.URL.Path, Query: r.URL.RawQuery, Proto: r.Proto, Host: r.Host,
 			Scheme: r.URL.Scheme, RemoteAddr: addr, RemotePort: port}
 		for name, values := range r.Header {
 			if name != "Content-Length" {
-				h.Fields = append(h.Fields, [2]string{name, strings.Join(values, ",")})
+				h.Fields = append(h.Fields, [2]string{name, strings.Join(values, wire.Separator(name))})
 			}
 		}
 		body, err := io.ReadAll(r.Body)

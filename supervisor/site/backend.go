@@ -62,7 +62,7 @@ type Ticket interface {
 type Direct interface {
 	Claim
 	wire.InFlight
-	// Send sends a request without a body. Written: w watches fd and calls for Receive.
+	// Send sends a request with its body. Written: w watches fd and calls for Receive.
 	// AwaitOnly: only RoundTrip can send it, or report what happened. NoFollower: the
 	// ticket is to be requeued. fd is valid only for Written.
 	Send(h *wire.Head, w wire.Watcher) (o wire.Outcome, fd int)

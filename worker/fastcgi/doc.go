@@ -28,7 +28,8 @@
 //     1 again. A line has at most maxLine requests, so that no id is in use twice.
 //   - Flags of BEGIN_REQUEST. 0x01 (FCGI_KEEP_CONN) is a head: the worker begins it when
 //     it reads it. 0x81 is a follower, which has a token: the front door adds one to the
-//     eventfd before it writes the request. A follower never has a body.
+//     eventfd before it writes the request. The worker drops the body of a follower that it
+//     skips.
 //   - Tokens. The worker takes a token before it begins a follower. If there is none, the
 //     front door has taken it: the worker skips the request. It does not run it, and
 //     reports that by END_REQUEST with protocol status 2 (FCGI_OVERLOADED), the skip record.

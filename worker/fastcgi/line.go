@@ -45,11 +45,11 @@ func (c *conn) readGreeting(content []byte) {
 }
 
 // sendFollower sends a request behind those that are on the connection, if the worker
-// accepts followers there now. If only a part of it fits into the socket, the connection
+// accepts followers there now. Large bodies would soon fill the socket. If only a part of it fits into the socket, the connection
 // has no other request, and the follower is recalled at once; but the worker may have
 // begun it, since it does not wait for the end of a body. Then Await sends the rest.
 func (c *conn) sendFollower(h *wire.Head, w wire.Watcher) (rest []byte, err error) {
-	if !c.followers || c.noReuse || c.line >= maxLine || len(c.parser.recalled) > 0 || c.tokens.add() != nil {
+	if !c.followers || c.noReuse || c.line >= maxLine || len(h.Body) > maxCopied || len(c.parser.recalled) > 0 || c.tokens.add() != nil {
 		return nil, errNoFollower
 	}
 	rest, err = c.sendNow(h, w, flagFollower)

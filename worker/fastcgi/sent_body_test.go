@@ -121,7 +121,7 @@ func isGone(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) || erro
 // which the worker has begun, could be recalled with it, and be run twice.
 func TestLine_FollowerDoesNotFit(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{"", patterned(100_000)} {
+	for _, body := range []string{"", patterned(maxCopied)} {
 		w := newBusyWorker(t, 2)
 		_ = unix.SetsockoptInt(w.client.busy.bare.FD(), unix.SOL_SOCKET, unix.SO_SNDBUF, 4096)
 		r := newRequest(t, "POST", "/"+strings.Repeat("x", 60_000), body)
@@ -138,14 +138,28 @@ func TestLine_FollowerDoesNotFit(t *testing.T) {
 	}
 }
 
+// TestLine_LargeBodyDoesNotFollow: a few would fill the socket.
+func TestLine_LargeBodyDoesNotFollow(t *testing.T) {
+	t.Parallel()
+	w := newBusyWorker(t, 1)
+	body := patterned(maxCopied + 1)
+	if s := w.client.SendFollower(withBody(newRequest(t, "POST", "/2", body), body), w.watch); s.Outcome() != wire.NoFollower {
+		t.Errorf("got %v, want %v", s.Outcome(), wire.NoFollower)
+	}
+	if w.tokens.take() || w.client.busy.noReuse {
+		t.Error("something was sent")
+	}
+	w.client.busy.close()
+}
+
 // TestLine_FollowerIsBegunBeforeItsEnd: the worker takes the token when it has read the
 // parameters. The request is not sent to another one then, and Await sends the rest.
 func TestLine_FollowerIsBegunBeforeItsEnd(t *testing.T) {
 	t.Parallel()
-	body := patterned(100_000)
+	body := patterned(maxCopied)
 	for begun := time.Now(); ; {
 		w := newBusyWorker(t, 1)
-		_ = unix.SetsockoptInt(w.client.busy.bare.FD(), unix.SOL_SOCKET, unix.SO_SNDBUF, 4096)
+		_ = unix.SetsockoptInt(w.client.busy.bare.FD(), unix.SOL_SOCKET, unix.SO_SNDBUF, 1) // the least that there is: the parameters fit, the body does not
 		took, stop := make(chan bool, 1), make(chan bool)
 		go func() { took <- takeSoon(w.tokens, stop) }()
 		r := newRequest(t, "POST", "/2", body)

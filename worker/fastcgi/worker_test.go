@@ -1,6 +1,7 @@
 package fastcgi
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -52,11 +53,16 @@ func newPythonWorker(t *testing.T) *pythonWorker {
 
 func (w *pythonWorker) send(uri string, follower bool) *Sent {
 	w.t.Helper()
+	return w.sendBody(uri, "", follower)
+}
+
+func (w *pythonWorker) sendBody(uri, body string, follower bool) *Sent {
+	w.t.Helper()
 	send := w.client.Send
 	if follower {
 		send = w.client.SendFollower
 	}
-	s := send(headOf(newRequest(w.t, "GET", uri, "")), w.watch)
+	s := send(withBody(newRequest(w.t, "POST", uri, body), body), w.watch)
 	if s.Outcome() != wire.Written {
 		w.t.Fatalf("%s was not sent: %v", uri, s.err)
 	}
@@ -66,6 +72,12 @@ func (w *pythonWorker) send(uri string, follower bool) *Sent {
 // wantAnswer receives the answer, as often as something has arrived.
 func (w *pythonWorker) wantAnswer(s *Sent, uri string) {
 	w.t.Helper()
+	w.wantAnswerTo(s, uri, "")
+}
+
+// wantAnswerTo is wantAnswer of a request with a body.
+func (w *pythonWorker) wantAnswerTo(s *Sent, uri, body string) {
+	w.t.Helper()
 	for buf := make([]byte, 64<<10); ; {
 		a, err := s.Receive(buf)
 		switch {
@@ -73,23 +85,45 @@ func (w *pythonWorker) wantAnswer(s *Sent, uri string) {
 			w.t.Fatalf("%s: %v", uri, err)
 		case a == nil:
 			ready(w.t, s.FD())
-		case string(a.Body) != uri:
-			w.t.Fatalf("%s: got %q", uri, a.Body)
+		case string(a.Body) != uri, digestOf(a.Fields) != digest(body):
+			w.t.Fatalf("%s: got %q, with the digest of its body: %v", uri, a.Body, digestOf(a.Fields) == digest(body))
 		default:
 			return
 		}
 	}
 }
 
+// digest is what the worker says of a body.
+func digest(body string) string {
+	if body == "" {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
+}
+
+func digestOf(fields [][2]string) string {
+	for _, f := range fields {
+		if f[0] == "X-Body" {
+			return f[1]
+		}
+	}
+	return ""
+}
+
 func (w *pythonWorker) wantAwaited(s *Sent, uri string) {
+	w.t.Helper()
+	w.wantAwaitedTo(s, uri, "")
+}
+
+func (w *pythonWorker) wantAwaitedTo(s *Sent, uri, sent string) {
 	w.t.Helper()
 	resp, err := s.Await(newRequest(w.t, "GET", uri, ""))
 	if err != nil {
 		w.t.Fatalf("%s: %v", uri, err)
 	}
 	body, err := io.ReadAll(resp.Body)
-	if resp.Body.Close(); err != nil || string(body) != uri {
-		w.t.Fatalf("%s: got %q (%v)", uri, body, err)
+	if resp.Body.Close(); err != nil || string(body) != uri || resp.Header.Get("X-Body") != digest(sent) {
+		w.t.Fatalf("%s: got %q (%v), with the digest %q", uri, body, err, resp.Header.Get("X-Body"))
 	}
 }
 
@@ -191,7 +225,7 @@ func TestWorker_RecallAtAnyTime(t *testing.T) {
 	var once []string
 	n := 0
 	for range 300 {
-		line := map[*Sent]string{}
+		line, bodies := map[*Sent]string{}, map[*Sent]string{}
 		var sent []*Sent
 		for i := range 1 + rand.IntN(6) {
 			n++
@@ -199,8 +233,12 @@ func TestWorker_RecallAtAnyTime(t *testing.T) {
 			if i > 0 && len(w.client.busy.parser.recalled) > 0 {
 				break // no follower is accepted yet
 			}
-			s := w.send(uri, i > 0)
-			sent, line[s] = append(sent, s), uri
+			body := patterned([]int{0, 1, 2000, maxCopied}[rand.IntN(4)])
+			if i == 0 && rand.IntN(4) == 0 {
+				body = patterned(100_000)
+			}
+			s := w.sendBody(uri, body, i > 0)
+			sent, line[s], bodies[s] = append(sent, s), uri, body
 		}
 		keep := 1 + rand.IntN(len(sent))
 		for range rand.IntN(3000) { // gives the worker a random time
@@ -211,10 +249,10 @@ func TestWorker_RecallAtAnyTime(t *testing.T) {
 		for i, s := range sent {
 			once = append(once, line[s])
 			if i == len(sent)-1 && rand.IntN(2) == 0 {
-				w.wantAwaited(s, line[s])
+				w.wantAwaitedTo(s, line[s], bodies[s])
 				continue
 			}
-			w.wantAnswer(s, line[s])
+			w.wantAnswerTo(s, line[s], bodies[s])
 		}
 	}
 	w.wantBegun(once...)

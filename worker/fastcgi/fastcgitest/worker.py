@@ -2,10 +2,12 @@
 
 Argument: the directory of multisite_wsgi. Descriptors: 3 is the listening socket; to 4 the
 URI of each request is written when it is begun; from 5 the answer to it is read. Each is a
-line; the answer null makes the worker exit.
+line; the answer null makes the worker exit. An answer to a request with a body has the
+digest of that (SHA-256) in X-Body.
 """
 
 import base64
+import hashlib
 import json
 import os
 import socket
@@ -25,8 +27,11 @@ def application(environ, start_response):
     answer = json.loads(answers.readline())
     if answer is None:
         os._exit(1)
-    environ["wsgi.input"].read()
-    start_response("%d OK" % answer["Status"], [tuple(field) for field in answer["Fields"] or ()])
+    fields = [tuple(field) for field in answer["Fields"] or ()]
+    body = environ["wsgi.input"].read()
+    if body:
+        fields.append(("X-Body", hashlib.sha256(body).hexdigest()))
+    start_response("%d OK" % answer["Status"], fields)
     return [base64.b64decode(answer["Body"] or "")]
 
 
