@@ -109,7 +109,7 @@ func TestStall_SeesTheMemory(t *testing.T) {
 	if err := b.stall(t.Context(), n, get("", "", 5_000_000, 20), rowsSite(1).host); err != nil {
 		t.Fatal(err)
 	}
-	if n.Bad != 0 || n.FrontMemory.median()+n.KernelMemory.median() <= 0 || len(n.After.rounds) != 1 {
+	if n.Bad != 0 || n.FrontMemory.median()+n.KernelMemory.median() <= 0 || len(n.After.rounds) != 1 || n.Begun.median() <= 0 {
 		t.Errorf("got %+v", n)
 	}
 }

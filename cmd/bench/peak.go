@@ -89,75 +89,106 @@ func (m *memoryPeak) stop() {
 	<-m.done
 }
 
-// stall sends requests and reads no answer, for some seconds, and looks at the memory again
-// when the clients have left.
+// How long stall waits for the beginning of all answers, and then for what they still need,
+// and after the clients have left.
+const (
+	begunLimit = 30 * time.Second
+	settle     = 2 * time.Second
+	leftFor    = 5 * time.Second
+)
+
+// stall sends requests and reads no answer, and looks at the memory again when the clients
+// have left.
 func (b *bench) stall(ctx context.Context, n *runner, x row, host string) error {
-	hold := 5 * time.Second
-	if b.quick {
-		hold = time.Second
-	}
-	front, apps, err := n.split()
-	if err != nil {
-		return err
-	}
-	warm, err := drive(ctx, n.addr, host, x.request, busyConnections, hold/5) // workers make the body once
+	warm, err := drive(ctx, n.addr, host, x.request, busyConnections, time.Second) // workers make the body once
 	if err != nil {
 		return err
 	}
 	n.count(warm)
-	before := holds(front, apps)
-	peak := n.watchMemory()
-	defer peak.stop()
-	leave, err := connectStalled(n.addr, x.request.text(host), x.connections)
-	defer leave()
+	front, apps, err := n.split()
 	if err != nil {
 		return err
 	}
-	held := time.After(hold)
-	limited, cancel := context.WithTimeout(ctx, hold)
-	defer cancel()
-	one := load{addr: n.addr, host: host, pages: []page{{"/get/10", ""}}, connections: 1, requests: 1}.run(limited)
-	for _, took := range milliseconds(one.times) {
-		n.Other.add(took)
+	before := holds(front, apps)
+	peak := n.watchMemory()
+	defer peak.stop()
+	start := time.Now()
+	clients, err := connectStalled(n.addr, x.request.text(host), x.connections)
+	defer clients.leave()
+	if err != nil {
+		return err
 	}
-	select {
-	case <-held:
-	case <-ctx.Done():
-		return ctx.Err()
+	if begun, err := clients.awaitBegin(ctx); err != nil {
+		return err
+	} else if begun {
+		n.Begun.add(time.Since(start).Seconds())
+	}
+	if err := pause(ctx, settle); err != nil {
+		return err
 	}
 	peak.stop()
-	leave()
-	select {
-	case <-time.After(hold):
-	case <-ctx.Done():
-		return ctx.Err()
+	clients.leave()
+	if err := pause(ctx, leftFor); err != nil {
+		return err
 	}
 	after := holds(front, apps)
 	n.FrontMemory.addBytes(peak.front)
 	n.AppsMemory.addBytes(peak.apps)
 	n.KernelMemory.addBytes(peak.kernel)
 	n.After.addBytes(after.front + after.apps - before.front - before.apps)
-	return n.check()
+	return nil
 }
 
-// connectStalled opens connections with small buffers, and sends a request on each.
-func connectStalled(addr string, text []byte, connections int) (leave func(), err error) {
-	var fds []int
-	leave = func() {
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
-		fds = nil
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+}
+
+// stalled are the descriptors of clients that do not read.
+type stalled struct{ fds []unix.PollFd }
+
+// connectStalled opens connections with small buffers, and sends a request on each.
+func connectStalled(addr string, text []byte, connections int) (*stalled, error) {
+	s := &stalled{}
 	for range connections {
 		fd, err := dial(addr, 4096)
 		if err != nil {
-			return leave, err
+			return s, err
 		}
-		fds = append(fds, fd)
+		s.fds = append(s.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 		if n, err := unix.Write(fd, text); n < len(text) {
-			return leave, errors.Join(fmt.Errorf("sent %d bytes of %d", n, len(text)), err)
+			return s, errors.Join(fmt.Errorf("sent %d bytes of %d", n, len(text)), err)
 		}
 	}
-	return leave, nil
+	return s, nil
+}
+
+// awaitBegin reports whether every client has got the beginning of its answer in time.
+func (s *stalled) awaitBegin(ctx context.Context) (bool, error) {
+	limit := time.Now().Add(begunLimit)
+	for time.Now().Before(limit) {
+		n, err := unix.Poll(s.fds, 0)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return false, err
+		}
+		if n == len(s.fds) {
+			return true, nil
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// leave closes the connections. It may be called twice.
+func (s *stalled) leave() {
+	for _, c := range s.fds {
+		unix.Close(int(c.Fd))
+	}
+	s.fds = nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -167,11 +168,45 @@ func TestShowRows(t *testing.T) {
 		"| a | 10,796 | 2.16 | – | 0.50 / 2.00 | 9.0 + 1,070 | 0.50 / 2.00 | 9.0 + 1,070 |\n",
 		"| b | 7.0 | – | 1.00 | 0.50 / 2.00 | 9.0 + 1,070 | – | – |\n",
 		"## Uploads: up\n", "| multisite | 300 | 1.1 | – | – |\n",
-		"## readers\n", "| multisite | – | – | – | – | no answer |\n",
+		"## readers\n", "| multisite | – | – | – | – | not in 30 |\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+}
+
+func TestWriteDocs(t *testing.T) {
+	t.Parallel()
+	r := newReport("test")
+	r.note("a note")
+	r.table(shortTitle, "", "ratio").row("a", 2)
+	r.table("Files", "", "ratio").row("b", 3)
+	dir := t.TempDir()
+	readme, page := filepath.Join(dir, "README.md"), filepath.Join(dir, "docs", "performance.md")
+	if err := os.Mkdir(filepath.Dir(page), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const old = "before\n" + docsBegin + "old\n" + docsEnd + "after\n"
+	if err := errors.Join(os.WriteFile(readme, []byte(old), 0o644), os.WriteFile(page, []byte(old), 0o644), r.writeDocs(dir)); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		readme: "before\n" + docsBegin + "|  | ratio |\n| --- | ---: |\n| a | 2 |\n" + docsEnd + "after\n",
+		page:   "- a note\n\n### Files\n\n|  | ratio |\n| --- | ---: |\n| b | 3 |\n" + docsEnd + "after\n",
+	} {
+		if got, err := os.ReadFile(file); err != nil || !strings.HasSuffix(string(got), want) || strings.Contains(string(got), "old") {
+			t.Errorf("%s: got %q, %v", file, got, err)
+		}
+	}
+	if err := replaceInFile(readme, ""); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(readme, []byte("no marks"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.writeDocs(dir); err == nil || !strings.Contains(err.Error(), "has no marks") {
+		t.Errorf("a page without marks: got %v", err)
 	}
 }
 

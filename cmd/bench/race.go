@@ -22,7 +22,7 @@ type runner struct {
 	AppsMemory   figure `json:"workers_memory_mb"`
 	KernelMemory figure `json:"socket_memory_mb"`
 	After        figure `json:"memory_after_mb"`
-	Other        figure `json:"other_client_ms"`
+	Begun        figure `json:"begun_s"` // when all readers had the beginning of their answers
 	Bad          int    `json:"wrong_answers"`
 	Why          string `json:"why,omitempty"`
 }
@@ -31,7 +31,7 @@ func newRunner(s *server) *runner {
 	two, one := figure{digits: 2}, figure{digits: 1}
 	return &runner{
 		server: s, Name: s.name, Ratio: two, P50: two, P99: two,
-		FrontMemory: one, AppsMemory: one, KernelMemory: one, After: one, Other: one,
+		FrontMemory: one, AppsMemory: one, KernelMemory: one, After: one, Begun: one,
 	}
 }
 

@@ -59,17 +59,21 @@ func (r *report) markdown() string {
 	}
 	for _, t := range r.Tables {
 		fmt.Fprintf(&b, "\n### %s\n\n", t.Title)
-		writeRow(&b, t.Columns)
-		writeRow(&b, t.rule())
-		for _, row := range t.Rows {
-			cells := make([]string, len(row))
-			for i, cell := range row {
-				cells[i] = fmt.Sprint(cell)
-			}
-			writeRow(&b, cells)
-		}
+		t.write(&b)
 	}
 	return b.String()
+}
+
+func (t *table) write(b *strings.Builder) {
+	writeRow(b, t.Columns)
+	writeRow(b, t.rule())
+	for _, row := range t.Rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = fmt.Sprint(cell)
+		}
+		writeRow(b, cells)
+	}
 }
 
 func writeRow(b *strings.Builder, cells []string) {

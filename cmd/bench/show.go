@@ -38,7 +38,7 @@ func (r *report) showShort() {
 			continue
 		}
 		if t == nil {
-			t = r.table("In short", "", "beside", "requests/s of multisite ÷ its")
+			t = r.table(shortTitle, "", "beside", "requests/s of multisite ÷ its")
 		}
 		beside, ratio := x.Runners[1].Name, x.Runners[1].Ratio.short()
 		what, which, many := x.Table, x.Row, x.Table != pythonTable
@@ -97,13 +97,13 @@ func (r *report) showUploads(_ string, rows []*result) {
 func (r *report) showReaders(_ string, rows []*result) {
 	for _, x := range rows {
 		t := r.table(x.Row, "", "memory at most, MB: front door", "workers", "socket buffers",
-			"when they have left, MB", "another client meanwhile, ms")
+			"5 s after they have left", "all answers begun after, s")
 		for _, n := range x.Runners {
-			other := n.Other.short()
-			if len(n.Other.rounds) == 0 {
-				other = "no answer"
+			begun := n.Begun.short()
+			if len(n.Begun.rounds) == 0 {
+				begun = fmt.Sprintf("not in %.0f", begunLimit.Seconds())
 			}
-			t.row(n.Name, n.FrontMemory.short(), n.AppsMemory.short(), n.KernelMemory.short(), n.After.short(), other)
+			t.row(n.Name, n.FrontMemory.short(), n.AppsMemory.short(), n.KernelMemory.short(), n.After.short(), begun)
 		}
 	}
 }

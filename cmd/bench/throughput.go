@@ -19,6 +19,7 @@ type rowFlags struct {
 	beside  []string
 	also    []string
 	profile string
+	docs    bool
 }
 
 func (b *bench) throughputCommand() *cobra.Command {
@@ -37,6 +38,9 @@ func (b *bench) rowsCommand(use, short string, connections int) *cobra.Command {
 	flags.StringSliceVar(&f.beside, "beside", nil, "only peers with one of these words in their names, as uWSGI (default all)")
 	flags.StringSliceVar(&f.also, "also", nil, "other binaries of multisite to measure, as one of a version before")
 	flags.StringVar(&f.profile, "profile", "", "leave profiles by perf of front door and workers in this directory, for every row")
+	if connections == busyConnections {
+		flags.BoolVar(&f.docs, "docs", false, "write the tables into README.md and docs/performance.md, too")
+	}
 	return cmd
 }
 
@@ -85,11 +89,15 @@ func (b *bench) measureRows(ctx context.Context, r *report, f *rowFlags, connect
 	}
 	r.note("%s for all but Apache, which has its own. Access logs are on everywhere, written in batches. "+
 		"The clients are one thread on the same machine and compare every answer.", p.version)
-	defer r.showRows()
 	for _, s := range all {
 		if err := b.measureSetup(ctx, r, p, s, f); err != nil {
+			r.showRows()
 			return err
 		}
+	}
+	r.showRows()
+	if f.docs {
+		return r.writeDocs(b.module)
 	}
 	return nil
 }
