@@ -16,8 +16,8 @@ import (
 // samplePeriod is how often the memory of sites is put into the journal.
 const samplePeriod = time.Minute
 
-// sampleMemory puts the memory of every site that has processes into the journal, until
-// ctx ends.
+// sampleMemory puts the memory of every site that has processes into the journal, and has
+// idle workers replaced that hold too much, until ctx ends.
 func (s *Supervisor) sampleMemory(ctx context.Context) {
 	ticker := time.NewTicker(samplePeriod)
 	defer ticker.Stop()
@@ -28,6 +28,7 @@ func (s *Supervisor) sampleMemory(ctx context.Context) {
 			return
 		}
 		for _, t := range s.sites.all() {
+			t.replaceIdle(time.Now())
 			st := t.status()
 			if st.Memory.PSS == 0 { // samples of sleeping sites would displace the others
 				continue

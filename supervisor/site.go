@@ -38,6 +38,8 @@ type site struct {
 
 	// Only the goroutine of watchLimits uses meter, but any goroutine may call Problem.
 	meter limits.Meter
+	// idle is used by the goroutine of sampleMemory only.
+	idle limits.Idle
 
 	// These are set only when the site is inherited.
 	lastEnded string // how the last worker exited before the upgrade, for status

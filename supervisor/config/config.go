@@ -150,6 +150,10 @@ type Site struct {
 	// never.
 	InactivityTimeout time.Duration `toml:"inactivity_timeout" default:"(0s; 5m for a range of processes)" live:"yes" affects:"pool"`
 
+	// ReplaceIdle reports whether an idle worker is replaced when a fresh fork would hold
+	// much less memory.
+	ReplaceIdle bool `toml:"replace_idle" default:"true" kind:"wsgi" live:"yes" affects:"pool"`
+
 	// Limits. 0 is no limit, except for MaxBody, which is never 0.
 
 	// MaxBody is in bytes. nginx's default of 1 MB refuses an ordinary photo; with

@@ -87,7 +87,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			Python: dir + "/venv/bin/python3", PythonPath: []string{}, Home: dir, Env: map[string]string{}, Lang: "C.UTF-8",
 			Processes: Range{1, 1}, Threads: 1, Preload: preloadByDefault, ListenBacklog: 100,
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
-			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second,
+			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second, ReplaceIdle: true,
 			MaxBody: 64_000_000, Static: map[string]string{},
 		}},
 	}
@@ -143,6 +143,7 @@ startup_timeout = "3s"
 graceful_timeout = "4s"
 shutdown_timeout = "500ms"
 inactivity_timeout = "1h"
+replace_idle = false
 max_body = "1GiB"
 maximum_requests = 5000
 restart_interval = "24h"

@@ -33,6 +33,7 @@ const (
 	ReasonMaximumRequests Reason = "maximum_requests"
 	ReasonRestartInterval Reason = "restart_interval"
 	ReasonInactivity      Reason = "inactivity"
+	ReasonIdle            Reason = "idle" // a fresh fork holds much less memory
 	ReasonMemoryLimit     Reason = "memory_limit"
 	ReasonOOM             Reason = "oom" // the system killed it for lack of memory, or refused it more
 	ReasonRequestTimeout  Reason = "request_timeout"
