@@ -22,6 +22,7 @@ func (t *site) observe(e pool.Event) {
 	switch e.Kind {
 	case pool.WorkerReady:
 		t.log.Info("worker ready", "worker", e.ID, "pid", w.PID(), "generation", e.Generation, "duration", e.Age)
+		t.measureFresh(e, w)
 		t.limitAgain(e.ID, w) // sites.toml may have changed while it started
 		if p, ok := w.(*wsgi.Worker); ok {
 			t.setStatic(p.Static())
@@ -42,6 +43,15 @@ func (t *site) observe(e pool.Event) {
 		t.unloadLater()
 	}
 	t.super.journal.Record(journalEvent(t.name, e))
+}
+
+// measureFresh measures a worker that has served nothing yet.
+func (t *site) measureFresh(e pool.Event, w worker) {
+	if !t.config().Preload.LearnsWarmup() {
+		return
+	}
+	current, _ := t.launchedFrom()
+	current.fresh.Store(memoryOfProcess(w.PID()).USS) // of a trial it is the generation before, which ends
 }
 
 // severity returns the level at which the exit of a worker is logged.

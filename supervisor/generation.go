@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/code"
@@ -51,6 +52,11 @@ type generation struct {
 	paths   code.Paths   // where the code really is
 	sockets string       // its directory, so that two generations can run side by side
 
+	warmup  []string // paths that its zygote requests
+	learned bool     // visitors have decided which they are
+
+	fresh atomic.Int64 // USS of a worker right after its launch, in bytes; 0: none was measured
+
 	guard   launches.Guard // of its launches
 	launch  func(ctx context.Context, id string) (worker, error)
 	threads int            // see Threads
@@ -83,6 +89,7 @@ func (t *site) newGeneration(c *config.Site, look *code.Look) (*generation, erro
 
 func (t *site) makeGeneration(c *config.Site, tree code.Tree, sockets string, paths code.Paths) (*generation, error) {
 	g := &generation{cfg: c, code: tree, sockets: sockets, paths: paths}
+	g.warmup, g.learned = t.warmupOf(c)
 	if err := t.keepDirs(g); err != nil {
 		return nil, err
 	}
@@ -118,7 +125,7 @@ func asWorker(w worker, err error) (worker, error) {
 func (t *site) plan(g *generation) runtimes.Plan {
 	now := func() *config.Site { return t.configOf(g) }
 	return runtimes.Plan{
-		Site: g.cfg, Now: now, Timeout: startupTimeout(now),
+		Site: g.cfg, Warmup: g.warmup, Learned: g.learned, Now: now, Timeout: startupTimeout(now),
 		At: g.paths.At, Sockets: g.sockets, StateDir: t.super.dirs.state, CodeDir: statedir.CodeDir(t.super.dirs.state),
 		Program: t.super.program, Names: hostsOf(g.cfg), Mark: t.super.mark,
 		Prepare: func(p *process.Process) error { return t.limit(now(), p) },

@@ -30,6 +30,10 @@ func (s *Supervisor) publish() {
 // route returns the site as the front door sees it now.
 func (t *site) route() front.Route {
 	c := t.config()
+	var asked *front.Asked
+	if c.Kind == config.WSGI && c.Preload.LearnsWarmup() {
+		asked = &t.warmup.asked
+	}
 	return front.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &front.Site{
 		Name:           c.Name,
 		Backend:        t,
@@ -39,6 +43,8 @@ func (t *site) route() front.Route {
 		MaxPerAddress:  c.MaxClientsPerIP,
 		Clients:        t.clients,
 		Static:         t.staticRoutes(),
+		Mount:          c.Mount,
+		Asked:          asked,
 		Stats:          t.stats,
 		Log:            t.log.Logger,
 		Access:         func(e front.Entry) { t.access.Add(e.AppendCombined) },

@@ -36,6 +36,8 @@ type site struct {
 
 	rolling chan struct{} // holds a value while the workers are replaced
 
+	warmup learnedWarmup // has a mutex of its own
+
 	// Only the goroutine of watchLimits uses meter, but any goroutine may call Problem.
 	meter limits.Meter
 	// idle is used by the goroutine of sampleMemory only.
@@ -72,11 +74,13 @@ func (s *Supervisor) newSite(cfg *config.Site, look *code.Look) (*site, error) {
 
 // bareSite returns a site without a generation, tasks and a pool.
 func (s *Supervisor) bareSite(cfg *config.Site) *site {
-	return &site{
+	t := &site{
 		name: cfg.Name, super: s, stats: &front.Stats{}, clients: &front.Clients{},
 		log: newSiteLog(s.logs, cfg.Name), access: s.logs.Access(cfg.Name),
 		drained: make(chan struct{}), done: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}
+	t.recallWarmup()
+	return t
 }
 
 func (t *site) newPool(inherited *pool.Handover) *pool.Pool {
@@ -164,14 +168,14 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 		err = t.pool.Roll(ctx, next, reason, serve)
 	}
 	if !serves {
-		if t.pool.Status().State != pool.SiteFailed { // a failed site has its own error
+		if t.pool.Status().State != pool.SiteFailed && reason != pool.ReasonWarmup { // a failed site has its own error
 			t.failed.Store(failureOf(string(reason), err))
 		}
 		next.close()
 		return err
 	}
 	t.failed.Store(nil)
-	t.tasks.apply(ctx, next.cfg, reason, true)
+	t.tasks.apply(ctx, next.cfg, reason, reason != pool.ReasonWarmup)     // of the same code they go on
 	if next.python != nil && t.pool.Status().State == pool.SiteSleeping { // as it was before the trial
 		next.python.Unload()
 	}
@@ -242,6 +246,7 @@ func (t *site) close() {
 		t.unload.Stop()
 	}
 	t.mu.Unlock()
+	t.keepWarmup(context.Background())
 	t.closeGenerations()
 	t.access.Close()
 }

@@ -105,6 +105,8 @@ func (t *site) status() status.Site {
 		sum = sum.Add(m)
 	}
 	st.Memory.Saved = sum.Unshared - sum.PSS
+	current, _ := t.launchedFrom()
+	st.SelfRoll = t.warmup.status(current)
 	python := t.python()
 	st.Warmup = warmupProblems(python)
 	if python != nil {

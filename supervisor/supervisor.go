@@ -69,6 +69,7 @@ type Supervisor struct {
 	watching   *watching
 	reloader   reloader
 	upgrader   upgrader
+	selfRolls  selfRolls
 
 	door    *proxy.Server  // set by Run before it serves
 	running sync.WaitGroup // the sites, and processes from before the upgrade that are being stopped
@@ -94,7 +95,7 @@ func New(o Options) (*Supervisor, error) {
 		program: o.Program, cfg: cfg, version: o.Version, started: time.Now(),
 		slots: launches.NewSlots(2 * runtime.GOMAXPROCS(0)),
 		life:  newLifetime(), endpoints: endpoints{front: o.Listeners, external: len(o.Listeners) > 0},
-		inherited: o.Inherited,
+		inherited: o.Inherited, selfRolls: usualSelfRolls,
 	}
 	s.reloader = reloader{super: s, load: o.Load, ended: make(chan struct{}, 1)}
 	s.upgrader = upgrader{super: s, args: o.Args, takeover: o.Takeover, from: o.From}

@@ -113,6 +113,9 @@ func (u *upgrader) exec(next *successor, caller syscall.Conn, paused time.Time) 
 	s.refusals.Flush()
 	ctx, cancel := context.WithTimeout(context.Background(), journalTime)
 	defer cancel()
+	for _, t := range s.sites.all() {
+		t.keepWarmup(ctx)
+	}
 	if err := s.journal.Flush(ctx); err != nil {
 		s.log.Warn("journal not complete", "error", err)
 	}

@@ -84,7 +84,7 @@ func printStatus(w io.Writer, st status.Status, now time.Time) error {
 	if err := t.write(w); err != nil {
 		return err
 	}
-	printShared(w, st)
+	printShared(w, st, now)
 	printRefused(w, st.Supervisor.Refused)
 	printProblems(w, st, now)
 	return nil
@@ -95,7 +95,7 @@ var ordinary = []string{"", "on", "on (project)", "off", "one worker"}
 
 // printShared prints what forking saves, and for each site why its workers are not
 // forked, or what limits it.
-func printShared(w io.Writer, st status.Status) {
+func printShared(w io.Writer, st status.Status, now time.Time) {
 	var saved int64
 	for _, site := range st.Sites {
 		saved += site.Memory.Saved
@@ -105,10 +105,25 @@ func printShared(w io.Writer, st status.Status) {
 		for _, problem := range site.Warmup {
 			fmt.Fprintf(w, "\n%s: warm-up: %s\n", site.Name, problem)
 		}
+		if site.SelfRoll != nil {
+			fmt.Fprintf(w, "\n%s: %s\n", site.Name, selfRoll(*site.SelfRoll, now))
+		}
 	}
 	if saved > 0 {
 		fmt.Fprintf(w, "saved       %s by forking\n", mb(saved))
 	}
+}
+
+// selfRoll returns that a site has replaced its workers by itself, and what that has saved.
+func selfRoll(r status.SelfRoll, now time.Time) string {
+	line := fmt.Sprintf("workers replaced at %s, to share what visitors ask for most", clock(r.At, now))
+	switch {
+	case r.Saved == nil:
+		return line
+	case *r.Saved < 0:
+		return line + ", which costs " + mb(-*r.Saved)
+	}
+	return line + ", which saves " + mb(*r.Saved)
 }
 
 // printRefused prints how many requests the front door refused, by status.

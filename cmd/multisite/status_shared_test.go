@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/status"
 )
@@ -21,13 +22,31 @@ func TestPrintShared(t *testing.T) {
 		"on (a fork ends 3 threads of C libraries)":                                    true,
 	} {
 		var out strings.Builder
-		printShared(&out, status.Status{Sites: []status.Site{{Name: "shop", Preload: preload}}})
+		printShared(&out, status.Status{Sites: []status.Site{{Name: "shop", Preload: preload}}}, time.Now())
 		want := ""
 		if shown {
 			want = "\nshop: preload: " + preload + "\n"
 		}
 		if out.String() != want {
 			t.Errorf("preload %q: printed %q, want %q", preload, out.String(), want)
+		}
+	}
+}
+
+func TestPrintShared_SelfRoll(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 12, 0, 0, time.Local)
+	less, more := int64(34<<20+100<<10), int64(-2<<20)
+	for _, c := range []struct {
+		saved *int64
+		want  string
+	}{
+		{nil, ""}, {&less, ", which saves 34.1 MB"}, {&more, ", which costs 2.0 MB"},
+	} {
+		var out strings.Builder
+		printShared(&out, status.Status{Sites: []status.Site{{Name: "shop", SelfRoll: &status.SelfRoll{At: at, Saved: c.saved}}}}, at)
+		if want := "\nshop: workers replaced at 03:12, to share what visitors ask for most" + c.want + "\n"; out.String() != want {
+			t.Errorf("printed %q, want %q", out.String(), want)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func wantReport(t *testing.T, dir string, err error, want ...string) {
 	}
 }
 
-var preloadByDefault = Preload{Mode: "auto", Warmup: []string{"/"}, GCFreeze: true, SealHeap: true, RelocateCode: true, Immortal: "auto"}
+var preloadByDefault = Preload{Mode: "auto", Warmup: []string{"auto"}, GCFreeze: true, SealHeap: true, RelocateCode: true, Immortal: "auto"}
 
 func TestLoad_FillsInDefaults(t *testing.T) {
 	t.Parallel()

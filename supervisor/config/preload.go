@@ -11,8 +11,9 @@ import (
 type Preload struct {
 	// Mode is "auto", "true" or "false".
 	Mode string `toml:"preload" type:"true, false or \"auto\"" default:"auto"`
-	// Warmup are the paths that are requested before the first fork.
-	Warmup []string `toml:"warmup" default:"[\"/\"]"`
+	// Warmup are the paths that are requested before the first fork, or "auto" alone: see
+	// LearnsWarmup.
+	Warmup []string `toml:"warmup" type:"\"auto\", or list of paths" default:"auto"`
 	// WarmupStrict reports whether a warm-up request that raises keeps the site from starting.
 	WarmupStrict bool `toml:"warmup_strict" default:"false"`
 	GCFreeze     bool `toml:"gc_freeze" default:"true"`
@@ -21,6 +22,13 @@ type Preload struct {
 	// Immortal is "auto", "on" or "off".
 	Immortal string `toml:"immortal" default:"auto"`
 }
+
+// auto stands for all paths in Warmup.
+const auto = "auto"
+
+// LearnsWarmup reports whether visitors decide which paths are requested before the first
+// fork.
+func (p Preload) LearnsWarmup() bool { return len(p.Warmup) == 1 && p.Warmup[0] == auto }
 
 func (d *siteDraft) readPreload() {
 	t := d.table
@@ -43,8 +51,11 @@ func (d *siteDraft) readWarmup() {
 		return
 	}
 	for _, path := range d.Preload.Warmup {
-		if !strings.HasPrefix(path, "/") {
-			d.table.Problem("warmup", fmt.Sprintf("%q is not a path", path), `a path begins with "/"`)
+		switch {
+		case path == auto && !d.Preload.LearnsWarmup():
+			d.table.Problem("warmup", `"auto" stands alone`, `write warmup = "auto", or paths only`)
+		case path != auto && !strings.HasPrefix(path, "/"):
+			d.table.Problem("warmup", fmt.Sprintf("%q is not a path", path), `a path begins with "/"; or write "auto"`)
 		}
 	}
 }

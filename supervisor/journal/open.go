@@ -107,11 +107,12 @@ func prepare(db *sql.DB) error {
 	case health != "ok":
 		return fmt.Errorf("%w: %s", errUnusable, health)
 	case found == version:
-		return nil
+		_, err := db.Exec(warmupTable)
+		return classify(err)
 	case found != 0 || tables != 0:
 		return fmt.Errorf("%w: version %d, this multisite has %d", errUnusable, found, version)
 	}
-	_, err := db.Exec("BEGIN IMMEDIATE;" + schema + "COMMIT;")
+	_, err := db.Exec("BEGIN IMMEDIATE;" + schema + warmupTable + ";COMMIT;")
 	return classify(err)
 }
 

@@ -118,4 +118,7 @@ func (j *Journal) prune() {
 			j.options.Log.Warn("prune journal", "table", table, "error", err)
 		}
 	}
+	if _, err := j.db.Exec("DELETE FROM warmup WHERE time_us < ?", oldest); err != nil {
+		j.options.Log.Warn("prune journal", "table", "warmup", "error", err)
+	}
 }

@@ -30,6 +30,7 @@ const (
 	ReasonScale           Reason = "scale"
 	ReasonReload          Reason = "reload"
 	ReasonRestart         Reason = "restart"
+	ReasonWarmup          Reason = "warm-up" // new ones share more of what visitors ask for
 	ReasonMaximumRequests Reason = "maximum_requests"
 	ReasonRestartInterval Reason = "restart_interval"
 	ReasonInactivity      Reason = "inactivity"

@@ -88,11 +88,20 @@ func (p *Pool) missingLocked(now time.Time) (n int, wait time.Duration) {
 	case p.backoff.failures > 0 && live == starting:
 		n = min(n, 1-starting)
 	case outgoing > 0:
-		n = min(n, surge-starting)
+		n = min(n, p.surgeLocked()-starting)
 	default:
 		n = min(n, mostStarting-starting)
 	}
 	return max(n, 0), 0
+}
+
+// surgeLocked returns how many workers start at once while outgoing ones serve. A roll for
+// which nobody waits replaces one at a time.
+func (p *Pool) surgeLocked() int {
+	if p.current.reason == ReasonWarmup {
+		return 1
+	}
+	return surge
 }
 
 // drainSurplusLocked drains outgoing workers that have a successor or are not ready yet,

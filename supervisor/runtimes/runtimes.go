@@ -18,6 +18,11 @@ import (
 type Plan struct {
 	Site *config.Site // what the generation is made for; it does not change
 
+	// Warmup are the paths that a zygote requests, and Learned says that visitors have
+	// decided which they are.
+	Warmup  []string
+	Learned bool
+
 	// Now returns what sites.toml says of the site at the moment, for what may change
 	// while the generation lives.
 	Now func() *config.Site
@@ -70,7 +75,8 @@ func (p Plan) WSGI() wsgi.Options {
 		Locale:  c.Locale,
 
 		Preload:        wsgi.Preload(c.Preload.Mode),
-		Warmup:         c.Preload.Warmup,
+		Warmup:         p.Warmup,
+		Learned:        p.Learned,
 		WarmupStrict:   c.Preload.WarmupStrict,
 		Host:           warmupHost(c),
 		Tricks:         tricks(c),

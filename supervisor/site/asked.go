@@ -40,15 +40,16 @@ type AskedPage struct {
 	Count int    `json:"count"`
 }
 
-// Count counts a request for a page. It copies the path if it keeps it.
+// Count counts a request for a page, unless a warm-up cannot request it. It copies the path
+// if it keeps it.
 func (a *Asked) Count(path string) {
-	if len(path) > maxAskedPath {
-		return
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	i, found := a.index[path]
 	if !found {
+		if !isWarmupPath(path) {
+			return
+		}
 		i = a.enterLocked(path)
 	}
 	a.pages[i].Count++

@@ -53,7 +53,7 @@ func (s *Site) CountPageOf(r *http.Request, status int, answer http.Header, took
 
 func (s *Site) countPage(path string, v verdict, took time.Duration, body int64) {
 	path = path[min(len(s.Mount), len(path)):]
-	if v.isPage() && isWarmupPath(path) && took <= maxPageTime && body <= maxPage {
+	if v.isPage() && took <= maxPageTime && body <= maxPage {
 		s.Asked.Count(path)
 	}
 }
@@ -66,10 +66,13 @@ func isWarmupPath(path string) bool {
 // identifies reports whether a header of a request tells who the visitor is. The name may
 // be in any case.
 func identifies(name string) bool {
-	if name == "" || name[0] != 'C' && name[0] != 'c' && name[0] != 'A' && name[0] != 'a' {
-		return false // most headers end here
+	switch len(name) { // comparing takes longer
+	case len("Cookie"):
+		return strings.EqualFold(name, "Cookie")
+	case len("Authorization"):
+		return strings.EqualFold(name, "Authorization")
 	}
-	return strings.EqualFold(name, "Cookie") || strings.EqualFold(name, "Authorization")
+	return false
 }
 
 // verdict collects what the header of an answer says about whether it is a page that a
@@ -106,10 +109,10 @@ func (v *verdict) look(name, value string) {
 
 // isText reports whether a media type is one of pages and programming interfaces.
 func isText(mediaType string) bool {
-	for _, prefix := range [...]string{"text/html", "application/json", "text/plain", "application/xhtml+xml", "text/xml", "application/xml"} {
-		if strings.HasPrefix(mediaType, prefix) {
-			return true
-		}
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	switch mediaType {
+	case "text/html", "application/json", "text/plain", "application/xhtml+xml", "text/xml", "application/xml":
+		return true
 	}
 	return false
 }

@@ -47,8 +47,18 @@ type Site struct {
 	Failed     *Failure   `json:"failed"`     // the last reload or restart, if it failed and the old workers serve on; else null
 	Workers    []Worker   `json:"workers"`
 
+	SelfRoll *SelfRoll `json:"self_roll"` // how the workers came to replace those before, if the site did so by itself; else null
+
 	Services []Service `json:"services"`
 	Cron     []Cron    `json:"cron"`
+}
+
+// SelfRoll is that a site has replaced its workers, since new ones share more of what
+// visitors ask for most.
+type SelfRoll struct {
+	At    time.Time `json:"at"`
+	Paths []string  `json:"paths"`       // of the warm-up
+	Saved *int64    `json:"saved_bytes"` // compared after as many requests as before; null if that is not known yet
 }
 
 // Failure is a reload or a restart that failed and changed nothing.

@@ -20,6 +20,7 @@ func TestStatus_JSON(t *testing.T) {
 			Memory:   SiteMemory{Memory: m, ZygotePSS: 4, Saved: 5},
 			Requests: Requests{Total: 6, Active: 7, Queued: 8, Errors: 9, PerSecond: 0.5, P50: 0.005, P99: 1.5},
 			Restarts: 1, LastExit: "exit", LastError: "error", Failed: &Failure{At: at, What: "reload", Error: "no"},
+			SelfRoll: &SelfRoll{At: at, Paths: []string{"/"}, Saved: new(int64(9))},
 			Workers:  []Worker{{ID: "blog/1", PID: 2, State: "ready", Socket: "1.sock", Started: at, Requests: 3, Active: 1, Memory: m}},
 			Services: []Service{{Name: "celery", PID: 3, State: "stopping", StopBy: &at, Restarts: 1, Memory: m, LastExit: "exit", Old: &OldService{PID: 5, StopBy: at, Memory: m}}},
 			Cron:     []Cron{{Name: "tidy", Schedule: "@daily", Next: at, PID: 4, Runs: 5, Skipped: 6, LastExit: "exit"}},
@@ -124,6 +125,13 @@ const contract = `{
      }
     }
    ],
+   "self_roll": {
+    "at": "2026-01-02T03:04:05Z",
+    "paths": [
+     "/"
+    ],
+    "saved_bytes": 9
+   },
    "services": [
     {
      "name": "celery",

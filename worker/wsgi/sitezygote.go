@@ -19,6 +19,7 @@ type zygoteConfig struct {
 	Env           map[string]string `json:"env"`
 	Umask         string            `json:"umask"` // octal; "": unchanged
 	Warmup        []string          `json:"warmup"`
+	WarmupLearned bool              `json:"warmup_learned"`
 	WarmupStrict  bool              `json:"warmup_strict"`
 	Host          string            `json:"hosts"`
 	Tricks        []string          `json:"tricks"`
@@ -38,6 +39,7 @@ func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
 		Env:           env,
 		Umask:         octal(r.opts.Umask),
 		Warmup:        r.warmupPaths(),
+		WarmupLearned: r.opts.Learned,
 		WarmupStrict:  r.opts.WarmupStrict,
 		Host:          r.opts.Host,
 		Tricks:        r.opts.Tricks,
@@ -56,12 +58,23 @@ func octal(umask *int) string {
 }
 
 // makeZygote makes the site zygote of m. If only the warm-up made it not fork-safe,
-// it is made again: without the paths that did it, then without any.
+// it is made again: without the paths that did it, then without any. If it died, or did
+// not come to its end, it is made again without what visitors have put into the warm-up.
 func (r *Runtime) makeZygote(m *template, parent *zygote) error {
 	for {
 		err := r.forkZygote(m, parent)
 		var hazard *hazardError
-		if !errors.As(err, &hazard) || !m.info.SafeWhenLoaded || !r.skipWarmup(m.info) {
+		var launch *process.LaunchError
+		switch {
+		case errors.As(err, &hazard):
+			if !m.info.SafeWhenLoaded || !r.skipWarmup(m.info) {
+				return err
+			}
+		case errors.As(err, &launch) && m.info.Event == "" && !r.isClosed():
+			if !r.skipLearned(launch.Problem) {
+				return err
+			}
+		default:
 			return err
 		}
 	}
@@ -111,7 +124,7 @@ func (r *Runtime) awaitZygote(p *process.Process, report *os.File) (startReport,
 	defer r.setLoading(nil)
 	info, err := r.readZygoteReport(l, report)
 	var hazard *hazardError
-	if r.warmsAll() && (err == nil || errors.As(err, &hazard)) {
+	if (r.warmsAll() || r.opts.Learned) && info.Warmup != nil && (err == nil || errors.As(err, &hazard)) {
 		err = cmp.Or(r.keepWarmup(info.Warmup), err)
 	}
 	return info, err

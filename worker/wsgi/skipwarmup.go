@@ -16,26 +16,49 @@ type skippedWarmup struct {
 
 // skipWarmup leaves out of the warm-up what info, the report of a zygote that was not
 // fork-safe after it, says to have done that: the first time those paths if there are
-// others, else all. It reports false when there is nothing left to leave out.
+// others, else all. Of paths that visitors have decided it leaves out those, every time. It
+// reports false when there is nothing left to leave out.
 func (r *Runtime) skipWarmup(info startReport) bool {
-	rest := len(r.warmupPaths())
+	rest := r.warmupPaths()
+	opened := slices.DeleteFunc(slices.Sorted(maps.Keys(info.OpenedBy)), func(path string) bool { return !slices.Contains(rest, path) })
 	hazards := (&hazardError{info.Hazards}).text()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if rest == 0 {
+	if len(rest) == 0 {
 		return false
 	}
-	if r.skipped.paths != nil || len(info.OpenedBy) == 0 || len(info.OpenedBy) >= rest {
+	if r.skipped.paths != nil && !r.opts.Learned || len(opened) == 0 || len(opened) == len(rest) {
 		r.skipped.all = hazards
 		r.opts.Log.Warn("the zygote is made again without the warm-up, after which it was not fork-safe", "reason", hazards)
 		return true
 	}
-	r.skipped.paths = map[string]string{}
-	for path, opened := range info.OpenedBy {
-		r.skipped.paths[path] = (&hazardError{opened}).text()
-		r.opts.Log.Warn("the zygote is made again without a warm-up path, after which it was not fork-safe", "path", path, "reason", r.skipped.paths[path])
+	for _, path := range opened {
+		r.skipPathLocked(path, (&hazardError{info.OpenedBy[path]}).text())
 	}
 	return true
+}
+
+func (r *Runtime) skipPathLocked(path, why string) {
+	if r.skipped.paths == nil {
+		r.skipped.paths = map[string]string{}
+	}
+	r.skipped.paths[path] = why
+	r.opts.Log.Warn("the zygote is made again without a warm-up path", "path", path, "reason", why)
+}
+
+// skipLearned leaves out of the warm-up what visitors have put there, since the zygote died
+// or did not come to its end. It reports false when nothing is left of that.
+func (r *Runtime) skipLearned(why string) bool {
+	rest := r.warmupPaths()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.opts.Learned {
+		return false
+	}
+	for _, path := range rest {
+		r.skipPathLocked(path, why)
+	}
+	return len(rest) > 0
 }
 
 // warmupPaths returns the paths that a zygote requests.
@@ -62,9 +85,11 @@ func (r *Runtime) sharingNote(m *template) string {
 	r.mu.Lock()
 	skipped := r.skipped
 	r.mu.Unlock()
-	switch warmed := warmedPaths(m.info.Warmup); {
+	switch warmed := pagesOf(m.info.Warmup); {
 	case skipped.all != "":
 		done = append(done, "without warm-up ("+skipped.all+")")
+	case len(warmed) > 0 && r.opts.Learned:
+		done = append(done, "warmed up to what visitors ask for most: "+strings.Join(warmed, " "))
 	case len(warmed) > 0 && (skipped.paths != nil || len(m.info.Closed) > 0):
 		done = append(done, "warmed up to "+strings.Join(warmed, " "))
 	}
@@ -83,7 +108,17 @@ func (r *Runtime) sharingNote(m *template) string {
 	return note
 }
 
-// warmedPaths returns the paths that were answered.
+// pagesOf returns the paths that were answered by the page itself.
+func pagesOf(results []WarmupResult) (paths []string) {
+	for _, w := range results {
+		if w.Problem == "" {
+			paths = append(paths, w.Path)
+		}
+	}
+	return paths
+}
+
+// warmedPaths returns the paths that were answered, if only by a redirect.
 func warmedPaths(results []WarmupResult) (paths []string) {
 	for _, w := range results {
 		if !w.Failed {

@@ -36,6 +36,7 @@ type Options struct {
 
 	Preload      Preload
 	Warmup       []string // paths that a site zygote requests before its first fork
+	Learned      bool     // visitors have decided which paths those are: one that does not work is left out
 	WarmupStrict bool     // a warm-up request that raises keeps the site from starting
 	Host         string   // Host header of warm-up requests
 	Tricks       []string // what zygotes do to keep memory shared, see memory.py

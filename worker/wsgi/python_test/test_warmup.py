@@ -1,10 +1,18 @@
 """The warm-up: requests before the first fork."""
 
 import importlib.util
+import os
+import signal
+import sys
 import textwrap
+import time
 import unittest
 
+from process import PACKAGE
 from zygotes import Zygotes
+
+sys.path.append(os.path.dirname(PACKAGE))
+from multisite_wsgi.time_limit import TimeLimit  # noqa: E402
 
 APP = """
     import sys
@@ -20,7 +28,8 @@ APP = """
                      environ["wsgi.input"].read()))
         if environ["PATH_INFO"] == "/raises":
             raise LookupError("of this path")
-        status = {"/busy": "503 Busy", "/moved": "301 Moved Permanently", "/host": "400 Bad Request"}
+        status = {"/busy": "503 Busy", "/moved": "301 Moved Permanently", "/host": "400 Bad Request",
+                  "/gone": "404 Not Found"}
         start_response(status.get(environ["PATH_INFO"], "200 OK"), [])
         return [b"x" * 200000]
 """
@@ -63,6 +72,43 @@ class Warmup(Zygotes):
         self.assertEqual(event["event"], "failed")
         self.assertEqual(event["error"], "warm-up failed: /raises: LookupError: of this path")
         self.assertEqual(zygote.wait(), 1)
+
+    def test_learned_paths_are_dropped_if_they_do_not_work(self):
+        """Visitors' paths are requested a few times; the site starts whatever becomes of them, strict or not."""
+        zygote = self.ready(wsgi="site_app", warmup=["/raises", "/gone", "/moved", "/"], warmup_learned=True, warmup_strict=True)
+        self.assertEqual(self.problems(zygote), [
+            "/raises: LookupError: of this path", "/gone: answered 404 Not Found",
+            "/moved: answered 301 Moved Permanently, so the page itself was not run"])
+        self.assertEqual([s[3] for s in self.seen(zygote)], ["/raises", "/gone", "/moved"] + 4 * ["/"])
+
+    def test_learned_path_that_is_slow(self):
+        """The zygote does not wait for it: it names the path, and exits."""
+        self.write("site_app.py", """
+            import time
+            def application(environ, start_response):
+                while environ["PATH_INFO"] == "/slow":
+                    time.sleep(0.01)
+                start_response("200 OK", [])
+                return [b""]
+        """)
+        zygote = self.site(wsgi="site_app", warmup=["/", "/slow"], warmup_learned=True)
+        event = zygote.event()
+        slow = ["no answer within 3 s"]
+        self.assertEqual((event["event"], event["reasons"], event["opened_by"]), ("unsafe", slow, {"/slow": slow}))
+        self.assertTrue(event["safe_when_loaded"])
+        self.assertEqual(zygote.wait(), 0)
+
+    def test_time_limit_gives_back_what_the_application_had(self):
+        """A site may have an alarm of its own."""
+        self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, signal.SIG_IGN))
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 1000)
+        exceeded = []
+        with TimeLimit(0.01, lambda: exceeded.append(True)):
+            while not exceeded:
+                time.sleep(0.001)
+        self.assertIs(signal.getsignal(signal.SIGALRM), signal.SIG_IGN)
+        self.assertGreater(signal.getitimer(signal.ITIMER_REAL)[0], 900)
 
     def test_slow_paths_do_not_take_long(self):
         self.write("site_app.py", """

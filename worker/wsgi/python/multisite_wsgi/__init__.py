@@ -36,6 +36,7 @@ Zygotes, which load once and fork workers (`multisite_wsgi zygote`):
   forked_worker.py  a worker after the fork
   exit_work.py      whose exit handlers run where
   warmup.py         requests before the first fork
+  time_limit.py     a limit for those that may be slow
 
 Is a process fork-safe?
 

@@ -5,6 +5,7 @@ what recorder.py has recorded. What it may take is measured by its processor tim
 on a busy machine the clock says little about the site.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -13,8 +14,10 @@ import time
 
 from . import fork, learned, lifecycle, load, recorder
 from .log import error_line
+from .time_limit import TimeLimit
 from .warmup import Warmup
 
+_LEARNED_SECONDS = 1.5  # limit for the first request to a path that was learned from visitors; less than _IDLE_SECONDS
 _LOOK_SECONDS = 0.1  # how often its processor time is read
 _IDLE_SECONDS = 2  # a learner that uses no processor for so long may wait for ever, and all sites wait for it
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -96,6 +99,13 @@ def _processor(pid):
     return fields[0], sum(map(int, fields[11:15]))
 
 
+def _time_limit(path):
+    """Return the context manager for the first request to this path."""
+    def give_up():
+        raise TimeoutError("no answer from %s within %g s" % (path, _LEARNED_SECONDS))
+    return TimeLimit(_LEARNED_SECONDS, give_up)
+
+
 def _learn(config, file):
     """Run as a learner: write a line for each file that it begins to import, then one with the result, and exit.
 
@@ -111,7 +121,7 @@ def _learn(config, file):
         fd, write = file.fileno(), os.write
         recorded = recorder.Recorder(lambda origin: write(fd, json.dumps(origin or "").encode() + b"\n"))
         warmup = Warmup(load.load(config).application, config)
-        warmup.run(1)
+        warmup.run(1, limit=_time_limit if config.warmup_learned else contextlib.nullcontext)
         hot = recorder.hot_code(lambda: warmup.run(2))
         modules = {name: module.record() for name, module in recorded.modules.items() if name in sys.modules}
         result = learned.result(config, modules, sorted(hot))

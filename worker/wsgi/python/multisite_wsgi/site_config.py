@@ -16,6 +16,7 @@ class SiteConfig(Config):
         self.env = values.get("env")  # the whole environment; None: unchanged
         self.umask = int(umask, 8) if umask else None  # None: unchanged
         self.warmup = values.get("warmup") or []  # paths
+        self.warmup_learned = bool(values.get("warmup_learned"))  # visitors have decided which paths they are
         self.warmup_strict = bool(values.get("warmup_strict"))  # a failed warm-up request fails the start
         self.hosts = values.get("hosts") or "localhost"  # Host header of warm-up requests
         self.tricks = values.get("tricks") or []  # names, see memory.py

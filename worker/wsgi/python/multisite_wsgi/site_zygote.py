@@ -1,5 +1,6 @@
 """The zygote of one site: it loads the application once, and forks workers on command."""
 
+import contextlib
 import gc
 import os
 import sys
@@ -13,7 +14,10 @@ from .forked_worker import ForkedWorker
 from .log import error_line
 from .origins import Origins
 from .start_report import StartReport
+from .time_limit import TimeLimit
 from .warmup import Warmup
+
+LEARNED_SECONDS = 3  # limit for the first request to a path that was learned from visitors
 
 
 class SiteZygote:
@@ -64,14 +68,26 @@ class SiteZygote:
             self._safe_when_loaded = bool(self._config.warmup) and not self._find_hazards()
             self._disconnector.reopen()
             self._resources = hazards.resources()
-            results = Warmup(self._site.application, self._config).run(is_unsafe=self._path_is_unsafe)
+            results = Warmup(self._site.application, self._config).run(is_unsafe=self._path_is_unsafe, limit=self._time_limit)
             failed = ["%s: %s" % (r.path, r.problem) for r in results if r.failed]
-            if failed and self._config.warmup_strict:
+            if failed and self._config.warmup_strict and not self._config.warmup_learned:
                 raise load.SiteError("warm-up failed: " + "; ".join(failed))
             return [vars(result) for result in results]
         except BaseException as error:  # also SystemExit and KeyboardInterrupt, raised by a settings file
             self._report.failed(error)
             lifecycle.exit_process(1, self._config.thread_join_seconds)
+
+    def _time_limit(self, path):
+        """Return the context manager for the first request to this path."""
+        if not self._config.warmup_learned:
+            return contextlib.nullcontext()
+        return TimeLimit(LEARNED_SECONDS, lambda: self._give_up(path))
+
+    def _give_up(self, path):
+        """Report that this path is slow, and exit: after half a request this process is of no use."""
+        slow = "no answer within %d s" % LEARNED_SECONDS
+        self._report.send({"event": "unsafe", "reasons": [slow], "opened_by": {path: [slow]}, "safe_when_loaded": True})
+        os._exit(0)
 
     def _find_hazards(self):
         """Remove the hazards that can be removed; return the others, one line each."""

@@ -1,5 +1,6 @@
 """Warm-up: requests that a site zygote answers before it forks, so that workers share what first requests load."""
 
+import contextlib
 import io
 import sys
 import time
@@ -9,6 +10,7 @@ from .log import error_line, traceback_text
 from .server import base_environ
 
 ROUNDS = 30  # how often each path is requested
+LEARNED_ROUNDS = 4  # the same, if visitors have decided which paths they are
 SECONDS = 0.5  # limit for all paths together, except that each is requested once
 
 
@@ -41,7 +43,7 @@ class _Handler(Handler):
 class Result:
     """The result of the first request to a path. Its attributes are keys of the start report."""
 
-    def __init__(self, path, status="", error=None):
+    def __init__(self, path, status="", error=None, learned=False):
         self.path = path
         self.failed = error is not None or status.startswith("5")
         self.problem = self.traceback = ""
@@ -51,6 +53,8 @@ class Result:
             self.problem = "answered " + status
         elif status.startswith(("3", "400")):  # most often by a middleware, before any view has run
             self.problem = "answered %s, so the page itself was not run" % status
+        elif learned and not status.startswith("200"):  # not what visitors got
+            self.problem = "answered " + status
 
 
 class Warmup:
@@ -59,32 +63,36 @@ class Warmup:
     def __init__(self, application, config):
         self._application = application
         self._config = config
-        self._paths = config.warmup  # from the second round on without those that failed
+        self._paths = config.warmup  # from the second round on without those that are dropped
         self._raised = []  # exceptions of the current request that Django has turned into a response
 
-    def run(self, rounds=ROUNDS, seconds=SECONDS, is_unsafe=lambda path: False):
+    def run(self, rounds=None, seconds=SECONDS, is_unsafe=lambda path: False, limit=lambda path: contextlib.nullcontext()):
         """Request every path several times; return the result of each path's first request.
 
-        A path that fails is not requested again: one traceback is enough. is_unsafe is called
-        after each first request; if one returned True this process is of no use, and there is
-        no second round.
+        A path that fails is not requested again: one traceback is enough. Nor is one that was
+        learned from visitors and not answered as they were. is_unsafe is called after each first
+        request; if one returned True this process is of no use, and there is no second round.
+        limit returns the context manager in which a path's first request is made.
         """
+        if rounds is None:
+            rounds = LEARNED_ROUNDS if self._config.warmup_learned else ROUNDS
         disconnect = self._watch_django()
         try:
-            return self._run(rounds, time.monotonic() + seconds, is_unsafe)
+            return self._run(rounds, time.monotonic() + seconds, is_unsafe, limit)
         finally:
             disconnect()
 
-    def _run(self, rounds, deadline, is_unsafe):
-        results, unsafe = [], False
+    def _run(self, rounds, deadline, is_unsafe, limit):
+        results, unsafe, learned = [], False, self._config.warmup_learned
         for path in self._paths:
-            results.append(self._request(path))
+            with limit(path):
+                results.append(self._request(path))
             began = time.monotonic()
             unsafe = is_unsafe(path) or unsafe
             deadline += time.monotonic() - began  # the look is no part of the warm-up
         if unsafe:
             return results
-        self._paths = [result.path for result in results if not result.failed]
+        self._paths = [result.path for result in results if not (result.problem if learned else result.failed)]
         for _ in range(rounds - 1):
             for path in self._paths:
                 if time.monotonic() > deadline:
@@ -99,7 +107,7 @@ class Warmup:
         handler = _Handler(self._environ(path), answer)
         handler.run(self._application)
         error = handler.error or (self._raised[0] if self._raised else None)
-        return Result(path, answer.status(), error)
+        return Result(path, answer.status(), error, self._config.warmup_learned)
 
     def _environ(self, path):
         path, _, query = path.partition("?")
