@@ -15,7 +15,8 @@ from . import fastcgi
 from .exchange import ClientGone, Exchange
 from .fastcgi import HEADER, ProtocolError
 
-_RECEIVE = 65536
+_BUFFER = 147456  # a record of any size, or a request with a body of 128 KB; memory is used as far as it is filled
+_IOV_MAX = 1024  # buffers of one sendmsg()
 _DESCRIPTOR = struct.Struct("@i")
 _FOLLOWERS = "MULTISITE_AHEAD"  # variable of FCGI_GET_VALUES: whether this worker accepts followers
 _SHORT_WAIT = struct.pack("@ll", 0, 50_000)  # struct timeval: limit of a receive; poll() follows, which a stop ends
@@ -37,9 +38,12 @@ class Connection:
         self._gives_way = gives_way
         self._limits = limits
         self._tokens = None  # descriptor of the eventfd with the tokens of followers; None: the front door sent none
-        self._read = self._read_first  # then sock.recv
-        self._data = b""  # received bytes
-        self._pos = 0  # of the first byte in _data that is not processed yet
+        self._read = self._read_first  # then sock.recv_into
+        self._data = memoryview(bytearray(_BUFFER))
+        self._pos = 0  # of the first received byte in _data that is not processed yet
+        self._end = 0  # of the received bytes
+        self.unread = 0  # content bytes of the current record that were not processed yet
+        self._padding = 0  # what follows them
         sock.settimeout(None)  # the application may have called socket.setdefaulttimeout
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SHORT_WAIT)
 
@@ -49,13 +53,15 @@ class Connection:
         Records between two requests belong to the last one, such as a body that the
         application did not read, and are ignored (FastCGI 3.3).
         """
-        while self._pos < len(self._data) or self._wait():
-            whole = fastcgi.bodiless_request(self._data, self._pos)
+        if self.unread:
+            self.content()  # the application has not read all of the last body
+        while self._pos < self._end or self._wait():
+            whole = fastcgi.usual_request(self._data, self._pos, self._end)
             if whole is not None:
-                request_id, flags, start, end, self._pos = whole
+                request_id, flags, start, end, is_bodiless, self._pos = whole
                 if flags & fastcgi.FOLLOWER and self._was_recalled(request_id):
                     continue
-                return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, self._data[start:end], True)
+                return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, bytes(self._data[start:end]), is_bodiless)
             kind, request_id, content = self.record()
             if request_id == 0:
                 self._manage(kind, content)
@@ -82,34 +88,77 @@ class Connection:
 
     def record(self):
         """Return (type, request id, content) of the next record."""
-        data, pos = self._data, self._pos
-        if len(data) - pos < 8:
-            data, pos = self._receive(8)
-        version, kind, request_id, length, padding = HEADER.unpack_from(data, pos)
+        kind, request_id, _ = self.header()
+        return kind, request_id, bytes(self.content())
+
+    def header(self):
+        """Return (type, request id, size) of the next record, whose content is to be read then."""
+        if self._end - self._pos < 8:
+            self._receive(8)
+        version, kind, request_id, self.unread, self._padding = HEADER.unpack_from(self._data, self._pos)
         if version != fastcgi.VERSION:
             raise ProtocolError("version %d" % version)
-        start = pos + 8
-        end = start + length
-        if len(data) < end + padding:
-            data, pos = self._receive(8 + length + padding)
-            start = 8
-            end = start + length
-        self._pos = end + padding
-        return kind, request_id, data[start:end]
+        self._pos += 8
+        return kind, request_id, self.unread
 
-    def buffered(self):
-        """Return the next record if all of it has arrived, else None."""
-        data, pos = self._data, self._pos
-        if len(data) - pos < 8:
-            return None
-        _, _, _, length, padding = HEADER.unpack_from(data, pos)
-        return self.record() if len(data) - pos >= 8 + length + padding else None
+    def has_record(self):
+        """Return whether all of the next record has arrived."""
+        arrived = self._end - self._pos
+        if arrived < 8:
+            return False
+        _, _, _, size, padding = HEADER.unpack_from(self._data, self._pos)
+        return arrived >= 8 + size + padding
+
+    def content(self):
+        """Return what is unread of the current record. It is valid until something is received."""
+        if self._end - self._pos < self.unread + self._padding:
+            self._receive(self.unread + self._padding)
+        start, end = self._pos, self._pos + self.unread
+        self._pos = end + self._padding
+        self.unread = 0
+        return self._data[start:end]
+
+    def content_into(self, target):
+        """Copy or receive a part of what is unread of the current record into target; return its size."""
+        size = min(len(target), self.unread, self._end - self._pos)
+        if size:
+            target[:size] = self._data[self._pos:self._pos + size]
+            self._pos += size
+        else:
+            size = self._receive_more(target[:self.unread])
+        self.unread -= size
+        if not self.unread:
+            self.content()  # the padding
+        return size
 
     def send(self, data):
         try:
             self._sock.sendall(data)
         except OSError as error:
             raise ClientGone("the front door has closed the connection: %s" % error) from None
+
+    def send_buffers(self, buffers):
+        """Send a list of buffers without joining them."""
+        try:
+            for start in range(0, len(buffers), _IOV_MAX):
+                some = buffers[start:start + _IOV_MAX]
+                left = sum(map(len, some)) - self._sock.sendmsg(some)
+                if left:  # a signal has interrupted the call
+                    self._sock.sendall(b"".join(some)[-left:])
+        except OSError as error:
+            raise ClientGone("the front door has closed the connection: %s" % error) from None
+
+    def send_file(self, fd, position, size):
+        """Send a part of a file by sendfile(), which copies nothing into this process."""
+        while size:
+            try:
+                sent = os.sendfile(self._sock.fileno(), fd, position, size)
+            except ConnectionError as error:
+                raise ClientGone("the front door has closed the connection: %s" % error) from None
+            if not sent:
+                raise EOFError("the file became shorter while it was sent")
+            position += sent
+            size -= sent
 
     def other_record(self, kind, request_id, content):
         """Process a record that does not belong to the running request."""
@@ -126,24 +175,26 @@ class Connection:
         for _, events in poll.poll(0):
             if events & (select.POLLHUP | select.POLLERR):
                 return True
-            arrived = self._sock.recv(_RECEIVE, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        return fastcgi.aborts(self._data[self._pos:] + arrived, request_id)
+            arrived = self._sock.recv(_BUFFER, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        unread = self.unread + self._padding if self.unread else 0
+        return fastcgi.aborts(bytes(self._data[self._pos:self._end]) + arrived, unread, request_id)
 
     def _wait(self):
         """Receive the next request; return False at the end of the connection or at the stop."""
-        data = self._receive_soon()
-        while data is None:
+        self._pos = self._end = 0
+        size = self._receive_soon()
+        while size is None:
             if self._idle():
-                data = self._recv()
+                size = self._receive_some(self._data)
             elif self._gives_way():
                 # What the front door has sent until now is served. From now on it cannot send,
                 # and so knows that the worker has not begun what it could not send.
                 self._sock.shutdown(socket.SHUT_RD)
-                data = self._recv()
+                size = self._receive_some(self._data)
             else:
-                data = self._receive_soon()
-        self._data, self._pos = data, 0
-        return bool(data)
+                size = self._receive_soon()
+        self._end = size
+        return size > 0
 
     def _receive_soon(self):
         """Receive within a short time, else return None: so a busy worker needs no poll() for each request.
@@ -153,42 +204,44 @@ class Connection:
         if self._stop.requested:
             return None
         try:
-            return self._read(_RECEIVE)
+            return self._read(self._data)
         except BlockingIOError:
             return None
         except OSError as error:
             raise ClientGone("the front door has closed the connection: %s" % error) from None
 
     def _receive(self, need):
-        """Return (data, 0) with at least need bytes from the current position on."""
-        parts = [self._data[self._pos:]]
-        have = len(parts[0])
-        while have < need:
-            part = self._recv()
-            if not part:
-                raise ClientGone("the connection ended within a request")
-            parts.append(part)
-            have += len(part)
-        self._data, self._pos = b"".join(parts), 0
-        return self._data, 0
+        """Receive until at least need bytes from the current position on are in _data."""
+        data, arrived = self._data, self._end - self._pos
+        data[:arrived] = data[self._pos:self._end]
+        self._pos, self._end = 0, arrived
+        while self._end < need:
+            self._end += self._receive_more(data[self._end:])
 
-    def _recv(self):
+    def _receive_more(self, target):
+        size = self._receive_some(target)
+        if not size:
+            raise ClientGone("the connection ended within a request")
+        return size
+
+    def _receive_some(self, target):
         while True:
             try:
-                return self._read(_RECEIVE)
+                return self._read(target)
             except BlockingIOError:
                 continue  # it took longer than _SHORT_WAIT
             except OSError as error:
                 raise ClientGone("the front door has closed the connection: %s" % error) from None
 
-    def _read_first(self, size):
-        """Receive the first bytes as recv() does, and with them the descriptor of the tokens."""
-        data, ancillary, _, _ = self._sock.recvmsg(size, socket.CMSG_SPACE(_DESCRIPTOR.size), socket.MSG_CMSG_CLOEXEC)
+    def _read_first(self, target):
+        """Receive the first bytes as recv_into() does, and with them the descriptor of the tokens."""
+        size, ancillary, _, _ = self._sock.recvmsg_into(
+            [target], socket.CMSG_SPACE(_DESCRIPTOR.size), socket.MSG_CMSG_CLOEXEC)
         for level, kind, content in ancillary:
             if (level, kind, len(content)) == (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.size):
                 self._tokens = _DESCRIPTOR.unpack(content)[0]
-        self._read = self._sock.recv
-        return data
+        self._read = self._sock.recv_into
+        return size
 
     def _begin(self, request_id, content):
         """Read the parameters; return the Exchange, or None if the request is not to be run."""

@@ -3,10 +3,10 @@
 import io
 
 from . import fastcgi
-from .fastcgi import MAX_CONTENT, ProtocolError
+from .fastcgi import ProtocolError
 
-_BUFFER = 65536  # bytes that wsgi.input reads ahead
-_BATCH = 16 * MAX_CONTENT  # a larger chunk is sent in parts, which limits the memory for its records
+_BUFFER = 16384  # bytes that wsgi.input reads ahead; larger parts are received where read() wants them
+_JOINED = 32768  # what is smaller is copied into one buffer, which costs less than sendmsg() with several
 
 
 class ClientGone(ConnectionError):
@@ -16,46 +16,58 @@ class ClientGone(ConnectionError):
 class Exchange:
     """One request of a connection.Connection, which must not be used for another one before finish()."""
 
-    __slots__ = ("_connection", "_id", "keep", "params", "_bodiless", "_aborted")
+    __slots__ = ("_connection", "_id", "keep", "params", "_ended", "_aborted")
 
-    def __init__(self, connection, request_id, keep, params, bodiless=False):
+    def __init__(self, connection, request_id, keep, params, ended=False):
         self._connection = connection
         self._id = request_id
         self.keep = keep  # whether the connection stays open after this request
         self.params = params  # block of encoded parameters
-        self._bodiless = bodiless  # whether the end of the body was read already
+        self._ended = ended  # whether the end of the body was read
         self._aborted = False  # whether the front door waits no more
 
     def input(self):
         """Return wsgi.input: in memory if the whole body has arrived already, else a stream."""
-        if self._bodiless:
+        if self._ended:
             return io.BytesIO()
         arrived = []
-        while True:
-            record = self._connection.buffered()
-            if record is None:
-                return io.BufferedReader(_Body(self, b"".join(arrived)), _BUFFER)
-            content = self._stdin(record)
-            if content is not None:
-                arrived.append(content)
-                if not content:
-                    return io.BytesIO(b"".join(arrived))
+        while self._connection.has_record():
+            size = self._stdin()
+            if size:
+                arrived.append(self._connection.content())
+            elif self._ended:
+                return io.BytesIO(b"".join(arrived))
+        return io.BufferedReader(_Body(self, b"".join(arrived)), _BUFFER)
 
-    def receive(self):
-        """Return the next piece of the body, b"" at its end."""
-        if self._aborted:
-            raise ClientGone("the request was aborted")
-        while True:
-            content = self._stdin(self._connection.record())
-            if content is not None:
-                return content
+    def receive_into(self, target):
+        """Receive a part of the body into target; return its size, 0 at the end of the body."""
+        return self._connection.content_into(target) if self._more() else 0
 
-    def send(self, data):
-        """Send a part of the response."""
+    def receive_all(self, out):
+        """Write what the body still has to the file out."""
+        while self._more():
+            out.write(self._connection.content())
+
+    def send(self, *parts):
+        """Send parts of the response, which are bytes and not all empty."""
         if self._aborted:
             return
-        for start in range(0, len(data), _BATCH):
-            self._connection.send(fastcgi.stdout(self._id, data[start:start + _BATCH]))
+        size = sum(map(len, parts))
+        if size <= _JOINED:
+            self._connection.send(fastcgi.small_stdout(self._id, parts, size))
+        else:
+            self._connection.send_buffers(fastcgi.stdout(self._id, parts, size))
+
+    def send_file(self, fd, position, size):
+        """Send a part of a file, whose size must not become less meanwhile."""
+        if self._aborted:
+            return
+        end = position + size
+        while position < end:
+            length = min(end - position, fastcgi.MAX_CONTENT)
+            self._connection.send(fastcgi.stdout_header(self._id, length))
+            self._connection.send_file(fd, position, length)
+            position += length
 
     def check_client(self):
         """Raise ClientGone if nobody waits for the response any more, as send() does."""
@@ -63,28 +75,42 @@ class Exchange:
             self._aborted = True
             raise ClientGone("the front door does not wait for the response any more")
 
-    def finish(self, data=b""):
-        """Send the last part of the response and end the request."""
+    def finish(self, *parts):
+        """Send the last parts of the response and end the request."""
         if self._aborted:
             self._connection.send(fastcgi.end_request(self._id))
             return
-        if len(data) > MAX_CONTENT:
-            self.send(data)
-            data = b""
-        self._connection.send(fastcgi.last_records(self._id, data))
+        size = sum(map(len, parts))
+        if size <= _JOINED:
+            self._connection.send(fastcgi.small_answer(self._id, parts, size))
+        else:
+            buffers = fastcgi.stdout(self._id, parts, size)
+            buffers.append(fastcgi.last_records(self._id))
+            self._connection.send_buffers(buffers)
 
-    def _stdin(self, record):
-        """Return the content of a STDIN record of this request, None for any other record."""
-        kind, request_id, content = record
+    def _more(self):
+        """Wait until content of the body can be read; return False at its end."""
+        if self._aborted:
+            raise ClientGone("the request was aborted")
+        while not self._connection.unread and not self._ended:
+            self._stdin()
+        return not self._ended
+
+    def _stdin(self):
+        """Read the header of the next record; return the size of its content, 0 if that is not for the body."""
+        kind, request_id, size = self._connection.header()
+        if kind == fastcgi.STDIN and request_id == self._id:
+            self._ended = not size
+            return size
+        content = bytes(self._connection.content())
         if request_id != self._id:
             self._connection.other_record(kind, request_id, content)
-            return None
-        if kind == fastcgi.STDIN:
-            return content
-        if kind == fastcgi.ABORT_REQUEST:
+        elif kind == fastcgi.ABORT_REQUEST:
             self._aborted = True
             raise ClientGone("the request was aborted")
-        raise ProtocolError("record of type %d in the body" % kind)
+        else:
+            raise ProtocolError("record of type %d in the body" % kind)
+        return 0
 
 
 class _Body(io.RawIOBase):
@@ -92,17 +118,22 @@ class _Body(io.RawIOBase):
 
     def __init__(self, exchange, arrived):
         self._exchange = exchange
-        self._rest = memoryview(arrived)
-        self._ended = False
+        self._arrived = memoryview(arrived)
 
     def readable(self):
         return True
 
     def readinto(self, target):
-        if not self._rest and not self._ended:
-            self._rest = memoryview(self._exchange.receive())
-            self._ended = not self._rest
-        size = min(len(target), len(self._rest))
-        target[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
+        if not self._arrived:
+            return self._exchange.receive_into(target)
+        size = min(len(target), len(self._arrived))
+        target[:size] = self._arrived[:size]
+        self._arrived = self._arrived[size:]
         return size
+
+    def readall(self):
+        whole = io.BytesIO()
+        whole.write(self._arrived)
+        self._arrived = memoryview(b"")
+        self._exchange.receive_all(whole)
+        return whole.getvalue()  # without a copy

@@ -54,52 +54,79 @@ def record(kind, request_id, content):
     return b"".join((header, content, _PADDING[padding]))
 
 
-def stdout(request_id, data):
-    """Return data as STDOUT records; b"" for no data, since an empty record would end the stream."""
-    if len(data) <= MAX_CONTENT:
-        return record(STDOUT, request_id, data) if data else b""
-    view = memoryview(data)
-    return b"".join(record(STDOUT, request_id, view[start:start + MAX_CONTENT])
-                    for start in range(0, len(data), MAX_CONTENT))
+def stdout(request_id, parts, size):
+    """Return parts, bytes of size in all, as STDOUT records: a list of buffers for sendmsg()."""
+    buffers = []
+    room, left = 0, size  # what the current record takes, and what comes after it
+    for part in parts:
+        start, end = 0, len(part)
+        while start < end:
+            if not room:
+                room = min(left, MAX_CONTENT)
+                left -= room
+                buffers.append(HEADER.pack(VERSION, STDOUT, request_id, room, -room & 7))
+            stop = min(start + room, end)
+            buffers.append(part if stop - start == len(part) else memoryview(part)[start:stop])
+            room -= stop - start
+            start = stop
+    if size & 7:
+        buffers.append(_PADDING[-size & 7])  # only the last record is not full
+    return buffers
+
+
+def small_stdout(request_id, parts, size):
+    """Return parts, at most MAX_CONTENT bytes, as one record."""
+    padding = -size & 7
+    return b"".join((HEADER.pack(VERSION, STDOUT, request_id, size, padding), *parts, _PADDING[padding]))
+
+
+def stdout_header(request_id, size):
+    """Return the header of a record of STDOUT without padding."""
+    return HEADER.pack(VERSION, STDOUT, request_id, size, 0)
 
 
 def end_request(request_id, status=REQUEST_COMPLETE):
     return record(END_REQUEST, request_id, END_BODY.pack(0, status))
 
 
-def last_records(request_id, data):
-    """Return the last data of STDOUT, at most MAX_CONTENT bytes, the end of STDOUT and the end of the request."""
-    size = len(data)
+def small_answer(request_id, parts, size):
+    """Return parts, the last data of STDOUT, at most MAX_CONTENT bytes, with the end of STDOUT and of the request."""
     padding = -size & 7
     header = HEADER.pack(VERSION, STDOUT, request_id, size, padding) if size else b""
-    return b"".join((header, data, _LAST[padding].pack(_STDOUT, request_id, 0, _END_REQUEST, request_id, _EIGHT_BYTES)))
+    return b"".join((header, *parts, _LAST[padding].pack(_STDOUT, request_id, 0, _END_REQUEST, request_id, _EIGHT_BYTES)))
 
 
-def bodiless_request(data, pos):
-    """Return (request id, flags, start and end of its parameters, end of the request), or None.
+def last_records(request_id):
+    """Return the end of STDOUT and of the request."""
+    return _LAST[0].pack(_STDOUT, request_id, 0, _END_REQUEST, request_id, _EIGHT_BYTES)
 
-    None means that data does not hold a whole request of BEGIN, one record of
-    parameters and an empty body. Nearly every request is like that, and parsing it
-    at once costs a fifth of parsing five records.
+
+def usual_request(data, pos, size):
+    """Return (request id, flags, start and end of its parameters, whether it ends there, end), or None.
+
+    None means that data, of which size bytes are valid, does not hold BEGIN, one record
+    of parameters and what ends them. Nearly every request begins like that, and most have
+    no body. Parsing that at once costs a fifth of parsing five records.
     """
     start = pos + _REQUEST.size
-    if len(data) < start:
+    if size < start:
         return None
     begin, request_id, content, role, flags, params, its_id, length, padding = _REQUEST.unpack_from(data, pos)
     if begin != _BEGIN or not request_id or content != _EIGHT_BYTES or role != RESPONDER:
         return None
     end = start + length
-    rest = end + padding
-    last = rest + _BODILESS.size
-    if (params != _PARAMS or its_id != request_id or not length
-            or data[rest:last] != _BODILESS.pack(_PARAMS, request_id, 0, _STDIN, request_id, 0)):
+    after = end + padding + HEADER.size
+    if params != _PARAMS or its_id != request_id or not length or size < after + HEADER.size:
         return None
-    return request_id, flags, start, end, last
+    last_params, its_id, nothing, stdin, stdin_id, content = _BODILESS.unpack_from(data, end + padding)
+    if last_params != _PARAMS or its_id != request_id or nothing:
+        return None
+    if stdin == _STDIN and stdin_id == request_id and not content:
+        return request_id, flags, start, end, True, after + HEADER.size
+    return request_id, flags, start, end, False, after
 
-
-def aborts(data, request_id):
-    """Return whether the records in data, of which the last may be incomplete, abort a request."""
-    pos = 0
+def aborts(data, pos, request_id):
+    """Return whether the records in data from pos on, of which the last may be incomplete, abort a request."""
     while len(data) - pos >= HEADER.size:
         _, kind, its_id, length, padding = HEADER.unpack_from(data, pos)
         if kind == ABORT_REQUEST and its_id == request_id:

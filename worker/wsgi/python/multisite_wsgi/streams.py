@@ -1,6 +1,8 @@
 """Text streams that reach the supervisor line by line, wsgi.errors, and wsgi.file_wrapper."""
 
 import io
+import os
+import stat
 import sys
 import threading
 
@@ -60,6 +62,9 @@ class Log(io.RawIOBase):
         return sys.stderr.fileno()
 
 
+_OF_THE_KERNEL = (io.BufferedReader, io.BufferedRandom, io.FileIO)  # not their subclasses, which may change what they read
+
+
 class FileWrapper:
     """wsgi.file_wrapper: an iterable of the blocks of a file (PEP 3333)."""
 
@@ -77,3 +82,14 @@ class FileWrapper:
         if block:
             return block
         raise StopIteration
+
+    def rest(self):
+        """Return (descriptor, position, bytes from there on) of a regular file whose read() changes nothing, else None."""
+        if type(self.filelike) not in _OF_THE_KERNEL:
+            return None
+        try:
+            fd, position = self.filelike.fileno(), self.filelike.tell()
+            info = os.fstat(fd)
+        except (OSError, ValueError):  # it is closed, or has no position
+            return None
+        return (fd, position, info.st_size - position) if stat.S_ISREG(info.st_mode) else None

@@ -20,8 +20,9 @@ class _Answer:
     def __init__(self):
         self._data = b""
 
-    def send(self, data):
-        self._data = self._data or data[:64]
+    def send(self, *parts):
+        if parts and not self._data:
+            self._data = parts[0][:64]
 
     finish = send
 
