@@ -44,7 +44,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/cron":      nil,
 		"supervisor/dashboard": {"supervisor/status", "supervisor/visible"},
 		"supervisor/errorpage": nil,
-		"supervisor/fastloop":  {"supervisor/errorpage", "supervisor/httphead", "supervisor/site", "supervisor/spool", "worker/wire"},
+		"supervisor/fastloop":  {"supervisor/errorpage", "supervisor/httphead", "supervisor/site", "supervisor/spool", "supervisor/static", "worker/wire"},
 		"supervisor/footprint": nil,
 		"supervisor/gate":      nil,
 		"supervisor/httphead":  {"worker/wire"},

@@ -1,15 +1,18 @@
 package fastloop
 
 import (
+	"bytes"
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// begin queues a simple request for a worker, or waits for its body. rest is what was read
-// after the head. It returns false for a request that is not the loop's to answer.
+// begin finds the file that a simple request is for, or queues it for a worker, or waits
+// for its body. rest is what was read after the head. It returns false for a request that is
+// not the loop's to answer.
 func (c *client) begin(head, rest []byte) (mine bool) {
 	r, ok := parseSimple(head, c.trusted)
 	if !ok {
@@ -20,7 +23,11 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 		return false
 	}
 	s, _ := c.loop.o.Lookup(host, r.Path)
-	if s == nil || s.Fast == nil || s.HasStatic(r.Path) || s.MaxBody > 0 && r.Length > s.MaxBody {
+	if s == nil || s.Fast == nil || s.MaxBody > 0 && r.Length > s.MaxBody {
+		return false
+	}
+	isStatic := s.HasStatic(r.Path)
+	if isStatic && (r.Length > 0 || r.Method != http.MethodGet && r.Method != http.MethodHead) {
 		return false
 	}
 	if r.RemoteAddr, r.RemotePort = c.addr, c.port; c.trusted {
@@ -35,6 +42,11 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 	}
 	c.request, c.held, c.site, c.start = r, max(int(r.Length), 0), s, time.Now()
 	c.loop.busy[c] = true
+	if isStatic {
+		c.buffered = bytes.Clone(rest)
+		c.findFile()
+		return true
+	}
 	c.takeBody(rest)
 	return true
 }

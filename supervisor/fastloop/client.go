@@ -42,6 +42,8 @@ type client struct {
 	next      *client        // in the line; nil: c is the last, or in none
 	reply     reply          // the answer
 	output    output         // what waits of it
+	file      fileOutput     // the file that is the answer, or its body
+	disk      *diskWait      // what the request waits for; nil: no disk
 }
 
 // clientEvents are what a client's connection is watched for, all the time. An
@@ -80,7 +82,8 @@ func (c *client) endRequest() {
 	}
 	c.admission.End()
 	c.output.drop(c.loop.o.Store)
-	c.reply = reply{}
+	c.file.drop()
+	c.reply, c.disk = reply{}, nil
 	if c.held > 0 {
 		c.loop.o.Store.Give(c.held)
 	}

@@ -3,6 +3,7 @@ package fastloop
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -45,6 +46,11 @@ func (v View) Check() error {
 	for fd, c := range l.clients {
 		if c.site == nil && (c.reply.begun || c.output.block != nil) {
 			errs = append(errs, fmt.Errorf("client %d is idle within an answer", fd))
+		}
+	}
+	for fd, c := range l.clients {
+		if c.file.file != nil && !c.reply.begun || c.disk != nil && c.site == nil || c.file.queued != slices.Contains(l.sending, c) {
+			errs = append(errs, fmt.Errorf("client %d is sent a file: %v, begun: %v, waits for a disk: %v, is queued: %v", fd, c.file.file != nil, c.reply.begun, c.disk != nil, c.file.queued))
 		}
 	}
 	followers := 0
@@ -160,6 +166,9 @@ func (v View) Epoll() int { return v.l.epoll }
 
 // ResumeAccepting does what the loop does every second.
 func (v View) ResumeAccepting() { v.l.resumeAccepting() }
+
+// MakeRoom does what the loop does when descriptors are short.
+func (v View) MakeRoom() bool { return v.l.makeRoom() }
 
 // LookAround looks at what takes too long as if it were now.
 func (v View) LookAround(now time.Time) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
+	"github.com/multisite/multisite/supervisor/static"
 )
 
 // BufferSize is the size of Loop.in. A larger answer is detached.
@@ -27,7 +28,8 @@ type Options struct {
 
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For and -Proto are believed
 	Timeouts       Timeouts
-	Store          *spool.Store // for what slow clients do not take
+	Store          *spool.Store  // for what slow clients do not take
+	Files          *static.Files // nil: there are no static files
 	Log            *slog.Logger
 	// Refused is called on the loop's thread for every request that the loop refuses,
 	// and must not wait; may be nil.
@@ -60,6 +62,7 @@ type Loop struct {
 	heads        map[int]*client  // the head of each line, by the descriptor of the worker's connection
 	busy         map[*client]bool // clients with a request under way; never false
 	followers    int              // clients in lines that are not heads
+	sending      []*client        // those with more of a file to send, which had their turn
 	lingering    map[int]*client  // connections whose last answer was written, by descriptor
 	paused       bool             // no request is read, no connection accepted
 	idleWaiters  []chan struct{}  // closed when no request is under way
@@ -81,6 +84,9 @@ type Loop struct {
 
 // New returns a loop. Run serves it.
 func New(o Options) (*Loop, error) {
+	if o.Files == nil {
+		o.Files = static.New()
+	}
 	l := &Loop{
 		o: o, conns: newConnSet(), done: make(chan struct{}),
 		uniprocessor: runtime.GOMAXPROCS(0) == 1, reserve: firstReserved(), in: make([]byte, BufferSize), accepting: map[int]bool{},

@@ -59,6 +59,10 @@ func (o *output) drop(s *spool.Store) {
 
 // writable goes on with an answer that the client did not take at once.
 func (c *client) writable() {
+	if c.file.file != nil {
+		c.fileWritable()
+		return
+	}
 	if c.output.isEmpty() {
 		return
 	}
@@ -116,7 +120,8 @@ func (r *reply) bodyTaken() int64 { return min(max(r.taken-int64(r.head), 0), r.
 
 // isStalled reports whether the client takes nothing of its answer since patience.
 func (c *client) isStalled(now time.Time, patience time.Duration) bool {
-	return !c.output.isEmpty() && now.Sub(c.reply.moved) > patience
+	waits := !c.output.isEmpty() || c.file.file != nil && c.disk == nil
+	return waits && now.Sub(c.reply.moved) > patience
 }
 
 // hurry ends the answers of which nothing was taken for longest, an eighth of those for

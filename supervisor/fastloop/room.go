@@ -24,10 +24,13 @@ func (l *Loop) hasRoom() bool {
 // isEmpty reports that there are no clients: something else takes the descriptors.
 func (l *Loop) isEmpty() bool { return len(l.clients) == 0 && l.conns.Empty() }
 
-// makeRoom closes the connections that have been idle longest, some at a time. It returns
-// false if there are none. A client that has just connected may still send. A client that
+// makeRoom closes the static files that are kept open, or else the connections that have
+// been idle longest, some at a time. It returns false if there are none. A client that has just connected may still send. A client that
 // stalls within a body or an answer makes room when its time is up (hurry).
 func (l *Loop) makeRoom() bool {
+	if l.o.Files.GiveUp() {
+		return true
+	}
 	now := time.Now()
 	if now.Sub(l.warned) > warnPeriod {
 		l.warned = now

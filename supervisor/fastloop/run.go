@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/static"
 )
 
 // DetachAfter is how long a request may take, once it is here, before it is detached.
@@ -26,12 +28,14 @@ func (l *Loop) Run() {
 		for _, e := range events[:l.wait(events)] {
 			l.handle(int(e.Fd), e.Events)
 		}
+		l.sendFiles()
 		now := time.Now()
 		l.recallStalled(now)
 		l.lookAround(now)
 	}
 	unix.Close(l.epoll)
 	unix.Close(l.bell)
+	l.o.Files.Clear()
 }
 
 // isStopped runs what was posted, and reports whether nothing is left to do.
@@ -63,6 +67,9 @@ func (l *Loop) wait(events []unix.EpollEvent) int {
 		timeout = 0
 	}
 	l.mu.Unlock()
+	if len(l.sending) > 0 {
+		timeout = 0
+	}
 	n, err := l.epollWait(events, timeout)
 	l.mu.Lock()
 	l.asleep = false
@@ -148,6 +155,10 @@ func (l *Loop) lookAround(now time.Time) {
 	l.looked = now
 	for c := range l.busy {
 		switch {
+		case c.disk != nil:
+			if now.Sub(c.disk.since) > static.Patience {
+				c.diskHangs(now)
+			}
 		case c.isStalled(now, l.o.Timeouts.Client):
 			c.leave(now)
 		case !c.reply.begun && now.After(c.detachAt):

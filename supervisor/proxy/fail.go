@@ -10,6 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/errorpage"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
+	"github.com/multisite/multisite/supervisor/static"
 )
 
 // fail answers with an error page. limit names in the log what caused it.
@@ -103,6 +104,10 @@ func (e *exchange) failClaim(err error) {
 	}
 	if errors.Is(err, site.ErrDeadly) {
 		e.fail(http.StatusBadGateway, site.ErrDeadly.Error(), e.err)
+		return
+	}
+	if errors.Is(err, static.ErrSlow) {
+		e.fail(http.StatusServiceUnavailable, "static", err)
 		return
 	}
 	e.fail(http.StatusServiceUnavailable, "no worker", err)

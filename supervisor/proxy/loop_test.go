@@ -134,7 +134,6 @@ func TestLoop_LeavesTheseSitesToNetHTTP(t *testing.T) {
 	tests := map[string]struct {
 		change func(*site.Site)
 	}{
-		"static files":  {func(s *site.Site) { s.Static = []site.Static{{Prefix: "/", Dirs: []string{"absent"}}} }},
 		"nobody to ask": {func(s *site.Site) { s.Fast = nil }},
 	}
 	for name, test := range tests {

@@ -27,7 +27,7 @@ func (p *Proxy) NewServer() (*Server, error) {
 	s := &Server{http: p.newHTTPServer(), detached: newListener()}
 	loop, err := fastloop.New(fastloop.Options{
 		Lookup: p.table.Lookup, Detach: s.detach,
-		TrustedProxies: p.trusted, Timeouts: p.timeouts, Store: p.store, Log: p.log, Refused: p.refused,
+		TrustedProxies: p.trusted, Timeouts: p.timeouts, Store: p.store, Files: p.files, Log: p.log, Refused: p.refused,
 	})
 	if err != nil {
 		return nil, err

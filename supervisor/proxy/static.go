@@ -10,9 +10,9 @@ import (
 
 // serveStatic answers from the site's static directories. It returns false for a request
 // that is for a worker. The loop serves files, too: these are the requests that it leaves
-// to net/http. A request that the loop has begun is for no file.
+// to net/http. A request that the loop has queued is for no file.
 func (e *exchange) serveStatic() bool {
-	if e.pending != nil || !e.site.HasStatic(e.r.URL.Path) {
+	if e.pending != nil && e.pending.Queued() || !e.site.HasStatic(e.r.URL.Path) {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(e.r.Context(), static.Patience)

@@ -93,6 +93,9 @@ func (f *File) Release() bool {
 // ReadAt reads from the disk, and may block.
 func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.os.ReadAt(p, off) }
 
+// OnDisk lets a goroutine call what may block on the file's disk.
+func (f *File) OnDisk(job func()) { f.disk.run(f.site, job) }
+
 // ReadNow reads what is in memory, or returns ErrMustWait. Fewer bytes than p has may be
 // there; none at all (io.EOF) means that the file was truncated.
 func (f *File) ReadNow(p []byte, off int64) (int, error) {
