@@ -14,11 +14,10 @@ type answer struct {
 	want   []byte // the whole body
 	closes bool   // the server closes the connection after it
 
-	part    answerPart
-	line    []byte // the head or a line that has not come as a whole
-	got     int    // bytes of the body
-	left    int    // bytes that the body or the chunk still has
-	chunked bool
+	part answerPart
+	line []byte // the head or a line that has not come as a whole
+	got  int    // bytes of the body
+	left int    // bytes that the body or the chunk still has
 }
 
 type answerPart int
@@ -106,7 +105,7 @@ func (a *answer) until(p []byte, end string) (before, rest []byte, whole bool) {
 	}
 	had := len(a.line)
 	a.line = append(a.line, p...)
-	before, rest, whole = bytes.Cut(a.line, []byte(end))
+	before, _, whole = bytes.Cut(a.line, []byte(end))
 	if !whole {
 		return nil, nil, false
 	}
