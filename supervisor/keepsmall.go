@@ -7,22 +7,26 @@ import (
 	"github.com/multisite/multisite/supervisor/footprint"
 )
 
-// trimPeriod is how often memory is returned that only rare requests and commands need.
-const trimPeriod = 10 * time.Minute
+// unmapPeriod is how often the pages of the program are unmapped that have not run since.
+const unmapPeriod = time.Minute
 
 // keepSmall returns what the start has needed to the kernel when each site is ready or
-// has failed, and what has come since after each reload, and from time to time.
+// has failed, and what a reload has needed after it. What rare requests and commands need
+// is the program's pages, which it unmaps from time to time.
 func (s *Supervisor) keepSmall(ctx context.Context) {
 	_ = s.Ready(ctx) // the summary has the error
-	ticker := time.NewTicker(trimPeriod)
+	ticker := time.NewTicker(unmapPeriod)
 	defer ticker.Stop()
+	shrink := footprint.Trim
 	for ctx.Err() == nil {
-		if err := footprint.Trim(); err != nil {
+		if err := shrink(); err != nil {
 			s.log.Debug("memory not returned", "error", err)
 		}
 		select {
 		case <-ticker.C:
+			shrink = footprint.Unmap
 		case <-s.reloader.ended:
+			shrink = footprint.Trim
 		case <-ctx.Done():
 		}
 	}
