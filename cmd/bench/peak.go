@@ -89,13 +89,16 @@ func (m *memoryPeak) stop() {
 	<-m.done
 }
 
-// How long stall waits for the beginning of all answers, and then for what they still need,
-// and after the clients have left.
-const (
-	begunLimit = 30 * time.Second
-	settle     = 2 * time.Second
-	leftFor    = 5 * time.Second
-)
+// waits are how long stall waits for the beginning of all answers, then for what they still
+// need, and after the clients have left.
+type waits struct{ begin, settle, left time.Duration }
+
+func (b *bench) waits() waits {
+	if b.quick {
+		return waits{5 * time.Second, time.Second / 2, time.Second}
+	}
+	return waits{30 * time.Second, 2 * time.Second, 5 * time.Second}
+}
 
 // stall sends requests and reads no answer, and looks at the memory again when the clients
 // have left.
@@ -112,23 +115,23 @@ func (b *bench) stall(ctx context.Context, n *runner, x row, host string) error 
 	before := holds(front, apps)
 	peak := n.watchMemory()
 	defer peak.stop()
-	start := time.Now()
+	w, start := b.waits(), time.Now()
 	clients, err := connectStalled(n.addr, x.request.text(host), x.connections)
 	defer clients.leave()
 	if err != nil {
 		return err
 	}
-	if begun, err := clients.awaitBegin(ctx); err != nil {
+	if begun, err := clients.awaitBegin(ctx, start.Add(w.begin)); err != nil {
 		return err
 	} else if begun {
 		n.Begun.add(time.Since(start).Seconds())
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := pause(ctx, w.settle); err != nil {
 		return err
 	}
 	peak.stop()
 	clients.leave()
-	if err := pause(ctx, leftFor); err != nil {
+	if err := pause(ctx, w.left); err != nil {
 		return err
 	}
 	after := holds(front, apps)
@@ -168,8 +171,7 @@ func connectStalled(addr string, text []byte, connections int) (*stalled, error)
 }
 
 // awaitBegin reports whether every client has got the beginning of its answer in time.
-func (s *stalled) awaitBegin(ctx context.Context) (bool, error) {
-	limit := time.Now().Add(begunLimit)
+func (s *stalled) awaitBegin(ctx context.Context, limit time.Time) (bool, error) {
 	for time.Now().Before(limit) {
 		n, err := unix.Poll(s.fds, 0)
 		if err != nil && !errors.Is(err, unix.EINTR) {

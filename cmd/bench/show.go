@@ -97,11 +97,11 @@ func (r *report) showUploads(_ string, rows []*result) {
 func (r *report) showReaders(_ string, rows []*result) {
 	for _, x := range rows {
 		t := r.table(x.Row, "", "memory at most, MB: front door", "workers", "socket buffers",
-			"5 s after they have left", "all answers begun after, s")
+			"when they have left", "all answers begun after, s")
 		for _, n := range x.Runners {
 			begun := n.Begun.short()
 			if len(n.Begun.rounds) == 0 {
-				begun = fmt.Sprintf("not in %.0f", begunLimit.Seconds())
+				begun = "not all"
 			}
 			t.row(n.Name, n.FrontMemory.short(), n.AppsMemory.short(), n.KernelMemory.short(), n.After.short(), begun)
 		}
