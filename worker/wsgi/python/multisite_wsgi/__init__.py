@@ -62,6 +62,7 @@ How memory stays shared after a fork:
   seal_heap.py      leaves no free block in shared pages
   relocate_code.py  moves the code that requests run to one place
   immortal.py       makes objects immortal, so that their reference counts are not written
+  constants.py      lets code load its constants as immortal ones
 
 load() and serve() share nothing but their arguments, so a process may load
 once, fork, and serve in each child.

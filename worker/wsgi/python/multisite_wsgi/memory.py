@@ -30,7 +30,7 @@ def apply(wanted, hot=None):
             applied.append("relocate")
     if "seal" in wanted and seal_heap.seal():
         applied.append("seal")
-    if _immortal(wanted) and immortal.immortalise():
+    if ("immortal" in wanted or "immortal-auto" in wanted) and immortal.immortalise():
         applied.append("immortal")
     if "freeze" in wanted or "immortal" in applied:
         gc.freeze()  # no collection in a child visits these objects, which would write to them
@@ -38,11 +38,6 @@ def apply(wanted, hot=None):
     if "seal" in applied:
         seal_heap.seal_objects()
     return applied
-
-
-def _immortal(wanted):
-    """Return whether to immortalise: always if set to "on", else in the versions for which it has been proven."""
-    return "immortal" in wanted or "immortal-auto" in wanted and sys.version_info[:2] == (3, 13)
 
 
 def _forget_lookups():

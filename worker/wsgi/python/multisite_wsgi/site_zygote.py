@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from . import fork, hazards, lifecycle, load, memory, native_threads
+from . import fork, hazards, immortal, lifecycle, load, memory, native_threads
 from .control import Control
 from .disconnect import Disconnector
 from .exit_work import ExitWork
@@ -43,6 +43,10 @@ class SiteZygote:
         """Load the site, then obey commands; return what a forked worker does from here on."""
         fork.set_name("zyg " + self._config.site)
         fork.enter_site(self._config, self._output)
+        if immortal.is_free_threaded():
+            self._report.send({"event": "unsafe", "reasons": ["free-threaded Python, with which sharing has not been tested"],
+                               "warmup": [], "opened_by": {}, "safe_when_loaded": False})
+            lifecycle.exit_process(0, self._config.thread_join_seconds)
         started = time.monotonic()
         with Origins():
             warmed = self._load()
