@@ -128,6 +128,7 @@ func (t *site) plan(g *generation) runtimes.Plan {
 		Site: g.cfg, Warmup: g.warmup, Learned: g.learned, Now: now, Timeout: startupTimeout(now),
 		At: g.paths.At, Sockets: g.sockets, StateDir: t.super.dirs.state, CodeDir: statedir.CodeDir(t.super.dirs.state),
 		Program: t.super.program, Names: hostsOf(g.cfg), Mark: t.super.mark,
+		Merge:   t.super.merging.allowed(g.cfg),
 		Prepare: func(p *process.Process) error { return t.limit(now(), p) },
 		Output:  t.log.output, Log: t.log.Logger,
 	}

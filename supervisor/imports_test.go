@@ -49,6 +49,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/gate":      nil,
 		"supervisor/httphead":  {"worker/wire"},
 		"supervisor/journal":   nil,
+		"supervisor/ksm":       nil,
 		"supervisor/launches":  nil,
 		"supervisor/limits":    {"worker/process"},
 		"supervisor/logs":      nil,

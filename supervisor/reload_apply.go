@@ -43,13 +43,17 @@ func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error
 	for i := range cs.sites {
 		cs.sites[i].describe(w, results[i])
 	}
+	switched := s.merging.apply(cs.cfg) // turned off when no worker is left that would merge
+	if switched != "" {
+		fmt.Fprintln(w, switched)
+	}
 	if newGroup {
 		fmt.Fprintln(w, "control_group changed")
 	}
 	if newRotation {
 		fmt.Fprintln(w, "log_max_size, log_keep changed")
 	}
-	if len(cs.sites) == 0 && !newRotation && !newGroup {
+	if len(cs.sites) == 0 && !newRotation && !newGroup && switched == "" {
 		fmt.Fprintln(w, nothing)
 	}
 	return firstError(results)

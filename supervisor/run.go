@@ -35,6 +35,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	}
 	process.MakeSpareThreads(spareThreads)
 	s.startSites(force)
+	s.merging.apply(s.config())
 	var serving sync.WaitGroup
 	up, stopUp := context.WithCancel(context.Background())
 	defer stopUp()
@@ -68,6 +69,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	s.announcer.Stopping("letting requests in flight finish")
 	s.drain(force)
 	s.running.Wait()
+	s.merging.off()
 	close(s.life.done)
 	stopAlive()
 	s.close(force)

@@ -40,12 +40,24 @@ func (s *Supervisor) Status(context.Context) status.Status {
 		wg.Go(func() { st.Sites[i] = site.status() })
 	}
 	wg.Wait()
+	if s.config().MergePages {
+		s.merging.status(&st, zygotesOf(sites))
+	}
 	for _, t := range s.sites.leaving() {
 		if len(t.tasks.Processes()) > 0 {
 			st.Sites = addLeaving(st.Sites, t.leavingStatus())
 		}
 	}
 	return st
+}
+
+func zygotesOf(sites []*site) (pids []int) {
+	for _, t := range sites {
+		if python := t.python(); python != nil {
+			pids = append(pids, python.ZygotePID())
+		}
+	}
+	return pids
 }
 
 // addLeaving adds the status of a site that was removed. If it has come back, its tasks

@@ -16,6 +16,7 @@ import (
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/ksm"
 	"github.com/multisite/multisite/supervisor/launches"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/proxy"
@@ -65,6 +66,7 @@ type Supervisor struct {
 	slots      launches.Slots // in which workers start
 	processors capacity.Processors
 	cgroups    cgroups
+	merging    merging
 	announcer  *announcer
 	watching   *watching
 	reloader   reloader
@@ -162,6 +164,8 @@ func (s *Supervisor) openState(console io.Writer) (err error) {
 	if s.mark, err = s.lock.Mark(); err != nil {
 		return err
 	}
+	s.merging.log = s.log
+	s.merging.kernel = ksm.Switch{Kernel: ksm.Linux, Marker: filepath.Join(s.dirs.state, statedir.KSMMarker)}
 	if s.inherited == nil {
 		s.endStrays()
 		if err := os.RemoveAll(filepath.Join(s.dirs.state, statedir.RunDir)); err != nil { // a killed supervisor may have left sockets

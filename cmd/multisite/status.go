@@ -85,6 +85,7 @@ func printStatus(w io.Writer, st status.Status, now time.Time) error {
 		return err
 	}
 	printShared(w, st, now)
+	printMerging(w, st.Supervisor.Merging)
 	printRefused(w, st.Supervisor.Refused)
 	printProblems(w, st, now)
 	return nil
@@ -124,6 +125,20 @@ func selfRoll(r status.SelfRoll, now time.Time) string {
 		return line + ", which costs " + mb(-*r.Saved)
 	}
 	return line + ", which saves " + mb(*r.Saved)
+}
+
+// printMerging prints what the kernel does for merge_pages; m is nil without that key.
+func printMerging(w io.Writer, m *status.Merging) {
+	switch {
+	case m == nil:
+	case m.Problem != "":
+		fmt.Fprintf(w, "merge_pages %s\n", m.Problem)
+	case !m.On:
+		fmt.Fprintln(w, "merge_pages the kernel's switch was turned off by others")
+	default:
+		fmt.Fprintf(w, "merged      %s of these processes; the whole machine saves %s; ksmd has used %.1f s of processor time\n",
+			mb(m.Merged), mb(m.Saved), m.Ksmd)
+	}
 }
 
 // printRefused prints how many requests the front door refused, by status.

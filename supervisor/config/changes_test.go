@@ -13,7 +13,7 @@ import (
 // compares them by name.
 func TestSite_LaunchValuesKeepTheirNames(t *testing.T) {
 	t.Parallel()
-	all := "app,env,home,kind,lang,locale,mount,name,preload,python_home,python_path,settings,stack_size,umask,user or group,wsgi"
+	all := "app,env,home,kind,lang,locale,merge_pages,mount,name,preload,python_home,python_path,settings,stack_size,umask,user or group,wsgi"
 	for kind, more := range map[Kind][]string{
 		WSGI: {"threads"},
 		Apps: {"server_name", "server_alias"}, // the apps know the names of their site

@@ -42,6 +42,8 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded headers are believed.
 	TrustedProxies []netip.Prefix `toml:"trusted_proxies" type:"address or network, or list" default:"(none)" live:"no" affects:"door"`
 	Timeouts       Timeouts       `live:"no" affects:"door"`
+	// MergePages reports whether the kernel may merge equal pages of Python workers (KSM).
+	MergePages bool `toml:"merge_pages" default:"false" live:"yes" affects:"worker"`
 
 	Sites []*Site // in order of name
 }
@@ -131,6 +133,8 @@ type Site struct {
 	// Go worker does not know it.
 	Threads int     `toml:"threads" min:"1" default:"(1; Go: 100)" live:"apps app" affects:"pool worker code"`
 	Preload Preload `as:"preload" kind:"wsgi" live:"no" affects:"worker"`
+	// MergePages is that of the whole file.
+	MergePages bool `as:"merge_pages" kind:"wsgi" live:"no" affects:"worker"`
 
 	// These keys limit time, queues, memory and processes.
 

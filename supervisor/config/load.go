@@ -195,9 +195,11 @@ func (l *loader) finish() {
 	for _, d := range l.drafts {
 		l.finishSite(d)
 		site := d.Site // a copy: the draft refers to the file that it was read from
+		site.MergePages = l.config.MergePages && site.Kind == WSGI
 		l.config.Sites = append(l.config.Sites, &site)
 	}
 	slices.SortFunc(l.config.Sites, func(a, b *Site) int { return cmp.Compare(a.Name, b.Name) })
+	l.checkMerging()
 }
 
 func quoteGlob(dir string) string {

@@ -37,6 +37,7 @@ type Plan struct {
 	Names    []string // host names of the site, for those apps
 	Mark     string   // a variable of the environment; "": none
 
+	Merge   bool                         // the kernel may merge pages of the workers
 	Prepare func(*process.Process) error // called with each new worker before it serves
 	Output  func(worker, line string)    // gets each line of a worker's output
 	Log     *slog.Logger
@@ -79,7 +80,7 @@ func (p Plan) WSGI() wsgi.Options {
 		Learned:        p.Learned,
 		WarmupStrict:   c.Preload.WarmupStrict,
 		Host:           warmupHost(c),
-		Tricks:         tricks(c),
+		Tricks:         tricks(c, p.Merge),
 		StartupTimeout: p.Timeout,
 
 		Prepare:   p.Prepare,
@@ -130,7 +131,7 @@ func (p Plan) appArgs() []string {
 // tricks returns the names of what the zygote does to keep its pages shared. A site that
 // may sleep has no immortal objects unless sites.toml says so: to find them takes half a
 // second, for which the visitor who wakes the site would wait.
-func tricks(c *config.Site) []string {
+func tricks(c *config.Site, merge bool) []string {
 	p := c.Preload
 	var names []string
 	for _, t := range []struct {
@@ -138,7 +139,7 @@ func tricks(c *config.Site) []string {
 		name string
 	}{
 		{p.GCFreeze, "gc"}, {p.GCFreeze, "freeze"}, {p.SealHeap, "seal"}, {p.RelocateCode, "relocate"},
-		{p.Immortal == "on", "immortal"}, {p.Immortal == "auto" && c.Processes.Min > 0, "immortal-auto"},
+		{p.Immortal == "on", "immortal"}, {p.Immortal == "auto" && c.Processes.Min > 0, "immortal-auto"}, {merge, "merge"},
 	} {
 		if t.on {
 			names = append(names, t.name)

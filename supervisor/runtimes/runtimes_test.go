@@ -65,7 +65,7 @@ func TestTricks(t *testing.T) {
 		{"a site that may sleep", all, 0, []string{"gc", "freeze", "seal", "relocate"}},
 		{"immortal in any case", config.Preload{Immortal: "on"}, 0, []string{"immortal"}},
 	} {
-		if got := tricks(&config.Site{Preload: tt.preload, Processes: config.Range{Min: tt.min, Max: 2}}); !slices.Equal(got, tt.want) {
+		if got := tricks(&config.Site{Preload: tt.preload, Processes: config.Range{Min: tt.min, Max: 2}}, false); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -18,6 +18,7 @@ const (
 	logsDir    = "logs"       // the log files, if log_dir does not say otherwise
 	pythonDir  = "python"     // the code of the Python workers
 	JournalDB  = "journal.db" // the journal
+	KSMMarker  = "ksm"        // says that the kernel's switch for merging pages was turned on
 	lockedFile = "multisite.pid"
 )
 

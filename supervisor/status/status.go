@@ -23,6 +23,17 @@ type Supervisor struct {
 	// itself: {"421": 3}. Each of them is a line of logs/multisite.access.log.
 	Refused map[int]int64 `json:"refused"`
 	Failed  *Failure      `json:"failed"` // the last reload of all sites or one, if it failed; null if it succeeded
+	// Merging is what the kernel does for merge_pages; absent without that key.
+	Merging *Merging `json:"merging,omitempty"`
+}
+
+// Merging describes kernel samepage merging (KSM).
+type Merging struct {
+	On      bool    `json:"on"`           // the kernel's switch
+	Problem string  `json:"problem"`      // why it is not as merge_pages wants it; "" if it is
+	Merged  int64   `json:"merged"`       // bytes of our workers and zygotes that are merged
+	Saved   int64   `json:"saved"`        // bytes that merging saves on the whole machine
+	Ksmd    float64 `json:"ksmd_seconds"` // of processor time, since the machine started
 }
 
 // Site describes one site.
@@ -96,6 +107,7 @@ type Worker struct {
 	Requests int64     `json:"requests"`
 	Active   int       `json:"active"`
 	Memory   Memory    `json:"memory"`
+	Merged   int64     `json:"merged,omitempty"` // bytes that the kernel has merged with other pages; absent if none are
 }
 
 // Service describes a process that runs beside a site's workers.

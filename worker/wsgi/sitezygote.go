@@ -22,7 +22,6 @@ type zygoteConfig struct {
 	WarmupLearned bool              `json:"warmup_learned"`
 	WarmupStrict  bool              `json:"warmup_strict"`
 	Host          string            `json:"hosts"`
-	Tricks        []string          `json:"tricks"`
 	Learned       string            `json:"learned"` // file of the learning result
 	Learn         bool              `json:"learn"`   // whether learning is of use: other sites can share
 	SupervisorPID int               `json:"supervisor_pid"`
@@ -42,7 +41,6 @@ func (r *Runtime) zygoteConfig(id string, learn bool) zygoteConfig {
 		WarmupLearned: r.opts.Learned,
 		WarmupStrict:  r.opts.WarmupStrict,
 		Host:          r.opts.Host,
-		Tricks:        r.opts.Tricks,
 		Learned:       filepath.Join(r.learned, r.opts.Site+".json"),
 		Learn:         learn,
 		SupervisorPID: os.Getpid(),

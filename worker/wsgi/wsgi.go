@@ -174,6 +174,7 @@ type config struct {
 	Threads    int      `json:"threads"`
 	StackSize  int64    `json:"stack_size"`
 	Locale     string   `json:"locale"`
+	Tricks     []string `json:"tricks"`
 }
 
 // PythonPath returns where the directories of Options.PythonPath are now.
@@ -189,7 +190,7 @@ func (r *Runtime) config(id string) config {
 	return config{
 		StackSize: o.StackSize,
 		Site:      o.Site, Worker: id, Settings: o.Settings, WSGI: o.At(o.Entry), PythonPath: r.PythonPath(),
-		Home: o.At(o.Home), Mount: o.Mount, Threads: o.Threads, Locale: o.Locale,
+		Home: o.At(o.Home), Mount: o.Mount, Threads: o.Threads, Locale: o.Locale, Tricks: o.Tricks,
 	}
 }
 

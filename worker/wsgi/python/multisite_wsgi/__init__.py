@@ -63,6 +63,7 @@ How memory stays shared after a fork:
   relocate_code.py  moves the code that requests run to one place
   immortal.py       makes objects immortal, so that their reference counts are not written
   constants.py      lets code load its constants as immortal ones
+  merge_pages.py    lets the kernel merge what has become equal again
 
 load() and serve() share nothing but their arguments, so a process may load
 once, fork, and serve in each child.

@@ -18,6 +18,7 @@ class Config:
         self.home = values.get("home") or ""  # working directory; "": unchanged
         self.mount = values.get("mount") or "/"
         self.locale = values.get("locale") or ""  # for setlocale(); "": as Python does
+        self.tricks = values.get("tricks") or []  # names, see memory.py; a worker itself does only "merge"
         self.threads = int(values.get("threads") or 1)
         self.stack_size = int(values.get("stack_size") or 0)  # of threads, in bytes; 0: the system's default
         self.thread_join_seconds = float(values.get("thread_join_seconds") or 3)  # limit at exit; set by tests only

@@ -5,12 +5,13 @@
   seal      leave no free block in the pages that are shared (seal_heap.py)
   immortal  stop counting references to shared objects (immortal.py)
   freeze    exclude shared objects from later garbage collections (gc.freeze)
+  merge     let the kernel merge equal pages, for the key merge_pages (merge_pages.py)
 """
 
 import gc
 import sys
 
-from . import immortal, relocate_code, seal_heap
+from . import immortal, merge_pages, relocate_code, seal_heap
 
 
 def apply(wanted, hot=None):
@@ -37,6 +38,9 @@ def apply(wanted, hot=None):
         applied.append("freeze")
     if "seal" in applied:
         seal_heap.seal_objects()
+    if "merge" in wanted:
+        merge_pages.enable()
+        applied.append("merge")
     return applied
 
 

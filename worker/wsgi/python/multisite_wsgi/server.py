@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 
-from . import fastcgi, lifecycle
+from . import fastcgi, lifecycle, merge_pages
 from .connection import Connection
 from .exchange import ClientGone
 from .handler import Handler
@@ -20,6 +20,8 @@ def serve(application, config, listener, ready):
     stop.listen_to_signals()
     os.register_at_fork(after_in_child=server.forget)
     lifecycle.run_in_batches()
+    if "merge" in config.tricks:
+        merge_pages.enable()
     ready()
     server.run()
 

@@ -19,6 +19,5 @@ class SiteConfig(Config):
         self.warmup_learned = bool(values.get("warmup_learned"))  # visitors have decided which paths they are
         self.warmup_strict = bool(values.get("warmup_strict"))  # a failed warm-up request fails the start
         self.hosts = values.get("hosts") or "localhost"  # Host header of warm-up requests
-        self.tricks = values.get("tricks") or []  # names, see memory.py
         self.learned = values.get("learned") or ""  # file of the learning result; "": it is not cached
         self.learn = bool(values.get("learn"))  # whether other sites can share, so that learning is of use
