@@ -101,8 +101,8 @@ func (c *mixed) send(conn net.Conn, requests []mixedRequest) {
 		q.writeTo(&b)
 	}
 	if !c.plain && rand.IntN(20) == 0 { // a part of it comes later, or never
-		_, _ = io.CopyN(conn, &b, int64(rand.IntN(b.Len()))) // the answers show whether it arrived
-		<-time.After(time.Duration(rand.IntN(10)) * time.Millisecond)
+		_, _ = io.CopyN(conn, &b, int64(rand.IntN(b.Len())))                           // the answers show whether it arrived
+		<-time.After(time.Duration(rand.IntN(10)*(1+rand.IntN(9))) * time.Millisecond) // the loop waits for 50 ms
 		if rand.IntN(3) == 0 {
 			conn.Close()
 			return
@@ -110,6 +110,7 @@ func (c *mixed) send(conn net.Conn, requests []mixedRequest) {
 	}
 	_, _ = b.WriteTo(conn)
 	if !c.plain && rand.IntN(25) == 0 {
+		_ = conn.(*net.TCPConn).SetLinger(rand.IntN(2) - 1) // with 0 it is reset
 		conn.Close()
 	}
 }
@@ -157,5 +158,5 @@ func (c *mixed) answered(q *mixedRequest) bool {
 }
 
 func (q *mixedRequest) String() string {
-	return fmt.Sprintf("%s %s%s %s.%d body %d", q.method, q.host, q.path, q.way, q.size, len(q.body))
+	return fmt.Sprintf("%s %s%s %s.%d %s body %d", q.method, q.host, q.path, q.way, q.size, q.only, len(q.body))
 }

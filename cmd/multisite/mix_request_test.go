@@ -94,13 +94,14 @@ type mixedRequest struct {
 	address           string // of the visitor, as the site gets it
 	forwarded         bool   // a trusted proxy names that address
 	isFile            bool   // a static file
-	first             int    // of the bytes of the file that are asked for; -1: all
+	only              string // header that asks for less than all of the file
+	first, end        int    // the part of the file that it asks for
 }
 
 // newMixed returns request number n of a client at peer.
 func newMixed(n int, plain bool, peer string) mixedRequest {
 	q := mixedRequest{method: http.MethodGet, host: []string{"one", "one", "two"}[rand.IntN(3)] + ".example.com",
-		way: "whole", number: fmt.Sprint(n), size: mixSizes[rand.IntN(8)], address: peer, first: -1}
+		way: "whole", number: fmt.Sprint(n), size: mixSizes[rand.IntN(8)], address: peer}
 	if peer == mixProxy {
 		q.forwarded, q.address = true, fmt.Sprintf("198.51.100.%d", n%250)
 	}
@@ -117,13 +118,31 @@ func newMixed(n int, plain bool, peer string) mixedRequest {
 		q.method, q.isChunked = http.MethodPost, rand.IntN(4) == 0
 		q.body = strings.Repeat(q.number+"+", mixedSize()/(len(q.number)+1))
 	case 4, 5:
-		q.size = mixSizes[rand.IntN(len(mixSizes))]
-		q.isFile, q.path = true, fmt.Sprintf("/files/%d?%s", q.size, q.number)
-		if rand.IntN(3) == 0 {
-			q.first = rand.IntN(q.size)
-		}
+		q.askForFile()
 	}
 	return q
+}
+
+// askForFile makes q a request for a static file, or for a part of it.
+func (q *mixedRequest) askForFile() {
+	q.method = []string{http.MethodGet, http.MethodGet, http.MethodGet, http.MethodHead}[rand.IntN(4)]
+	q.isFile, q.size = true, mixSizes[rand.IntN(len(mixSizes))]
+	q.path = fmt.Sprintf("/files/%d?%s", q.size, q.number)
+	if q.method == http.MethodHead {
+		return
+	}
+	q.first, q.end = rand.IntN(q.size), q.size
+	switch rand.IntN(6) {
+	case 0:
+		q.only = fmt.Sprintf("Range: bytes=%d-", q.first)
+	case 1:
+		q.only = fmt.Sprintf("Range: bytes=-%d", q.size-q.first)
+	case 2:
+		q.end -= rand.IntN(q.size - q.first)
+		q.only = fmt.Sprintf("Range: bytes=%d-%d", q.first, q.end-1)
+	case 3:
+		q.only = "If-None-Match: *"
+	}
 }
 
 // mixedSize returns any size, of which small ones are the most and borders frequent.
@@ -149,8 +168,8 @@ func (q *mixedRequest) head() string {
 		head += "X-Forwarded-For: " + q.address + "\r\n"
 	}
 	switch {
-	case q.first >= 0:
-		head += fmt.Sprintf("Range: bytes=%d-\r\n", q.first)
+	case q.only != "":
+		head += q.only + "\r\n"
 	case q.isChunked:
 		head += "Transfer-Encoding: chunked\r\n"
 	case q.method == http.MethodPost:
@@ -190,8 +209,10 @@ func mixedContent(seed string, size int) []byte {
 // want returns the status and the body that a GET or POST gets.
 func (q *mixedRequest) want() (status int, body []byte) {
 	switch {
-	case q.isFile && q.first >= 0:
-		return http.StatusPartialContent, mixedContent(strconv.Itoa(q.size), q.size)[q.first:]
+	case strings.HasPrefix(q.only, "If-"):
+		return http.StatusNotModified, nil
+	case q.only != "":
+		return http.StatusPartialContent, mixedContent(strconv.Itoa(q.size), q.size)[q.first:q.end]
 	case q.isFile:
 		return http.StatusOK, mixedContent(strconv.Itoa(q.size), q.size)
 	case q.way == "raises":
