@@ -38,11 +38,12 @@ func startVisited(t *testing.T, dir, defaults string) (v *visited, stop func()) 
 		t.Fatalf("%v; run: make test", err)
 	}
 	write(t, dir, "db.sqlite3", string(database))
-	write(t, dir, "sites.toml", fmt.Sprintf("listen = '127.0.0.1:0'\n[defaults]\nprocesses = 3\npython_path = [%q]\npython_home = %q\n%s\n"+
+	write(t, dir, "code/mine.py", "")
+	write(t, dir, "sites.toml", fmt.Sprintf("listen = '127.0.0.1:0'\n[defaults]\nprocesses = 3\nstartup_timeout = '5m'\npython_path = [%q, %q]\npython_home = %q\n%s\n"+
 		"[defaults.env]\nMULTISITE_DB = %q\n"+
 		"[site.one]\nserver_name = 'subdomain1.example.com'\nsettings = 'subdomain1_settings'\n"+
 		"[site.two]\nserver_name = 'subdomain2.example.com'\nsettings = 'subdomain2_settings'\n",
-		project, filepath.Join(project, ".venv"), defaults, filepath.Join(dir, "db.sqlite3")))
+		project, filepath.Join(dir, "code"), filepath.Join(project, ".venv"), defaults, filepath.Join(dir, "db.sqlite3")))
 	s, err := New(Options{Load: func() (*config.Config, error) { return config.Load(filepath.Join(dir, "sites.toml")) }})
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +133,7 @@ func (v *visited) until(what string, f func() bool) {
 	v.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(2 * time.Minute); !f(); {
+	for deadline := time.After(5 * time.Minute); !f(); {
 		select {
 		case <-tick.C:
 		case <-deadline:
@@ -182,10 +183,37 @@ func TestSelfRoll_SharesWhatVisitorsAskFor(t *testing.T) {
 			t.Errorf("the journal says %+v, %v", events, err)
 		}
 	}
+	v.onceADay()
 	stop()
 	again, _ := startVisited(t, v.dir, "")
-	if got := again.site("one"); got.Generation != 1 || !strings.HasSuffix(got.Preload, ": / /admin/login/ /hello/") {
+	if got := again.site("one"); got.Generation != 1 || !strings.HasSuffix(got.Preload, ": / /admin/login/ /hello/ /whoami/") {
 		t.Errorf("after a restart: generation %d, preload %q", got.Generation, got.Preload)
+	}
+}
+
+// onceADay checks that sites whose visitors want something new are rolled again, but not on
+// the same day. The clock is the test's.
+func (v *visited) onceADay() {
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for range 100 {
+		if wrong := v.ask(client, "/whoami/", "site_id"); wrong != "" {
+			v.t.Error(wrong)
+		}
+	}
+	rolls, now := map[*site]*selfRoll{}, time.Now()
+	for _, c := range []struct {
+		after      time.Duration
+		generation int
+	}{{time.Minute, 2}, {23 * time.Hour, 2}, {25 * time.Hour, 3}} {
+		v.until("a quiet moment", func() bool {
+			v.lookAtWarmups(v.t.Context(), now.Add(c.after), rolls)
+			v.lookAtWarmups(v.t.Context(), now.Add(c.after+time.Second), rolls)
+			return v.site("one").Generation == c.generation && v.site("two").Generation == c.generation
+		})
+	}
+	if events, err := v.journal.Events(v.t.Context(), journal.Filter{Site: "one", Kind: "workers replaced"}); err != nil || len(events) != 2 {
+		v.t.Errorf("the journal says %+v, %v", events, err)
 	}
 }
 
@@ -207,13 +235,39 @@ func (v *visited) askUntil(stop chan struct{}) (right int) {
 	}
 }
 
-// TestSelfRoll_NotWhereItIsNotWanted: sites with a list of their own, and sites whose code
-// has changed since, are left alone.
+// TestSelfRoll_LeavesChangedCodeToReload: code that is being deployed does not come into a
+// site by itself.
+func TestSelfRoll_LeavesChangedCodeToReload(t *testing.T) {
+	t.Parallel()
+	v, _ := startVisited(t, t.TempDir(), "")
+	write(t, v.dir, "code/mine.py", "changed = True\n")
+	v.visitAll(60)
+	v.isLeftAlone()
+}
+
+// isLeftAlone looks at the sites when they are quiet, and checks that nothing happens.
+func (v *visited) isLeftAlone() {
+	v.t.Helper()
+	rolls := map[*site]*selfRoll{}
+	v.until("a quiet moment", func() bool {
+		return !slices.ContainsFunc(v.sites.all(), func(t *site) bool { return !t.isQuiet() })
+	})
+	for range 2 {
+		v.lookAtWarmups(v.t.Context(), time.Now(), rolls)
+	}
+	v.lookAtWarmups(v.t.Context(), time.Now().Add(time.Hour), rolls)
+	if one := v.site("one"); one.Generation != 1 || len(one.Workers) != 3 {
+		v.t.Errorf("generation %d, %d workers", one.Generation, len(one.Workers))
+	}
+}
+
+// TestSelfRoll_NotWhereItIsNotWanted: a site with a list of its own is left alone, and what
+// its visitors ask for is not counted.
 func TestSelfRoll_NotWhereItIsNotWanted(t *testing.T) {
 	t.Parallel()
 	v, _ := startVisited(t, t.TempDir(), `warmup = ["/"]`)
 	v.visit(10)
-	v.lookAtWarmups(t.Context(), time.Now(), map[*site]*selfRoll{})
+	v.isLeftAlone()
 	one, err := v.sites.find("one")
 	if err != nil {
 		t.Fatal(err)
