@@ -118,15 +118,15 @@ func (r *simple) parseField(line string) bool {
 		return false
 	}
 	switch {
-	case strings.EqualFold(name, "Host"):
+	case isName(name, "Host"):
 		ok = r.Host == "" && value != ""
 		r.Host = value
 		return ok
-	case strings.EqualFold(name, "Connection"):
+	case isName(name, "Connection"):
 		last := strings.EqualFold(value, "close")
 		r.last = r.last || last
 		return last || strings.EqualFold(value, "keep-alive")
-	case strings.EqualFold(name, "Content-Length"):
+	case isName(name, "Content-Length"):
 		return r.parseLength(value)
 	case notSimple(name):
 		return false
@@ -136,6 +136,10 @@ func (r *simple) parseField(line string) bool {
 	r.addField(name, value)
 	return true
 }
+
+// isName is strings.EqualFold for names of headers, which are ASCII. Nearly all differ in
+// length.
+func isName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // parseLength parses the length of the body, and refuses a second one.
 func (r *simple) parseLength(value string) bool {
@@ -155,23 +159,19 @@ func (r *simple) parseLength(value string) bool {
 // addField adds a header. Repeated ones are joined, as net/http's side does.
 func (r *simple) addField(name, value string) {
 	for i, f := range r.Fields {
-		if strings.EqualFold(f[0], name) {
+		if isName(f[0], name) {
 			r.Fields[i][1] += wire.Separator(name) + value
 			return
 		}
 	}
 	r.Fields = append(r.Fields, [2]string{name, value})
-	switch len(name) {
-	case len("Referer"):
-		if strings.EqualFold(name, "Referer") {
-			r.referer = value
-		}
-	case len("Pragma"):
-		r.noCache = r.noCache || value == "no-cache" && strings.EqualFold(name, "Pragma")
-	case len("User-Agent"):
-		if strings.EqualFold(name, "User-Agent") {
-			r.agent = value
-		}
+	switch {
+	case isName(name, "Referer"):
+		r.referer = value
+	case isName(name, "User-Agent"):
+		r.agent = value
+	case isName(name, "Pragma"):
+		r.noCache = value == "no-cache"
 	}
 }
 
@@ -181,11 +181,11 @@ func (r *simple) hasField(name string) bool {
 
 // notSimple reports whether a header concerns the connection, or how a body comes.
 func notSimple(name string) bool {
-	if strings.EqualFold(name, "Expect") {
+	if isName(name, "Expect") {
 		return true
 	}
 	for _, hop := range wire.HopHeaders {
-		if strings.EqualFold(name, hop) {
+		if isName(name, hop) {
 			return true
 		}
 	}

@@ -153,6 +153,7 @@ func TestServer_PauseWaitsForABody(t *testing.T) {
 	if err := <-paused; err != nil {
 		t.Fatal(err)
 	}
+	f.wantCounts(1, 0)
 	p.wantSilence()
 	f.Resume()
 	p.wantBody("/b")
