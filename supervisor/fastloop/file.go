@@ -1,6 +1,7 @@
 package fastloop
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -68,6 +69,16 @@ func (c *client) found(found static.Found) {
 // sendFile sends as much as the client takes, and no more than fileTurn.
 func (c *client) sendFile() {
 	for sent := 0; sent < fileTurn; {
+		if c.mayTransfer() {
+			n, err := c.file.file.SendTo(c.fd, c.file.at(&c.reply), c.file.left(&c.reply))
+			if err != static.ErrMustWait {
+				if !c.transferred(n, err) {
+					return
+				}
+				sent += n
+				continue
+			}
+		}
 		p, err := c.nextPiece()
 		if err != nil {
 			c.filePaused(err)
@@ -80,6 +91,30 @@ func (c *client) sendFile() {
 	}
 	c.file.queued = true
 	c.loop.sending = append(c.loop.sending, c)
+}
+
+// mayTransfer reports whether the kernel is to send what comes next. It pays for more than
+// a small piece, and not for the one behind the head, which goes out with that.
+func (c *client) mayTransfer() bool {
+	return c.reply.taken > 0 && c.file.left(&c.reply) > filePiece/2
+}
+
+// transferred notes what the kernel has sent, and reports whether the client may take more.
+func (c *client) transferred(n int, err error) (more bool) {
+	now := time.Now()
+	c.took(n, now)
+	switch {
+	case err == io.EOF:
+		c.cutFile()
+	case err == unix.EAGAIN:
+	case err != nil:
+		c.leave(now)
+	case c.file.left(&c.reply) == 0:
+		c.replied(now)
+	default:
+		return true
+	}
+	return false
 }
 
 // nextPiece returns what is to be sent next, if that is in memory.

@@ -82,6 +82,7 @@ func TestLoop_SendsFiles(t *testing.T) {
 	t.Parallel()
 	sizes := map[string]int{"0": 0, "1": 1, "1k": 1 << 10, "128k": 128 << 10, "128k1": 128<<10 + 1, "large": large}
 	f := startFiled(t, loopback(t, 0), sizes)
+	f.delayLook(time.Hour) // or a page that takes long is detached
 	p := f.dial("")
 	for round := range 3 {
 		for name, size := range sizes {

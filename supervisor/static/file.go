@@ -38,6 +38,7 @@ type File struct {
 	site string       // whose file it is
 
 	whole Reply // to a GET without conditions
+	seen  windows
 }
 
 // identity differs if a name has got another file, or the file was changed.
@@ -60,6 +61,7 @@ func newFile(f *os.File, name string, d *disk, site string) *File {
 		ETag: fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()),
 		os:   f, fd: int(f.Fd()), id: identityOf(info), disk: d, site: site,
 	}
+	file.seen = newWindows(file.Size)
 	file.refs.Store(1)
 	file.now.Store(true)
 	file.whole = file.replyTo(http.MethodGet, nil)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // fileTime has a fraction of a second, which HTTP's dates do not have.
@@ -180,6 +182,59 @@ func TestFile_ReplyToLeavesSeveralRanges(t *testing.T) {
 	}
 	if r, ok := f.ReplyTo("GET", [][2]string{{"Range", "bytes=0-1"}, {"Range", "bytes=0-1"}}); !ok || r.Status != 200 {
 		t.Errorf("two headers: got %+v, %v", r, ok)
+	}
+}
+
+// TestFile_SendTo sends what is in memory, a window at most, and never waits for a disk.
+func TestFile_SendTo(t *testing.T) {
+	t.Parallel()
+	f := testFile(t, "large", window+1000)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	if err := unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	got, p := []byte(nil), make([]byte, 1<<20)
+	if n, err := f.SendTo(pair[0], 100, 1000); err == ErrMustWait && !f.now.Load() {
+		t.Skip("this file system cannot say what is in memory")
+	} else if n != 1000 || err != nil {
+		t.Fatalf("got %d, %v", n, err)
+	}
+	if n, err := f.SendTo(pair[0], window-10, 1000); n != 10 || err != nil {
+		t.Fatalf("to the end of the window: got %d, %v", n, err)
+	}
+	if n, err := f.SendTo(pair[0], window, 5000); n != 1000 || err != nil {
+		t.Fatalf("to the end of the file: got %d, %v", n, err)
+	}
+	for len(got) < 2010 {
+		n, err := unix.Read(pair[1], p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, p[:n]...)
+	}
+	all := contents(t, f)
+	if want := slices.Concat(all[100:1100], all[window-10:]); !bytes.Equal(got, want) {
+		t.Error("other bytes came")
+	}
+	evict(t, f)
+	if err := unix.Ftruncate(f.fd, 0); err == nil {
+		t.Error("the file is open for writing")
+	}
+	clear(f.seen)
+	if n, err := f.SendTo(pair[0], 0, 1000); n != 0 || err != ErrMustWait {
+		t.Errorf("from the disk: got %d, %v", n, err)
+	}
+	if err := os.Truncate(f.os.Name(), 10); err != nil {
+		t.Fatal(err)
+	}
+	f.seen[1].Store(time.Now().Add(time.Hour).UnixNano())
+	if n, err := f.SendTo(pair[0], window, 10); n != 0 || err == nil || err == ErrMustWait {
+		t.Errorf("truncated: got %d, %v", n, err)
 	}
 }
 
