@@ -10,6 +10,10 @@
 // memory (output), or goes to a goroutine where it is more. Everything else is detached:
 // net/http gets the connection for that one request, and gives it back.
 //
+// Static files are sent by the loop, too, in turns: what is in memory by the kernel, without
+// copies; what is on the disk is read by a goroutine. No memory is held for what a client
+// does not take. Several ranges, and the page that a file is not there, are net/http's.
+//
 // # Loop and workers
 //
 //	Enqueue          -> Ticket. If it is not resolved, notify wakes the loop when it is.
@@ -46,6 +50,8 @@
 //     connection can be waited on. Its followers are recalled first.
 //   - What waits in an output belongs to the answer under way, whose worker is free. It is
 //     recorded when the client has taken all of it, or the connection ends.
+//   - A client that waits for a disk or has a file is not in a line. It is in sending if and
+//     only if its file is queued for the next turn.
 //   - followers is the number of clients in lines that are not heads.
 //   - While paused no request is read, so that busy only shrinks.
 //   - The loop's thread never waits for anything but epoll.
