@@ -19,8 +19,8 @@ func TestParseStat(t *testing.T) {
 		want       proc
 		ok         bool
 	}{
-		{"plain", "7 (python3) S" + rest, proc{pid: 7, parent: 1, cpu: 420 * time.Millisecond}, true},
-		{"a name with a bracket", "8 (a) b) R" + rest, proc{pid: 8, parent: 1, cpu: 420 * time.Millisecond}, true},
+		{"plain", "7 (python3) S" + rest, proc{pid: 7, parent: 1}, true},
+		{"a name with a bracket", "8 (a) b) R" + rest, proc{pid: 8, parent: 1}, true},
 		{"a zombie", "9 (x) Z" + rest, proc{}, false},
 		{"cut", "9 (x) S 1 2", proc{}, false},
 		{"empty", "", proc{}, false},
@@ -46,6 +46,21 @@ func TestTree_HoldsThisProcess(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("the tree of %d has no %d: %v", os.Getppid(), os.Getpid(), procs)
+	}
+}
+
+// TestCPUOf: the clock of another process is the one that its /proc/PID/stat rounds.
+func TestCPUOf(t *testing.T) {
+	t.Parallel()
+	self, parent := []proc{{pid: os.Getpid()}}, []proc{{pid: os.Getppid()}}
+	before := cpuOf(self)
+	for start := time.Now(); cpuOf(self) == before && time.Since(start) < time.Minute; {
+	}
+	if now := cpuOf(self); now <= before || before <= 0 || now > time.Hour || cpuOf(parent) <= 0 {
+		t.Errorf("got %v, then %v, and %v of the parent", before, now, cpuOf(parent))
+	}
+	if got := cpuOf([]proc{{pid: 1 << 22}}); got != 0 {
+		t.Errorf("of a process that is not there: got %v", got)
 	}
 }
 

@@ -173,11 +173,5 @@ func perRequest(d time.Duration, requests int) float64 {
 // cpu returns the processor time that the parts have used so far.
 func (s *server) cpu() (front, apps time.Duration, err error) {
 	frontProcs, appsProcs, err := s.split()
-	for _, p := range frontProcs {
-		front += p.cpu
-	}
-	for _, p := range appsProcs {
-		apps += p.cpu
-	}
-	return front, apps, err
+	return cpuOf(frontProcs), cpuOf(appsProcs), err
 }

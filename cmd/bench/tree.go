@@ -8,17 +8,28 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/multisite/multisite/worker/process"
 )
 
-// clockTick is the unit of the times in /proc/PID/stat: USER_HZ, 100 on Linux.
-const clockTick = time.Second / 100
+// cpuOf returns the processor time of processes, without those that have exited. It asks
+// their clocks (clock_getcpuclockid(3)), which are finer than /proc/PID/stat.
+func cpuOf(procs []proc) time.Duration {
+	var sum time.Duration
+	for _, p := range procs {
+		var t unix.Timespec
+		if err := unix.ClockGettime(int32(^p.pid<<3|2), &t); err == nil {
+			sum += time.Duration(t.Nano())
+		}
+	}
+	return sum
+}
 
 // proc is a process as /proc shows it.
 type proc struct {
 	pid, parent int
-	command     string        // its command line, joined by spaces
-	cpu         time.Duration // its own user and system time
+	command     string // its command line, joined by spaces
 }
 
 // tree returns the processes with these ids and all their descendants.
@@ -81,12 +92,10 @@ func parseStat(line string) (proc, bool) {
 	}
 	pid, err1 := strconv.Atoi(before)
 	parent, err2 := strconv.Atoi(f[1])
-	user, err3 := strconv.ParseInt(f[11], 10, 64)
-	system, err4 := strconv.ParseInt(f[12], 10, 64)
-	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
+	if err1 != nil || err2 != nil {
 		return proc{}, false
 	}
-	return proc{pid: pid, parent: parent, cpu: time.Duration(user+system) * clockTick}, true
+	return proc{pid: pid, parent: parent}, true
 }
 
 // memoryOf returns the sum over processes. It is an error if one exits meanwhile, because
