@@ -110,13 +110,7 @@ func TestUnmap_LeavesWritablePagesAlone(t *testing.T) {
 }
 
 func TestTrim_ReturnsTheHeapAndTheProgram(t *testing.T) {
-	garbage := make([][]byte, 64)
-	for i := range garbage {
-		garbage[i] = bytes.Repeat([]byte("x"), 1<<20)
-	}
-	before := anonymous(t)
-	slices.Reverse(garbage) // in use until here
-	garbage = nil
+	before := withGarbage(t)
 	if err := Trim(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +120,18 @@ func TestTrim_ReturnsTheHeapAndTheProgram(t *testing.T) {
 	if found, err := mappings(program(t)); err != nil || len(found) == 0 {
 		t.Errorf("got %v and error %v, want the mappings of the program", found, err)
 	}
+}
+
+// withGarbage returns how much memory there is with 64 MB that nothing refers to any more.
+func withGarbage(t *testing.T) (kb int) {
+	t.Helper()
+	garbage := make([][]byte, 64)
+	for i := range garbage {
+		garbage[i] = bytes.Repeat([]byte("x"), 1<<20)
+	}
+	kb = anonymous(t)
+	slices.Reverse(garbage) // in use until here
+	return kb
 }
 
 // anonymous returns the memory of this process that is no file's, in kB.
