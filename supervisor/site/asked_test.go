@@ -133,3 +133,22 @@ func TestAsked_FromManyGoroutines(t *testing.T) {
 		t.Errorf("got %v first", got)
 	}
 }
+
+// TestAsked_ANewPageComesToStay: once it is asked for more than an older one, no flood of
+// other paths takes its place.
+func TestAsked_ANewPageComesToStay(t *testing.T) {
+	t.Parallel()
+	var a Asked
+	for i := range 5 * maxAsked {
+		a.Count(fmt.Sprintf("/old/%d", i%maxAsked))
+	}
+	for range 50 {
+		a.Count("/new/")
+	}
+	for i := range 2000 {
+		a.Count(fmt.Sprintf("/flood/%d", i/2))
+	}
+	if got := a.Pages()[0]; got != (AskedPage{"/new/", 50}) {
+		t.Errorf("got %v first", got)
+	}
+}
