@@ -35,4 +35,4 @@ def application(environ, start_response):
     return [base64.b64decode(answer["Body"] or "")]
 
 
-server.serve(application, types.SimpleNamespace(threads=1, mount="/"), socket.socket(fileno=3), lambda: None)
+server.serve(application, types.SimpleNamespace(threads=1, mount="/", tricks=()), socket.socket(fileno=3), lambda: None)
