@@ -36,11 +36,12 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 	if c.admission, ok = s.Admit(r.RemoteAddr); !ok {
 		return false // net/http answers it with an error
 	}
-	if r.Length > 0 && !c.loop.o.Store.Take(int(r.Length)) {
+	memory := memoryFor(r.Length)
+	if memory > 0 && !c.loop.o.Store.Take(memory) {
 		c.admission.End()
 		return false // net/http keeps the body in a file
 	}
-	c.request, c.held, c.site, c.start = r, max(int(r.Length), 0), s, time.Now()
+	c.request, c.held, c.site, c.start = r, memory, s, time.Now()
 	c.loop.busy[c] = true
 	if isStatic {
 		c.buffered = bytes.Clone(rest)
@@ -162,6 +163,7 @@ func (c *client) detachPending(p *Pending) {
 	r := &c.request
 	if len(r.Body) > 0 {
 		c.buffered = append(r.Body, c.buffered...)
+		c.block = nil // net/http has it now
 	}
 	c.detachRequest([]byte(r.text), httphead.EndAfter(r.Length), p)
 }

@@ -6,6 +6,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// smallBody is how large a body may be that gets memory of its size. Larger ones share
+// blocks: to make and to clear so much memory for each costs a quarter of the request.
+const smallBody = 16 << 10
+
+// bodyBlock is memory for a large body, and one byte more.
+type bodyBlock [maxSimpleBody + 1]byte
+
+// memoryFor returns how many bytes of memory a body takes.
+func memoryFor(length int64) int {
+	if length > smallBody {
+		return len(bodyBlock{})
+	}
+	return max(int(length), 0)
+}
+
+// bodyMemory returns memory for a body of n bytes. There is room for one more, which shows
+// that there is more to read.
+func (c *client) bodyMemory(n int) []byte {
+	if n <= smallBody {
+		return make([]byte, 0, n+1)
+	}
+	c.block, _ = c.loop.blocks.Get().(*bodyBlock)
+	if c.block == nil {
+		c.block = new(bodyBlock)
+	}
+	return c.block[: 0 : n+1]
+}
+
+// freeBody gives back the memory of the body. A worker got a copy of it.
+func (c *client) freeBody() {
+	if c.held > 0 {
+		c.loop.o.Store.Give(c.held)
+		c.held = 0
+	}
+	if c.block != nil {
+		c.loop.blocks.Put(c.block)
+		c.block = nil
+	}
+}
+
 // takeBody takes the body from what was read after the head. It goes on when all of it is
 // here.
 func (c *client) takeBody(rest []byte) {
@@ -15,8 +55,7 @@ func (c *client) takeBody(rest []byte) {
 		c.enqueue()
 		return
 	}
-	// There is room for one more byte, which shows that there is more to read.
-	c.request.Body = append(make([]byte, 0, n+1), rest[:min(n, len(rest))]...)
+	c.request.Body = append(c.bodyMemory(n), rest[:min(n, len(rest))]...)
 	if len(rest) >= n {
 		c.buffered = bytes.Clone(rest[n:])
 		c.enqueue()

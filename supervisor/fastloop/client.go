@@ -32,6 +32,7 @@ type client struct {
 	// Of the request under way; zero if there is none (endRequest).
 	request   simple         // its Body grows until it has Length bytes
 	held      int            // bytes of the store's memory, for the body
+	block     *bodyBlock     // has the body; nil: it has memory of its own
 	detachAt  time.Time      // when net/http gets it
 	site      *site.Site     // nil: no request is under way
 	admission site.Admission // is ended here, or taken by Pending
@@ -84,10 +85,8 @@ func (c *client) endRequest() {
 	c.output.drop(c.loop.o.Store)
 	c.file.drop()
 	c.reply, c.disk = reply{}, nil
-	if c.held > 0 {
-		c.loop.o.Store.Give(c.held)
-	}
-	c.request, c.held, c.site, c.ticket, c.direct, c.workerFD = simple{}, 0, nil, nil, nil, 0
+	c.freeBody()
+	c.request, c.site, c.ticket, c.direct, c.workerFD = simple{}, nil, nil, nil, 0
 }
 
 // silent reports that there is nothing to read.

@@ -56,6 +56,7 @@ type Loop struct {
 	uniprocessor bool // there is a single processor
 	gaveWork     bool // a goroutine was given work since the last wait
 	in, out      []byte
+	blocks       sync.Pool // of *bodyBlock
 	date         dateLine
 	accepting    map[int]bool     // listening descriptors; false: on hold
 	clients      map[int]*client  // all that are not detached or lingering, by descriptor
