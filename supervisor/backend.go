@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -140,6 +141,13 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	d.Sent = nil
 	d.setForwarded(r) // Await may have to send it
 	return sent.Await(r)
+}
+
+// Rest returns what Receive has not read of the answer.
+func (d *direct) Rest(ctx context.Context) (io.ReadCloser, error) {
+	sent := d.Sent
+	d.Sent = nil
+	return sent.Rest(ctx)
 }
 
 // Fail gives up a request whose answer nobody waits for. The worker is free when it has

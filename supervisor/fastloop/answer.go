@@ -1,56 +1,110 @@
 package fastloop
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// answered is called when c, the head of a line, may have its answer. It reports whether
-// the answer of the next in the line may be here, too.
+// maxReads is how often the loop reads from one worker before others get their turn.
+const maxReads = 8
+
+// serveLine goes on with the answers of the line of a worker's connection.
+func (l *Loop) serveLine(fd int) {
+	for range maxReads {
+		if c := l.heads[fd]; c == nil || !c.answered() {
+			return
+		}
+	}
+	l.unread = append(l.unread, fd)
+}
+
+// serveUnread goes on with lines that had to give way to others.
+func (l *Loop) serveUnread() {
+	unread := l.unread
+	l.unread = nil
+	for _, fd := range unread {
+		l.serveLine(fd)
+	}
+}
+
+// answered is called when c, the head of a line, may have more of its answer. It reports
+// whether more may be here, of this answer or the next in the line.
 func (c *client) answered() (more bool) {
-	a, err := c.direct.Receive(c.loop.in)
-	if errors.Is(err, wire.ErrMustWait) && !c.recallFollowers() {
-		a, err = c.direct.Receive(c.loop.in) // the worker has begun the next, so all of the answer is here
+	if !c.output.isEmpty() {
+		return false // writable goes on
 	}
-	if a == nil && err == nil {
-		return false
-	}
-	more = c.direct.HasBuffered()
-	c.leaveLine()
-	if err != nil {
-		c.detach()
+	p, err := c.direct.Receive(c.loop.in)
+	if c.reply.begun {
+		more = c.direct.HasBuffered()
+		c.deliver(p, err)
 		return more
 	}
-	worker := c.direct.Worker()
-	c.direct.Release()
-	c.loop.takeNotified() // the worker's next request is sent before this answer
-	c.write(a, worker)
+	if errors.Is(err, wire.ErrMustWait) && !c.recallFollowers() {
+		p, err = c.direct.Receive(c.loop.in) // the worker has begun the next, so all of the answer is here
+	}
+	more = c.direct.HasBuffered()
+	switch {
+	case err != nil:
+		c.leaveLine()
+		c.detach()
+	case p.Head != nil:
+		c.begun(&p)
+		c.deliver(p, nil)
+	}
 	return more
 }
 
-// write sends the answer. What the client does not take at once waits in the output, or,
-// where that has no room for it, a goroutine sends it.
-func (c *client) write(a *wire.Answer, worker string) {
-	l, now, last := c.loop, time.Now(), c.request.last || c.loop.isClosing()
-	l.out = appendAnswer(l.out[:0], a, c.request.Method == http.MethodHead, last, l.date.at(now))
-	c.reply = reply{begun: true, last: last, entry: c.entry(a, worker), head: len(l.out) - len(a.Body), body: int64(len(a.Body)), moved: now}
-	n, err := unix.Write(c.fd, l.out)
-	c.site.CountPage(&c.request.Head, a, now.Sub(c.start))
-	c.took(n, now)
-	switch rest := l.out[max(n, 0):]; {
-	case err != nil && err != unix.EAGAIN:
+// begun begins the answer, of which p is the first part: it makes the head of l.out.
+func (c *client) begun(p *wire.Part) {
+	l, now := c.loop, time.Now()
+	r := &c.reply
+	r.begun, r.last, r.entry, r.moved, r.left = true, c.request.last || l.isClosing(), c.entry(p.Head, c.direct.Worker()), now, p.Length
+	f := framing{length: -1}
+	switch bodiless := c.request.Method == http.MethodHead || wire.Bodiless(p.Head.Status); {
+	case bodiless:
+		r.left = 0
+	case p.Length < 0 && p.End:
+		f.length = p.Size()
+		r.left = f.length
+	case p.Length < 0:
+		f.chunked, r.chunked = true, true
+	}
+	if r.left >= 0 {
+		c.site.CountPage(&c.request.Head, p.Head, now.Sub(c.start), r.left)
+	}
+	l.out = appendHead(l.out[:0], p.Head, f, r.last, l.date.at(now))
+	r.head = len(l.out)
+}
+
+// deliver gives a part of the answer to the client, after what l.out has. err is why no
+// more comes, or only to somebody who waits for it.
+func (c *client) deliver(p wire.Part, err error) {
+	l, now := c.loop, time.Now()
+	c.reply.came = now
+	if p.End {
+		c.reply.ended = true
+		c.leaveLine()
+		c.direct.Release()
+		l.takeNotified() // the worker's next request is sent before this answer
+	}
+	pieces, cut := c.compose(p)
+	rest, gone := c.put(pieces, now)
+	if cut == nil && err != wire.ErrMustWait {
+		cut = err
+	}
+	switch {
+	case gone:
 		c.leave(now)
-	case len(rest) == 0:
+	case cut != nil:
+		c.cut(cut, now)
+	case len(rest) > 0, err != nil:
+		c.handOver(rest)
+	case c.reply.ended && c.output.isEmpty():
 		c.replied(now)
-	case !c.output.add(l.o.Store, rest):
-		c.finishSlowly(bytes.Clone(rest))
 	}
 }
 

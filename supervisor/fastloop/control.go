@@ -44,6 +44,9 @@ func (l *Loop) stop(abrupt bool) {
 			}
 		}
 		if abrupt {
+			for _, gone := range l.handedOver {
+				gone()
+			}
 			l.closeLingering(time.Now().Add(time.Hour))
 		}
 	})

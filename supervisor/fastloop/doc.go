@@ -4,11 +4,20 @@
 // That is a third of the work that net/http has with a request.
 //
 // The loop reads the heads of all requests, and refuses malformed ones. It answers only a
-// simple request to a site with a FastBackend, if a worker answers it at once and
-// completely. A simple request has no body, or one of a known and small length that comes
-// within a second. What the client does not take at once of the answer waits in a block of
-// memory (output), or goes to a goroutine where it is more. Everything else is detached:
-// net/http gets the connection for that one request, and gives it back.
+// simple request to a site with a FastBackend, if a worker begins to answer at once. A
+// simple request has no body, or one of a known and small length that comes within a
+// second. Everything else is detached: net/http gets the connection for that one request,
+// and gives it back.
+//
+// # Answers
+//
+// An answer is passed on in parts, as it comes, whatever its size. What the client does not
+// take at once waits in a block of memory (output). Meanwhile nothing more is read of the
+// worker. Goroutines take over in the middle of an answer (handOver), if the worker pauses,
+// if the client does not drain its output within some milliseconds, or if it does not fit
+// there: one reads the rest of the answer into a spool, so that the worker is free soon, and
+// one writes to the client. An answer that breaks off or has not the length that it has
+// announced is cut: no client takes a part for the whole.
 //
 // Static files are sent by the loop, too, in turns: what is in memory by the kernel, without
 // copies; what is on the disk is read by a goroutine. No memory is held for what a client
@@ -20,8 +29,10 @@
 //	Ticket.Wait      -> Direct, at once.
 //	Direct.Send      -> Written: the loop watches the worker's descriptor.
 //	                    NoFollower: Ticket.Requeue. AwaitOnly: detached.
-//	Direct.Receive   -> an answer, or nothing yet. An error: detached.
-//	Direct.Release   before the answer is written: a slow client holds no worker.
+//	Direct.Receive   -> a part of the answer, or nothing yet. An error before the first
+//	                    part: detached. Later: handed over, or cut.
+//	Direct.Release   when the last part is read, before it is written.
+//	Direct.Rest      reads, for a goroutine, what comes after the last part.
 //
 // The requests that were sent on one connection are a line: the head, which the worker
 // runs, and its followers. Answers come in the order of the line. Recall undoes the last
@@ -44,12 +55,16 @@
 //   - A connection has one owner: the loop's thread (it is in clients or lingering), or
 //     another goroutine (it is in ConnSet).
 //   - A client is in busy if and only if it has a request: site is not nil.
-//   - A client is in a line if and only if its request was written and not answered.
-//     heads has the first of each line, by the worker's descriptor.
-//   - Only the head of a line without followers is detached, so that its worker's
-//     connection can be waited on. Its followers are recalled first.
-//   - What waits in an output belongs to the answer under way, whose worker is free. It is
-//     recorded when the client has taken all of it, or the connection ends.
+//   - A client is in a line if and only if its request was written, and its answer was not
+//     read to the end. heads has the first of each line, by the worker's descriptor.
+//   - In a line, only the head may have begun its answer.
+//   - Only the head of a line without followers is detached or handed over, so that its
+//     worker's connection can be waited on. Its followers are recalled first. If the worker
+//     has begun one, all of the head's answer is in the socket, and is read at once.
+//   - What waits in an output belongs to the answer under way. That is recorded when the
+//     client has taken all of it, or the connection ends.
+//   - handedOver has the clients of which goroutines have the answer, until the worker's
+//     end or theirs: the loop still notices when they leave.
 //   - A client that waits for a disk or has a file is not in a line. It is in sending if and
 //     only if its file is queued for the next turn.
 //   - followers is the number of clients in lines that are not heads.

@@ -62,7 +62,7 @@ func (c *client) found(found static.Found) {
 		return
 	}
 	c.file = fileOutput{file: f, answer: r.Answer, start: r.Offset, length: r.Length}
-	c.reply = reply{begun: true, last: c.request.last || c.loop.isClosing(), entry: c.entry(&r.Answer, ""), body: r.Length + int64(len(r.Body)), moved: time.Now()}
+	c.reply = reply{begun: true, ended: true, last: c.request.last || c.loop.isClosing(), entry: c.entry(&r.Answer, ""), body: r.Length + int64(len(r.Body)), moved: time.Now()}
 	c.sendFile()
 }
 
@@ -164,7 +164,7 @@ func (c *client) writePiece(p []byte) (more bool) {
 // keepHead lets the rest of a head wait that the client did not take.
 func (c *client) keepHead(rest []byte, now time.Time) {
 	switch {
-	case c.output.add(c.loop.o.Store, rest):
+	case c.output.add(c.loop.o.Store, [][]byte{rest}):
 	case c.reply.taken == 0:
 		c.detach()
 	default:

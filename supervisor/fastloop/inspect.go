@@ -39,7 +39,7 @@ func (v View) Check() error {
 		}
 	}
 	for c := range l.busy {
-		if c.reply.begun && c.workerFD != 0 || !c.output.isEmpty() && !c.reply.begun {
+		if c.reply.begun && c.reply.ended == (c.workerFD != 0) || c.reply.begun && c.isFollower() || !c.output.isEmpty() && !c.reply.begun {
 			errs = append(errs, fmt.Errorf("client %d has begun its answer: %v, %d bytes wait, line of %d", c.fd, c.reply.begun, c.output.end-c.output.start, c.workerFD))
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/multisite/multisite/supervisor/static"
 )
 
-// BufferSize is the size of Loop.in. A larger answer is detached.
+// BufferSize is the size of Loop.in: how much is read of an answer at once.
 const BufferSize = 128 << 10
 
 // Options are what a Loop is made of. All but TrustedProxies and Refused are needed.
@@ -56,7 +56,10 @@ type Loop struct {
 	uniprocessor bool // there is a single processor
 	gaveWork     bool // a goroutine was given work since the last wait
 	in, out      []byte
-	blocks       sync.Pool // of *bodyBlock
+	blocks       sync.Pool      // of *bodyBlock
+	pieces       [][]byte       // of what is written
+	unread       []int          // workers' connections of which more may have arrived, for which no event will come
+	handedOver   map[int]func() // is called when a client leaves that a goroutine has, while its worker answers
 	date         dateLine
 	accepting    map[int]bool     // listening descriptors; false: on hold
 	clients      map[int]*client  // all that are not detached or lingering, by descriptor
@@ -91,7 +94,7 @@ func New(o Options) (*Loop, error) {
 	l := &Loop{
 		o: o, conns: newConnSet(), done: make(chan struct{}),
 		uniprocessor: runtime.GOMAXPROCS(0) == 1, reserve: firstReserved(), in: make([]byte, BufferSize), accepting: map[int]bool{},
-		clients: map[int]*client{}, heads: map[int]*client{}, busy: map[*client]bool{}, lingering: map[int]*client{},
+		clients: map[int]*client{}, heads: map[int]*client{}, busy: map[*client]bool{}, lingering: map[int]*client{}, handedOver: map[int]func(){},
 	}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {

@@ -7,20 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 )
-
-// reply is an answer on its way to the client. Its zero value has not begun.
-type reply struct {
-	begun bool       // its head is written, or in the output
-	last  bool       // the connection ends with it
-	entry site.Entry // of the access log, at the end
-	head  int        // bytes of the head
-	body  int64      // bytes of the body, as far as it is here
-	taken int64      // bytes that the client has taken, of the head too
-	moved time.Time  // when the client took some, or first did not
-}
 
 // output is what of an answer waits until its client takes it. Its zero value is empty.
 type output struct {
@@ -30,15 +18,24 @@ type output struct {
 
 func (o *output) isEmpty() bool { return o.start == o.end }
 
-// add keeps a copy of p, and reports whether there was room.
-func (o *output) add(s *spool.Store, p []byte) bool {
+// add keeps a copy of pieces, and reports whether there was room.
+func (o *output) add(s *spool.Store, pieces [][]byte) bool {
+	size := 0
+	for _, p := range pieces {
+		size += len(p)
+	}
+	if size == 0 {
+		return true
+	}
 	if o.block == nil {
 		o.block = s.Block()
 	}
-	if len(p) > len(o.block)-o.end {
+	if size > len(o.block)-o.end {
 		return false
 	}
-	o.end += copy(o.block[o.end:], p)
+	for _, p := range pieces {
+		o.end += copy(o.block[o.end:], p)
+	}
 	return true
 }
 
@@ -72,51 +69,46 @@ func (c *client) writable() {
 	switch {
 	case err != nil && err != unix.EAGAIN:
 		c.leave(now)
-	case c.output.isEmpty():
+	case !c.output.isEmpty():
+	case c.reply.ended:
 		c.replied(now)
+	default:
+		c.output.drop(c.loop.o.Store)
+		c.loop.serveLine(c.workerFD)
 	}
 }
 
-// took notes that the client has taken n bytes.
-func (c *client) took(n int, now time.Time) {
+// put writes pieces of an answer. What the client does not take at once goes to the output;
+// rest is what has no room there. gone: nobody takes anything.
+func (c *client) put(pieces [][]byte, now time.Time) (rest [][]byte, gone bool) {
+	n, err := 0, error(nil)
+	switch {
+	case len(pieces) > 1: // the first or last of them may be empty
+		n, err = unix.Writev(c.fd, pieces)
+	case len(pieces[0]) > 0:
+		n, err = unix.Write(c.fd, pieces[0])
+	}
+	if err != nil && err != unix.EAGAIN {
+		return nil, true
+	}
+	c.took(n, now)
+	if rest = skip(pieces, max(n, 0)); !c.output.add(c.loop.o.Store, rest) {
+		return rest, false
+	}
+	return nil, false
+}
+
+// skip returns pieces without the first n bytes.
+func skip(pieces [][]byte, n int) [][]byte {
+	for len(pieces) > 0 && n >= len(pieces[0]) {
+		n -= len(pieces[0])
+		pieces = pieces[1:]
+	}
 	if n > 0 {
-		c.reply.taken += int64(n)
-		c.reply.moved = now
+		pieces[0] = pieces[0][n:]
 	}
+	return pieces
 }
-
-// replied is called when the client has taken all of its answer.
-func (c *client) replied(now time.Time) {
-	last := c.reply.last || c.loop.isClosing()
-	c.record(now)
-	if last {
-		c.linger()
-		return
-	}
-	c.endRequest()
-	c.start, c.patience = now, c.loop.o.Timeouts.Idle
-	c.goOn()
-}
-
-// leave ends the connection of a client that has left, or whose time is up, within its
-// answer.
-func (c *client) leave(now time.Time) {
-	if c.reply.taken == 0 {
-		c.reply.entry.Status = site.StatusClientGone
-	}
-	c.record(now)
-	c.close()
-}
-
-// record writes the answer to the access log.
-func (c *client) record(now time.Time) {
-	e := c.reply.entry
-	e.Took, e.Bytes = now.Sub(e.Time), c.reply.bodyTaken()
-	c.site.Record(e)
-}
-
-// bodyTaken returns how many bytes of the body the client has taken.
-func (r *reply) bodyTaken() int64 { return min(max(r.taken-int64(r.head), 0), r.body) }
 
 // isStalled reports whether the client takes nothing of its answer since patience.
 func (c *client) isStalled(now time.Time, patience time.Duration) bool {

@@ -8,9 +8,25 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-// appendAnswer appends an answer in HTTP/1.1. head: the request was HEAD. last: the
-// connection ends with the answer.
+// appendAnswer appends a whole answer of our own in HTTP/1.1. head: the request was HEAD.
+// last: the connection ends with the answer.
 func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []byte {
+	f := framing{length: -1}
+	if length, _ := a.Length(); length < 0 && !head && !wire.Bodiless(a.Status) {
+		f.length = int64(len(a.Body))
+	}
+	return append(appendHead(b, a, f, last, dateLine), a.Body...)
+}
+
+// framing is what the head of an answer says of its body beside the fields.
+type framing struct {
+	length  int64 // -1: nothing, or the fields do
+	chunked bool
+}
+
+// appendHead appends the head of an answer in HTTP/1.1. last: the connection ends with the
+// answer.
+func appendHead(b []byte, a *wire.Answer, f framing, last bool, dateLine []byte) []byte {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(a.Status), 10)
 	b = append(b, ' ')
@@ -20,15 +36,13 @@ func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []
 		b = append(b, statusText(a.Status)...)
 	}
 	b = append(b, "\r\n"...)
-	bodiless := wire.Bodiless(a.Status)
-	var length, date bool
-	for _, f := range a.Fields {
-		switch f[0] {
+	date := false
+	for _, field := range a.Fields {
+		switch field[0] {
 		case "Content-Length":
-			if bodiless {
+			if wire.Bodiless(a.Status) {
 				continue
 			}
-			length = true
 		case "Content-Type":
 			if a.Status == http.StatusNotModified {
 				continue // as net/http does
@@ -36,20 +50,23 @@ func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []
 		case "Date":
 			date = true
 		}
-		b = wire.AppendField(b, f[0], f[1])
+		b = wire.AppendField(b, field[0], field[1])
 	}
-	if !length && !bodiless && !head {
+	if f.length >= 0 {
 		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, int64(len(a.Body)), 10)
+		b = strconv.AppendInt(b, f.length, 10)
 		b = append(b, "\r\n"...)
 	}
 	if !date {
 		b = append(b, dateLine...)
 	}
+	if f.chunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
 	if last {
 		b = append(b, "Connection: close\r\n"...)
 	}
-	return append(append(b, "\r\n"...), a.Body...)
+	return append(b, "\r\n"...)
 }
 
 func statusText(status int) string {

@@ -29,6 +29,7 @@ func (l *Loop) Run() {
 			l.handle(int(e.Fd), e.Events)
 		}
 		l.sendFiles()
+		l.serveUnread()
 		now := time.Now()
 		l.recallStalled(now)
 		l.lookAround(now)
@@ -59,11 +60,11 @@ func (l *Loop) reportIdle() {
 	l.idleWaiters = nil
 }
 
-// wait returns the number of events. It does not wait if something was posted.
+// wait returns the number of events. It does not wait if something else is to be done.
 func (l *Loop) wait(events []unix.EpollEvent) int {
 	timeout := l.timeout()
 	l.mu.Lock()
-	if l.asleep = len(l.posted) == 0 && len(l.notified) == 0; !l.asleep {
+	if l.asleep = len(l.posted) == 0 && len(l.notified) == 0 && len(l.unread) == 0; !l.asleep {
 		timeout = 0
 	}
 	l.mu.Unlock()
@@ -119,7 +120,12 @@ func (l *Loop) epollWait(events []unix.EpollEvent, milliseconds int) (int, error
 // handle handles an event of a descriptor.
 func (l *Loop) handle(fd int, events uint32) {
 	if l.heads[fd] != nil {
-		for c := l.heads[fd]; c != nil && c.answered(); c = l.heads[fd] {
+		l.serveLine(fd)
+		return
+	}
+	if gone := l.handedOver[fd]; gone != nil {
+		if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			gone()
 		}
 		return
 	}
@@ -161,6 +167,8 @@ func (l *Loop) lookAround(now time.Time) {
 			}
 		case c.isStalled(now, l.o.Timeouts.Client):
 			c.leave(now)
+		case c.mustBeHandedOver(now):
+			c.handOver(nil)
 		case !c.reply.begun && now.After(c.detachAt):
 			c.detach()
 		}

@@ -1,58 +1,235 @@
 package fastloop
 
 import (
+	"cmp"
+	"context"
+	"io"
 	"net/http"
+	"strconv"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
+	"github.com/multisite/multisite/worker/wire"
 )
 
-// finishSlowly lets a goroutine write what a client did not take at once.
-func (c *client) finishSlowly(rest []byte) {
-	l, s, admission, buffered, r := c.loop, c.site, c.admission.Take(), c.buffered, c.reply
-	conn := NewSocket(c.remove(), c.peer, c.local)
-	l.gaveWork = true
-	l.conns.Note(conn, http.StateActive)
-	waits, moved := l.o.Store.NewSpool(), make(chan struct{})
-	go func() {
-		defer close(moved)
-		_, err := waits.Write(rest)
-		waits.Finish(err)
-	}()
-	left := len(rest)
-	go func() {
-		defer l.conns.Note(conn, http.StateClosed)
-		left -= l.writeSlowly(conn, waits)
-		waits.Cancel()
-		<-moved
-		waits.Close()
-		admission.End()
-		r.taken += int64(len(rest) - left)
-		r.entry.Bytes, r.entry.Took = r.bodyTaken(), time.Since(r.entry.Time)
-		s.Record(r.entry)
-		switch {
-		case left > 0:
-			conn.Close()
-		case r.last:
-			_ = l.Linger(conn) // on an error it is closed
-		default:
-			_ = l.Reattach(conn, buffered) // on an error it is closed
-		}
-	}()
+// drainTime is how long a worker waits for a client that does not take its answer as fast
+// as it comes. Then goroutines have both.
+const drainTime = 10 * time.Millisecond
+
+// mustBeHandedOver reports whether an answer takes too long: its worker waits for the
+// client, or pauses, or its time is up.
+func (c *client) mustBeHandedOver(now time.Time) bool {
+	if !c.reply.begun || c.reply.ended {
+		return false
+	}
+	limit := c.site.RequestTimeout
+	return now.Sub(c.reply.came) > DetachAfter || limit > 0 && now.Sub(c.sent) > limit ||
+		!c.output.isEmpty() && now.Sub(c.reply.came) > drainTime
 }
 
-// writeSlowly returns how much of what waits the client has taken.
-func (l *Loop) writeSlowly(conn *Socket, waits *spool.Spool) (written int) {
-	for {
-		p, err := waits.Next(func() {})
-		if err != nil {
-			return written
-		}
-		_ = conn.SetWriteDeadline(time.Now().Add(l.o.Timeouts.Client)) // cannot fail for a socket
-		n, err := conn.Write(p[:min(len(p), spool.CopySize)])
-		waits.Take(n)
-		if written += n; err != nil {
-			return written
+// slow is an answer that goroutines carry on with: one moves it from the worker to the
+// spool, another from there to the client.
+type slow struct {
+	loop      *Loop
+	conn      *Socket
+	fd        int // of conn, while that is open
+	site      *site.Site
+	admission site.Admission
+	buffered  []byte // was read of the client's next request
+	what      string // the request
+	reply     reply
+	direct    site.Direct // has the rest of the answer, unless the reply has ended
+	sent      time.Time
+	waits     *spool.Spool
+	here      []byte        // what is here of the answer, for waits
+	moved     chan struct{} // closed when all of the answer is in waits
+	ended     atomic.Bool   // the worker has
+}
+
+// handOver lets goroutines carry on with an answer of which rest does not fit the output.
+func (c *client) handOver(rest [][]byte) {
+	l := c.loop
+	all, err := c.collect(rest)
+	if err != nil {
+		c.cut(err, time.Now())
+		return
+	}
+	s := &slow{
+		loop: l, site: c.site, admission: c.admission.Take(), buffered: c.buffered, what: c.request.what(), reply: c.reply,
+		direct: c.direct, sent: c.sent, here: all, waits: l.o.Store.NewSpool(), moved: make(chan struct{}),
+	}
+	s.start(c)
+}
+
+// collect returns a copy of what waits for the client, and rest. If the worker has begun
+// the next request, it also reads the rest of this answer.
+func (c *client) collect(rest [][]byte) (all []byte, err error) {
+	add := func(pieces [][]byte) {
+		for _, p := range pieces {
+			all = append(all, p...)
 		}
 	}
+	add([][]byte{c.output.block[c.output.start:c.output.end]})
+	add(rest)
+	if c.reply.ended || c.recallFollowers() {
+		return all, nil
+	}
+	var broken error
+	err = c.readToEnd(func(p wire.Part) {
+		pieces, err := c.compose(p)
+		add(pieces)
+		broken = cmp.Or(broken, err)
+	})
+	return all, cmp.Or(err, broken)
+}
+
+func (s *slow) start(c *client) {
+	l := s.loop
+	s.fd = c.remove()
+	s.conn = NewSocket(s.fd, c.peer, c.local)
+	l.gaveWork = true
+	l.conns.Note(s.conn, http.StateActive)
+	ctx, cancel := s.deadline()
+	if s.ended.Store(s.reply.ended); !s.reply.ended {
+		_ = s.conn.SetUnsent(MaxUnsent) // it works without
+		l.handedOver[s.fd] = func() { go s.gone(cancel) }
+		_ = l.watch(s.fd, unix.EPOLLRDHUP|unix.EPOLLET) // without, its leaving is noticed at the next write
+	}
+	go func() {
+		defer close(s.moved)
+		defer cancel()
+		s.move(ctx)
+	}()
+	go s.finish()
+}
+
+// deadline returns a context that ends at request_timeout.
+func (s *slow) deadline() (context.Context, context.CancelFunc) {
+	if limit := s.site.RequestTimeout; limit > 0 {
+		return context.WithDeadline(context.Background(), s.sent.Add(limit))
+	}
+	return context.WithCancel(context.Background())
+}
+
+// gone tells the worker that the client has left.
+func (s *slow) gone(cancel func()) {
+	if !s.ended.Load() {
+		s.waits.Cancel()
+		cancel()
+	}
+}
+
+// move moves to the spool what is here, and what the worker still sends.
+func (s *slow) move(ctx context.Context) {
+	_, err := s.waits.Write(s.here)
+	s.here = nil
+	if !s.reply.ended {
+		err = s.moveRest(ctx)
+	}
+	s.ended.Store(true)
+	s.waits.Finish(err)
+}
+
+func (s *slow) moveRest(ctx context.Context) error {
+	body, err := s.direct.Rest(ctx)
+	if err != nil {
+		s.logCut(err)
+		s.direct.Fail(err)
+		return err
+	}
+	f := &framed{spool: s.waits, reply: &s.reply}
+	err = Pump(s.loop.o.Store, f, body, s.direct, s.site.Log, s.what)
+	if err == nil || f.cut != nil {
+		if err = f.end(); f.cut != nil {
+			s.logCut(f.cut)
+		}
+	}
+	return err
+}
+
+func (s *slow) logCut(err error) { logCut(s.site.Log, s.reply.entry.Worker, s.what, err) }
+
+// finish gives the client what is in the spool, and the connection back to the loop.
+func (s *slow) finish() {
+	l := s.loop
+	defer l.conns.Note(s.conn, http.StateClosed)
+	whole := s.write()
+	s.waits.Cancel()
+	l.do(func() {
+		if l.handedOver[s.fd] != nil {
+			l.Unwatch(s.fd)
+			delete(l.handedOver, s.fd)
+		}
+	})
+	if !whole {
+		s.conn.Close()
+	}
+	<-s.moved
+	s.waits.Close()
+	s.admission.End()
+	r := &s.reply
+	r.entry.Bytes, r.entry.Took = r.bodyTaken(), time.Since(r.entry.Time)
+	s.site.Record(r.entry)
+	switch {
+	case !whole:
+	case r.last:
+		_ = l.Linger(s.conn) // on an error it is closed
+	default:
+		_ = l.Reattach(s.conn, s.buffered) // on an error it is closed
+	}
+}
+
+// write reports whether the client has taken all of its answer.
+func (s *slow) write() bool {
+	for {
+		p, err := s.waits.Next(func() {})
+		if err != nil {
+			return err == io.EOF
+		}
+		_ = s.conn.SetWriteDeadline(time.Now().Add(s.loop.o.Timeouts.Client)) // cannot fail for a socket
+		n, err := s.conn.Write(p[:min(len(p), spool.CopySize)])
+		s.waits.Take(n)
+		if s.reply.taken += int64(n); err != nil {
+			return false
+		}
+	}
+}
+
+// framed writes the rest of a body to a spool as the client gets it.
+type framed struct {
+	spool *spool.Spool
+	reply *reply
+	chunk []byte // the last one
+	cut   error  // why the answer must be cut; nil: it need not be
+}
+
+// Write adds a piece of the body.
+func (f *framed) Write(p []byte) (int, error) {
+	if _, f.cut = f.reply.count(int64(len(p)), false); f.cut != nil {
+		return 0, spool.ErrCancelled
+	}
+	out := p
+	if f.reply.chunked {
+		f.chunk = append(strconv.AppendInt(f.chunk[:0], int64(len(p)), 16), "\r\n"...)
+		f.chunk = append(append(f.chunk, p...), chunkEnd...)
+		out = f.chunk
+	}
+	_, err := f.spool.Write(out)
+	return len(p), err
+}
+
+// end adds what follows the body. It returns why the answer must be cut.
+func (f *framed) end() error {
+	if f.cut == nil {
+		_, f.cut = f.reply.count(0, true)
+	}
+	if f.cut != nil || !f.reply.chunked {
+		return f.cut
+	}
+	_, err := f.spool.Write(lastChunk)
+	return err
 }

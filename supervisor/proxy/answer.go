@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
@@ -18,10 +19,6 @@ import (
 // wholeBody is a response body that reports whether it has arrived completely: then its
 // worker is free already.
 type wholeBody interface{ Complete() bool }
-
-// maxUnsent is how much of an answer the kernel holds that it has not sent yet. What
-// waits for a slow client beyond that waits in a spool.
-const maxUnsent = 128 << 10
 
 // answer passes the worker's answer on to the client. cancel tells the worker that the
 // rest is not wanted, if it listens to that.
@@ -106,7 +103,7 @@ func (e *exchange) writeSpooled(claim site.Claim, resp *http.Response, cancel fu
 	defer stop()
 
 	if c := detachedOf(e.r); c != nil {
-		_ = c.SetUnsent(maxUnsent) // it works without
+		_ = c.SetUnsent(fastloop.MaxUnsent) // it works without
 	}
 	e.setWriteDeadline()
 	e.w.WriteHeader(resp.StatusCode)
@@ -144,24 +141,7 @@ func (e *exchange) copySpool(s *spool.Spool) error {
 
 // pump moves the answer from the worker to the spool, then releases the worker.
 func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool.Spool) {
-	buf := e.proxy.buffers.Get().(*[spool.CopySize]byte)
-	_, err := io.CopyBuffer(s, body, buf[:])
-	e.proxy.buffers.Put(buf)
-	unwanted := errors.Is(err, spool.ErrCancelled) || errors.Is(err, context.Canceled)
-	if closeErr := body.Close(); err == nil || unwanted {
-		err = closeErr // of two errors the first says more
-	}
+	err := fastloop.Pump(e.proxy.store, s, body, claim, e.site.Log, e.what())
 	e.body.Close() // the worker has read it, or does not want it
-	switch {
-	case err == nil:
-		claim.Release()
-	case errors.Is(err, context.DeadlineExceeded):
-		e.site.Log.Warn("answer cut", "limit", "request_timeout", "worker", e.worker, "request", e.what())
-		claim.Abandon()
-		claim.Release()
-	default:
-		e.site.Log.Warn("answer cut", "worker", e.worker, "request", e.what(), "error", err)
-		claim.Fail(err)
-	}
 	s.Finish(err)
 }

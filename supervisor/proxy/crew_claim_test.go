@@ -96,7 +96,7 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) (wire.Outcome, int) {
 	return wire.Written, c.w.conn.FD()
 }
 
-func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
+func (c *crewClaim) Receive(buf []byte) (p wire.Part, err error) {
 	if c.real != nil {
 		return c.real.Receive(buf)
 	}
@@ -104,24 +104,50 @@ func (c *crewClaim) Receive(buf []byte) (*wire.Answer, error) {
 	if !bytes.Contains(c.w.got, []byte("\n")) {
 		n, again, _ := c.w.conn.Read(buf[have:])
 		if again {
-			return nil, nil
+			return p, nil
 		}
 		have += n
 		c.w.got = bytes.Clone(buf[:have])
 		if n == 0 || have == len(buf) {
-			return nil, wire.ErrMustWait
+			return p, wire.ErrMustWait
 		}
 	}
 	line, rest, whole := bytes.Cut(buf[:have], []byte("\n"))
 	if !whole {
-		return nil, nil
+		return p, nil
 	}
 	a, err := parseLine(line)
-	if err == nil && !a.Plain(strings.HasPrefix(c.what, "HEAD")) {
-		return nil, wire.ErrMustWait
+	if err != nil {
+		return p, err
+	}
+	if !isPlain(a, strings.HasPrefix(c.what, "HEAD")) {
+		return p, wire.ErrMustWait
 	}
 	c.w.got, c.more = bytes.Clone(rest), len(rest) > 0
-	return a, err
+	p = wire.Part{Head: a, Body: [][]byte{a.Body}, End: true}
+	p.Length, _ = a.Length()
+	a.Body = nil
+	return p, nil
+}
+
+// isPlain reports whether the loop may send an answer as it is.
+func isPlain(a *wire.Answer, head bool) bool {
+	length, plain := a.Length()
+	switch {
+	case !plain:
+		return false
+	case head || wire.Bodiless(a.Status):
+		return len(a.Body) == 0
+	}
+	return length < 0 || length == int64(len(a.Body))
+}
+
+// Rest is for Python workers: the answers of others come whole.
+func (c *crewClaim) Rest(ctx context.Context) (io.ReadCloser, error) {
+	c.crew.rested.Add(1)
+	sent := c.real
+	c.real = nil
+	return sent.Rest(ctx)
 }
 
 func (c *crewClaim) HasBuffered() bool { return c.more || c.real != nil && c.real.HasBuffered() }
@@ -154,6 +180,7 @@ func parseLine(line []byte) (*wire.Answer, error) {
 
 // RoundTrip waits for the answer, to what was sent or what it sends.
 func (c *crewClaim) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.crew.awaited.Add(1)
 	if c.w.python != nil {
 		sent := c.real
 		c.real = nil

@@ -21,17 +21,17 @@ func eachWorker(t *testing.T, test func(t *testing.T, hire hires)) {
 // hires adds a worker to a crew.
 type hires func(*crew) *crewWorker
 
-// python is a Python worker with its client.
+// python is a Python worker, or one that speaks its protocol, with its client.
 type python struct {
 	*fastcgi.Client
-	*fastcgitest.Worker
+	kill func()
 }
 
 func (c *crew) hirePython() *crewWorker {
 	c.hired++
 	w := &crewWorker{id: fmt.Sprintf("site/%d", c.hired)}
 	started := fastcgitest.Start(c.tb, func(uri string) *wire.Answer { return c.does(w, uri) })
-	w.python = &python{fastcgi.NewClient(fastcgi.Options{Socket: started.Socket, Packed: true}), started}
+	w.python = &python{fastcgi.NewClient(fastcgi.Options{Socket: started.Socket, Packed: true}), started.Kill}
 	if err := w.python.Probe(c.tb.Context()); err != nil {
 		c.tb.Error(err)
 	}
@@ -58,7 +58,7 @@ func (p *python) roundTrip(sent *fastcgi.Sent, r *http.Request) (resp *http.Resp
 
 // fail kills the worker and closes what was sent to it.
 func (p *python) fail(sent *fastcgi.Sent) {
-	p.Kill()
+	p.kill()
 	if sent != nil {
 		_ = sent.Close(time.Now()) // the claim has failed; nobody needs the answer
 	}

@@ -33,6 +33,8 @@ type crew struct {
 	sees      func(*wire.Head)    // what the loop sends; may be nil
 	gets      func(*http.Request) // what is sent otherwise; may be nil
 	work      sync.WaitGroup
+	awaited   atomic.Int32 // answers that a goroutine waited for
+	rested    atomic.Int32 // and of which it waited for the rest
 
 	mu sync.Mutex
 	// mu protects all below

@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/fastloop"
@@ -45,7 +44,6 @@ type Proxy struct {
 	// Set by New, never changed.
 	trusted  []netip.Prefix
 	timeouts Timeouts
-	buffers  sync.Pool // of *[spool.CopySize]byte, for answers that come in pieces
 	store    *spool.Store
 	files    *static.Files
 	log      *slog.Logger
@@ -58,7 +56,6 @@ func New(o Options) *Proxy {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), log: o.Log, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
-	p.buffers.New = func() any { return new([spool.CopySize]byte) }
 	return p
 }
 

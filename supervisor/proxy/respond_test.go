@@ -81,7 +81,7 @@ func TestAppendAnswer_SameAsNetHTTP(t *testing.T) {
 	for i, a := range answers {
 		for _, method := range []string{"GET", "HEAD"} {
 			for _, header := range []string{"", "Connection: close\r\n"} {
-				if !a.Plain(method == "HEAD") {
+				if !isPlain(&a, method == "HEAD") {
 					continue
 				}
 				quick++

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 
 	"github.com/multisite/multisite/worker/wire"
@@ -66,4 +67,7 @@ type Direct interface {
 	// AwaitOnly: only RoundTrip can send it, or report what happened. NoFollower: the
 	// ticket is to be requeued. fd is valid only for Written.
 	Send(h *wire.Head, w wire.Watcher) (o wire.Outcome, fd int)
+	// Rest returns what is missing of a body whose beginning Receive has read. When its
+	// Close has returned nil, the worker is free again.
+	Rest(ctx context.Context) (io.ReadCloser, error)
 }

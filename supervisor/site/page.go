@@ -15,8 +15,9 @@ const (
 	maxPageTime = time.Second
 )
 
-// CountPage counts a request of the loop in Asked if it was for a page.
-func (s *Site) CountPage(r *wire.Head, a *wire.Answer, took time.Duration) {
+// CountPage counts a request of the loop in Asked if it was for a page. body is the length
+// of the answer.
+func (s *Site) CountPage(r *wire.Head, a *wire.Answer, took time.Duration, body int64) {
 	if s.Asked == nil || a.Status != http.StatusOK || r.Method != http.MethodGet || len(r.Path) != len(r.URI) {
 		return
 	}
@@ -29,10 +30,10 @@ func (s *Site) CountPage(r *wire.Head, a *wire.Answer, took time.Duration) {
 	for _, f := range a.Fields {
 		v.look(f[0], f[1])
 	}
-	s.countPage(r.Path, v, took, int64(len(a.Body)))
+	s.countPage(r.Path, v, took, body)
 }
 
-// CountPageOf is CountPage for an answer of net/http. body is its length.
+// CountPageOf is CountPage for an answer of net/http.
 func (s *Site) CountPageOf(r *http.Request, status int, answer http.Header, took time.Duration, body int64) {
 	if s.Asked == nil || status != http.StatusOK || r.Method != http.MethodGet || r.URL.Path != r.RequestURI {
 		return

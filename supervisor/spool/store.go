@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"io"
 	"sync"
 	"sync/atomic"
 )
@@ -26,6 +27,7 @@ type Store struct {
 	max    atomic.Int64 // bytes of memory
 	taken  atomic.Int64 // bytes of memory in use
 	blocks sync.Pool    // of *[AnswerMemory]byte
+	copies sync.Pool    // of *[CopySize]byte
 }
 
 // NewStore returns a store with files in dir; "" is the system's directory.
@@ -33,6 +35,7 @@ func NewStore(dir string) *Store {
 	s := &Store{dir: dir}
 	s.max.Store(MaxMemory)
 	s.blocks.New = func() any { return new([AnswerMemory]byte) }
+	s.copies.New = func() any { return new([CopySize]byte) }
 	return s
 }
 
@@ -41,6 +44,14 @@ func (s *Store) SetMax(n int64) { s.max.Store(n) }
 
 // InMemory returns how many bytes of memory are in use.
 func (s *Store) InMemory() int64 { return s.taken.Load() }
+
+// Copy copies an answer as it comes.
+func (s *Store) Copy(to io.Writer, from io.Reader) error {
+	buf := s.copies.Get().(*[CopySize]byte)
+	defer s.copies.Put(buf)
+	_, err := io.CopyBuffer(to, from, buf[:])
+	return err
+}
 
 // Take reports whether there are n bytes. The caller gives them back.
 func (s *Store) Take(n int) bool {

@@ -40,9 +40,9 @@ type conn struct {
 
 	// These hold what was read. Only parser takes records apart.
 	parser      parser
-	buffered    []byte // read and not parsed yet
-	mayHaveMore bool   // the last read filled its buffer: the socket may hold more
-	eof         bool   // the last read found the end of the stream
+	buffered    []byte   // read and not parsed yet
+	pieces      [][]byte // of the last Receive
+	mayHaveMore bool     // the last read filled its buffer: the socket may hold more
 
 	memory    bool   // the connection consists of one answer in buffered, and is not used again
 	noReuse   bool   // it gets no further request, and is closed when its line is done

@@ -1,12 +1,11 @@
 package fastcgi
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/multisite/multisite/worker/wire"
@@ -23,7 +22,9 @@ type Sent struct {
 	id       byte   // on conn
 	follower bool   // SendFollower made it
 
-	hasBuffered bool // see HasBuffered
+	begun       bool  // Receive has returned the head of the answer
+	broken      error // why the rest of the answer will not come; nil: it may
+	hasBuffered bool  // see HasBuffered
 }
 
 // Send sends a request on an idle connection, which w watches from then on. It does not
@@ -110,78 +111,6 @@ func (c *conn) appendPieces(pieces [][]byte, b, body []byte) [][]byte {
 	return append(pieces, appendHeader(b, typeStdin, c.id, 0))
 }
 
-// Receive reads what has arrived into buf. It returns nil and no error while the rest of
-// the answer is about to come; wire.ErrNotSimple if the answer is complete but only Await
-// can read it; and wire.ErrMustWait if Await may have to wait for it, because it comes in
-// pieces, is too large or malformed.
-//
-// After wire.ErrMustWait the caller recalls the followers of the request. If one cannot be
-// recalled, the worker has begun it: then all of this answer is in the socket, and one more
-// Receive returns it.
-func (s *Sent) Receive(buf []byte) (*wire.Answer, error) {
-	c := s.conn
-	if len(s.unsent) > 0 {
-		return nil, wire.ErrMustWait
-	}
-	data := append(buf[:0], c.buffered...)
-	grow := len(data) == cap(data)
-	for read := false; ; read = true {
-		a, left, err := s.take(data)
-		missing := err == errPart || err == errPieces
-		switch data = left; {
-		case err == nil, err == wire.ErrNotSimple:
-			return a, err
-		case read && !(missing && c.mayHaveMore && grow && len(data) < maxInSocket):
-			return nil, s.keepPart(data, err == errPart && !c.mayHaveMore && !c.eof)
-		case grow:
-			data = slices.Grow(data, len(data))
-		}
-		n, again, _ := c.bare.Read(data[len(data):cap(data)])
-		c.mayHaveMore, c.eof = n == cap(data)-len(data), n == 0 && !again
-		data = data[:len(data)+n]
-	}
-}
-
-// maxInSocket is more than what fits into the socket: a worker that has begun its next
-// request while nobody reads cannot have written a larger answer.
-const maxInSocket = 1 << 20
-
-// keepPart keeps an answer that is not complete yet. soon says that the rest of it is about
-// to come.
-func (s *Sent) keepPart(data []byte, soon bool) error {
-	s.conn.buffered = append(s.conn.buffered[:0], data...)
-	if s.hasBuffered = !soon; soon { // no event announces what was read already
-		return nil
-	}
-	return wire.ErrMustWait
-}
-
-// take returns the answer that data begins with, and data without the skip records in
-// front of it. It keeps what follows the answer.
-func (s *Sent) take(data []byte) (*wire.Answer, []byte, error) {
-	c := s.conn
-	c.parser.id = s.id
-	data, _ = c.parser.dropSkips(data)
-	after := c.parser
-	content, rest, err := after.whole(data)
-	if err != nil {
-		return nil, data, err
-	}
-	a, err := parseAnswer(content)
-	simple := err == nil && a.Plain(s.head)
-	switch {
-	case c.line == 1 && !(simple && after.ends(rest)): // not simple, or more than there should be
-		return nil, data, wire.ErrMustWait
-	case !simple:
-		s.moveToMemory(data[:len(data)-len(rest)])
-		a, err = nil, wire.ErrNotSimple
-	}
-	c.parser, c.buffered = after, append(c.buffered[:0], rest...)
-	s.hasBuffered = len(rest) > 0 || c.mayHaveMore
-	s.leaveLine(c)
-	return a, data, err
-}
-
 // leaveLine takes an answered request out of the line of c.
 func (s *Sent) leaveLine(c *conn) {
 	if c.line--; c.line == 0 {
@@ -218,6 +147,20 @@ func (s *Sent) Await(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// Rest returns what Receive has not read of the body.
+func (s *Sent) Rest(ctx context.Context) (io.ReadCloser, error) {
+	s.CloseLine()
+	if err := s.conn.startWaiting(); err != nil {
+		s.conn.close()
+		return nil, connError(err)
+	}
+	s.conn.line = 0
+	deadline, _ := ctx.Deadline()
+	_ = s.conn.nc.SetDeadline(deadline)
+	s.conn.parser.id = s.id
+	return &Body{conn: s.conn, deadline: deadline}, nil
+}
+
 // CloseLine prevents that another request is sent behind this one. If there still are
 // followers, the worker has begun them without completing this answer, which breaks the
 // order: the followers keep the connection, which is closed at the end of the line.
@@ -243,46 +186,10 @@ func (s *Sent) Close(deadline time.Time) error {
 	switch {
 	case errors.Is(s.err, wire.ErrNotSent):
 		return s.err
+	case s.broken != nil:
+		return s.broken
 	case s.conn.memory: // the worker has finished with it
 		return nil
 	}
 	return s.client.reopen(deadline)
-}
-
-// parseAnswer parses a CGI answer. It leaves anything unusual to Await.
-func parseAnswer(content []byte) (*wire.Answer, error) {
-	end := headEnd(content)
-	if end < 0 {
-		return nil, wire.ErrMustWait
-	}
-	head := string(content[:end])
-	a := &wire.Answer{Body: content[end:], Fields: make([][2]string, 0, strings.Count(head, "\n"))}
-	var location []string
-	status, err := eachField(head, func(name, value string) {
-		if name == "Location" {
-			location = append(location, value)
-		}
-		a.Fields = append(a.Fields, [2]string{name, value})
-	})
-	if err == nil {
-		a.Status, status, err = statusOf(status, len(location) > 0 && location[0] != "")
-		_, a.Reason, _ = strings.Cut(status, " ")
-	}
-	if err != nil {
-		return nil, wire.ErrMustWait
-	}
-	return a, nil
-}
-
-// headEnd returns where the body begins; -1: the header does not end.
-func headEnd(content []byte) int {
-	for i := 0; ; i++ {
-		n := bytes.IndexByte(content[i:], '\n')
-		if n < 0 {
-			return -1
-		}
-		if i += n; endsHead(content[:i+1]) {
-			return i + 1
-		}
-	}
 }

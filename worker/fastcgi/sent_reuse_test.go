@@ -39,7 +39,7 @@ func quick(t testing.TB, c *Client, w wire.Watcher, target string) string {
 		t.Fatalf("not sent: %v", s.err)
 	}
 	ready(t, s.FD())
-	a, err := s.Receive(make([]byte, 4096))
+	a, err := receiveAll(s, make([]byte, 4096))
 	if a == nil {
 		t.Fatalf("got %v, want a whole answer", err)
 	}
@@ -249,7 +249,7 @@ func TestSent_AfterClientClose(t *testing.T) {
 	if _, err := io.WriteString(worker, answer(1, "\nhello")); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := s.Receive(make([]byte, 4096)); a == nil || string(a.Body) != "hello" {
+	if a, err := receiveAll(s, make([]byte, 4096)); a == nil || string(a.Body) != "hello" {
 		t.Fatalf("got %v (%v)", a, err)
 	}
 	w.checkNone()
@@ -269,7 +269,7 @@ func TestSent_NothingThere(t *testing.T) {
 		if _, err := io.WriteString(worker, piece); err != nil {
 			t.Fatal(err)
 		}
-		a, err := s.Receive(buf)
+		a, err := receiveAll(s, buf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +300,7 @@ func TestSent_BufferFull(t *testing.T) {
 	if _, err := io.WriteString(worker, answer(1, "\nhello")); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := s.Receive(make([]byte, 12)); a != nil || !errors.Is(err, wire.ErrMustWait) {
+	if a, err := receiveAll(s, make([]byte, 12)); a != nil || !errors.Is(err, wire.ErrMustWait) {
 		t.Errorf("got %v (%v), want %v", a, err, wire.ErrMustWait)
 	}
 }

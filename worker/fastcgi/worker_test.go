@@ -79,7 +79,7 @@ func (w *pythonWorker) wantAnswer(s *Sent, uri string) {
 func (w *pythonWorker) wantAnswerTo(s *Sent, uri, body string) {
 	w.t.Helper()
 	for buf := make([]byte, 64<<10); ; {
-		a, err := s.Receive(buf)
+		a, err := receiveAll(s, buf)
 		switch {
 		case err != nil:
 			w.t.Fatalf("%s: %v", uri, err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httputil"
 	"os"
 	"strconv"
 	"strings"
@@ -66,7 +65,11 @@ type sent struct {
 	err      error      // why it was not sent; nil: it was sent
 	unsent   []byte     // what did not fit into the socket; Await sends it
 	head     bool       // it is a HEAD request
-	buffered []byte     // what was read of the answer
+	buffered []byte     // what was read of the answer, and not taken
+	begun    bool       // Receive has returned the head of the answer
+	body     body       // what is missing of the answer then
+	pieces   [][]byte   // of the last Receive
+	more     bool       // the last read filled its buffer
 }
 
 // Send sends a request with X-Forwarded headers about the visitor. It does not wait.
@@ -145,104 +148,11 @@ func (s *sent) FD() int { return s.conn.FD() }
 // CloseLine does nothing: each request has a connection of its own.
 func (s *sent) CloseLine() {}
 
-// HasBuffered returns false.
-func (s *sent) HasBuffered() bool { return false }
+// HasBuffered reports whether more of the answer may be here.
+func (s *sent) HasBuffered() bool { return s.more }
 
 // Recall returns false: there are no followers.
 func (s *sent) Recall() bool { return false }
-
-// Receive reads what has arrived of the answer.
-func (s *sent) Receive(buf []byte) (*wire.Answer, error) {
-	have := copy(buf, s.buffered)
-	n, again, _ := s.conn.Read(buf[have:])
-	switch {
-	case again:
-		return nil, nil
-	case n == 0: // Await reports why
-		return nil, wire.ErrMustWait
-	}
-	have += n
-	a, err := parseWhole(buf[:have], s.head)
-	if a != nil {
-		s.worker.idle.put(s.conn)
-		return a, nil
-	}
-	s.buffered = bytes.Clone(buf[:have])
-	if have == len(buf) {
-		err = wire.ErrMustWait
-	}
-	return nil, err
-}
-
-// parseWhole parses an answer. It returns nil and no error if the rest has not arrived yet.
-func parseWhole(data []byte, head bool) (*wire.Answer, error) {
-	top, body, ok := bytes.Cut(data, []byte("\r\n\r\n"))
-	switch {
-	case !ok:
-		return nil, nil
-	case bytes.Count(top, []byte("\n")) != bytes.Count(top, []byte("\r\n")): // some lines end with LF alone
-		return nil, wire.ErrMustWait
-	}
-	line, lines, _ := strings.Cut(string(top), "\r\n")
-	status, err := parseStatus(line)
-	if err != nil {
-		return nil, err
-	}
-	a := &wire.Answer{Status: status, Body: body, Fields: make([][2]string, 0, strings.Count(lines, "\n")+1)}
-	length, chunked := -1, false
-	err = wire.EachField(lines, func(name, value string) {
-		switch {
-		case name == "Transfer-Encoding" && value == "chunked" && !chunked:
-			chunked = true
-			return
-		case name == "Content-Length":
-			length, _ = strconv.Atoi(value) // Plain checks it
-		}
-		a.Fields = append(a.Fields, [2]string{name, value})
-	})
-	switch bodiless := head || wire.Bodiless(status); {
-	case err != nil, chunked && length >= 0:
-		return nil, wire.ErrMustWait
-	case chunked && !bodiless:
-		if a.Body, err = unchunk(body); err != nil {
-			return nil, err
-		}
-	case length > len(body) && !bodiless:
-		return nil, nil
-	case length < 0 && !bodiless: // the end of the connection is its end
-		return nil, wire.ErrMustWait
-	}
-	if !a.Plain(head) {
-		return nil, wire.ErrMustWait
-	}
-	return a, nil
-}
-
-// parseStatus parses a status line. It refuses an informational answer, which the answer
-// itself follows.
-func parseStatus(line string) (int, error) {
-	rest, ok := strings.CutPrefix(line, "HTTP/1.1 ")
-	code, _, _ := strings.Cut(rest, " ")
-	n, err := strconv.Atoi(code)
-	if !ok || err != nil || len(code) != 3 || n < 200 {
-		return 0, wire.ErrMustWait
-	}
-	return n, nil
-}
-
-// unchunk returns the content of a chunked body, of which all has arrived.
-func unchunk(body []byte) ([]byte, error) {
-	if !bytes.HasSuffix(body, []byte("0\r\n\r\n")) {
-		return nil, wire.ErrMustWait
-	}
-	in := bytes.NewReader(body)
-	br := bufio.NewReader(in) // the chunked reader would make its own, which hides what is left
-	content, err := io.ReadAll(httputil.NewChunkedReader(br))
-	if err != nil || br.Buffered() != len("\r\n") || in.Len() > 0 {
-		return nil, wire.ErrMustWait
-	}
-	return content, nil
-}
 
 // Await waits for the answer as RoundTrip does. The end of r's context ends the connection,
 // and so the request's context in the worker.

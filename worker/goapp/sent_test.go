@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -22,7 +23,7 @@ import (
 	"github.com/multisite/multisite/worker/wire"
 )
 
-func TestParseWhole(t *testing.T) {
+func TestParse(t *testing.T) {
 	t.Parallel()
 	const top = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 	tests := []struct {
@@ -38,9 +39,17 @@ func TestParseWhole(t *testing.T) {
 		{name: "half a body", data: top + "Content-Length: 5\r\n\r\nhel", wait: true},
 		{name: "more than a body", data: top + "Content-Length: 5\r\n\r\nhello!"},
 		{name: "in chunks", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", status: 200, body: "hello"},
-		{name: "half the chunks", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n"},
+		{name: "half the chunks", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n", wait: true},
+		{name: "half a chunk", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhe", wait: true},
+		{name: "half a size", data: top + "Transfer-Encoding: chunked\r\n\r\n3", wait: true},
+		{name: "an extension", data: top + "Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nhel\r\n0\r\n\r\n", status: 200, body: "hel"},
+		{name: "no size", data: top + "Transfer-Encoding: chunked\r\n\r\nx\r\nhel\r\n0\r\n\r\n"},
+		{name: "a negative size", data: top + "Transfer-Encoding: chunked\r\n\r\n-3\r\nhel\r\n0\r\n\r\n"},
+		{name: "too long a size", data: top + "Transfer-Encoding: chunked\r\n\r\n0000000000000003\r\nhel\r\n0\r\n\r\n"},
+		{name: "more than a chunk", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n"},
+		{name: "an endless size", data: top + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("0", maxSizeLine+1)},
 		{name: "chunks and more", data: top + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n0\r\n\r\n"},
-		{name: "with a trailer", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n0\r\nA: b\r\n\r\n"},
+		{name: "with a trailer", data: top + "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n0\r\nA: b\r\n\r\n", status: 200, body: "hel"},
 		{name: "both lengths", data: top + "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n"},
 		{name: "two lengths", data: top + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"},
 		{name: "no length", data: top + "\r\nhello"},
@@ -53,7 +62,7 @@ func TestParseWhole(t *testing.T) {
 		{name: "a bad header", data: "HTTP/1.1 200 OK\r\nCon tent: x\r\nContent-Length: 0\r\n\r\n"},
 	}
 	for _, test := range tests {
-		a, err := parseWhole([]byte(test.data), test.head)
+		a, err := parseAll([]byte(test.data), test.head)
 		switch {
 		case test.wait && (a != nil || err != nil):
 			t.Errorf("%s: got %v, %v, want to wait", test.name, a, err)
@@ -65,8 +74,19 @@ func TestParseWhole(t *testing.T) {
 	}
 }
 
-// FuzzParseWhole: an answer that parseWhole returns is the one that net/http reads.
-func FuzzParseWhole(f *testing.F) {
+// parseAll parses an answer that comes whole; nil: the rest has not arrived yet.
+func parseAll(data []byte, head bool) (*wire.Answer, error) {
+	s := &sent{head: head}
+	p, err := s.takeHead(data)
+	if err != nil || !p.End {
+		return nil, err
+	}
+	p.Head.Body = bytes.Join(p.Body, nil)
+	return p.Head, nil
+}
+
+// FuzzParse: an answer that comes whole is the one that net/http reads.
+func FuzzParse(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\nhello", false)
 	f.Add("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false)
 	f.Add("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", false)
@@ -74,7 +94,7 @@ func FuzzParseWhole(f *testing.F) {
 	f.Add("HTTP/1.1 200 \n0\r\n\r\n", true)
 	f.Add("HTTP/1.1 200 \r\nContent-Length:5\r\r\n\r\n00000", false)
 	f.Fuzz(func(t *testing.T, data string, head bool) {
-		a, err := parseWhole([]byte(data), head)
+		a, err := parseAll([]byte(data), head)
 		if a == nil || err != nil {
 			return
 		}
@@ -128,16 +148,31 @@ func receive(t *testing.T, s wire.Sent) (*wire.Answer, error) {
 	return receiveInto(t, s, make([]byte, 64<<10))
 }
 
-func receiveInto(t *testing.T, s wire.Sent, buf []byte) (*wire.Answer, error) {
+func receiveInto(t *testing.T, s wire.Sent, buf []byte) (a *wire.Answer, err error) {
 	t.Helper()
 	for {
-		fds := []unix.PollFd{{Fd: int32(s.FD()), Events: unix.POLLIN}}
-		if n, err := unix.Poll(fds, 10_000); n != 1 && err != unix.EINTR {
-			t.Fatalf("no answer: %d, %v", n, err)
+		if !s.HasBuffered() {
+			await(t, s)
 		}
-		if a, err := s.Receive(buf); a != nil || err != nil {
+		p, err := s.Receive(buf)
+		if p.Head != nil {
+			a = p.Head
+		}
+		for _, piece := range p.Body {
+			a.Body = append(a.Body, piece...)
+		}
+		if p.End || err != nil {
 			return a, err
 		}
+	}
+}
+
+// await waits until there is something to read.
+func await(t *testing.T, s wire.Sent) {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(s.FD()), Events: unix.POLLIN}}
+	if n, err := unix.Poll(fds, 10_000); n != 1 && err != unix.EINTR {
+		t.Fatalf("no answer: %d, %v", n, err)
 	}
 }
 
@@ -163,36 +198,74 @@ func TestSent_ForwardsTheVisitor(t *testing.T) {
 	}
 }
 
-// TestSent_AwaitsWhatStreams: Await reads it, and leaves nothing watched or idle.
-func TestSent_AwaitsWhatStreams(t *testing.T) {
+// TestSent_Streams: what comes is received, and what is still to come can be waited for.
+// Nothing is left watched or idle then.
+func TestSent_Streams(t *testing.T) {
 	t.Parallel()
 	goOn := make(chan struct{})
 	w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, "one ")
-		_ = http.NewResponseController(w).Flush()
-		<-goOn
-		_, _ = io.WriteString(w, "two")
+		for _, text := range []string{"one ", "two ", "three"} {
+			_, _ = io.WriteString(w, text)
+			_ = http.NewResponseController(w).Flush()
+			<-goOn
+		}
 	})
-	watch := watched{}
-	s := w.Send(headOf("/"), watch)
-	if a, err := receive(t, s); !errors.Is(err, wire.ErrMustWait) {
-		t.Fatalf("got %v, %v, want %v", a, err, wire.ErrMustWait)
+	for received := range 4 {
+		watch := watched{}
+		s := w.Send(headOf("/"), watch)
+		var got []byte
+		for range received {
+			await(t, s)
+			p, err := s.Receive(make([]byte, 4096))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, bytes.Join(p.Body, nil)...)
+			goOn <- struct{}{}
+		}
+		rest, err := io.ReadCloser(nil), error(nil)
+		if received > 0 {
+			rest, err = s.Rest(t.Context())
+		} else {
+			var resp *http.Response
+			if resp, err = s.Await(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)); err == nil {
+				rest = resp.Body
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 - received {
+			goOn <- struct{}{}
+		}
+		body, err := io.ReadAll(rest)
+		if err := errors.Join(err, rest.Close()); err != nil || string(got)+string(body) != "one two three" {
+			t.Errorf("got %q, then %q, %v", got, body, err)
+		}
+		if len(watch) > 0 || len(w.idle.idle) > 0 {
+			t.Errorf("%d connections are watched, %d idle", len(watch), len(w.idle.idle))
+		}
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := s.Await(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	close(goOn)
-	body, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil || string(body) != "one two" {
-		t.Errorf("got %q, %v", body, err)
-	}
-	if len(watch) > 0 || len(w.idle.idle) > 0 {
-		t.Errorf("%d connections are watched, %d idle", len(watch), len(w.idle.idle))
+}
+
+// TestSent_Large: an answer of many buffers leaves its connection idle.
+func TestSent_Large(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("0123456789", 100_000)
+	for _, header := range []string{"", strconv.Itoa(len(text))} {
+		w := socketWorker(t, func(w http.ResponseWriter, r *http.Request) {
+			if header != "" {
+				w.Header().Set("Content-Length", header)
+			}
+			_, _ = io.WriteString(w, text)
+		})
+		a, err := receiveInto(t, w.Send(headOf("/"), watched{}), make([]byte, 4096))
+		if err != nil || string(a.Body) != text {
+			t.Fatalf("got %v", err)
+		}
+		if n := len(w.idle.idle); n != 1 {
+			t.Errorf("%d connections are idle, want 1", n)
+		}
 	}
 }
 

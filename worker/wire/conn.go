@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"time"
@@ -16,8 +17,8 @@ import (
 // repeated on another worker, whatever its method.
 var ErrNotSent = errors.New("the worker was gone before the request was sent")
 
-// ErrMustWait says that only Await can read an answer, and may have to wait for it: the
-// answer comes in pieces, is too large, or is malformed.
+// ErrMustWait says that only Await can read an answer, or Rest what is missing of it, and
+// may have to wait for that: it is not plain, or malformed.
 var ErrMustWait = errors.New("the answer has to be waited for")
 
 // ErrNotSimple says that an answer is complete, but that only Await can read it. Await
@@ -166,6 +167,9 @@ type Sent interface {
 	// Await waits for the answer as http.RoundTripper does. r is the request that was
 	// given to Send.
 	Await(r *http.Request) (*http.Response, error)
+	// Rest returns what is missing of a body whose beginning Receive has read. When its Close
+	// returns nil, the worker has finished with the request. The deadline of ctx bounds it.
+	Rest(ctx context.Context) (io.ReadCloser, error)
 	// Close gives the request up. It returns nil when the worker has finished with it.
 	Close(deadline time.Time) error
 }
@@ -173,11 +177,12 @@ type Sent interface {
 // InFlight is a request whose Outcome is Written. It is the part of Sent that does not
 // wait.
 type InFlight interface {
-	// Receive reads what has arrived into buf. It returns nil and no error while the
-	// rest of the answer is about to come, and ErrMustWait or ErrNotSimple for an
-	// answer that Await must read.
-	Receive(buf []byte) (*Answer, error)
-	HasBuffered() bool // reports, after Receive, whether the next answer of the line may have arrived
+	// Receive reads what has arrived into buf: all that is here, or as much as buf holds.
+	// Before the head of the answer, ErrMustWait and ErrNotSimple mean that Await must read
+	// it. After the head, ErrMustWait means that Rest must read on; any other error, that the
+	// rest will not come. What the part has comes before the error.
+	Receive(buf []byte) (Part, error)
+	HasBuffered() bool // reports, after Receive, whether more may be here, of this answer or the next of the line
 	CloseLine()        // lets no other request be sent behind this one
 	Recall() bool      // undoes Send of a follower; reports whether the worker had not begun it
 }

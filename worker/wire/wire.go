@@ -21,8 +21,7 @@ type Head struct {
 	Body                            []byte      // for Send: Length bytes
 }
 
-// Answer is a complete answer. Its Body is part of the buffer that it was read into, and
-// valid until that is used again.
+// Answer is a complete answer.
 type Answer struct {
 	Status int
 	Reason string      // the worker's reason phrase; "": the standard one
@@ -30,27 +29,44 @@ type Answer struct {
 	Body   []byte
 }
 
-// Plain reports whether the answer can be sent to the client as it is: no header concerns
-// the connection or the front door, and its length is what it says. head says that the
-// request was a HEAD request.
-func (a *Answer) Plain(head bool) bool {
-	length := -1
+// Part is what Receive has read of an answer. Body is a part of the buffer that it was
+// read into, and valid until that is used again.
+type Part struct {
+	Head   *Answer  // without a body; nil: it was in a part before, or has not arrived yet
+	Length int64    // of the whole body, as Head says; -1: it does not say
+	Body   [][]byte // what comes next of the body
+	End    bool     // the answer ends with it
+}
+
+// IsEmpty reports whether nothing was read.
+func (p *Part) IsEmpty() bool { return p.Head == nil && len(p.Body) == 0 && !p.End }
+
+// Size returns the length of p.Body.
+func (p *Part) Size() (n int64) {
+	for _, piece := range p.Body {
+		n += int64(len(piece))
+	}
+	return n
+}
+
+// Length returns the Content-Length; -1: there is none. plain reports whether the answer
+// can be sent to the client as it is: no header concerns the connection or the front door,
+// and the length is a single number.
+func (a *Answer) Length() (length int64, plain bool) {
+	length = -1
 	for _, f := range a.Fields {
 		switch {
 		case slices.Contains(HopHeaders, f[0]), slices.Contains(ServerHeaders, f[0]):
-			return false
+			return -1, false
 		case f[0] == "Content-Length":
-			n, err := strconv.ParseUint(f[1], 10, 31)
+			n, err := strconv.ParseUint(f[1], 10, 63)
 			if err != nil || length >= 0 {
-				return false
+				return -1, false
 			}
-			length = int(n)
+			length = int64(n)
 		}
 	}
-	if head || Bodiless(a.Status) {
-		return len(a.Body) == 0
-	}
-	return length < 0 || length == len(a.Body)
+	return length, true
 }
 
 // Bodiless reports whether an answer with this status never has a body (RFC 9110,

@@ -6,33 +6,31 @@ import (
 	"testing"
 )
 
-func TestAnswer_Plain(t *testing.T) {
+func TestAnswer_Length(t *testing.T) {
 	t.Parallel()
 	type fields = [][2]string
 	for _, test := range []struct {
 		name   string
-		answer Answer
-		head   bool // of a HEAD request
-		want   bool
+		fields fields
+		length int64
+		plain  bool
 	}{
-		{"no header", Answer{Status: 200, Body: []byte("hello")}, false, true},
-		{"its length", Answer{Status: 200, Fields: fields{{"Content-Length", "5"}}, Body: []byte("hello")}, false, true},
-		{"another length", Answer{Status: 200, Fields: fields{{"Content-Length", "4"}}, Body: []byte("hello")}, false, false},
-		{"a negative length", Answer{Status: 200, Fields: fields{{"Content-Length", "-5"}}, Body: []byte("hello")}, false, false},
-		{"a length that is no number", Answer{Status: 200, Fields: fields{{"Content-Length", "5 "}}, Body: []byte("hello")}, false, false},
-		{"two lengths", Answer{Status: 200, Fields: fields{{"Content-Length", "5"}, {"Content-Length", "5"}}, Body: []byte("hello")}, false, false},
-		{"concerns the connection", Answer{Status: 200, Fields: fields{{"Connection", "close"}}}, false, false},
-		{"chunked", Answer{Status: 200, Fields: fields{{"Transfer-Encoding", "chunked"}}}, false, false},
-		{"a file of nginx", Answer{Status: 200, Fields: fields{{"X-Accel-Redirect", "/secret"}}}, false, false},
-		{"a file of Apache", Answer{Status: 200, Fields: fields{{"X-Sendfile", "/secret"}}}, false, false},
-		{"HEAD with a length", Answer{Status: 200, Fields: fields{{"Content-Length", "5"}}}, true, true},
-		{"HEAD with a body", Answer{Status: 200, Body: []byte("hello")}, true, false},
-		{"204", Answer{Status: 204}, false, true},
-		{"204 with a body", Answer{Status: 204, Body: []byte("hello")}, false, false},
-		{"304 with a length", Answer{Status: 304, Fields: fields{{"Content-Length", "5"}}}, false, true},
+		{"no header", nil, -1, true},
+		{"a length", fields{{"Content-Type", "text/plain"}, {"Content-Length", "5"}}, 5, true},
+		{"a large length", fields{{"Content-Length", "9223372036854775807"}}, 1<<63 - 1, true},
+		{"too large a length", fields{{"Content-Length", "9223372036854775808"}}, -1, false},
+		{"a negative length", fields{{"Content-Length", "-5"}}, -1, false},
+		{"a signed length", fields{{"Content-Length", "+5"}}, -1, false},
+		{"a length that is no number", fields{{"Content-Length", "5 "}}, -1, false},
+		{"two lengths", fields{{"Content-Length", "5"}, {"Content-Length", "5"}}, -1, false},
+		{"concerns the connection", fields{{"Connection", "close"}}, -1, false},
+		{"chunked", fields{{"Transfer-Encoding", "chunked"}}, -1, false},
+		{"a file of nginx", fields{{"X-Accel-Redirect", "/secret"}}, -1, false},
+		{"a file of Apache", fields{{"X-Sendfile", "/secret"}}, -1, false},
 	} {
-		if got := test.answer.Plain(test.head); got != test.want {
-			t.Errorf("%s: got %v, want %v", test.name, got, test.want)
+		a := Answer{Status: 200, Fields: test.fields}
+		if length, plain := a.Length(); length != test.length || plain != test.plain {
+			t.Errorf("%s: got %d, %v, want %d, %v", test.name, length, plain, test.length, test.plain)
 		}
 	}
 }
