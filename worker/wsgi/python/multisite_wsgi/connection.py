@@ -61,7 +61,7 @@ class Connection:
                 request_id, flags, start, end, is_bodiless, self._pos = whole
                 if flags & fastcgi.FOLLOWER and self._was_recalled(request_id):
                     continue
-                return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, bytes(self._data[start:end]), is_bodiless)
+                return Exchange(self, request_id, flags & fastcgi.KEEP_CONN, self._data[start:end], is_bodiless)
             kind, request_id, content = self.record()
             if request_id == 0:
                 self._manage(kind, content)

@@ -22,7 +22,7 @@ class Exchange:
         self._connection = connection
         self._id = request_id
         self.keep = keep  # whether the connection stays open after this request
-        self.params = params  # block of encoded parameters
+        self.params = params  # block of encoded parameters, valid until the body is read
         self._ended = ended  # whether the end of the body was read
         self._aborted = False  # whether the front door waits no more
 
@@ -80,7 +80,9 @@ class Exchange:
         if self._aborted:
             self._connection.send(fastcgi.end_request(self._id))
             return
-        size = sum(map(len, parts))
+        size = 0
+        for part in parts:  # mostly two, for which this is faster than sum()
+            size += len(part)
         if size <= _JOINED:
             self._connection.send(fastcgi.small_answer(self._id, parts, size))
         else:

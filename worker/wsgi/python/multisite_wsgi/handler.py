@@ -191,9 +191,11 @@ def _whole_body(result):
     """Return (parts, size) of a list or tuple. Large parts are not copied, and small ones joined."""
     if len(result) == 1 and type(result[0]) is bytes:
         return result, len(result[0])
-    if len(result) > 1 and set(map(type, result)) == {bytes}:
+    try:
         size = sum(map(len, result))
-        if size > _LARGE * len(result):
-            return result, size
+    except TypeError:
+        size = 0  # join() says what is wrong
+    if size > _LARGE * len(result) and set(map(type, result)) == {bytes}:
+        return result, size
     body = b"".join(result)
     return (body,), len(body)
