@@ -29,9 +29,9 @@ server_name = "two.example.com"
 threads = 2
 `
 
-// TestFault_MixedTraffic (E15) sends requests of all kinds at once, from clients that
-// disconnect, send a request in two halves, or several at a time. Each gets its own answer,
-// soon; other answers are counted.
+// TestFault_MixedTraffic (E15) sends requests of all kinds and sizes at once, from clients
+// that are slow, disconnect, send a request in two halves, or several at a time. Each gets
+// its own answer, soon and to the byte; other answers are counted.
 func TestFault_MixedTraffic(t *testing.T) {
 	t.Parallel()
 	clients, lasts := 16, 2*time.Second
