@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	window   = 256 << 10              // of a file, of which is known whether it is in memory
-	seenFor  = 100 * time.Millisecond // how long that holds
-	maxNoted = 1 << 10                // windows of a file for which it is noted
+	window   = 256 << 10   // of a file, of which is known whether it is in memory
+	seenFor  = time.Second // how long that holds, if no page is dropped
+	maxNoted = 1 << 10     // windows of a file for which it is noted
 	page     = 4 << 10
 )
 
@@ -41,11 +41,11 @@ func (f *File) SendTo(socket int, at, n int64) (int, error) {
 	return sent, err
 }
 
-// inMemory looks at every page of a window. The kernel hardly drops what was used just now,
-// so that holds for a moment.
+// inMemory looks at every page of a window. That holds for a while, as long as the kernel
+// says that it has dropped none.
 func (f *File) inMemory(w int64) bool {
 	now := time.Now().UnixNano()
-	if f.seen != nil && now-f.seen[w].Load() < int64(seenFor) {
+	if f.seen != nil && now-f.seen[w].Load() < int64(seenFor) && f.hasPages(w) {
 		return true
 	}
 	var b [1]byte
@@ -58,4 +58,12 @@ func (f *File) inMemory(w int64) bool {
 		f.seen[w].Store(now)
 	}
 	return true
+}
+
+// hasPages reports whether all pages of a window are there. They could still be on their
+// way from the disk. It is false for a kernel that does not say it.
+func (f *File) hasPages(w int64) bool {
+	want := unix.CachestatRange{Off: uint64(w * window), Len: uint64(min(window, f.Size-w*window))}
+	var got unix.Cachestat_t
+	return unix.Cachestat(uint(f.fd), &want, &got, 0) == nil && got.Cache >= (want.Len+page-1)/page
 }
