@@ -1,6 +1,7 @@
 package fastcgi
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -169,6 +170,9 @@ func (c *Client) clearBusy(cn *conn) {
 // lineDone keeps a connection whose line has no request left.
 func (c *Client) lineDone(cn *conn) {
 	c.clearBusy(cn)
+	if cap(cn.spare) > readBuffer { // the connection lives long
+		cn.buffered, cn.spare = bytes.Clone(cn.buffered), nil
+	}
 	c.keep(cn)
 }
 

@@ -41,6 +41,7 @@ type conn struct {
 	// These hold what was read. Only parser takes records apart.
 	parser      parser
 	buffered    []byte   // read and not parsed yet
+	spare       []byte   // what keep has made buffered of, for as long as there is a line
 	pieces      [][]byte // of the last Receive
 	mayHaveMore bool     // the last read filled its buffer: the socket may hold more
 
@@ -68,7 +69,7 @@ func (c *conn) startWaiting() error {
 
 // stopWaiting gives up nc, between two requests. What was read and not parsed is kept.
 func (c *conn) stopWaiting() {
-	c.buffered = bytes.Clone(c.buffered)
+	c.buffered, c.spare = bytes.Clone(c.buffered), nil
 	if c.buf != nil {
 		c.client.buffers.Put((*[readBuffer]byte)(c.buf))
 		c.buf = nil

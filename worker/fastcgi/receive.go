@@ -70,9 +70,10 @@ func (c *conn) keep(rest []byte) {
 		c.buffered = rest // it is a part of it
 		return
 	}
-	if c.buffered = append(c.buffered[:0], rest...); len(rest) == 0 && cap(c.buffered) > readBuffer {
-		c.buffered = nil // the connection lives long
+	if len(rest) > 0 {
+		c.spare = append(c.spare[:0], rest...)
 	}
+	c.buffered = c.spare[:len(rest)]
 }
 
 // takeHead takes the head of an answer, and what is here of its body. Before it has the
