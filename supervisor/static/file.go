@@ -70,7 +70,7 @@ func newFile(f *os.File, name string, d *disk, site string) *File {
 
 func identityOf(info fs.FileInfo) identity {
 	s := info.Sys().(*syscall.Stat_t)
-	return identity{uint64(s.Dev), s.Ino, s.Size, s.Mtim, s.Ctim}
+	return identity{s.Dev, s.Ino, s.Size, s.Mtim, s.Ctim}
 }
 
 // contentType returns the type of a file as http.ServeContent finds it.
