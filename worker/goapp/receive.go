@@ -47,7 +47,7 @@ func (s *sent) takeHead(data []byte) (wire.Part, error) {
 		return wire.Part{}, err
 	}
 	s.body = parsed
-	rest, err := content, error(nil)
+	var rest []byte
 	s.pieces, rest, p.End, err = s.body.contents(content, s.pieces[:0])
 	if err != nil || p.End && len(rest) > 0 {
 		s.keep(data)
