@@ -61,6 +61,9 @@ func (s *Sent) take(data []byte, ended error) (p wire.Part, err error) {
 		c.pieces = nil // the connection lives long
 	}
 	s.hasBuffered = c.mayHaveMore || p.End && len(c.buffered) > 0 || err != nil
+	if p.End || err == wire.ErrNotSimple {
+		s.leaveLine(c) // last, since another goroutine may take c then
+	}
 	return p, err
 }
 
@@ -116,9 +119,6 @@ func (s *Sent) takeHead(data []byte, ended error) (p wire.Part, err error) {
 	}
 	c.parser, s.begun = after, true
 	c.keep(rest)
-	if end {
-		s.leaveLine(c)
-	}
 	return p, err
 }
 
@@ -155,9 +155,7 @@ func (s *Sent) takeBody(data []byte, ended error) (p wire.Part, err error) {
 	case err == nil && !p.End:
 		err = ended
 	}
-	if s.broken = err; p.End {
-		s.leaveLine(c)
-	}
+	s.broken = err
 	return p, err
 }
 
