@@ -312,6 +312,28 @@ func TestLoop_FilesOfADiskThatHangs(t *testing.T) {
 	p.wantBody("/h/x")
 }
 
+// TestServer_ClientLeavesBeforeAFileIsFound: the disk is not blamed for it.
+func TestServer_ClientLeavesBeforeAFileIsFound(t *testing.T) {
+	t.Parallel()
+	asked, free := make(chan bool, 1), make(chan struct{})
+	f := startFiled(t, loopback(t, 0), nil, func(s *site.Site) {
+		s.Static = []site.Static{{Prefix: "/h/", Dirs: []string{t.TempDir()}, As: func(open func()) error {
+			asked <- true
+			<-free
+			open()
+			return nil
+		}}}
+	})
+	defer close(free)
+	p := f.dial("DELETE /h/x HTTP/1.1\r\nHost: site.test\r\n\r\n")
+	<-asked
+	p.Close()
+	if e := <-f.entries; e.Status != site.StatusClientGone {
+		t.Errorf("recorded %+v", e)
+	}
+	f.check()
+}
+
 // TestLoop_FilesGiveUpDescriptors: the files that are kept open are closed before a client
 // is.
 func TestLoop_FilesGiveUpDescriptors(t *testing.T) {

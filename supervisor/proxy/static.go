@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"io"
 	"net/http"
 
@@ -15,11 +14,11 @@ func (e *exchange) serveStatic() bool {
 	if e.pending != nil && e.pending.Queued() || !e.site.HasStatic(e.r.URL.Path) {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(e.r.Context(), static.Patience)
-	defer cancel()
-	found, err := e.proxy.files.Wait(ctx, e.site, e.r.URL.Path)
+	found, err := e.proxy.files.Wait(e.r.Context(), e.site, e.r.URL.Path)
 	defer found.Release()
 	switch {
+	case err != nil && e.r.Context().Err() != nil:
+		e.clientGone()
 	case err != nil:
 		e.fail(http.StatusServiceUnavailable, "static", err)
 	case found.File != nil:

@@ -87,11 +87,13 @@ var ErrSlow = errors.New("the disk does not answer")
 // Patience is how long a request waits for a disk.
 const Patience = 10 * time.Second
 
-// Wait returns what Cached or Find do, or ErrSlow when ctx has ended.
+// Wait returns what Cached or Find do, ErrSlow after Patience, or why ctx has ended.
 func (f *Files) Wait(ctx context.Context, s *site.Site, path string) (Found, error) {
 	if found, ok := f.Cached(s, path); ok {
 		return found, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, Patience, ErrSlow)
+	defer cancel()
 	given := make(chan Found)
 	f.Find(s, path, func(found Found) {
 		select {
@@ -104,7 +106,7 @@ func (f *Files) Wait(ctx context.Context, s *site.Site, path string) (Found, err
 	case found := <-given:
 		return found, nil
 	case <-ctx.Done():
-		return Found{}, ErrSlow
+		return Found{}, context.Cause(ctx)
 	}
 }
 
