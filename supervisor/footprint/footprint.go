@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -72,20 +73,30 @@ func mappings(path string) ([]mapping, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return unchanged(f, path)
+}
+
+// unchanged returns the mappings of a file in smaps of which no page was changed. A changed
+// page that was swapped out is not Anonymous any more.
+func unchanged(smaps io.Reader, path string) ([]mapping, error) {
 	var found []mapping
 	var current mapping
 	wanted := false
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(smaps)
 	for lines.Scan() {
 		line := lines.Bytes()
 		if m, mode, name, ok := parseHeader(line); ok {
 			current, wanted = m, name == path && mode[1] == '-'
-		} else if wanted && bytes.HasPrefix(line, []byte("Anonymous:")) && string(bytes.Fields(line)[1]) == "0" {
+		} else if kb, ok := bytes.CutPrefix(line, []byte("Anonymous:")); ok {
+			wanted = wanted && isNone(kb)
+		} else if kb, ok := bytes.CutPrefix(line, []byte("Swap:")); ok && wanted && isNone(kb) { // it comes later
 			found = append(found, current)
 		}
 	}
 	return found, lines.Err()
 }
+
+func isNone(kb []byte) bool { return string(bytes.TrimSpace(kb)) == "0 kB" }
 
 // parseHeader parses the first line of a mapping in /proc/PID/smaps (proc(5)), as in
 // "00403000-00d21000 r-xp 00003000 fe:00 1234    /usr/bin/multisite".

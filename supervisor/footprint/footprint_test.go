@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -96,6 +97,17 @@ func TestUnmap_KeepsChangedPages(t *testing.T) {
 	}
 	if data[5] != 'y' {
 		t.Error("the change was undone")
+	}
+}
+
+// TestUnmap_KeepsChangedPagesThatWereSwappedOut: the machine of a test need not swap.
+func TestUnmap_KeepsChangedPagesThatWereSwappedOut(t *testing.T) {
+	smaps := "1000-2000 r--p 00000000 fe:00 1    /bin/program\nRss:  0 kB\nAnonymous:  0 kB\nSwap:  4 kB\nSwapPss:  4 kB\n" +
+		"2000-3000 r-xp 00001000 fe:00 1    /bin/program\nRss:  4 kB\nAnonymous:  0 kB\nSwap:  0 kB\nSwapPss:  0 kB\n" +
+		"3000-4000 r--p 00002000 fe:00 1    /bin/program\nRss:  4 kB\nAnonymous:  4 kB\nSwap:  0 kB\nSwapPss:  0 kB\n"
+	found, err := unchanged(strings.NewReader(smaps), "/bin/program")
+	if want := []mapping{{0x2000, 0x3000}}; err != nil || !slices.Equal(found, want) {
+		t.Errorf("got %x and error %v, want %x", found, err, want)
 	}
 }
 
