@@ -22,7 +22,7 @@ func (t *site) replaceIdle(now time.Time) {
 		if w.Worker == nil {
 			return // one is being replaced already
 		}
-		workers = append(workers, limits.Worker{Key: w.Worker, PID: w.Worker.PID(), Requests: w.Requests})
+		workers = append(workers, limits.Worker{Key: w.Worker, PID: w.Worker.PID(), Requests: w.Requests, Active: w.Active})
 	}
 	grown := t.idle.Find(now, workers)
 	if returned := t.idle.Returned(); returned > 0 {

@@ -3,11 +3,13 @@ package supervisor
 import (
 	"context"
 	"net/http"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,11 +20,15 @@ import (
 )
 
 const growing = `
+import os
+
 held = []
 
 def application(environ, start_response):
     if not held:
         held.append(b"x" * 8_000_000)
+    if environ["PATH_INFO"] == "/long":
+        open(os.path.join(os.path.dirname(__file__), "end")).read()
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello"]
 `
@@ -37,6 +43,9 @@ func startGrowing(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	write(t, dir, "app.py", growing)
+	if err := syscall.Mkfifo(filepath.Join(dir, "end"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	write(t, dir, "sites.toml", "listen = \"127.0.0.1:0\"\n[site.growing]\nserver_name = \"growing.example.com\"\n"+
 		"wsgi = \"app:application\"\npython_home = \""+python+"\"\nprocesses = 3\nwarmup = []\n")
 	s, err := New(Options{Load: func() (*config.Config, error) { return config.Load(filepath.Join(dir, "sites.toml")) }})
@@ -59,8 +68,10 @@ func startGrowing(t *testing.T) *site {
 }
 
 // visit requests the site and reports whether it answered.
-func visit(ctx context.Context, t *site) bool {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.super.Addrs()[0]+"/", nil)
+func visit(ctx context.Context, t *site) bool { return visitPath(ctx, t, "/") }
+
+func visitPath(ctx context.Context, t *site, path string) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.super.Addrs()[0]+path, nil)
 	if err != nil {
 		return false
 	}
@@ -101,15 +112,7 @@ func workersOf(site *site) (pids []int, used bool) {
 // the time, so one worker is busy and two are idle.
 func TestReplaceIdle_ReturnsMemoryAndLosesNoRequest(t *testing.T) {
 	site := startGrowing(t)
-	until(t, "all workers to answer", func() bool {
-		var visitors sync.WaitGroup
-		for range 12 {
-			visitors.Go(func() { visit(t.Context(), site) })
-		}
-		visitors.Wait()
-		_, used := workersOf(site)
-		return used
-	})
+	useAll(t, site)
 	before, _ := workersOf(site)
 	visiting, stop := context.WithCancel(t.Context())
 	var visitor sync.WaitGroup
@@ -149,6 +152,62 @@ func TestReplaceIdle_ReturnsMemoryAndLosesNoRequest(t *testing.T) {
 	}
 	if kept, _ := workersOf(site); !slices.ContainsFunc(kept, func(pid int) bool { return slices.Contains(before, pid) }) {
 		t.Errorf("of the workers %v none was kept", before)
+	}
+}
+
+// useAll visits until every worker has answered.
+func useAll(t *testing.T, site *site) {
+	t.Helper()
+	until(t, "all workers to answer", func() bool {
+		var visitors sync.WaitGroup
+		for range 12 {
+			visitors.Go(func() { visit(t.Context(), site) })
+		}
+		visitors.Wait()
+		_, used := workersOf(site)
+		return used
+	})
+}
+
+// TestReplaceIdle_LetsALongRequestEnd: a worker that has had the same request for hours is
+// not idle; to replace it would cut the request after graceful_timeout.
+func TestReplaceIdle_LetsALongRequestEnd(t *testing.T) {
+	site := startGrowing(t)
+	useAll(t, site)
+	answered := make(chan bool, 1)
+	go func() { answered <- visitPath(t.Context(), site, "/long") }()
+	var busy pool.WorkerStatus
+	until(t, "the long request", func() bool {
+		workers := site.pool.Status().Workers
+		i := slices.IndexFunc(workers, func(w pool.WorkerStatus) bool { return w.Active == 1 })
+		busy = workers[max(i, 0)]
+		return i >= 0
+	})
+	for range 30 { // another worker is the one used last
+		visit(t.Context(), site)
+	}
+	before, _ := workersOf(site)
+	now := time.Now()
+	until(t, "an idle worker to be replaced", func() bool {
+		site.replaceIdle(now)
+		now = now.Add(time.Minute)
+		after, _ := workersOf(site)
+		return len(after) == 3 && !slices.Equal(before, after)
+	})
+	for range 100 {
+		site.replaceIdle(now)
+		now = now.Add(time.Minute)
+	}
+	if !site.pool.Recycle(busy.Worker, pool.ReasonIdle) {
+		t.Error("the worker with the long request was to be replaced")
+	}
+	end, err := os.OpenFile(filepath.Join(filepath.Dir(site.super.config().Path), "end"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end.Close()
+	if !<-answered {
+		t.Error("the long request was cut")
 	}
 }
 

@@ -3,7 +3,7 @@ package limits
 import "time"
 
 const (
-	// idleTime is how long a worker must have answered nothing.
+	// idleTime is how long a worker must have had no request.
 	idleTime = 10 * time.Minute
 	// returnsAtLeast is how much more a worker must hold than a fresh one, in bytes and as
 	// a part of what it holds: a fork also costs the first request some milliseconds.
@@ -91,7 +91,7 @@ func (i *Idle) look(now time.Time, workers []Worker) {
 	seen := make(map[any]use, len(workers))
 	for _, w := range workers {
 		u, known := i.seen[w.Key]
-		if !known || u.requests != w.Requests {
+		if !known || u.requests != w.Requests || w.Active > 0 { // a long request is none that may be cut
 			u = use{requests: w.Requests, since: now}
 		}
 		if w.Requests == 0 && !u.measured {

@@ -84,6 +84,21 @@ func TestIdle_WaitsWhileItAnswers(t *testing.T) {
 	}
 }
 
+// TestIdle_WaitsForALongRequest: a worker that sends a stream is not idle, and would cut it.
+func TestIdle_WaitsForALongRequest(t *testing.T) {
+	t.Parallel()
+	q := newQuiet(9, 8)
+	q.workers[1].Active = 1
+	wantFound(t, q.after(9))
+	q = newQuiet(8, 9)
+	q.workers[1].Active = 1
+	q.workers[0].Requests++
+	q.after(5)
+	wantFound(t, q.after(30), 1)
+	q.workers[0].Active = 1
+	wantFound(t, q.after(100))
+}
+
 // TestIdle_IsSlow: no more replacements in an hour than there are workers, also when each
 // one is used again at once.
 func TestIdle_IsSlow(t *testing.T) {

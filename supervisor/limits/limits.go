@@ -33,6 +33,7 @@ type Worker struct {
 	Key      any
 	PID      int
 	Requests int64 // how many it has answered
+	Active   int   // how many it is answering
 }
 
 // Kind is the kind of an Exceeded.
