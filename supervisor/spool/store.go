@@ -2,8 +2,11 @@ package spool
 
 import (
 	"io"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -17,6 +20,9 @@ const (
 	CopySize = 32 << 10
 
 	minMemory = 4 << 10 // what one answer or body gets beyond the limit, to use its file
+
+	returnWorth = 8 << 20         // so much less in use is worth to be returned to the kernel
+	returnDelay = 2 * time.Second // until then it may be in use again
 )
 
 // Store is where answers and request bodies wait for slow clients. It bounds the memory
@@ -26,6 +32,8 @@ type Store struct {
 	dir    string       // "": the system's
 	max    atomic.Int64 // bytes of memory
 	taken  atomic.Int64 // bytes of memory in use
+	peak   atomic.Int64 // the most that were in use since memory was returned to the kernel
+	due    atomic.Bool  // returnMemory is about to be called
 	blocks sync.Pool    // of *[AnswerMemory]byte
 	copies sync.Pool    // of *[CopySize]byte
 }
@@ -55,15 +63,35 @@ func (s *Store) Copy(to io.Writer, from io.Reader) error {
 
 // Take reports whether there are n bytes. The caller gives them back.
 func (s *Store) Take(n int) bool {
-	if s.taken.Add(int64(n)) > s.max.Load() {
+	now := s.taken.Add(int64(n))
+	if now > s.max.Load() {
 		s.Give(n)
 		return false
+	}
+	for peak := s.peak.Load(); now > peak && !s.peak.CompareAndSwap(peak, now); peak = s.peak.Load() {
 	}
 	return true
 }
 
 // Give gives back n bytes that were taken.
-func (s *Store) Give(n int) { s.taken.Add(int64(-n)) }
+func (s *Store) Give(n int) {
+	if left := s.taken.Add(int64(-n)); s.peak.Load()-left > returnWorth && s.due.CompareAndSwap(false, true) {
+		time.AfterFunc(returnDelay, s.returnMemory)
+	}
+}
+
+// returnMemory returns to the kernel what many slow clients have needed. The runtime alone
+// would take minutes.
+func (s *Store) returnMemory() {
+	s.due.Store(false)
+	left := s.taken.Load()
+	if s.peak.Load()-left <= returnWorth { // it is in use again
+		return
+	}
+	s.peak.Store(left)
+	runtime.GC() // a pool gives up its blocks at the second collection
+	debug.FreeOSMemory()
+}
 
 // Block returns AnswerMemory bytes, or nil at the limit. The caller passes them to GiveBlock.
 func (s *Store) Block() []byte {
