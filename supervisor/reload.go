@@ -26,7 +26,9 @@ type reloader struct {
 	failed atomic.Pointer[status.Failure] // of the last reload; nil: it has not failed, or there was none
 	ended  chan struct{}                  // buffered, one value after a reload
 
-	mu sync.Mutex // held while a reload or an upgrade runs
+	mu sync.Mutex // held while a reload, an upgrade or self-rolls run
+
+	waiting atomic.Int32 // reloads and upgrades that wait for mu: self-rolls let them pass
 }
 
 // Reload reads sites.toml and the code again and applies the difference, which it writes
@@ -50,7 +52,7 @@ func (r *reloader) reload(ctx context.Context, which func() []string, why string
 	if s.upgrader.active.Load() {
 		return errUpgrading
 	}
-	r.mu.Lock()
+	r.lock()
 	defer r.mu.Unlock()
 	var names []string
 	if which != nil {
@@ -76,6 +78,13 @@ func (r *reloader) reload(ctx context.Context, which func() []string, why string
 	}
 	defer s.watching.refresh()
 	return changes.apply(ctx, noChange(names), w)
+}
+
+// lock locks mu as soon as a roll that runs has ended.
+func (r *reloader) lock() {
+	r.waiting.Add(1)
+	defer r.waiting.Add(-1)
+	r.mu.Lock()
 }
 
 // reloadAndLog is reload for files that were touched, when no caller waits.

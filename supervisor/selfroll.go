@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/pool"
 	"github.com/multisite/multisite/worker/process"
@@ -16,19 +17,21 @@ import (
 // more of what visitors ask for.
 type selfRolls struct {
 	look   time.Duration // how often sites are looked at
+	keep   time.Duration // how often what visitors ask for is saved; also at the end and before a roll
 	quiet  time.Duration // how long a site must have been quiet before
 	every  time.Duration // a site is rolled once in so long at most
 	served int64         // requests of a worker before its memory is compared
 	least  int64         // bytes that the workers must have come to hold since the warm-up
 }
 
-var usualSelfRolls = selfRolls{look: 10 * time.Second, quiet: time.Minute, every: 24 * time.Hour, served: 50, least: 8 << 20}
+var usualSelfRolls = selfRolls{look: 10 * time.Second, keep: 5 * time.Minute, quiet: time.Minute, every: 24 * time.Hour, served: 50, least: 8 << 20}
 
 // maxQuietLoad is how many requests a quiet site has under way, on average.
 const maxQuietLoad = 0.1
 
 // selfRoll is what is known of a site for that. Only the goroutine of watchWarmups uses it.
 type selfRoll struct {
+	kept  time.Time // when what visitors ask for was last saved
 	quiet time.Time // since when the site has been quiet; zero: it is not
 	of    *generation
 	grown growth // of that generation
@@ -87,11 +90,14 @@ func (s *Supervisor) lookAtWarmups(ctx context.Context, now time.Time, rolls map
 			r = &selfRoll{}
 		}
 		known[t] = r
-		t.keepWarmup(ctx)
+		if now.Sub(r.kept) >= s.selfRolls.keep {
+			t.keepWarmup(ctx)
+			r.kept = now
+		}
 		t.measureGrowth(r, s.selfRolls)
-		if r.isDue(s.selfRolls, now, t.warmup.rolledAt(), t.isQuiet()) && t.mayRoll() {
+		if r.isDue(s.selfRolls, now, t.warmup.rolledAt(), t.isQuiet()) {
 			due = append(due, t)
-			pays = pays || t.rollPays(r, s.selfRolls)
+			pays = pays || t.rollPays(r, s.selfRolls) && t.mayRoll(s.lookAtCode()) // in this order: a look at the code takes long
 		}
 	}
 	clear(rolls)
@@ -99,7 +105,7 @@ func (s *Supervisor) lookAtWarmups(ctx context.Context, now time.Time, rolls map
 		rolls[t] = r
 	}
 	if pays {
-		s.rollForWarmup(ctx, due, rolls)
+		s.rollForWarmup(ctx, now, due, rolls)
 	}
 }
 
@@ -112,10 +118,10 @@ func (t *site) isQuiet() bool {
 
 // mayRoll reports whether new workers would be what the old ones are: forked, and of the
 // same code.
-func (t *site) mayRoll() bool {
+func (t *site) mayRoll(look *code.Look) bool {
 	g, _ := t.launchedFrom()
-	return t.failed.Load() == nil && g.inherited == nil && g.python.ZygotePID() != 0 &&
-		t.super.lookAtCode().Tree(placesOf(g.cfg)).Equal(g.code)
+	return t.failed.Load() == nil && g.python != nil && g.inherited == nil && g.python.ZygotePID() != 0 &&
+		look.Tree(placesOf(g.cfg)).Equal(g.code)
 }
 
 // rollPays reports whether visitors ask for pages that the zygote has not warmed up to, and
@@ -134,12 +140,16 @@ func (t *site) measureGrowth(r *selfRoll, o selfRolls) {
 		r.of, r.grown = g, growth{}
 	}
 	st := t.pool.Status()
-	if r.grown.all || len(st.Workers) != st.Ready { // or a roll is under way
+	if g.python == nil || r.grown.all || len(st.Workers) != st.Ready { // or a roll is under way
+		return
+	}
+	served := slices.DeleteFunc(st.Workers, func(w pool.WorkerStatus) bool { return w.Requests < o.served })
+	if len(served) <= r.grown.served { // to measure again takes time, and tells no more
 		return
 	}
 	var now growth
-	for _, w := range st.Workers {
-		if m := memoryOfWorker(w); w.Requests >= o.served && m.USS > 0 {
+	for _, w := range served {
+		if m := memoryOfWorker(w); m.USS > 0 {
 			now.served++
 			now.worker += m.USS
 		}
@@ -149,7 +159,7 @@ func (t *site) measureGrowth(r *selfRoll, o selfRolls) {
 	}
 	now.worker /= int64(now.served)
 	now.zygote = memoryOfProcess(g.python.ZygotePID()).Unshared
-	now.all = now.served == len(st.Workers)
+	now.all = now.served == st.Ready
 	r.grown = now
 	if before := r.before; before.served > 0 && now.served >= before.served && t.warmup.isOf(g) {
 		t.tellSaved(before, now, o.served)
@@ -176,13 +186,14 @@ func memoryOfWorker(w pool.WorkerStatus) process.Memory {
 }
 
 // rollForWarmup rolls quiet sites, one after the other. They are rolled in one go, since
-// sites that start together share modules.
-func (s *Supervisor) rollForWarmup(ctx context.Context, due []*site, rolls map[*site]*selfRoll) {
+// sites that start together share modules. A reload need not wait for more than one of them.
+func (s *Supervisor) rollForWarmup(ctx context.Context, now time.Time, due []*site, rolls map[*site]*selfRoll) {
 	if s.upgrader.active.Load() || !s.reloader.mu.TryLock() {
 		return // another look will come
 	}
 	defer s.reloader.mu.Unlock()
 	look := s.lookAtCode()
+	due = slices.DeleteFunc(due, func(t *site) bool { return !t.mayRoll(look) })
 	var next []*generation
 	for _, t := range due {
 		g, err := t.newGeneration(t.config(), look)
@@ -194,8 +205,8 @@ func (s *Supervisor) rollForWarmup(ctx context.Context, due []*site, rolls map[*
 	}
 	joinProjects(next, s.log)
 	for i, g := range next {
-		if t := due[i]; t.isQuiet() && ctx.Err() == nil {
-			t.rollOnce(ctx, g, rolls[t])
+		if t := due[i]; s.reloader.waiting.Load() == 0 && ctx.Err() == nil && t.isQuiet() && t.mayRoll(s.lookAtCode()) {
+			t.rollOnce(ctx, now, g, rolls[t])
 		} else {
 			g.close()
 		}
@@ -203,9 +214,10 @@ func (s *Supervisor) rollForWarmup(ctx context.Context, due []*site, rolls map[*
 }
 
 // rollOnce rolls the site to g.
-func (t *site) rollOnce(ctx context.Context, g *generation, r *selfRoll) {
+func (t *site) rollOnce(ctx context.Context, now time.Time, g *generation, r *selfRoll) {
 	before := r.grown
-	t.warmup.setRolled(g, time.Now())
+	t.warmup.setRolled(g, now)
+	t.keepWarmup(ctx) // before: should the roll end this program, it is not tried again at each start
 	err := t.roll(ctx, g, pool.ReasonWarmup, func() {})
 	event := journal.Event{Site: t.name, Kind: "workers replaced", Reason: string(pool.ReasonWarmup), Detail: "warmed up to " + strings.Join(g.warmup, " ")}
 	if err != nil {
@@ -216,5 +228,4 @@ func (t *site) rollOnce(ctx context.Context, g *generation, r *selfRoll) {
 		r.before = before
 	}
 	t.super.journal.Record(event)
-	t.keepWarmup(ctx)
 }

@@ -261,6 +261,52 @@ func (v *visited) isLeftAlone() {
 	}
 }
 
+// TestSelfRoll_SavesCountsSeldom: what visitors ask for changes with every visit, and the
+// disk need not follow.
+func TestSelfRoll_SavesCountsSeldom(t *testing.T) {
+	t.Parallel()
+	v, _ := startVisited(t, t.TempDir(), "")
+	rolls, now := map[*site]*selfRoll{}, time.Now()
+	saved := func(after time.Duration) string {
+		v.visit(1)
+		v.lookAtWarmups(t.Context(), now.Add(after), rolls)
+		text, err := v.journal.Warmup(t.Context(), "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	first, soon, later := saved(0), saved(4*time.Minute), saved(5*time.Minute)
+	if first == "" || soon != first || later == first {
+		t.Errorf("saved %q, after 4 minutes %q, after 5 minutes %q", first, soon, later)
+	}
+}
+
+// TestSelfRoll_LetsAReloadPass: a reload need not wait until every site has rolled itself.
+func TestSelfRoll_LetsAReloadPass(t *testing.T) {
+	t.Parallel()
+	v, _ := startVisited(t, t.TempDir(), "")
+	sites := v.sites.all()
+	v.until("a quiet moment", func() bool { return sites[0].isQuiet() && sites[1].isQuiet() })
+	sites[0].rolling <- struct{}{} // its roll waits
+	rolled, reloaded := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(rolled)
+		v.rollForWarmup(t.Context(), time.Now(), slices.Clone(sites), map[*site]*selfRoll{sites[0]: {}, sites[1]: {}})
+	}()
+	v.until("the roll", func() bool { return !sites[0].warmup.rolledAt().IsZero() })
+	go func() { reloaded <- v.Reload(t.Context(), "", io.Discard) }()
+	v.until("the reload", func() bool { return v.reloader.waiting.Load() > 0 })
+	<-sites[0].rolling
+	<-rolled
+	if err := <-reloaded; err != nil {
+		t.Error(err)
+	}
+	if one, two := v.site("one").Generation, v.site("two").Generation; one != 2 || two != 1 {
+		t.Errorf("generations %d and %d, want that the second site waits for another day", one, two)
+	}
+}
+
 // TestSelfRoll_NotWhereItIsNotWanted: a site with a list of its own is left alone, and what
 // its visitors ask for is not counted.
 func TestSelfRoll_NotWhereItIsNotWanted(t *testing.T) {

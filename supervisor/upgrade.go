@@ -55,7 +55,7 @@ func (u *upgrader) upgrade(ctx context.Context, path string, caller *control.Cal
 		return errUpgrading
 	}
 	defer u.active.Store(false)
-	s.reloader.mu.Lock() // waits for a reload that runs
+	s.reloader.lock() // waits for a reload that runs
 	defer s.reloader.mu.Unlock()
 	if caller != nil && !caller.Owner {
 		if !sameFile(path, u.from) {

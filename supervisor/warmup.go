@@ -150,18 +150,22 @@ func (t *site) recallWarmup() {
 func (t *site) keepWarmup(ctx context.Context) {
 	l := &t.warmup
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	asked := l.asked.Pages()
+	asked, paths, rolled, kept := l.asked.Pages(), l.paths, l.rolled, l.kept
+	l.mu.Unlock() // a slow disk stops neither status nor an upgrade
 	if len(asked) == 0 {
 		return
 	}
-	text, _ := json.Marshal(keptWarmup{asked, l.paths, l.rolled}) // plain values: there is no error
-	if string(text) == l.kept {
+	text, _ := json.Marshal(keptWarmup{asked, paths, rolled}) // plain values: there is no error
+	if string(text) == kept {
 		return
 	}
 	if err := t.super.journal.SetWarmup(ctx, t.name, string(text)); err != nil {
-		t.log.Warn("what visitors ask for could not be saved", "error", err)
+		if ctx.Err() == nil { // otherwise close saves it
+			t.log.Warn("what visitors ask for could not be saved", "error", err)
+		}
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.kept = string(text)
 }
