@@ -54,8 +54,10 @@ func (l *Loop) stop(abrupt bool) {
 
 // dismiss closes an idle connection, but first answers what has already arrived.
 func (c *client) dismiss() {
-	c.readable(false)
-	if c.site == nil && c.loop.clients[c.fd] == c {
+	if c.goOn(); c.mayRead() {
+		c.readable(false)
+	}
+	if c.mayRead() {
 		c.close()
 	}
 }

@@ -69,6 +69,8 @@
 //     only if its file is queued for the next turn.
 //   - followers is the number of clients in lines that are not heads.
 //   - While paused no request is read, so that busy only shrinks.
+//   - Of the requests that a client has sent ahead, one is begun in a turn. Nothing more is
+//     read of a client while such a request is buffered.
 //   - The loop's thread never waits for anything but epoll.
 //
 // Any goroutine may call post, do, notify, Watch and the exported methods. All else

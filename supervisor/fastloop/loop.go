@@ -67,6 +67,7 @@ type Loop struct {
 	busy         map[*client]bool // clients with a request under way; never false
 	followers    int              // clients in lines that are not heads
 	sending      []*client        // those with more of a file to send, which had their turn
+	more         []*client        // those that were answered and have sent more
 	lingering    map[int]*client  // connections whose last answer was written, by descriptor
 	paused       bool             // no request is read, no connection accepted
 	idleWaiters  []chan struct{}  // closed when no request is under way

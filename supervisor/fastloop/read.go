@@ -25,7 +25,7 @@ func (c *client) readable(gone bool) {
 	case c.lacksBody(): // also while paused: the request has begun
 		c.readBody()
 		return
-	case c.site != nil || c.loop.paused:
+	case c.site != nil || c.loop.paused || len(c.buffered) > c.scanned: // what is buffered comes first
 		c.unread = true
 		return
 	}
@@ -51,12 +51,22 @@ func (c *client) hasMore() bool { return c.unread || len(c.buffered) > c.scanned
 
 // goOn looks at what has arrived while the loop could not.
 func (c *client) goOn() {
-	if len(c.buffered) > c.scanned && c.mayRead() {
+	switch {
+	case !c.mayRead():
+	case len(c.buffered) > c.scanned:
 		c.received(nil)
-	}
-	if c.unread && c.mayRead() {
+	case c.unread:
 		c.unread = false
 		c.readable(false)
+	}
+}
+
+// readMore looks at what has arrived of clients that were answered.
+func (l *Loop) readMore() {
+	more := l.more
+	l.more = nil
+	for _, c := range more {
+		c.goOn()
 	}
 }
 

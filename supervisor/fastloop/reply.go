@@ -114,7 +114,9 @@ func (c *client) replied(now time.Time) {
 	}
 	c.endRequest()
 	c.start, c.patience = now, c.loop.o.Timeouts.Idle
-	c.goOn()
+	if c.hasMore() { // others get their turn before, and the stack would grow with each request
+		c.loop.more = append(c.loop.more, c)
+	}
 }
 
 // leave ends the connection of a client that has left, or whose time is up, within its

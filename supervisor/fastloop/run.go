@@ -30,6 +30,7 @@ func (l *Loop) Run() {
 		}
 		l.sendFiles()
 		l.serveUnread()
+		l.readMore()
 		now := time.Now()
 		l.recallStalled(now)
 		l.lookAround(now)
@@ -68,7 +69,7 @@ func (l *Loop) wait(events []unix.EpollEvent) int {
 		timeout = 0
 	}
 	l.mu.Unlock()
-	if len(l.sending) > 0 {
+	if len(l.sending)+len(l.more) > 0 {
 		timeout = 0
 	}
 	n, err := l.epollWait(events, timeout)
