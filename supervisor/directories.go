@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -97,13 +96,8 @@ func (s *Supervisor) keepDirectories(ctx context.Context) {
 		}
 		err := s.dirs.keep()
 		for _, t := range s.sites.all() {
-			select {
-			case <-t.drained: // its directories were removed
-				continue
-			default:
-			}
 			if current, _ := t.launchedFrom(); err == nil {
-				err = os.MkdirAll(current.sockets, 0o700)
+				err = current.keepSockets()
 			}
 		}
 		if err != nil {

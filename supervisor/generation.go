@@ -63,7 +63,12 @@ type generation struct {
 	python  *wsgi.Runtime  // nil: it is that of a Go site
 	program *goapp.Runtime // nil: it is that of a Python site
 
-	closing sync.Once // of close: later its directory's name may be that of another site's
+	closing sync.Once // of close
+
+	mu sync.Mutex
+	// mu protects closed: then the directory is gone, and its name may be that of another
+	// site's.
+	closed bool
 
 	// noTrial is set if the site sleeps, and is not woken for a trial of the generation.
 	noTrial bool
@@ -174,6 +179,16 @@ func (t *site) keepDirs(g *generation) error {
 	if err := t.super.dirs.keep(); err != nil {
 		return err
 	}
+	return g.keepSockets()
+}
+
+// keepSockets makes the directory of the generation if it is missing, unless it is closed.
+func (g *generation) keepSockets() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil
+	}
 	return os.MkdirAll(g.sockets, 0o700)
 }
 
@@ -191,6 +206,9 @@ func (g *generation) close() {
 		if g.python != nil {
 			g.python.Close()
 		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.closed = true
 		_ = os.RemoveAll(g.sockets) // the next start removes what stays
 	})
 }

@@ -45,3 +45,21 @@ func TestPathsOf(t *testing.T) {
 		}
 	}
 }
+
+// TestGeneration_KeepsNoDirectoryOnceClosed: whoever keeps directories may have found the
+// generation just before it was closed.
+func TestGeneration_KeepsNoDirectoryOnceClosed(t *testing.T) {
+	t.Parallel()
+	g := &generation{sockets: filepath.Join(t.TempDir(), "run")}
+	exists := func() bool {
+		_, err := os.Stat(g.sockets)
+		return err == nil
+	}
+	if err := g.keepSockets(); err != nil || !exists() {
+		t.Errorf("not made: %v", err)
+	}
+	g.close()
+	if err := g.keepSockets(); err != nil || exists() {
+		t.Errorf("made again after close: %v", err)
+	}
+}
