@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -72,6 +74,11 @@ func (c *client) begun(p *wire.Part) {
 		r.left = f.length
 	case p.Length < 0:
 		f.chunked, r.chunked = true, true
+	}
+	if (r.left < 0 || r.left > MaxUnsent) && !c.bounded {
+		c.bounded = true
+		// With MaxUnsent itself a client that takes all at once would be waited for more often.
+		_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 2*MaxUnsent) // it works without
 	}
 	if r.left >= 0 {
 		c.site.CountPage(&c.request.Head, p.Head, now.Sub(c.start), r.left)

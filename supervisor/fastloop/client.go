@@ -24,6 +24,7 @@ type client struct {
 	// Of the connection.
 	start    time.Time     // when the request under way, or the idle time, began
 	patience time.Duration // how long it may be idle; not for a request under way
+	bounded  bool          // what the kernel holds of an answer and has not sent is bounded
 	unread   bool          // there may be something to read for which no event will come
 	gone     bool          // the client has closed its sending side, or more
 	buffered []byte        // was read, but is not of the request under way
