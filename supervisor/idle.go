@@ -30,7 +30,11 @@ func (t *site) replaceIdle(now time.Time) {
 		t.super.journal.Record(journal.Event{Site: t.name, Kind: "memory returned", Reason: string(pool.ReasonIdle),
 			Detail: fmt.Sprintf("%.1f MB: a fresh worker has replaced an idle one", float64(returned)/1e6)})
 	}
-	if grown != nil && t.pool.Recycle(grown.Worker.Key.(pool.Worker), pool.ReasonIdle) {
+	switch {
+	case grown == nil:
+	case !t.pool.Recycle(grown.Worker.Key.(pool.Worker), pool.ReasonIdle):
+		t.idle.Missed()
+	default:
 		t.log.Info("idle worker is replaced by a fresh one", "pid", grown.Worker.PID, "uss", grown.USS, "fresh", grown.Fresh)
 	}
 }

@@ -84,6 +84,10 @@ func (i *Idle) Returned() int64 {
 	return returned
 }
 
+// Missed takes notice that the worker that Find returned last is not replaced: a fresh one
+// that comes next returns nothing.
+func (i *Idle) Missed() { i.held = 0 }
+
 // look notes which workers have answered requests since the last time, and measures those
 // that are fresh. That also shows what a replacement has returned: if it was too little,
 // the next workers are not worth it.

@@ -136,6 +136,19 @@ func TestIdle_LearnsThatItReturnsLittle(t *testing.T) {
 	}
 }
 
+// TestIdle_CountsNothingForAWorkerThatStayed: the next fresh worker is no successor.
+func TestIdle_CountsNothingForAWorkerThatStayed(t *testing.T) {
+	t.Parallel()
+	q := newQuiet(9, 8, 8)
+	wantFound(t, q.after(11), 2)
+	q.idle.Missed()
+	q.replace(2, 2)
+	q.after(1)
+	if got := q.idle.Returned(); got != 0 {
+		t.Errorf("returned %d, want 0", got)
+	}
+}
+
 func TestIdle_LeavesFreshWorkersAlone(t *testing.T) {
 	t.Parallel()
 	q := newQuiet(9, 9, 9)
