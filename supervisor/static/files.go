@@ -162,7 +162,10 @@ func (f *Files) found(k key, found Found, certain bool, began time.Time, clears 
 }
 
 func (f *Files) keepLocked(k key, found Found, began time.Time) {
-	if len(k.path) > maxPath || found.File != nil && began.Sub(f.scarce) < scarceFor {
+	switch {
+	case len(k.path) > maxPath, found.File != nil && began.Sub(f.scarce) < scarceFor:
+		return
+	case found.File == nil && found.Only: // the file may be about to be uploaded, and no worker would have it
 		return
 	}
 	for len(f.entries) >= maxEntries || found.File != nil && f.open >= f.most && f.open > 0 {
