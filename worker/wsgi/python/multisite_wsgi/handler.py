@@ -6,6 +6,7 @@ from .log import log_error, log_line
 from .streams import FileWrapper
 
 _SORRY = b"Internal Server Error\n"
+_LEAST = 1 << 18  # bytes: with less, the next request would fail, too
 _FAILED = (b"Status: 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
            b"Content-Length: %d\r\n\r\n" % len(_SORRY))
 _LARGE_FILE = 65536  # a larger file is not read, but sent by the kernel
@@ -173,6 +174,8 @@ class Handler:
         if self._sent:
             return False
         self._exchange.finish(_FAILED if self._is_head else _FAILED + _SORRY)
+        if isinstance(error, MemoryError):
+            bytes(_LEAST)  # if not even that is left, this ends the worker, and another one takes its place
         return True
 
     def _log(self, text):
