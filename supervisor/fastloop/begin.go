@@ -43,6 +43,7 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 	}
 	c.request, c.held, c.site, c.start = r, memory, s, time.Now()
 	c.loop.busy[c] = true
+	s.Stats.Begin()
 	if isStatic {
 		c.buffered = bytes.Clone(rest)
 		c.findFile()

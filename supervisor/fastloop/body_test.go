@@ -21,7 +21,8 @@ func TestClient_DetachedBodyIsNotShared(t *testing.T) {
 	near, far := socketPair(t)
 	l.add(near, "192.0.2.1:1", "192.0.2.2:2", time.Hour)
 	c := l.clients[near]
-	c.site, l.busy[c] = &site.Site{}, true
+	c.site, l.busy[c] = &site.Site{Stats: &site.Stats{}}, true
+	c.site.Stats.Begin()
 	c.request.Length, c.request.Body = smallBody+1, append(c.bodyMemory(smallBody+1), "half"...)
 	c.detach()
 	if detached == nil || string(detached.Buffered) != "half" || detached.End.Found() {

@@ -79,6 +79,9 @@ func (c *client) close() { unix.Close(c.remove()) }
 // endRequest makes the client idle.
 func (c *client) endRequest() {
 	delete(c.loop.busy, c)
+	if c.site != nil {
+		c.site.Stats.End()
+	}
 	if c.workerFD != 0 {
 		c.leaveLine()
 	}

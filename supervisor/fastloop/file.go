@@ -191,6 +191,7 @@ func (c *client) fileWritable() {
 			c.replied(now)
 			return
 		}
+		c.output.drop(c.loop.o.Store)
 	}
 	c.sendFile()
 }

@@ -89,6 +89,7 @@ func (c *client) collect(rest [][]byte) (all []byte, err error) {
 
 func (s *slow) start(c *client) {
 	l := s.loop
+	s.site.Stats.Begin()
 	s.fd = c.remove()
 	s.conn = NewSocket(s.fd, c.peer, c.local)
 	l.gaveWork = true
@@ -157,6 +158,7 @@ func (s *slow) logCut(err error) { logCut(s.site.Log, s.reply.entry.Worker, s.wh
 func (s *slow) finish() {
 	l := s.loop
 	defer l.conns.Note(s.conn, http.StateClosed)
+	defer s.site.Stats.End()
 	whole := s.write()
 	s.waits.Cancel()
 	l.do(func() {

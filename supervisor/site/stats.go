@@ -17,7 +17,7 @@ const (
 // Stats counts a site's requests, for status. The zero value is ready to use. It
 // outlives reloads.
 type Stats struct {
-	active   atomic.Int64 // requests that net/http has
+	active   atomic.Int64 // requests under way
 	withheld sync.Once    // has warned of a header that was not passed on
 
 	mu sync.Mutex
@@ -43,7 +43,7 @@ type Counts struct {
 	P50, P99  time.Duration // of the last 1024 requests
 }
 
-// Begin counts a request that net/http carries on. End is called when it is answered.
+// Begin counts a request. End is called when its client has taken the answer.
 func (s *Stats) Begin() { s.active.Add(1) }
 
 // End undoes Begin.
@@ -59,8 +59,8 @@ func (s *Stats) End() {
 	}
 }
 
-// Active returns how many requests are under way in net/http. Requests of the fast loop
-// are counted only by the pool.
+// Active returns how many requests are under way, also those that need no worker or have
+// left theirs. One that the loop detaches is not counted for a moment.
 func (s *Stats) Active() int { return int(s.active.Load()) }
 
 // AwaitIdle returns when no request is Active, or when ctx has ended.
