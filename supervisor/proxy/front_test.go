@@ -126,6 +126,16 @@ func (f *front) dial(text string) *peer {
 	return p
 }
 
+// check asserts the invariants of the loop.
+func (f *front) check() {
+	f.tb.Helper()
+	f.loop.Inspect(func(v fastloop.View) {
+		if err := v.Check(); err != nil {
+			f.tb.Error(err)
+		}
+	})
+}
+
 // get is a request that the loop answers.
 func get(uri string) string { return "GET " + uri + " HTTP/1.1\r\nHost: site.test\r\n\r\n" }
 

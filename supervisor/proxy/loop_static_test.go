@@ -118,15 +118,6 @@ func TestLoop_SendsFiles(t *testing.T) {
 	f.check()
 }
 
-func (f *front) check() {
-	f.tb.Helper()
-	f.loop.Inspect(func(v fastloop.View) {
-		if err := v.Check(); err != nil {
-			f.tb.Error(err)
-		}
-	})
-}
-
 // TestLoop_LogsFiles with what the client has got.
 func TestLoop_LogsFiles(t *testing.T) {
 	t.Parallel()

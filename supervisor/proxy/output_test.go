@@ -53,11 +53,7 @@ func TestLoop_KeepsWhatWaits(t *testing.T) {
 		t.Errorf("logged status %d and %d bytes after %v", e.Status, e.Bytes, e.Took)
 	}
 	f.wantMine(slow, true)
-	f.loop.Inspect(func(v fastloop.View) {
-		if err := v.Check(); err != nil {
-			t.Error(err)
-		}
-	})
+	f.check()
 	if n := f.store().InMemory(); n != 0 {
 		t.Errorf("%d bytes were not given back", n)
 	}

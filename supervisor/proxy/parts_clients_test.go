@@ -173,11 +173,7 @@ func TestLoop_FollowersOfLargeAnswers(t *testing.T) {
 	}
 	all.Wait()
 	c.wantOnce(t, 160, nil)
-	f.loop.Inspect(func(v fastloop.View) {
-		if err := v.Check(); err != nil {
-			t.Error(err)
-		}
-	})
+	f.check()
 }
 
 // TestLoop_PauseWaitsForAnswers: an answer of which a part has come is under way, in the

@@ -57,11 +57,7 @@ func TestLoop_AnswersOfAnySize(t *testing.T) {
 	if n, rests := crew.awaited.Load(), crew.rested.Load(); n > 0 || rests > 10 { // of those that are larger than the client's socket
 		t.Errorf("goroutines waited for %d answers, and for the rest of %d", n, rests)
 	}
-	f.loop.Inspect(func(v fastloop.View) {
-		if err := v.Check(); err != nil {
-			t.Error(err)
-		}
-	})
+	f.check()
 }
 
 // wait waits until a worker may go on, or the test ends.
@@ -229,11 +225,7 @@ func TestLoop_Streams(t *testing.T) {
 				if n := crew.rested.Load(); (n > 0) != (waits >= 0) {
 					t.Errorf("goroutines waited %d times", n)
 				}
-				f.loop.Inspect(func(v fastloop.View) {
-					if err := v.Check(); err != nil {
-						t.Error(err)
-					}
-				})
+				f.check()
 			})
 		}
 	}

@@ -70,8 +70,6 @@ func (p *parser) whole(data []byte) (content, rest []byte, err error) {
 			return nil, nil, err
 		case found.typ == typeEndRequest:
 			return content, rest, nil
-		case found.typ == 0 && len(data) > 0 && len(rest)+p.content+p.padding == 0: // between two records
-			return nil, nil, errPieces
 		case found.typ == 0:
 			return nil, nil, errPart
 		case found.typ != typeStdout:
@@ -86,9 +84,8 @@ func (p *parser) whole(data []byte) (content, rest []byte, err error) {
 
 // Reasons of parser.whole.
 var (
-	errPart   = errors.New("a part of the answer is missing")
-	errPieces = errors.New("the answer comes in pieces")
-	errMore   = errors.New("more than an answer")
+	errPart = errors.New("a part of the answer is missing")
+	errMore = errors.New("more than an answer")
 )
 
 // dropSkips drops the skip records that data begins with. short reports that data ends
