@@ -14,6 +14,7 @@ import (
 
 const (
 	filePiece = 128 << 10 // of a file, in one write
+	fileWorth = 8 << 10   // a larger rest of a file is sent by the kernel
 	fileTurn  = 256 << 10 // of a file, before others get their turn
 )
 
@@ -70,9 +71,10 @@ func (c *client) found(found static.Found) {
 func (c *client) sendFile() {
 	for sent := 0; sent < fileTurn; {
 		if c.mayTransfer() {
-			n, err := c.file.file.SendTo(c.fd, c.file.at(&c.reply), c.file.left(&c.reply))
+			head := c.fileHead()
+			n, err := c.file.file.SendTo(c.fd, head, c.file.at(&c.reply), c.file.left(&c.reply))
 			if err != static.ErrMustWait {
-				if !c.transferred(n, err) {
+				if !c.transferred(head, n, err) {
 					return
 				}
 				sent += n
@@ -94,16 +96,17 @@ func (c *client) sendFile() {
 }
 
 // mayTransfer reports whether the kernel is to send what comes next. It pays for more than
-// a small piece, and not for the one behind the head, which goes out with that.
-func (c *client) mayTransfer() bool {
-	return c.reply.taken > 0 && c.file.left(&c.reply) > filePiece/2
-}
+// a small piece.
+func (c *client) mayTransfer() bool { return c.file.left(&c.reply) > fileWorth }
 
-// transferred notes what the kernel has sent, and reports whether the client may take more.
-func (c *client) transferred(n int, err error) (more bool) {
+// transferred notes what was sent of head and by the kernel, and reports whether the client
+// may take more.
+func (c *client) transferred(head []byte, n int, err error) (more bool) {
 	now := time.Now()
 	c.took(n, now)
 	switch {
+	case n < len(head) && (err == nil || err == unix.EAGAIN):
+		c.keepHead(head[n:], now)
 	case err == io.EOF:
 		c.cutFile()
 	case err == unix.EAGAIN:

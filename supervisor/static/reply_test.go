@@ -199,18 +199,18 @@ func TestFile_SendTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, p := []byte(nil), make([]byte, 1<<20)
-	if n, err := f.SendTo(pair[0], 100, 1000); err == ErrMustWait && !f.now.Load() {
+	if n, err := f.SendTo(pair[0], []byte("head"), 100, 1000); err == ErrMustWait && !f.now.Load() {
 		t.Skip("this file system cannot say what is in memory")
-	} else if n != 1000 || err != nil {
+	} else if n != 1004 || err != nil {
 		t.Fatalf("got %d, %v", n, err)
 	}
-	if n, err := f.SendTo(pair[0], window-10, 1000); n != 10 || err != nil {
+	if n, err := f.SendTo(pair[0], nil, window-10, 1000); n != 10 || err != nil {
 		t.Fatalf("to the end of the window: got %d, %v", n, err)
 	}
-	if n, err := f.SendTo(pair[0], window, 5000); n != 1000 || err != nil {
+	if n, err := f.SendTo(pair[0], nil, window, 5000); n != 1000 || err != nil {
 		t.Fatalf("to the end of the file: got %d, %v", n, err)
 	}
-	for len(got) < 2010 {
+	for len(got) < 2014 {
 		n, err := unix.Read(pair[1], p)
 		if err != nil {
 			t.Fatal(err)
@@ -218,22 +218,43 @@ func TestFile_SendTo(t *testing.T) {
 		got = append(got, p[:n]...)
 	}
 	all := contents(t, f)
-	if want := slices.Concat(all[100:1100], all[window-10:]); !bytes.Equal(got, want) {
+	if want := slices.Concat([]byte("head"), all[100:1100], all[window-10:]); !bytes.Equal(got, want) {
 		t.Error("other bytes came")
 	}
+	wantWholeHead(t, f, pair)
 	evict(t, f)
 	if err := unix.Ftruncate(f.fd, 0); err == nil {
 		t.Error("the file is open for writing")
 	}
-	if n, err := f.SendTo(pair[0], 0, 1000); n != 0 || err != ErrMustWait {
+	if n, err := f.SendTo(pair[0], []byte("head"), 0, 1000); n != 0 || err != ErrMustWait {
 		t.Errorf("from the disk: got %d, %v", n, err)
 	}
 	if err := os.Truncate(f.os.Name(), 10); err != nil {
 		t.Fatal(err)
 	}
 	f.seen[1].Store(time.Now().Add(time.Hour).UnixNano())
-	if n, err := f.SendTo(pair[0], window, 10); n != 0 || err == nil {
+	if n, err := f.SendTo(pair[0], nil, window, 10); n != 0 || err == nil {
 		t.Errorf("truncated: got %d, %v", n, err)
+	}
+}
+
+// wantWholeHead checks that nothing of the file goes out before all of its head has.
+func wantWholeHead(t *testing.T, f *File, pair [2]int) {
+	t.Helper()
+	head, p := bytes.Repeat([]byte("h"), 8<<20), make([]byte, 1<<20)
+	n, err := f.SendTo(pair[0], head, 0, 1000)
+	if n <= 0 || n >= len(head) || err != nil {
+		t.Fatalf("got %d, %v", n, err)
+	}
+	if more, err := f.SendTo(pair[0], head[n:], 0, 1000); more != 0 || err != unix.EAGAIN {
+		t.Errorf("got %d, %v where nothing fits", more, err)
+	}
+	for got := 0; got < n; {
+		more, err := unix.Read(pair[1], p)
+		if err != nil || bytes.Trim(p[:more], "h") != nil {
+			t.Fatalf("got %d bytes, %v", more, err)
+		}
+		got += more
 	}
 }
 
