@@ -10,7 +10,7 @@ import (
 
 // kernel returns a kernel with these files below /proc and /sys/kernel/mm/ksm, and the
 // switch of a supervisor.
-func kernel(t *testing.T, files map[string]string) Switch {
+func kernel(t *testing.T, files map[string]string) *Switch {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -22,7 +22,7 @@ func kernel(t *testing.T, files map[string]string) Switch {
 			t.Fatal(err)
 		}
 	}
-	return Switch{Kernel: Kernel{Sys: filepath.Join(dir, "sys"), Proc: filepath.Join(dir, "proc")}, Marker: filepath.Join(dir, "marker")}
+	return &Switch{Kernel: Kernel{Sys: filepath.Join(dir, "sys"), Proc: filepath.Join(dir, "proc")}, Marker: filepath.Join(dir, "marker")}
 }
 
 const bootID = "proc/sys/kernel/random/boot_id"
@@ -63,6 +63,68 @@ func TestSwitch_AfterABoot(t *testing.T) {
 	s := kernel(t, map[string]string{"sys/run": "1\n", bootID: "b", "marker": "a"})
 	if changed, err := s.TurnOff(); changed || err != nil || !s.On() {
 		t.Errorf("changed %v, %v, on %v", changed, err, s.On())
+	}
+}
+
+// TestSwitch_TwoSupervisors: the switch is on as long as one of them wants it, whoever has
+// turned it on, and also if one of them was killed or replaced itself.
+func TestSwitch_TwoSupervisors(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ first, second string }{
+		"the first one goes first":            {"off", "off"},
+		"it is killed":                        {"killed", "off"},
+		"it is upgraded, and then goes first": {"upgraded off", "off"},
+		"it is upgraded, and the other is":    {"upgraded", "upgraded off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kernel(t, map[string]string{"sys/run": "0\n", bootID: "a"})
+			b := &Switch{Kernel: a.Kernel, Marker: a.Marker + "-of-b"}
+			if changed, err := a.TurnOn(); !changed || err != nil {
+				t.Fatal(changed, err)
+			}
+			if changed, err := b.TurnOn(); changed || err != nil {
+				t.Fatal(changed, err)
+			}
+			play(t, a, c.first)
+			if !a.On() {
+				t.Fatal("it is off, and the second one wants it on")
+			}
+			play(t, b, c.second)
+			if c.first == "upgraded" {
+				if !a.On() {
+					t.Fatal("it is off, and the first one wants it on")
+				}
+				play(t, a, "off")
+			}
+			if a.On() {
+				t.Error("it stays on")
+			}
+			for _, marker := range []string{a.Marker, b.Marker} {
+				if _, err := os.Stat(marker); err == nil && c.first != "killed" {
+					t.Errorf("%s stays", marker)
+				}
+			}
+		})
+	}
+}
+
+// play lets become of a supervisor what fate says.
+func play(t *testing.T, s *Switch, fate string) {
+	t.Helper()
+	for _, step := range strings.Fields(fate) {
+		switch step {
+		case "killed":
+			s.release()
+		case "upgraded": // the kernel closes the file, and the new image asks again
+			s.release()
+			if changed, err := s.TurnOn(); changed || err != nil {
+				t.Error(changed, err)
+			}
+		case "off":
+			if _, err := s.TurnOff(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
