@@ -2,11 +2,14 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,5 +167,45 @@ func TestGrowth_ASleepingSiteCostsLittle(t *testing.T) {
 	}
 	if got := many.descriptors - few.descriptors; got > 10 {
 		t.Errorf("%d sleeping sites hold %d descriptors, want none", more, got)
+	}
+}
+
+// TestReload_ForgetsRemovedSites: the journal keeps nothing for a site that was removed, by a
+// reload or while nothing ran, but for its history.
+func TestReload_ForgetsRemovedSites(t *testing.T) {
+	t.Parallel()
+	m := startManySites(t, 3)
+	for _, name := range []string{"s0", "s2"} {
+		if err := errors.Join(m.journal.SetScale(t.Context(), name, 2), m.journal.SetWarmup(t.Context(), name, "{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removed, err := m.sites.find("s2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.count = 2
+	m.writeTOML(t, "max = 2")
+	if got, want := m.mustReload(t), "s2: removed"; got != want {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	<-removed.done
+	m.remembers(t, "s0")
+	m.setConfig(&config.Config{}) // as at a start
+	m.forgetRemoved()
+	m.remembers(t)
+}
+
+// remembers checks for which sites the journal has a number of workers and a warm-up.
+func (m *manySites) remembers(t *testing.T, want ...string) {
+	t.Helper()
+	scales, err := m.journal.Scales(t.Context())
+	if got := slices.Sorted(maps.Keys(scales)); err != nil || !slices.Equal(got, want) {
+		t.Errorf("numbers of workers of %q, %v, want %q", got, err, want)
+	}
+	for _, name := range []string{"s0", "s2"} {
+		if learned, err := m.journal.Warmup(t.Context(), name); err != nil || (learned != "") != slices.Contains(want, name) {
+			t.Errorf("warm-up of %s: %q, %v, want it for %q", name, learned, err, want)
+		}
 	}
 }

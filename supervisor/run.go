@@ -90,6 +90,7 @@ func (s *Supervisor) startSites(force context.Context) {
 			t.tasks.Stop()
 			s.sites.forget(t)
 			t.close()
+			s.forgetRemoved()
 		})
 	}
 	s.sites.startAll(func(t, after *site) {
@@ -98,6 +99,7 @@ func (s *Supervisor) startSites(force context.Context) {
 			t.run(force)
 			if s.sites.forget(t) {
 				t.close()
+				s.forgetRemoved()
 			}
 		})
 		if after == nil {
@@ -110,6 +112,18 @@ func (s *Supervisor) startSites(force context.Context) {
 		})
 	})
 	s.publish()
+}
+
+// forgetRemoved removes from the journal what it remembers for sites that sites.toml does not
+// have any more.
+func (s *Supervisor) forgetRemoved() {
+	names := []string{} // not null, as JSON
+	for _, c := range s.config().Sites {
+		names = append(names, c.Name)
+	}
+	if err := s.journal.KeepOnly(context.Background(), names); err != nil {
+		s.log.Warn("the journal keeps what is known of removed sites", "error", err)
+	}
 }
 
 // close closes what open has opened, as far as it got.

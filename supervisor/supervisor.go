@@ -131,6 +131,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := s.endpoints.listen(s.cfg, s.inherited); err != nil {
 		return err
 	}
+	s.forgetRemoved()
 	if err := s.recallScales(); err != nil {
 		return err
 	}

@@ -3,8 +3,10 @@ package journal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -372,4 +374,34 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// TestKeepOnly: of a removed site only the history stays.
+func TestKeepOnly(t *testing.T) {
+	t.Parallel()
+	j, err := Open(filepath.Join(t.TempDir(), "journal.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	for _, site := range []string{"blog", "shop", "it's"} {
+		if err := errors.Join(j.SetScale(t.Context(), site, 3), j.SetWarmup(t.Context(), site, "/")); err != nil {
+			t.Fatal(err)
+		}
+		j.Record(Event{Site: site, Kind: "ready"})
+	}
+	if err := j.KeepOnly(t.Context(), []string{"it's", "new"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := j.Scales(t.Context()); err != nil || !maps.Equal(got, map[string]int{"it's": 3}) {
+		t.Errorf("scales %v, %v", got, err)
+	}
+	for site, want := range map[string]string{"blog": "", "shop": "", "it's": "/"} {
+		if got, err := j.Warmup(t.Context(), site); got != want || err != nil {
+			t.Errorf("warm-up of %s: %q, %v, want %q", site, got, err, want)
+		}
+	}
+	if got, err := j.Events(t.Context(), Filter{}); err != nil || len(got) != 3 {
+		t.Errorf("events %+v, %v", got, err)
+	}
 }

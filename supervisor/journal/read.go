@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -73,6 +74,21 @@ func (j *Journal) Scales(ctx context.Context) (map[string]int, error) {
 		scales[s.site] = s.processes
 	}
 	return scales, err
+}
+
+// KeepOnly forgets what was remembered for sites that are not among these: scale overrides
+// and warm-ups. Events and samples are history, and stay until they are old.
+func (j *Journal) KeepOnly(ctx context.Context, sites []string) error {
+	names, err := json.Marshal(sites)
+	if err != nil {
+		return err
+	}
+	for _, table := range []string{"scale", "warmup"} {
+		if _, err := j.db.ExecContext(ctx, "DELETE FROM "+table+" WHERE site NOT IN (SELECT value FROM json_each(?))", string(names)); err != nil {
+			return fmt.Errorf("forget removed sites: %w", err)
+		}
+	}
+	return nil
 }
 
 func since(t time.Time) int64 {
