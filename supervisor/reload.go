@@ -29,6 +29,10 @@ type reloader struct {
 	mu sync.Mutex // held while a reload, an upgrade or self-rolls run
 
 	waiting atomic.Int32 // reloads and upgrades that wait for mu: self-rolls let them pass
+
+	trialMu sync.Mutex
+	// trialMu protects endTrial, which ends the trial of a self-roll; nil: there is none.
+	endTrial context.CancelCauseFunc
 }
 
 // Reload reads sites.toml and the code again and applies the difference, which it writes
@@ -80,11 +84,28 @@ func (r *reloader) reload(ctx context.Context, which func() []string, why string
 	return changes.apply(ctx, noChange(names), w)
 }
 
-// lock locks mu as soon as a roll that runs has ended.
+// lock locks mu as soon as a roll that runs has ended. The trial of a self-roll is given up.
 func (r *reloader) lock() {
 	r.waiting.Add(1)
 	defer r.waiting.Add(-1)
+	r.trialMu.Lock()
+	if r.endTrial != nil {
+		r.endTrial(errReloadWaits)
+	}
+	r.trialMu.Unlock()
 	r.mu.Lock()
+}
+
+var errReloadWaits = errors.New("a reload or an upgrade is waiting")
+
+// setTrial says how to end the trial of a self-roll; nil: there is none any more.
+func (r *reloader) setTrial(end context.CancelCauseFunc) {
+	r.trialMu.Lock()
+	defer r.trialMu.Unlock()
+	r.endTrial = end
+	if end != nil && r.waiting.Load() > 0 { // since before
+		end(errReloadWaits)
+	}
 }
 
 // reloadAndLog is reload for files that were touched, when no caller waits.

@@ -186,23 +186,27 @@ func memoryOfWorker(w pool.WorkerStatus) process.Memory {
 }
 
 // rollForWarmup rolls quiet sites, one after the other. They are rolled in one go, since
-// sites that start together share modules. A reload need not wait for more than one of them.
+// sites that start together share modules. A reload need not wait for more than the workers
+// of one of them, and for no trial.
 func (s *Supervisor) rollForWarmup(ctx context.Context, now time.Time, due []*site, rolls map[*site]*selfRoll) {
 	if s.upgrader.active.Load() || !s.reloader.mu.TryLock() {
 		return // another look will come
 	}
 	defer s.reloader.mu.Unlock()
 	look := s.lookAtCode()
-	due = slices.DeleteFunc(due, func(t *site) bool { return !t.mayRoll(look) })
 	var next []*generation
-	for _, t := range due {
+	due = slices.DeleteFunc(due, func(t *site) bool {
+		if !t.mayRoll(look) {
+			return true
+		}
 		g, err := t.newGeneration(t.config(), look)
 		if err != nil {
 			t.log.Warn("no new workers to warm up", "error", err)
-			break
+			return true
 		}
 		next = append(next, g)
-	}
+		return false
+	})
 	joinProjects(next, s.log)
 	for i, g := range next {
 		if t := due[i]; s.reloader.waiting.Load() == 0 && ctx.Err() == nil && t.isQuiet() && t.mayRoll(s.lookAtCode()) {
@@ -213,12 +217,17 @@ func (s *Supervisor) rollForWarmup(ctx context.Context, now time.Time, due []*si
 	}
 }
 
-// rollOnce rolls the site to g.
+// rollOnce rolls the site to g. Its trial is given up for a reload that waits.
 func (t *site) rollOnce(ctx context.Context, now time.Time, g *generation, r *selfRoll) {
 	before := r.grown
 	t.warmup.setRolled(g, now)
 	t.keepWarmup(ctx) // before: should the roll end this program, it is not tried again at each start
-	err := t.roll(ctx, g, pool.ReasonWarmup, func() {})
+	rolling, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	proven := func() { t.super.reloader.setTrial(nil) } // from then on the old workers are to be drained
+	t.super.reloader.setTrial(end)
+	err := t.roll(rolling, g, pool.ReasonWarmup, proven)
+	proven()
 	event := journal.Event{Site: t.name, Kind: "workers replaced", Reason: string(pool.ReasonWarmup), Detail: "warmed up to " + strings.Join(g.warmup, " ")}
 	if err != nil {
 		t.log.Warn("no new workers to warm up, the old ones serve on", "error", err)

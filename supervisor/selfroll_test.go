@@ -26,8 +26,8 @@ type visited struct {
 }
 
 // startVisited runs a supervisor whose sites roll themselves after a moment of quiet. Files
-// of an earlier one may be in dir.
-func startVisited(t *testing.T, dir, defaults string) (v *visited, stop func()) {
+// of an earlier one may be in dir. mine is a module beside the project's.
+func startVisited(t *testing.T, dir, defaults, mine string) (v *visited, stop func()) {
 	t.Helper()
 	project, err := filepath.Abs("../testdata/django")
 	if err != nil {
@@ -38,7 +38,7 @@ func startVisited(t *testing.T, dir, defaults string) (v *visited, stop func()) 
 		t.Fatalf("%v; run: make test", err)
 	}
 	write(t, dir, "db.sqlite3", string(database))
-	write(t, dir, "code/mine.py", "")
+	write(t, dir, "code/mine.py", mine)
 	write(t, dir, "sites.toml", fmt.Sprintf("listen = '127.0.0.1:0'\n[defaults]\nprocesses = 3\nstartup_timeout = '5m'\npython_path = [%q, %q]\npython_home = %q\n%s\n"+
 		"[defaults.env]\nMULTISITE_DB = %q\n"+
 		"[site.one]\nserver_name = 'subdomain1.example.com'\nsettings = 'subdomain1_settings'\n"+
@@ -147,7 +147,7 @@ func (v *visited) until(what string, f func() bool) {
 // share more. Every answer is right meanwhile. The next start knows the visitors.
 func TestSelfRoll_SharesWhatVisitorsAskFor(t *testing.T) {
 	t.Parallel()
-	v, stop := startVisited(t, t.TempDir(), "")
+	v, stop := startVisited(t, t.TempDir(), "", "")
 	if got := v.site("one"); got.Preload != "on" || got.SelfRoll != nil {
 		t.Errorf("preload %q, self-roll %v at the start", got.Preload, got.SelfRoll)
 	}
@@ -185,7 +185,7 @@ func TestSelfRoll_SharesWhatVisitorsAskFor(t *testing.T) {
 	}
 	v.onceADay()
 	stop()
-	again, _ := startVisited(t, v.dir, "")
+	again, _ := startVisited(t, v.dir, "", "")
 	if got := again.site("one"); got.Generation != 1 || !strings.HasSuffix(got.Preload, ": / /admin/login/ /hello/ /whoami/") {
 		t.Errorf("after a restart: generation %d, preload %q", got.Generation, got.Preload)
 	}
@@ -239,7 +239,7 @@ func (v *visited) askUntil(stop chan struct{}) (right int) {
 // site by itself.
 func TestSelfRoll_LeavesChangedCodeToReload(t *testing.T) {
 	t.Parallel()
-	v, _ := startVisited(t, t.TempDir(), "")
+	v, _ := startVisited(t, t.TempDir(), "", "")
 	write(t, v.dir, "code/mine.py", "changed = True\n")
 	v.visitAll(60)
 	v.isLeftAlone()
@@ -265,7 +265,7 @@ func (v *visited) isLeftAlone() {
 // disk need not follow.
 func TestSelfRoll_SavesCountsSeldom(t *testing.T) {
 	t.Parallel()
-	v, _ := startVisited(t, t.TempDir(), "")
+	v, _ := startVisited(t, t.TempDir(), "", "")
 	rolls, now := map[*site]*selfRoll{}, time.Now()
 	saved := func(after time.Duration) string {
 		v.visit(1)
@@ -282,28 +282,51 @@ func TestSelfRoll_SavesCountsSeldom(t *testing.T) {
 	}
 }
 
-// TestSelfRoll_LetsAReloadPass: a reload need not wait until every site has rolled itself.
+// TestSelfRoll_LetsAReloadPass: a reload waits neither until every site has rolled itself,
+// nor for new workers that hang while they load.
 func TestSelfRoll_LetsAReloadPass(t *testing.T) {
 	t.Parallel()
-	v, _ := startVisited(t, t.TempDir(), "")
+	dir := t.TempDir()
+	hang := filepath.Join(dir, "hang")
+	write(t, dir, "code/hang.pth", "import mine\n")
+	v, _ := startVisited(t, dir, "", fmt.Sprintf("import os, time\nwhile os.path.exists(%q):\n    time.sleep(0.01)\n", hang))
 	sites := v.sites.all()
 	v.until("a quiet moment", func() bool { return sites[0].isQuiet() && sites[1].isQuiet() })
-	sites[0].rolling <- struct{}{} // its roll waits
+	write(t, dir, "hang", "")
 	rolled, reloaded := make(chan struct{}), make(chan error, 1)
 	go func() {
 		defer close(rolled)
 		v.rollForWarmup(t.Context(), time.Now(), slices.Clone(sites), map[*site]*selfRoll{sites[0]: {}, sites[1]: {}})
 	}()
-	v.until("the roll", func() bool { return !sites[0].warmup.rolledAt().IsZero() })
+	v.until("the trial", func() bool { return len(v.site("one").Workers) == 4 })
 	go func() { reloaded <- v.Reload(t.Context(), "", io.Discard) }()
-	v.until("the reload", func() bool { return v.reloader.waiting.Load() > 0 })
-	<-sites[0].rolling
-	<-rolled
-	if err := <-reloaded; err != nil {
-		t.Error(err)
+	select {
+	case err := <-reloaded:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(4 * time.Minute): // startup_timeout is longer
+		t.Fatal("the reload waits for workers that hang")
 	}
-	if one, two := v.site("one").Generation, v.site("two").Generation; one != 2 || two != 1 {
-		t.Errorf("generations %d and %d, want that the second site waits for another day", one, two)
+	<-rolled
+	if one, two := v.site("one"), v.site("two"); one.Generation != 1 || two.Generation != 1 || one.State != "running" {
+		t.Errorf("%+v, %+v, want that both wait for another day", one, two)
+	}
+	if !sites[1].warmup.rolledAt().IsZero() {
+		t.Error("the second site counts as rolled")
+	}
+}
+
+// TestSelfRoll_GoesOnBesideASiteThatCannot: the other sites are rolled.
+func TestSelfRoll_GoesOnBesideASiteThatCannot(t *testing.T) {
+	t.Parallel()
+	v, _ := startVisited(t, t.TempDir(), "", "")
+	sites := v.sites.all()
+	v.until("a quiet moment", func() bool { return sites[0].isQuiet() && sites[1].isQuiet() })
+	write(t, v.dirs.state, "run/one.2", "in the place of the directory of its next sockets")
+	v.rollForWarmup(t.Context(), time.Now(), slices.Clone(sites), map[*site]*selfRoll{sites[0]: {}, sites[1]: {}})
+	if one, two := v.site("one").Generation, v.site("two").Generation; one != 1 || two != 2 {
+		t.Errorf("generations %d and %d, want 1 and 2", one, two)
 	}
 }
 
@@ -311,7 +334,7 @@ func TestSelfRoll_LetsAReloadPass(t *testing.T) {
 // its visitors ask for is not counted.
 func TestSelfRoll_NotWhereItIsNotWanted(t *testing.T) {
 	t.Parallel()
-	v, _ := startVisited(t, t.TempDir(), `warmup = ["/"]`)
+	v, _ := startVisited(t, t.TempDir(), `warmup = ["/"]`, "")
 	v.visit(10)
 	v.isLeftAlone()
 	one, err := v.sites.find("one")
