@@ -23,6 +23,7 @@ import (
 type endpoints struct {
 	front    []net.Listener // of the front door
 	external bool           // front was passed to New, not opened from sites.toml
+	secure   []net.Listener // of the front door, for TLS
 
 	page      *gate.Gate // of the dashboard; nil: none
 	pageOf    string     // the address in sites.toml
@@ -39,9 +40,15 @@ type endpoints struct {
 	servers []webServer // of the front door and the dashboard; set by serve
 }
 
-// webServer is what serves the front door or the dashboard.
-type webServer interface {
+// frontDoor serves the sites.
+type frontDoor interface {
+	webServer
 	Serve(net.Listener) error
+	ServeTLS(net.Listener) error
+}
+
+// webServer serves the front door or the dashboard.
+type webServer interface {
 	Shutdown(context.Context) error
 	Close() error
 }
@@ -51,16 +58,20 @@ type webServer interface {
 func (e *endpoints) listen(cfg *config.Config, in *Inheritance) (err error) {
 	switch {
 	case in != nil:
-		if e.front, err = in.listeners(); err != nil {
+		if e.front, err = in.listeners(in.Listen); err == nil {
+			e.secure, err = in.listeners(in.ListenTLS)
+		}
+		if err != nil {
 			return err
 		}
 	case !e.external:
-		for _, addr := range cfg.Listen {
-			l, err := net.Listen("tcp", addr)
-			if err != nil {
-				return err
-			}
-			e.front = append(e.front, l)
+		if e.front, err = listenAll(cfg.Listen); err != nil {
+			return err
+		}
+	}
+	if in == nil {
+		if e.secure, err = listenAll(cfg.ListenTLS); err != nil {
+			return err
 		}
 	}
 	if cfg.Dashboard == "" {
@@ -75,6 +86,17 @@ func (e *endpoints) listen(cfg *config.Config, in *Inheritance) (err error) {
 		e.pageToken = in.PageToken
 	}
 	return nil
+}
+
+func listenAll(addrs []string) (all []net.Listener, err error) {
+	for _, addr := range addrs {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
 }
 
 func listenForPage(addr string, in *Inheritance) (net.Listener, error) {
@@ -112,9 +134,11 @@ func (e *endpoints) listenForCalls(stateDir string, cfg *config.Config, in *Inhe
 }
 
 // addrs returns the addresses that the front door listens on.
-func (e *endpoints) addrs() []string {
+func (e *endpoints) addrs() []string { return addrsOf(e.front) }
+
+func addrsOf(listeners []net.Listener) []string {
 	var addrs []string
-	for _, l := range e.front {
+	for _, l := range listeners {
 		addrs = append(addrs, l.Addr().String())
 	}
 	return addrs
@@ -122,23 +146,26 @@ func (e *endpoints) addrs() []string {
 
 // serve begins to answer on every address and on the control socket. The channel gets
 // the error of a server that ends by itself.
-func (e *endpoints) serve(door webServer, status func(context.Context) status.Status, serving *sync.WaitGroup) <-chan error {
-	failed := make(chan error, len(e.front)+3)
-	web := func(server webServer, l net.Listener) {
+func (e *endpoints) serve(door frontDoor, status func(context.Context) status.Status, serving *sync.WaitGroup) <-chan error {
+	failed := make(chan error, len(e.front)+len(e.secure)+3)
+	web := func(serve func(net.Listener) error, l net.Listener) {
 		serving.Go(func() {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		})
 	}
 	for _, l := range e.front {
-		web(door, l)
+		web(door.Serve, l)
+	}
+	for _, l := range e.secure {
+		web(door.ServeTLS, l)
 	}
 	e.servers = append(e.servers, door)
 	if e.page != nil {
 		page := &http.Server{Handler: dashboard.Handler(e.pageToken, status), ReadHeaderTimeout: 10 * time.Second, ConnState: e.page.ConnState}
 		e.servers = append(e.servers, page)
-		web(page, e.page)
+		web(page.Serve, e.page)
 	}
 	for _, calls := range []*control.Server{e.control, e.nearbyControl} {
 		if calls != nil {
@@ -199,7 +226,7 @@ func (e *endpoints) closeControl(ctx context.Context, stateDir string) {
 
 // closeFront closes the listeners of the front door.
 func (e *endpoints) closeFront() {
-	for _, l := range e.front {
+	for _, l := range append(e.front, e.secure...) {
 		l.Close()
 	}
 }

@@ -34,7 +34,7 @@ func TestEndpoints_ServesAllAddresses(t *testing.T) {
 	if got := len(e.addrs()); got != 2 {
 		t.Fatalf("%d addresses, want 2", got)
 	}
-	door := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "door") })}
+	door := &door{http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "door") })}}
 	var serving sync.WaitGroup
 	failed := e.serve(door, func(context.Context) status.Status { return status.Status{} }, &serving)
 	for _, addr := range e.addrs() {
@@ -57,6 +57,11 @@ func TestEndpoints_ServesAllAddresses(t *testing.T) {
 	default:
 	}
 }
+
+// door is a front door without TLS.
+type door struct{ http.Server }
+
+func (d *door) ServeTLS(net.Listener) error { return http.ErrServerClosed }
 
 // get returns what a server at an address answers to a request of a URL.
 func get(t *testing.T, addr, url string) string {
@@ -81,7 +86,7 @@ func TestEndpoints_AServerThatEndsIsAnError(t *testing.T) {
 	t.Parallel()
 	e := listenOn(t, &config.Config{Listen: []string{"127.0.0.1:0"}})
 	var serving sync.WaitGroup
-	failed := e.serve(&http.Server{}, nil, &serving)
+	failed := e.serve(&door{}, nil, &serving)
 	e.closeFront()
 	if err := <-failed; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want net.ErrClosed", err)
@@ -94,11 +99,11 @@ func TestEndpoints_ShutDownCutsWhatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	e := listenOn(t, &config.Config{Listen: []string{"127.0.0.1:0"}})
 	begun, cut := make(chan struct{}), make(chan struct{})
-	door := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	door := &door{http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(begun)
 		<-r.Context().Done()
 		close(cut)
-	})}
+	})}}
 	var serving sync.WaitGroup
 	e.serve(door, nil, &serving)
 	c, err := net.Dial("tcp", e.addrs()[0])

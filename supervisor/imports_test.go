@@ -38,6 +38,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 	t.Parallel()
 	leaves := map[string][]string{ // and what of this module each may import
 		"supervisor/capacity":  {"worker/process"},
+		"supervisor/certs":     nil,
 		"supervisor/code":      nil,
 		"supervisor/config":    {"apps/tomlfile", "worker/account", "supervisor/cron"},
 		"supervisor/control":   {"worker/unixsock", "supervisor/status"},
@@ -54,7 +55,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/limits":    {"worker/process"},
 		"supervisor/logs":      nil,
 		"supervisor/pool":      nil,
-		"supervisor/proxy":     {"supervisor/errorpage", "supervisor/fastloop", "supervisor/httphead", "supervisor/site", "supervisor/spool", "supervisor/static", "worker/wire"},
+		"supervisor/proxy":     {"supervisor/errorpage", "supervisor/fastloop", "supervisor/gate", "supervisor/httphead", "supervisor/site", "supervisor/spool", "supervisor/static", "worker/wire"},
 		"supervisor/runtimes":  {"supervisor/config", "worker/goapp", "worker/process", "worker/wsgi"},
 		"supervisor/site":      {"worker/wire"},
 		"supervisor/spool":     nil,

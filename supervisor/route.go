@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multisite/multisite/supervisor/certs"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/httphead"
 	front "github.com/multisite/multisite/supervisor/site"
@@ -25,6 +26,17 @@ func (s *Supervisor) publish() {
 		}
 	}
 	s.proxy.SetTable(front.NewTable(append(routes, old...)))
+	s.certs.Set(s.certificates())
+}
+
+// certificates returns where the certificate of each site comes from that has one.
+func (s *Supervisor) certificates() (sites []certs.Site) {
+	for _, t := range s.sites.all() {
+		if c := t.config(); c.TLS.Mode != config.TLSOff {
+			sites = append(sites, certs.Site{Name: c.Name, Hosts: hostsOf(c), Cert: c.TLS.Cert, Key: c.TLS.Key})
+		}
+	}
+	return sites
 }
 
 // route returns the site as the front door sees it now.

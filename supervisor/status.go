@@ -24,13 +24,14 @@ func (s *Supervisor) About() control.About {
 func (s *Supervisor) Status(context.Context) status.Status {
 	st := status.Status{
 		Supervisor: status.Supervisor{
-			PID:     os.Getpid(),
-			Version: s.version,
-			Started: s.started.UTC(),
-			Listen:  s.Addrs(),
-			Memory:  memoryOf(os.Getpid()),
-			Failed:  s.reloader.failed.Load(),
-			Refused: s.refusals.Counts(),
+			PID:       os.Getpid(),
+			Version:   s.version,
+			Started:   s.started.UTC(),
+			Listen:    s.Addrs(),
+			ListenTLS: append([]string{}, addrsOf(s.endpoints.secure)...), // [] in JSON, not null
+			Memory:    memoryOf(os.Getpid()),
+			Failed:    s.reloader.failed.Load(),
+			Refused:   s.refusals.Counts(),
 		},
 	}
 	sites := s.sites.all()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/capacity"
+	"github.com/multisite/multisite/supervisor/certs"
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/journal"
@@ -60,6 +61,7 @@ type Supervisor struct {
 	refusals   *logs.Refusals
 	journal    *journal.Journal
 	proxy      *proxy.Proxy
+	certs      *certs.Certs
 	endpoints  endpoints
 	life       *lifetime
 	sites      registry
@@ -121,8 +123,10 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
+	s.certs = certs.New(s.log)
 	s.proxy = proxy.New(proxy.Options{
 		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log,
+		TLS: s.certs.Config(), Covers: s.certs.Covers,
 		Refused: func(r front.Refusal) { s.refusals.Count(r.Status, r.AppendCombined) },
 	})
 	if err := s.makeSites(); err != nil {

@@ -47,9 +47,9 @@ func (in *Inheritance) lock() (*statedir.Lock, error) {
 	return statedir.InheritLock(f), nil
 }
 
-// listeners returns those of the front door.
-func (in *Inheritance) listeners() (listeners []net.Listener, err error) {
-	for _, fd := range in.Listen {
+// listeners returns those of the front door with these numbers.
+func (in *Inheritance) listeners(fds []int) (listeners []net.Listener, err error) {
+	for _, fd := range fds {
 		l, err := in.listener(fd)
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"syscall"
 	"time"
@@ -29,6 +30,7 @@ type handover struct {
 	Paused    time.Time        `json:"paused"` // since when clients wait
 	Lock      int              `json:"lock"`
 	Listen    []int            `json:"listen"` // listeners of the front door
+	ListenTLS []int            `json:"listen_tls,omitempty"`
 	External  bool             `json:"handed"` // they are not those of sites.toml
 	Page      int              `json:"page"`   // listener of the dashboard
 	PageOf    string           `json:"page_of"`
@@ -133,10 +135,14 @@ func (p packer) supervisor(s *Supervisor, caller syscall.Conn) (h handover, err 
 		}
 	}
 	one(&h.Lock, s.lock.File())
-	for _, l := range e.front {
-		h.Listen = append(h.Listen, -1)
-		one(&h.Listen[len(h.Listen)-1], l.(syscall.Conn))
+	all := func(fds *[]int, listeners []net.Listener) {
+		for _, l := range listeners {
+			*fds = append(*fds, -1)
+			one(&(*fds)[len(*fds)-1], l.(syscall.Conn))
+		}
 	}
+	all(&h.Listen, e.front)
+	all(&h.ListenTLS, e.secure)
 	if e.page != nil {
 		h.PageOf, h.PageToken = e.pageOf, e.pageToken
 		one(&h.Page, e.page)

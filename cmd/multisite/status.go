@@ -61,7 +61,7 @@ func onlySite(st *status.Status, name string) error {
 // printStatus writes the table. No line of it is longer than 100 columns.
 func printStatus(w io.Writer, st status.Status, now time.Time) error {
 	s := st.Supervisor
-	fmt.Fprintf(w, "multisite %s, pid %d, up %s, %s\n\n", s.Version, s.PID, age(now.Sub(s.Started)), strings.Join(s.Listen, " "))
+	fmt.Fprintf(w, "multisite %s, pid %d, up %s, %s\n\n", s.Version, s.PID, age(now.Sub(s.Started)), addresses(s))
 	t := table{{"SITE, WORKER", "PSS", "USS", "RSS", "STATE", "PID", "REQUESTS", "SOCKET, SETTINGS"}}
 	for _, site := range st.Sites {
 		state := fmt.Sprintf("%s %d/%d", site.State, site.Processes.Ready, site.Processes.Desired)
@@ -89,6 +89,15 @@ func printStatus(w io.Writer, st status.Status, now time.Time) error {
 	printRefused(w, st.Supervisor.Refused)
 	printProblems(w, st, now)
 	return nil
+}
+
+// addresses returns where the front door listens.
+func addresses(s status.Supervisor) string {
+	all := strings.Join(s.Listen, " ")
+	if len(s.ListenTLS) > 0 {
+		all += ", TLS " + strings.Join(s.ListenTLS, " ")
+	}
+	return all
 }
 
 // ordinary is what status says of how memory is shared where there is nothing to explain.

@@ -24,6 +24,8 @@ type Config struct {
 
 	// Listen has at least one host:port of the front door.
 	Listen []string `toml:"listen" type:"host:port, or list" default:"127.0.0.1:8080" live:"no" affects:"door"`
+	// ListenTLS has the host:port where the front door speaks TLS; none: nowhere.
+	ListenTLS []string `toml:"listen_tls" type:"host:port, or list" default:"(none)" live:"no" affects:"door"`
 	// Dashboard is a host:port on a loopback address; "" is no dashboard.
 	Dashboard string `toml:"dashboard" type:"host:port" default:"(none)" live:"no" affects:"dashboard"`
 	// Include has the glob patterns of included files as they are written.
@@ -83,6 +85,9 @@ type Site struct {
 	Default bool `toml:"default" default:"false" defaults:"no" live:"yes" affects:"door"`
 	// Mount is a URL prefix without a final slash, "/shop"; "" is the whole host.
 	Mount string `toml:"mount" default:"/" live:"no" affects:"door worker code"`
+	// TLS says where the certificate of the names comes from.
+	TLS         TLS               `toml:"tls" type:"\"off\", or { cert, key }" default:"off" live:"yes" affects:"door"`
+	TLSPosition tomlfile.Position `as:"-"` // of the key tls; the zero value if it is not written
 	// Static maps each URL prefix below Mount, such as "/static/", to an absolute directory.
 	Static map[string]string `toml:"static" type:"table, true or false" default:"true" live:"yes" affects:"door"`
 	// NoStatic reports whether the front door must not even serve what Django

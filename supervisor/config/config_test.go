@@ -88,7 +88,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			Processes: Range{1, 1}, Threads: 1, Preload: preloadByDefault, ListenBacklog: 100,
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
 			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second, ReplaceIdle: true,
-			MaxBody: 64_000_000, Static: map[string]string{},
+			MaxBody: 64_000_000, Static: map[string]string{}, TLS: TLS{Mode: TLSOff},
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -102,6 +102,7 @@ func TestLoad_ReadsEveryKey(t *testing.T) {
 	write(t, dir+"/site.env", "FROM_FILE=yes\nEMPTY=not\n", 0o600)
 	c := mustLoad(t, dir, `
 listen = ["127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"]
+listen_tls = ["127.0.0.1:0", ":443"]
 state_dir = "var"
 dashboard = "127.0.0.1:8081"
 control_group = "0"
@@ -155,19 +156,20 @@ stack_size = "512KiB"
 max_clients_per_ip = 20
 tasks_limit = 0
 static = { "/static" = "static", "/a/media/" = "media" }
+tls = { cert = "blog.pem", key = "/keys/blog.pem" }
 `)
 	umask, group := 0o27, 0
 	want := &Config{
 		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", LogDir: dir + "/log", Dashboard: "127.0.0.1:8081", ControlGroup: &group,
 		LogMaxSize: 1 << 20, Timeouts: Timeouts{Header: 5 * time.Second, Idle: 2 * time.Minute, Client: 30 * time.Second},
-		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"},
+		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"}, ListenTLS: []string{"127.0.0.1:0", ":443"},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.0.1/32"),
 			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
 			netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("10.3.0.1/32"),
 		},
 		Sites: []*Site{{
-			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 13},
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 14},
 			ServerName: "blog.example.com", Default: true, Mount: "/b",
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",
@@ -181,6 +183,7 @@ static = { "/static" = "static", "/a/media/" = "media" }
 			MaximumRequests: 5000, RestartInterval: 24 * time.Hour, MemoryLimit: 300 << 20, MemoryLimitHard: 1 << 30,
 			CPUTimeLimit: 10 * time.Minute, CPUPriority: 5, StackSize: 512 << 10, MaxClientsPerIP: 20,
 			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media"},
+			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 57},
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {

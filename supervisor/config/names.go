@@ -49,6 +49,7 @@ func (l *loader) checkNames() {
 		at   tomlfile.Position
 	}
 	owners := map[place]owner{}
+	secured := map[string]*siteDraft{} // the first site of a host
 	var fallback *siteDraft
 	for _, d := range l.drafts {
 		for _, n := range d.names {
@@ -58,6 +59,11 @@ func (l *loader) checkNames() {
 				continue
 			}
 			owners[place{n.name, d.Mount}] = owner{d.Name, n.position}
+			if other := secured[n.name]; other == nil {
+				secured[n.name] = d
+			} else if other.TLS != d.TLS {
+				d.table.ProblemAt(d.tlsPosition(), "tls", fmt.Sprintf("site %s has the name %q, too, and another tls", other.Name, n.name), "a host has one certificate: write the same for all sites of it")
+			}
 		}
 		if d.Default && fallback != nil {
 			d.table.Problem("default", fmt.Sprintf("site %s is the default already (%s)", fallback.Name, fallback.table.Position("default")), "")

@@ -36,6 +36,7 @@ func newDraft(dir string) *siteDraft {
 	}}
 	d.table = defaultsTable(siteKeys)
 	d.readKeys(key.inDefaults)
+	d.TLSPosition = tomlfile.Position{} // nobody has written it
 	return d
 }
 
@@ -77,6 +78,7 @@ var siteReaders = map[string]func(*siteDraft){
 	"server_name":          (*siteDraft).readServerName,
 	"server_alias":         (*siteDraft).readAliases,
 	"mount":                (*siteDraft).readMount,
+	"tls":                  (*siteDraft).readTLS,
 	"static":               (*siteDraft).readStatic,
 	"settings":             (*siteDraft).readApplication,
 	"wsgi":                 nil, // settings

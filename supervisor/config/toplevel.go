@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/worker/account"
@@ -17,6 +18,7 @@ import (
 // topReaders read those keys above the first table that a tag cannot describe.
 var topReaders = map[string]func(*loader, *tomlfile.Table){
 	"listen":          (*loader).readListen,
+	"listen_tls":      (*loader).readListenTLS, // after listen
 	"dashboard":       (*loader).readDashboard,
 	"state_dir":       (*loader).readStateDir,
 	"log_dir":         func(l *loader, top *tomlfile.Table) { top.Path("log_dir", &l.config.LogDir) },
@@ -91,27 +93,42 @@ func (l *loader) readControlGroup(top *tomlfile.Table) {
 }
 
 func (l *loader) readListen(top *tomlfile.Table) {
-	items, ok := top.Items("listen")
+	if readAddresses(top, "listen", &l.config.Listen) && len(l.config.Listen) == 0 {
+		top.Problem("listen", "must name at least one address", "")
+	}
+}
+
+func (l *loader) readListenTLS(top *tomlfile.Table) {
+	readAddresses(top, "listen_tls", &l.config.ListenTLS)
+	for _, address := range l.config.ListenTLS {
+		if slices.Contains(l.config.Listen, address) && !strings.HasSuffix(address, ":0") { // 0 is any free port
+			top.Problem("listen_tls", fmt.Sprintf("%q is in listen, too", address), "an address speaks TLS or it does not: remove it from one of both")
+		}
+	}
+}
+
+// readAddresses reads a list of host:port, and reports whether all of it could be read.
+func readAddresses(top *tomlfile.Table, key string, to *[]string) bool {
+	items, ok := top.Items(key)
 	if !ok {
-		return
+		return false
 	}
 	var addresses []string
 	for _, item := range items {
-		address, ok := parseAddress(item.Value)
-		if !ok {
-			top.ProblemAt(item.Position, "listen", fmt.Sprintf("%q is not host:port", item.Value),
+		address, valid := parseAddress(item.Value)
+		if !valid {
+			ok = false
+			top.ProblemAt(item.Position, key, fmt.Sprintf("%q is not host:port", item.Value),
 				`write one such as "127.0.0.1:8080" or ":8080"`)
 			continue
 		}
 		if slices.Contains(addresses, address) {
-			top.ProblemAt(item.Position, "listen", fmt.Sprintf("%q is listed twice", item.Value), "")
+			top.ProblemAt(item.Position, key, fmt.Sprintf("%q is listed twice", item.Value), "")
 		}
 		addresses = append(addresses, address)
 	}
-	if len(items) == 0 {
-		top.Problem("listen", "must name at least one address", "")
-	}
-	l.config.Listen = addresses
+	*to = addresses
+	return ok
 }
 
 // parseAddress normalizes host:port and reports whether s is that.

@@ -13,6 +13,7 @@ package proxy
 
 import (
 	"cmp"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -34,7 +35,11 @@ type Options struct {
 	Timeouts       Timeouts
 	SpoolDir       string // for bodies too large for memory; "": the system's
 	Log            *slog.Logger
-	Refused        func(site.Refusal) // is called for every request that the front door answers for itself; must not wait; may be nil
+	TLS            *tls.Config // for ServeTLS
+	// Covers reports whether a client that has asked for one server name in its TLS
+	// handshake may send requests for another host; nil: any.
+	Covers  func(asked, host string) bool
+	Refused func(site.Refusal) // is called for every request that the front door answers for itself; must not wait; may be nil
 }
 
 // Proxy is an http.Handler for all sites. Any goroutine may use it.
@@ -47,7 +52,9 @@ type Proxy struct {
 	store    *spool.Store
 	files    *static.Files
 	log      *slog.Logger
-	refused  func(site.Refusal) // may be nil
+	tls      *tls.Config
+	covers   func(asked, host string) bool // may be nil
+	refused  func(site.Refusal)            // may be nil
 }
 
 // New returns a Proxy that knows no site yet.
@@ -55,7 +62,7 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), log: o.Log, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), log: o.Log, tls: o.TLS, covers: o.Covers, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
 	return p
 }
 
@@ -88,6 +95,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host, err := httphead.NormalizeHost(r.Host)
 	if err != nil {
 		e.fail(http.StatusBadRequest, "bad Host header", err)
+		return
+	}
+	if p.isMisdirected(r.TLS, host) {
+		e.fail(http.StatusMisdirectedRequest, "the certificate that the client has seen is not for this name", nil)
 		return
 	}
 	s, known := p.table.Lookup(host, r.URL.Path)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/multisite/multisite/supervisor/fastloop"
+	"github.com/multisite/multisite/supervisor/gate"
 	"github.com/multisite/multisite/supervisor/httphead"
 )
 
@@ -17,14 +19,20 @@ import (
 type Server struct {
 	loop     *fastloop.Loop
 	http     *http.Server
+	tls      *tls.Config
 	detached *listener               // of http
 	cut      context.CancelCauseFunc // ends the contexts of all requests that net/http has
 	start    sync.Once               // starts loop and http
+
+	mu sync.Mutex
+	// mu protects all below
+	gates  []*gate.Gate // in front of the listeners of ServeTLS
+	paused bool         // they are shut
 }
 
 // NewServer returns a server for the proxy, with the limits that every client meets.
 func (p *Proxy) NewServer() (*Server, error) {
-	s := &Server{http: p.newHTTPServer(), detached: newListener()}
+	s := &Server{http: p.newHTTPServer(), tls: p.tls, detached: newListener()}
 	loop, err := fastloop.New(fastloop.Options{
 		Lookup: p.table.Lookup, Detach: s.detach,
 		TrustedProxies: p.trusted, Timeouts: p.timeouts, Store: p.store, Files: p.files, Log: p.log, Refused: p.refused,
@@ -100,10 +108,18 @@ func (s *Server) Probe() {
 // read are answered, or with the cause of ctx's end. Nobody is refused meanwhile: clients
 // that connect or send wait for Resume, or for the next process, which takes over the
 // listeners and the Idle connections.
-func (s *Server) Pause(ctx context.Context) error { return s.loop.Pause(ctx) }
+func (s *Server) Pause(ctx context.Context) error {
+	for _, g := range s.pauseTLS(true) {
+		g.AwaitIdle(ctx, 0)
+	}
+	return s.loop.Pause(ctx)
+}
 
 // Resume undoes Pause.
-func (s *Server) Resume() { s.loop.Resume() }
+func (s *Server) Resume() {
+	s.loop.Resume()
+	s.pauseTLS(false)
+}
 
 // IdleConn is a connection without a request under way.
 type IdleConn = fastloop.IdleConn

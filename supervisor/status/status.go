@@ -14,11 +14,12 @@ type Status struct {
 
 // Supervisor describes the supervisor itself.
 type Supervisor struct {
-	PID     int       `json:"pid"`
-	Version string    `json:"version"`
-	Started time.Time `json:"started"`
-	Listen  []string  `json:"listen"`
-	Memory  Memory    `json:"memory"`
+	PID       int       `json:"pid"`
+	Version   string    `json:"version"`
+	Started   time.Time `json:"started"`
+	Listen    []string  `json:"listen"`
+	ListenTLS []string  `json:"listen_tls"`
+	Memory    Memory    `json:"memory"`
 	// Refused counts, by status code, the requests that the front door answered
 	// itself: {"421": 3}. Each of them is a line of logs/multisite.access.log.
 	Refused map[int]int64 `json:"refused"`

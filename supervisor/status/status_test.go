@@ -13,7 +13,7 @@ func TestStatus_JSON(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	m := Memory{PSS: 1, USS: 2, RSS: 3}
 	got, err := json.MarshalIndent(Status{
-		Supervisor: Supervisor{PID: 1, Version: "v1", Started: at, Listen: []string{"127.0.0.1:8080"}, Memory: m, Refused: map[int]int64{421: 3}},
+		Supervisor: Supervisor{PID: 1, Version: "v1", Started: at, Listen: []string{"127.0.0.1:8080"}, ListenTLS: []string{"127.0.0.1:8443"}, Memory: m, Refused: map[int]int64{421: 3}},
 		Sites: []Site{{
 			Name: "blog", ServerName: "blog.example.com", Aliases: []string{}, Kind: "wsgi", State: "running", Generation: 4, Settings: "blog_settings",
 			User: "www", Preload: "on", Warmup: []string{"/: 500"}, Processes: Processes{Desired: 2, Ready: 1}, Threads: 5,
@@ -55,6 +55,9 @@ const contract = `{
   "started": "2026-01-02T03:04:05Z",
   "listen": [
    "127.0.0.1:8080"
+  ],
+  "listen_tls": [
+   "127.0.0.1:8443"
   ],
   "memory": {
    "pss": 1,
