@@ -35,7 +35,7 @@ func (l *Loop) startLinger(c *client) {
 // there is too much.
 func (l *Loop) discard(c *client) {
 	for range 16 {
-		n, err := unix.Read(c.fd, l.in)
+		n, err := unix.Read(c.fd, l.in.Take(nil))
 		if err == unix.EAGAIN {
 			return
 		}

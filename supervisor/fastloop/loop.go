@@ -13,9 +13,10 @@ import (
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/supervisor/static"
+	"github.com/multisite/multisite/worker/wire"
 )
 
-// BufferSize is the size of Loop.in: how much is read of an answer at once.
+// BufferSize is how much is read of an answer at once.
 const BufferSize = 128 << 10
 
 // Options are what a Loop is made of. All but TrustedProxies and Refused are needed.
@@ -53,9 +54,10 @@ type Loop struct {
 	done  chan struct{} // closed when Run has returned
 
 	// Only the thread uses all below.
-	uniprocessor bool // there is a single processor
-	gaveWork     bool // a goroutine was given work since the last wait
-	in, out      []byte
+	uniprocessor bool           // there is a single processor
+	gaveWork     bool           // a goroutine was given work since the last wait
+	in           *wire.Buffer   // for what workers send
+	head, out    []byte         // for what a client sends, and what it gets
 	blocks       sync.Pool      // of *bodyBlock
 	pieces       [][]byte       // of what is written
 	unread       []int          // workers' connections of which more may have arrived, for which no event will come
@@ -94,7 +96,7 @@ func New(o Options) (*Loop, error) {
 	}
 	l := &Loop{
 		o: o, conns: newConnSet(), done: make(chan struct{}),
-		uniprocessor: runtime.GOMAXPROCS(0) == 1, reserve: firstReserved(), in: make([]byte, BufferSize), accepting: map[int]bool{},
+		uniprocessor: runtime.GOMAXPROCS(0) == 1, reserve: firstReserved(), in: wire.NewBuffer(BufferSize), head: make([]byte, maxRead), accepting: map[int]bool{},
 		clients: map[int]*client{}, heads: map[int]*client{}, busy: map[*client]bool{}, lingering: map[int]*client{}, handedOver: map[int]func(){},
 	}
 	var err error

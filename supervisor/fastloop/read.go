@@ -29,7 +29,7 @@ func (c *client) readable(gone bool) {
 		c.unread = true
 		return
 	}
-	n, err := unix.Read(c.fd, c.loop.in[:maxRead])
+	n, err := unix.Read(c.fd, c.loop.head)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
@@ -37,7 +37,7 @@ func (c *client) readable(gone bool) {
 		c.close()
 		return
 	}
-	data := c.loop.in[:n]
+	data := c.loop.head[:n]
 	c.unread = n == maxRead // no event reports what is left
 	if c.unread && len(bytes.Trim(data, "\r\n")) == 0 {
 		c.refuse(httphead.BadRequest("nothing but empty lines"), c.buffered) // they could go on for ever

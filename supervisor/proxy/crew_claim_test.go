@@ -96,10 +96,11 @@ func (c *crewClaim) Send(h *wire.Head, w wire.Watcher) (wire.Outcome, int) {
 	return wire.Written, c.w.conn.FD()
 }
 
-func (c *crewClaim) Receive(buf []byte) (p wire.Part, err error) {
+func (c *crewClaim) Receive(in *wire.Buffer) (p wire.Part, err error) {
 	if c.real != nil {
-		return c.real.Receive(buf)
+		return c.real.Receive(in)
 	}
+	buf := in.Take(nil)
 	have := copy(buf, c.w.got)
 	if !bytes.Contains(c.w.got, []byte("\n")) {
 		n, again, _ := c.w.conn.Read(buf[have:])

@@ -1,7 +1,6 @@
 package fastcgi
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -170,9 +169,7 @@ func (c *Client) clearBusy(cn *conn) {
 // lineDone keeps a connection whose line has no request left.
 func (c *Client) lineDone(cn *conn) {
 	c.clearBusy(cn)
-	if cap(cn.spare) > readBuffer { // the connection lives long
-		cn.buffered, cn.spare = bytes.Clone(cn.buffered), nil
-	}
+	cn.Vacate()
 	c.keep(cn)
 }
 

@@ -40,10 +40,10 @@ type conn struct {
 
 	// These hold what was read. Only parser takes records apart.
 	parser      parser
-	buffered    []byte   // read and not parsed yet
-	spare       []byte   // what keep has made buffered of, for as long as there is a line
-	pieces      [][]byte // of the last Receive
-	mayHaveMore bool     // the last read filled its buffer: the socket may hold more
+	buffered    []byte       // read and not parsed yet
+	lent        *wire.Buffer // the loop's, where buffered is; nil: it is elsewhere
+	pieces      [][]byte     // of the last Receive
+	mayHaveMore bool         // the last read filled its buffer: the socket may hold more
 
 	memory    bool   // the connection consists of one answer in buffered, and is not used again
 	noReuse   bool   // it gets no further request, and is closed when its line is done
@@ -69,7 +69,7 @@ func (c *conn) startWaiting() error {
 
 // stopWaiting gives up nc, between two requests. What was read and not parsed is kept.
 func (c *conn) stopWaiting() {
-	c.buffered, c.spare = bytes.Clone(c.buffered), nil
+	c.buffered = bytes.Clone(c.buffered)
 	if c.buf != nil {
 		c.client.buffers.Put((*[readBuffer]byte)(c.buf))
 		c.buf = nil

@@ -26,7 +26,7 @@ func TestLine_NoOrder(t *testing.T) {
 			w.says(says)
 			w.Close()
 			for i, s := range w.sent {
-				a, err := receiveAll(s, make([]byte, 4096))
+				a, err := receiveAll(s, wire.NewBuffer(4096))
 				if a != nil || !errors.Is(err, wire.ErrMustWait) || !s.HasBuffered() {
 					t.Fatalf("request %d: got %v (%v), more %v, want %v and more", i+1, a, err, s.HasBuffered(), wire.ErrMustWait)
 				}
@@ -73,7 +73,7 @@ func TestLine_LargeAnswer(t *testing.T) {
 	large := strings.Repeat("x", 20000)
 	w.says(stdout(1, "\n"+large), answer(1, large), answer(2, "\ntwo"))
 	w.tokens.take()
-	buf := make([]byte, 4096)
+	buf := wire.NewBuffer(4096)
 	if a, err := receiveAll(w.sent[0], buf); a == nil || len(a.Body) != 2*len(large) || !w.sent[0].HasBuffered() {
 		t.Fatalf("got %v (%v), want all of it", a, err)
 	}
@@ -86,7 +86,7 @@ func TestLine_PiecesOfACompleteAnswer(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 2)
 	w.says(stdout(1, "\none, "))
-	buf := make([]byte, 4096)
+	buf := wire.NewBuffer(4096)
 	if a, err := receiveAll(w.sent[0], buf); a != nil || err != nil {
 		t.Fatalf("got %v (%v), want a part", a, err)
 	}
@@ -118,7 +118,7 @@ func TestLine_Endless(t *testing.T) {
 		}
 	}()
 	ready(t, w.sent[0].FD())
-	buf := make([]byte, 128<<10)
+	buf := wire.NewBuffer(128 << 10)
 	for range 2 { // as often as the loop calls it
 		if a, err := receiveAll(w.sent[0], buf); a != nil || !errors.Is(err, wire.ErrMustWait) && err != nil {
 			t.Fatalf("got %v (%v)", a, err)
@@ -135,7 +135,7 @@ func TestLine_WorkerDies(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 2)
 	w.Close()
-	if a, err := receiveAll(w.sent[0], make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrMustWait) {
+	if a, err := receiveAll(w.sent[0], wire.NewBuffer(4096)); a != nil || !errors.Is(err, wire.ErrMustWait) {
 		t.Fatalf("got %v (%v), want %v", a, err, wire.ErrMustWait)
 	}
 	if !w.sent[1].Recall() {

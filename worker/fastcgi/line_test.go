@@ -61,7 +61,7 @@ func (w *busyWorker) says(records ...string) {
 func (w *busyWorker) wantAnswer(n int, body string) *Sent {
 	w.t.Helper()
 	s := w.sent[n-1]
-	a, err := receiveAll(s, make([]byte, 4096))
+	a, err := receiveAll(s, wire.NewBuffer(4096))
 	if a == nil || string(a.Body) != body {
 		w.t.Fatalf("request %d: got %v (%v), want %q", n, a, err, body)
 	}
@@ -126,7 +126,7 @@ func TestLine_AnswersInOrder(t *testing.T) {
 		t.Error("the second answer was read, and HasBuffered is false")
 	}
 	w.wantAnswer(2, "two")
-	if a, err := receiveAll(w.sent[2], make([]byte, 4096)); a != nil || err != nil {
+	if a, err := receiveAll(w.sent[2], wire.NewBuffer(4096)); a != nil || err != nil {
 		t.Fatalf("got %v (%v) of a part", a, err)
 	}
 	w.says(answer(3, "\nthree")[20:])
@@ -184,7 +184,7 @@ func TestLine_AwaitDropsSkips(t *testing.T) {
 		w.wantAnswer(1, "one")
 		s := w.send(4)
 		w.says(skips[:cut])
-		if a, err := receiveAll(s, make([]byte, 4096)); a != nil {
+		if a, err := receiveAll(s, wire.NewBuffer(4096)); a != nil {
 			t.Fatalf("got %v (%v) of a part", a, err)
 		}
 		w.says(skips[cut:])
@@ -213,7 +213,7 @@ func TestLine_NotSimple(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 2)
 	w.says(answer(1, "Upgrade: websocket\n\none"), answer(2, "\ntwo"))
-	if a, err := receiveAll(w.sent[0], make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrNotSimple) || !w.sent[0].HasBuffered() {
+	if a, err := receiveAll(w.sent[0], wire.NewBuffer(4096)); a != nil || !errors.Is(err, wire.ErrNotSimple) || !w.sent[0].HasBuffered() {
 		t.Fatalf("got %v (%v), want %v and more", a, err, wire.ErrNotSimple)
 	}
 	w.wantAnswer(2, "two")
@@ -228,7 +228,7 @@ func TestLine_InPieces(t *testing.T) {
 	t.Parallel()
 	w := newBusyWorker(t, 2)
 	w.says(stdout(1, "\none, "))
-	if a, err := receiveAll(w.sent[0], make([]byte, 4096)); a != nil || err != nil {
+	if a, err := receiveAll(w.sent[0], wire.NewBuffer(4096)); a != nil || err != nil {
 		t.Fatalf("got %v (%v), want a part", a, err)
 	}
 	if !w.sent[1].Recall() {

@@ -19,7 +19,7 @@ const maxPieces = 64
 // If it returns wire.ErrMustWait before the head, the caller recalls the followers of the
 // request. If one cannot be recalled, the worker has begun it: then all of this answer is
 // in the socket.
-func (s *Sent) Receive(buf []byte) (wire.Part, error) {
+func (s *Sent) Receive(buf *wire.Buffer) (wire.Part, error) {
 	if len(s.unsent) > 0 {
 		return wire.Part{}, wire.ErrMustWait
 	}
@@ -29,13 +29,15 @@ func (s *Sent) Receive(buf []byte) (wire.Part, error) {
 			return p, err
 		}
 	}
-	have := copy(buf, c.buffered)
-	if have == len(buf) {
+	in := buf.Take(c)
+	have := copy(in, c.buffered)
+	c.buffered, c.lent = in[:have], buf
+	if have == len(in) {
 		s.hasBuffered = true
 		return wire.Part{}, wire.ErrMustWait
 	}
-	n, again, _ := c.bare.Read(buf[have:])
-	c.mayHaveMore = n == len(buf)-have
+	n, again, _ := c.bare.Read(in[have:])
+	c.mayHaveMore = n == len(in)-have
 	if again {
 		s.hasBuffered = false
 		return wire.Part{}, nil
@@ -44,7 +46,7 @@ func (s *Sent) Receive(buf []byte) (wire.Part, error) {
 	if n == 0 {
 		eof = io.ErrUnexpectedEOF
 	}
-	return s.take(buf[:have+n], eof)
+	return s.take(in[:have+n], eof)
 }
 
 // take takes what data has of the answer, and keeps what follows that. ended is why no more
@@ -67,16 +69,12 @@ func (s *Sent) take(data []byte, ended error) (p wire.Part, err error) {
 	return p, err
 }
 
-// keep keeps what was read and not taken. The parts that were taken stay where they are.
-func (c *conn) keep(rest []byte) {
-	if len(c.buffered) > 0 && len(rest) > 0 && &c.buffered[len(c.buffered)-1] == &rest[len(rest)-1] {
-		c.buffered = rest // it is a part of it
-		return
+// Vacate copies what is buffered out of the loop's buffer.
+func (c *conn) Vacate() {
+	if c.lent != nil {
+		c.lent.Free()
+		c.lent, c.buffered = nil, bytes.Clone(c.buffered)
 	}
-	if len(rest) > 0 {
-		c.spare = append(c.spare[:0], rest...)
-	}
-	c.buffered = c.spare[:len(rest)]
 }
 
 // takeHead takes the head of an answer, and what is here of its body. Before it has the
@@ -88,12 +86,12 @@ func (s *Sent) takeHead(data []byte, ended error) (p wire.Part, err error) {
 	pieces, rest, end, err := after.contents(data, c.pieces[:0])
 	c.pieces = pieces
 	if err != nil {
-		c.keep(data)
+		c.buffered = data
 		return p, wire.ErrMustWait
 	}
 	head, body := cutHead(pieces)
 	if head == nil {
-		c.keep(data)
+		c.buffered = data
 		if end || ended != nil || isOther(rest) {
 			return p, wire.ErrMustWait
 		}
@@ -111,14 +109,14 @@ func (s *Sent) takeHead(data []byte, ended error) (p wire.Part, err error) {
 		s.moveToMemory(data[:len(data)-len(rest)])
 		p, err = wire.Part{}, wire.ErrNotSimple
 	case !plain, ended != nil, end && c.line == 1 && !after.ends(rest), !end && isOther(rest):
-		c.keep(data)
+		c.buffered = data
 		return wire.Part{}, wire.ErrMustWait
 	case !end && bodiless: // the end is about to come
-		c.keep(data)
+		c.buffered = data
 		return wire.Part{}, nil
 	}
 	c.parser, s.begun = after, true
-	c.keep(rest)
+	c.buffered = rest
 	return p, err
 }
 
@@ -146,7 +144,7 @@ func (s *Sent) takeBody(data []byte, ended error) (p wire.Part, err error) {
 	var rest []byte
 	c.pieces, rest, p.End, err = c.parser.contents(data, c.pieces[:0])
 	p.Body = c.pieces
-	c.keep(rest)
+	c.buffered = rest
 	switch {
 	case err == errMore, err == nil && !p.End && isOther(rest):
 		return p, wire.ErrMustWait

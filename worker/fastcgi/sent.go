@@ -172,6 +172,7 @@ func (s *Sent) CloseLine() {
 		s.moveToMemory(c.buffered)
 		s.leaveLine(c)
 	default:
+		c.Vacate() // a goroutine is about to read
 		s.client.clearBusy(c)
 	}
 }

@@ -47,7 +47,7 @@ func TestSent_Body(t *testing.T) {
 			if _, err := io.WriteString(worker, answer(int(s.id), "\ngot it")); err != nil {
 				t.Fatal(err)
 			}
-			if a, err := receiveAll(s, make([]byte, 4096)); err != nil || a == nil || string(a.Body) != "got it" {
+			if a, err := receiveAll(s, wire.NewBuffer(4096)); err != nil || a == nil || string(a.Body) != "got it" {
 				t.Fatalf("%d bytes: got %v, %v", size, a, err)
 			}
 		}
@@ -200,7 +200,7 @@ func (w *busyWorker) readBehind(r *http.Request, s *Sent, body string) {
 	w.t.Helper()
 	w.says(answer(1, "\none"))
 	w.wantAnswer(1, "one")
-	if a, err := receiveAll(s, make([]byte, 4096)); a != nil || !errors.Is(err, wire.ErrMustWait) {
+	if a, err := receiveAll(s, wire.NewBuffer(4096)); a != nil || !errors.Is(err, wire.ErrMustWait) {
 		w.t.Fatalf("got %v, %v, want %v", a, err, wire.ErrMustWait)
 	}
 	got := make(chan string, 1)

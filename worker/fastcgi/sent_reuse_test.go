@@ -39,7 +39,7 @@ func quick(t testing.TB, c *Client, w wire.Watcher, target string) string {
 		t.Fatalf("not sent: %v", s.err)
 	}
 	ready(t, s.FD())
-	a, err := receiveAll(s, make([]byte, 4096))
+	a, err := receiveAll(s, wire.NewBuffer(4096))
 	if a == nil {
 		t.Fatalf("got %v, want a whole answer", err)
 	}
@@ -249,7 +249,7 @@ func TestSent_AfterClientClose(t *testing.T) {
 	if _, err := io.WriteString(worker, answer(1, "\nhello")); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := receiveAll(s, make([]byte, 4096)); a == nil || string(a.Body) != "hello" {
+	if a, err := receiveAll(s, wire.NewBuffer(4096)); a == nil || string(a.Body) != "hello" {
 		t.Fatalf("got %v (%v)", a, err)
 	}
 	w.checkNone()
@@ -264,7 +264,7 @@ func TestSent_NothingThere(t *testing.T) {
 	worker := pair(t, c)
 	defer worker.Close()
 	s := c.Send(headOf(newRequest(t, "GET", "/", "")), newWatching(t))
-	buf := make([]byte, 4096)
+	buf := wire.NewBuffer(4096)
 	for _, piece := range []string{"", answer(1, "\nhello")[:20], "", answer(1, "\nhello")[20:]} {
 		if _, err := io.WriteString(worker, piece); err != nil {
 			t.Fatal(err)
@@ -276,7 +276,7 @@ func TestSent_NothingThere(t *testing.T) {
 		if a != nil && string(a.Body) == "hello" {
 			return
 		}
-		clear(buf) // it is others' meanwhile
+		clear(buf.Take(nil)) // it is others' meanwhile
 	}
 	t.Error("got no answer")
 }
@@ -300,7 +300,7 @@ func TestSent_BufferFull(t *testing.T) {
 	if _, err := io.WriteString(worker, answer(1, "\nhello")); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := receiveAll(s, make([]byte, 12)); a != nil || !errors.Is(err, wire.ErrMustWait) {
+	if a, err := receiveAll(s, wire.NewBuffer(12)); a != nil || !errors.Is(err, wire.ErrMustWait) {
 		t.Errorf("got %v (%v), want %v", a, err, wire.ErrMustWait)
 	}
 }

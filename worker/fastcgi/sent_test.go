@@ -73,7 +73,7 @@ func bySent(t *testing.T, method string, pieces []string) (r result, whole bool)
 	if s.Outcome() != wire.Written {
 		t.Fatalf("not sent: %v", s.err)
 	}
-	buf := make([]byte, 128<<10)
+	buf := wire.NewBuffer(128 << 10)
 	got := received{}
 	for i, piece := range pieces {
 		if _, err := io.WriteString(worker, piece); err != nil {
@@ -116,7 +116,7 @@ type received struct {
 }
 
 // receive receives what is here, and reports whether that is all of the answer.
-func (r *received) receive(s *Sent, buf []byte) bool {
+func (r *received) receive(s *Sent, buf *wire.Buffer) bool {
 	for more := true; more && !r.end && r.err == nil; more = s.HasBuffered() {
 		var p wire.Part
 		p, r.err = s.Receive(buf)
@@ -158,7 +158,7 @@ func (r *received) result(to *result) {
 var begun sync.Map
 
 // receiveAll receives what is here of an answer; nil: not all of it is, yet.
-func receiveAll(s *Sent, buf []byte) (*wire.Answer, error) {
+func receiveAll(s *Sent, buf *wire.Buffer) (*wire.Answer, error) {
 	before, _ := begun.LoadOrStore(s, &received{})
 	r := before.(*received)
 	r.err = nil

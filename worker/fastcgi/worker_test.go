@@ -78,7 +78,7 @@ func (w *pythonWorker) wantAnswer(s *Sent, uri string) {
 // wantAnswerTo is wantAnswer of a request with a body.
 func (w *pythonWorker) wantAnswerTo(s *Sent, uri, body string) {
 	w.t.Helper()
-	for buf := make([]byte, 64<<10); ; {
+	for buf := wire.NewBuffer(64 << 10); ; {
 		a, err := receiveAll(s, buf)
 		switch {
 		case err != nil:

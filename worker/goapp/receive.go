@@ -12,10 +12,11 @@ import (
 )
 
 // Receive reads what has arrived into buf; see wire.InFlight.
-func (s *sent) Receive(buf []byte) (wire.Part, error) {
-	have := copy(buf, s.buffered)
-	n, again, _ := s.conn.Read(buf[have:])
-	s.more = n == len(buf)-have
+func (s *sent) Receive(buf *wire.Buffer) (wire.Part, error) {
+	in := buf.Take(nil)
+	have := copy(in, s.buffered)
+	n, again, _ := s.conn.Read(in[have:])
+	s.more = n == len(in)-have
 	switch {
 	case again:
 		s.more = false
@@ -30,7 +31,7 @@ func (s *sent) Receive(buf []byte) (wire.Part, error) {
 	if s.begun {
 		take = s.takeBody
 	}
-	p, err := take(buf[:have+n])
+	p, err := take(in[:have+n])
 	if p.End {
 		s.worker.idle.put(s.conn)
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // TestSent_Large: an answer of many buffers leaves its connection idle.
@@ -19,7 +21,7 @@ func TestSent_Large(t *testing.T) {
 			}
 			_, _ = io.WriteString(w, text)
 		})
-		a, err := receiveInto(t, w.Send(headOf("/"), watched{}), make([]byte, 4096))
+		a, err := receiveInto(t, w.Send(headOf("/"), watched{}), wire.NewBuffer(4096))
 		if err != nil || string(a.Body) != text {
 			t.Fatalf("got %v", err)
 		}

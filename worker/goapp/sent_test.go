@@ -145,10 +145,10 @@ func headOf(path string) *wire.Head {
 // receive reads the answer as the fast loop does.
 func receive(t *testing.T, s wire.Sent) (*wire.Answer, error) {
 	t.Helper()
-	return receiveInto(t, s, make([]byte, 64<<10))
+	return receiveInto(t, s, wire.NewBuffer(64<<10))
 }
 
-func receiveInto(t *testing.T, s wire.Sent, buf []byte) (a *wire.Answer, err error) {
+func receiveInto(t *testing.T, s wire.Sent, buf *wire.Buffer) (a *wire.Answer, err error) {
 	t.Helper()
 	for {
 		if !s.HasBuffered() {
@@ -216,7 +216,7 @@ func TestSent_Streams(t *testing.T) {
 		var got []byte
 		for range received {
 			await(t, s)
-			p, err := s.Receive(make([]byte, 4096))
+			p, err := s.Receive(wire.NewBuffer(4096))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -324,7 +324,7 @@ func TestSent_Body(t *testing.T) {
 			}
 			h := headOf("/")
 			h.Method, h.Length, h.Body = method, int64(size), []byte(body)
-			buf := make([]byte, 256<<10)
+			buf := wire.NewBuffer(256 << 10)
 			s := w.Send(h, watched{})
 			if s.Outcome() != wire.Written {
 				t.Fatalf("%s, %d bytes: %v", method, size, s.Outcome())

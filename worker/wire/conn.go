@@ -178,10 +178,11 @@ type Sent interface {
 // wait.
 type InFlight interface {
 	// Receive reads what has arrived into buf: all that is here, or as much as buf holds.
+	// The part is valid until buf is used again.
 	// Before the head of the answer, ErrMustWait and ErrNotSimple mean that Await must read
 	// it. After the head, ErrMustWait means that Rest must read on; any other error, that the
 	// rest will not come. What the part has comes before the error.
-	Receive(buf []byte) (Part, error)
+	Receive(buf *Buffer) (Part, error)
 	HasBuffered() bool // reports, after Receive, whether more may be here, of this answer or the next of the line
 	CloseLine()        // lets no other request be sent behind this one
 	Recall() bool      // undoes Send of a follower; reports whether the worker had not begun it
