@@ -59,8 +59,20 @@ func (t *site) route() front.Route {
 		Asked:          asked,
 		Stats:          t.stats,
 		Log:            t.log.Logger,
-		Access:         func(e front.Entry) { t.access.Add(e.AppendCombined) },
+		Access:         t.accessLog(c),
 	}}
+}
+
+// accessLog returns what writes an answered request to the access log; nil: nothing does.
+func (t *site) accessLog(c *config.Site) func(*front.Entry) {
+	switch c.AccessLog {
+	case config.AccessOff:
+		return nil
+	case config.AccessJSON:
+		name := c.Name
+		return func(e *front.Entry) { t.access.Add(func(b []byte) []byte { return e.AppendJSON(b, name) }) }
+	}
+	return func(e *front.Entry) { t.access.Add(e.AppendCombined) }
 }
 
 // hostsOf returns the names that lead to a site, as the front door compares them.

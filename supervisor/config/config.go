@@ -94,6 +94,9 @@ type Site struct {
 	// says of its static files.
 	NoStatic bool `as:"static" live:"yes" affects:"door"`
 
+	// AccessLog is the format of the site's access log.
+	AccessLog AccessLog `toml:"access_log" type:"combined, json or off" default:"combined" live:"yes" affects:"door"`
+
 	// These keys say what the site runs. application.go says which of them go together.
 
 	Kind Kind `as:"kind" live:"no" affects:"worker code"`

@@ -88,7 +88,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			Processes: Range{1, 1}, Threads: 1, Preload: preloadByDefault, ListenBacklog: 100,
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
 			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second, ReplaceIdle: true,
-			MaxBody: 64_000_000, Static: map[string]string{}, TLS: TLS{Mode: TLSOff},
+			MaxBody: 64_000_000, Static: map[string]string{}, TLS: TLS{Mode: TLSOff}, AccessLog: AccessCombined,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -157,6 +157,7 @@ max_clients_per_ip = 20
 tasks_limit = 0
 static = { "/static" = "static", "/a/media/" = "media" }
 tls = { cert = "blog.pem", key = "/keys/blog.pem" }
+access_log = "json"
 `)
 	umask, group := 0o27, 0
 	want := &Config{
@@ -183,7 +184,7 @@ tls = { cert = "blog.pem", key = "/keys/blog.pem" }
 			MaximumRequests: 5000, RestartInterval: 24 * time.Hour, MemoryLimit: 300 << 20, MemoryLimitHard: 1 << 30,
 			CPUTimeLimit: 10 * time.Minute, CPUPriority: 5, StackSize: 512 << 10, MaxClientsPerIP: 20,
 			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media"},
-			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 57},
+			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 57}, AccessLog: AccessJSON,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {

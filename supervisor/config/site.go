@@ -103,6 +103,7 @@ var siteReaders = map[string]func(*siteDraft){
 	"service":              (*siteDraft).readServices,
 	"cron":                 (*siteDraft).readCron,
 	"reload_on":            (*siteDraft).readReloadOn,
+	"access_log":           (*siteDraft).readAccessLog,
 }
 
 // readKeys reads those keys of d.table that want accepts.

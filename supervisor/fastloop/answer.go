@@ -65,7 +65,8 @@ func (c *client) begun(p *wire.Part) {
 	l, now := c.loop, time.Now()
 	r := &c.reply
 	r.begun, r.last, r.entry, r.moved, r.left = true, c.request.last || l.isClosing(), c.entry(p.Head, c.direct.Worker()), now, p.Length
-	f := framing{length: -1}
+	r.entry.Queue = c.sent.Sub(c.asked)
+	f := framing{length: -1, id: c.request.id}
 	switch bodiless := c.request.Method == http.MethodHead || wire.Bodiless(p.Head.Status); {
 	case bodiless:
 		r.left = 0
@@ -93,6 +94,7 @@ func (c *client) deliver(p wire.Part, err error) {
 	l, now := c.loop, time.Now()
 	c.reply.came = now
 	if p.End {
+		c.reply.entry.App = now.Sub(c.sent)
 		c.reply.ended = true
 		c.leaveLine()
 		c.direct.Release()
@@ -120,6 +122,6 @@ func (c *client) deliver(p wire.Part, err error) {
 func (c *client) entry(a *wire.Answer, worker string) site.Entry {
 	return site.Entry{
 		Client: c.request.RemoteAddr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
-		Time: c.start, Status: a.Status, Worker: worker,
+		Host: c.request.host, ID: c.request.id, Time: c.start, Status: a.Status, Worker: worker,
 	}
 }

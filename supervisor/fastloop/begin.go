@@ -30,6 +30,7 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 	if isStatic && (r.Length > 0 || r.Method != http.MethodGet && r.Method != http.MethodHead) {
 		return false
 	}
+	r.host = host
 	if r.RemoteAddr, r.RemotePort = c.addr, c.port; c.trusted {
 		r.setForwarded(c.loop.o.TrustedProxies)
 	}
@@ -55,7 +56,8 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 
 // enqueue queues a request that is here completely.
 func (c *client) enqueue() {
-	c.detachAt = time.Now().Add(DetachAfter)
+	c.asked = time.Now()
+	c.detachAt = c.asked.Add(DetachAfter)
 	var err error
 	if c.ticket, err = c.site.Fast.Enqueue(c.request.what(), c.notify); err != nil {
 		c.detachFailed(err)
@@ -150,18 +152,19 @@ func (c *client) detach() {
 			return
 		}
 	}
-	c.detachPending(&Pending{Site: c.site, Start: c.start, Ticket: c.ticket, Direct: c.direct, Sent: c.sent})
+	c.detachPending(&Pending{Ticket: c.ticket, Direct: c.direct, Sent: c.sent})
 }
 
 // detachFailed lets net/http answer a request that gets no worker.
 func (c *client) detachFailed(err error) {
-	c.detachPending(&Pending{Site: c.site, Start: c.start, Err: err})
+	c.detachPending(&Pending{Err: err})
 }
 
 // detachPending gives net/http a request that the loop has begun, as if the body had not
 // been read.
 func (c *client) detachPending(p *Pending) {
 	r := &c.request
+	p.Site, p.Start, p.Host, p.ID, p.Asked = c.site, c.start, r.host, r.id, c.asked
 	if len(r.Body) > 0 {
 		c.buffered = append(r.Body, c.buffered...)
 		c.block = nil // net/http has it now

@@ -34,6 +34,7 @@ type client struct {
 	request   simple         // its Body grows until it has Length bytes
 	held      int            // bytes of the store's memory, for the body
 	block     *bodyBlock     // has the body; nil: it has memory of its own
+	asked     time.Time      // when a worker was asked for; zero: not yet
 	detachAt  time.Time      // when net/http gets it
 	site      *site.Site     // nil: no request is under way
 	admission site.Admission // is ended here, or taken by Pending
@@ -90,7 +91,7 @@ func (c *client) endRequest() {
 	c.file.drop()
 	c.reply, c.disk = reply{}, nil
 	c.freeBody()
-	c.request, c.site, c.ticket, c.direct, c.workerFD = simple{}, nil, nil, nil, 0
+	c.request, c.site, c.ticket, c.direct, c.workerFD, c.asked, c.sent = simple{}, nil, nil, nil, 0, time.Time{}, time.Time{}
 }
 
 // silent reports that there is nothing to read.

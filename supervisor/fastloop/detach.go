@@ -24,6 +24,9 @@ type Detached struct {
 type Pending struct {
 	Site      *site.Site
 	Start     time.Time // when the request was read
+	Host      string    // as the table of sites has it
+	ID        string    // of the request, as the worker has got it
+	Asked     time.Time // when a worker was asked for; zero: not yet
 	Admission site.Admission
 	Ticket    site.Ticket // nil: the loop has not queued the request
 	Direct    site.Direct // what Ticket gave, and the request was sent to; nil: not yet

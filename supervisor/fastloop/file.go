@@ -138,7 +138,7 @@ func (c *client) fileHead() []byte {
 	l := c.loop
 	l.out = l.out[:0]
 	if c.reply.taken == 0 {
-		l.out = appendAnswer(l.out, &c.file.answer, c.request.Method == http.MethodHead, c.reply.last, l.date.at(time.Now()))
+		l.out = appendAnswer(l.out, &c.file.answer, c.request.id, c.request.Method == http.MethodHead, c.reply.last, l.date.at(time.Now()))
 		c.file.first, c.reply.head = len(l.out), len(l.out)-len(c.file.answer.Body)
 	}
 	return l.out

@@ -151,12 +151,13 @@ func (c *client) expire() {
 // connection.
 func (c *client) refuse(r *httphead.Error, head []byte) {
 	l := c.loop
-	c.logRefusal(r, head)
+	id := string(httphead.AppendID(nil))
+	c.logRefusal(r, head, id)
 	a := &wire.Answer{Status: r.Status, Fields: errorpage.Fields(r.Status), Body: errorpage.Body(r.Status)}
 	if r.Status == http.StatusMethodNotAllowed {
 		a.Fields = append(a.Fields, [2]string{"Allow", errorpage.AllowedMethods})
 	}
-	l.out = appendAnswer(l.out[:0], a, false, true, l.date.at(time.Now()))
+	l.out = appendAnswer(l.out[:0], a, id, false, true, l.date.at(time.Now()))
 	_, _ = unix.Write(c.fd, l.out) // a client that does not take even this gets nothing
 	c.linger()
 }
@@ -165,10 +166,10 @@ func (c *client) refuse(r *httphead.Error, head []byte) {
 const maxLine = 512
 
 // logRefusal reports a request of which only its beginning was read.
-func (c *client) logRefusal(r *httphead.Error, head []byte) {
+func (c *client) logRefusal(r *httphead.Error, head []byte, id string) {
 	if c.loop.o.Refused == nil {
 		return
 	}
 	line, _, _ := strings.Cut(string(head[:min(len(head), maxLine)]), "\r\n")
-	c.loop.o.Refused(site.Refusal{Entry: site.Entry{Client: c.addr, Line: line, Time: time.Now(), Status: r.Status}, Why: r.Why})
+	c.loop.o.Refused(site.Refusal{Entry: site.Entry{Client: c.addr, Line: line, ID: id, Time: time.Now(), Status: r.Status}, Why: r.Why})
 }

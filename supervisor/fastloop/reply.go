@@ -134,8 +134,11 @@ func (c *client) leave(now time.Time) {
 
 // record writes the answer to the access log.
 func (c *client) record(now time.Time) {
-	e := c.reply.entry
+	e := &c.reply.entry
 	e.Took, e.Bytes = now.Sub(e.Time), c.reply.bodyTaken()
+	if e.App == 0 && !c.sent.IsZero() { // its worker's end was not seen
+		e.App = now.Sub(c.sent)
+	}
 	c.site.Record(e)
 }
 

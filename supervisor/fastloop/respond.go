@@ -5,23 +5,25 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/worker/wire"
 )
 
 // appendAnswer appends a whole answer of our own in HTTP/1.1. head: the request was HEAD.
-// last: the connection ends with the answer.
-func appendAnswer(b []byte, a *wire.Answer, head, last bool, dateLine []byte) []byte {
-	f := framing{length: -1}
+// last: the connection ends with the answer. id: of the request.
+func appendAnswer(b []byte, a *wire.Answer, id string, head, last bool, dateLine []byte) []byte {
+	f := framing{length: -1, id: id}
 	if length, _ := a.Length(); length < 0 && !head && !wire.Bodiless(a.Status) {
 		f.length = int64(len(a.Body))
 	}
 	return append(appendHead(b, a, f, last, dateLine), a.Body...)
 }
 
-// framing is what the head of an answer says of its body beside the fields.
+// framing is what the head of an answer says of its body and its request beside the fields.
 type framing struct {
 	length  int64 // -1: nothing, or the fields do
 	chunked bool
+	id      string // of the request
 }
 
 // appendHead appends the head of an answer in HTTP/1.1. last: the connection ends with the
@@ -49,6 +51,8 @@ func appendHead(b []byte, a *wire.Answer, f framing, last bool, dateLine []byte)
 			}
 		case "Date":
 			date = true
+		case httphead.RequestID:
+			continue // what the access log has counts
 		}
 		b = wire.AppendField(b, field[0], field[1])
 	}
@@ -57,6 +61,7 @@ func appendHead(b []byte, a *wire.Answer, f framing, last bool, dateLine []byte)
 		b = strconv.AppendInt(b, f.length, 10)
 		b = append(b, "\r\n"...)
 	}
+	b = wire.AppendField(b, httphead.RequestID, f.id)
 	if !date {
 		b = append(b, dateLine...)
 	}

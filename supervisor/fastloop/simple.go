@@ -28,6 +28,8 @@ const (
 type simple struct {
 	wire.Head
 	text    string // the head
+	id      string // X-Request-ID: of a trusted proxy, or our own
+	host    string // Host as the table of sites has it
 	line    string // "GET / HTTP/1.1"
 	referer string
 	agent   string
@@ -42,7 +44,8 @@ func parseSimple(head []byte, trusted bool) (r simple, ok bool) {
 	if len(head) > maxSimpleHead {
 		return r, false
 	}
-	r.text, r.trusted = string(head), trusted
+	r.text, r.id = withID(head)
+	r.trusted = trusted
 	text, ok := strings.CutSuffix(r.text, "\r\n\r\n")
 	if !ok {
 		return r, false
@@ -56,7 +59,7 @@ func parseSimple(head []byte, trusted bool) (r simple, ok bool) {
 	if lines > maxSimpleLines {
 		return r, false
 	}
-	r.Fields = make([][2]string, 0, lines)
+	r.Fields = make([][2]string, 0, lines+1)
 	for text != "" {
 		var field string
 		field, text, _ = strings.Cut(text, "\r\n")
@@ -67,7 +70,36 @@ func parseSimple(head []byte, trusted bool) (r simple, ok bool) {
 	if r.noCache && !r.hasField("Cache-Control") {
 		r.Fields = append(r.Fields, [2]string{"Cache-Control", "no-cache"}) // as net/http does
 	}
+	r.setID()
 	return r, r.Host != ""
+}
+
+// withID returns a head as a string, and a new request ID, in one piece of memory.
+func withID(head []byte) (text, id string) {
+	var room [64]byte
+	made := httphead.AppendID(room[:0])
+	var both strings.Builder
+	both.Grow(len(head) + len(made))
+	both.Write(head)
+	both.Write(made)
+	return both.String()[:len(head)], both.String()[len(head):]
+}
+
+// setID makes the header X-Request-ID, which only a trusted proxy can have sent, the ID of
+// the request, or the other way round.
+func (r *simple) setID() {
+	if r.trusted {
+		for i, f := range r.Fields {
+			if isName(f[0], httphead.RequestID) {
+				if httphead.ValidID(f[1]) {
+					r.id = f[1]
+				}
+				r.Fields[i][1] = r.id
+				return
+			}
+		}
+	}
+	r.Fields = append(r.Fields, [2]string{httphead.RequestID, r.id})
 }
 
 // what returns the name of the request for logs: method and path without the query.

@@ -129,7 +129,7 @@ func TestParseSimple_Reads(t *testing.T) {
 	t.Parallel()
 	r, ok := parseSimple([]byte("HEAD /a/b?c=d?e HTTP/1.1\r\nHost: A.test:80\r\nReferer: /from\r\nuser-agent: me\r\nx-forwarded-for: no\r\n"+
 		"X_A: no\r\nForwarded: no\r\nConnection: close\r\nX-A: b \r\n\r\n"), false)
-	want := [][2]string{{"Referer", "/from"}, {"user-agent", "me"}, {"X-A", "b"}}
+	want := [][2]string{{"Referer", "/from"}, {"user-agent", "me"}, {"X-A", "b"}, {"X-Request-Id", r.id}}
 	if !ok || r.Method != "HEAD" || r.URI != "/a/b?c=d?e" || r.Path != "/a/b" || r.Query != "c=d?e" || r.Proto != "HTTP/1.1" || r.Host != "A.test:80" ||
 		r.Scheme != "http" || r.Length != -1 || !reflect.DeepEqual(r.Fields, want) {
 		t.Errorf("got %+v", r.Head)
@@ -233,6 +233,9 @@ func compareSimple(t *testing.T, r *simple, want *http.Request, trusted []netip.
 	}
 	for name, values := range want.Header {
 		joined[name] = strings.Join(values, wire.Separator(name))
+	}
+	if said := joined[httphead.RequestID]; !httphead.ValidID(said) {
+		joined[httphead.RequestID] = r.id
 	}
 	if !maps.Equal(got, joined) {
 		t.Errorf("got  %q\nwant %q", got, joined)

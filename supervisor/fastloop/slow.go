@@ -131,7 +131,9 @@ func (s *slow) move(ctx context.Context) {
 	if !s.reply.ended {
 		err = s.moveRest(ctx)
 	}
-	s.ended.Store(true)
+	if s.ended.Store(true); !s.reply.ended {
+		s.reply.entry.App = time.Since(s.sent)
+	}
 	s.waits.Finish(err)
 }
 
@@ -175,7 +177,7 @@ func (s *slow) finish() {
 	s.admission.End()
 	r := &s.reply
 	r.entry.Bytes, r.entry.Took = r.bodyTaken(), time.Since(r.entry.Time)
-	s.site.Record(r.entry)
+	s.site.Record(&r.entry)
 	switch {
 	case !whole:
 	case r.last:

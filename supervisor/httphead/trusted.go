@@ -24,8 +24,22 @@ func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 // OnlyProxy reports whether only a proxy may send a header.
 func OnlyProxy(name string) bool {
 	const prefix = "X-Forwarded-"
-	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) || strings.EqualFold(name, "Forwarded")
+	switch len(name) { // comparing takes longer
+	case len("Forwarded"):
+		return strings.EqualFold(name, "Forwarded")
+	case len(RemoteUser):
+		return strings.EqualFold(name, RemoteUser)
+	case len(RequestID):
+		if strings.EqualFold(name, RequestID) {
+			return true
+		}
+	}
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
+
+// RemoteUser is the header, in canonical form, by which a proxy names a user whose password
+// it has checked.
+const RemoteUser = "Remote-User"
 
 // Forwarded is what a trusted proxy says of its client, in X-Forwarded-For, -Proto and
 // -Host or in Forwarded (RFC 7239). Lines of one name are joined by commas.

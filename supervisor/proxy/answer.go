@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -24,9 +25,11 @@ type wholeBody interface{ Complete() bool }
 // rest is not wanted, if it listens to that.
 func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) {
 	h := e.w.Header()
+	id := h[httphead.RequestID]
 	for name, values := range resp.Header {
 		h[name] = values
 	}
+	h[httphead.RequestID] = id // what the access log has counts
 	httphead.StripHop(h)
 	e.withhold(h)
 	if _, ok := h["Content-Type"]; !ok {
@@ -36,6 +39,7 @@ func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) 
 	e.setReason(resp)
 	if whole, ok := resp.Body.(wholeBody); ok && whole.Complete() {
 		claim.Release()
+		e.came = time.Now()
 		e.writeWhole(resp)
 		return
 	}
@@ -142,6 +146,7 @@ func (e *exchange) copySpool(s *spool.Spool) error {
 // pump moves the answer from the worker to the spool, then releases the worker.
 func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool.Spool) {
 	err := fastloop.Pump(e.proxy.store, s, body, claim, e.site.Log, e.what())
+	e.came = time.Now()
 	e.body.Close() // the worker has read it, or does not want it
 	s.Finish(err)
 }

@@ -38,7 +38,7 @@ func (s *sink) WriteString(t string) (int, error) { return len(t), nil }
 func (s *sink) SetReadDeadline(time.Time) error   { return nil }
 func (s *sink) SetWriteDeadline(time.Time) error  { return nil }
 
-func benchmarkProxy(b *testing.B, access func(site.Entry)) *Proxy {
+func benchmarkProxy(b *testing.B, access func(*site.Entry)) *Proxy {
 	b.Helper()
 	p := New(Options{SpoolDir: b.TempDir()})
 	p.SetTable(site.NewTable([]site.Route{{Hosts: []string{"site.test"}, Mount: "/", Site: &site.Site{
@@ -57,7 +57,7 @@ func BenchmarkProxy_ServeHTTP(b *testing.B) {
 	for name, body := range map[string]string{"GET": "", "POST": strings.Repeat("x", 1000)} {
 		b.Run(name, func(b *testing.B) {
 			line := make([]byte, 0, 1000)
-			p := benchmarkProxy(b, func(e site.Entry) { line = e.AppendCombined(line[:0]) })
+			p := benchmarkProxy(b, func(e *site.Entry) { line = e.AppendCombined(line[:0]) })
 			r := httptest.NewRequest(name, "/path?query", nil)
 			r.Host = "Site.Test:8080"
 			r.Header.Set("User-Agent", "Mozilla/5.0")

@@ -22,6 +22,8 @@ func differSeeds() (seeds []string) {
 		line+host+"Connection: keep-alive\r\nAccept: */*\r\n\r\n",
 		line+host+"Connection: X-A, close\r\nX-A: b\r\n\r\n",
 		line+host+"X-Forwarded-For: 192.0.2.1, 127.0.0.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a\r\n\r\n",
+		line+host+"X-Request-ID: abc-1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nRemote-User: admin\r\n\r\n",
+		line+host+"X-Request-ID: a\r\nX-Request-Id: b\r\n\r\n", line+host+"x-request-id: a b\r\nConnection: X-Request-ID, Remote-User\r\n\r\n",
 		line+host+"Forwarded: for=192.0.2.1;proto=https\r\nX_Forwarded_For: a\r\nX-A_B: c\r\n\r\n",
 		"GET /a HTTP/1.0\r\n"+host+"\r\n", "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n"+host+"\r\n",
 		"GET http://site.test/a?b HTTP/1.1\r\n"+host+"\r\n", "GET https://site.test HTTP/1.1\r\n"+host+"\r\n",
@@ -37,7 +39,7 @@ var differPieces = []string{
 	"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding : chunked\r\n",
 	"Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: Content-Length\r\n", "Expect: 100-continue\r\n", "Expect: a\r\n",
 	"Trailer: X-A\r\n", "Trailer: Content-Length\r\n", "TE: trailers\r\n", "Upgrade: h2c\r\n", "X-A: b\r\n", " X-A: b\r\n", "X-A : b\r\n", "X_A: b\r\n",
-	"X-Forwarded-For: 192.0.2.7\r\n", "0\r\n\r\n", "1\r\nx\r\n", "HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "http://", "GET ", "POST ", "HEAD ",
+	"X-Forwarded-For: 192.0.2.7\r\n", "X-Request-ID: a\r\n", "Remote-User: b\r\n", "0\r\n\r\n", "1\r\nx\r\n", "HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "http://", "GET ", "POST ", "HEAD ",
 }
 
 // change changes a text at one place.

@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/multisite/multisite/supervisor/fastloop"
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 )
@@ -20,6 +23,8 @@ type exchange struct {
 	start   time.Time
 	site    *site.Site        // nil: none has this name and path
 	scheme  string            // the scheme that the client used
+	host    string            // Host as the table of sites has it
+	id      string            // X-Request-ID
 	pending *fastloop.Pending // what the loop has done of the request; nil: nothing, or it is used
 	body    *spool.Body       // of the request; nil until it has arrived
 
@@ -29,21 +34,53 @@ type exchange struct {
 	tries   int        // how many have failed
 	reached bool       // one of them reached a worker
 	worker  string     // the name of the last worker
+	asked   time.Time  // when the first was asked for; zero: none was
+	got     time.Time  // when the last began
 
 	// Of the answer, for the access log.
 	status int
 	header http.Header // of the worker; nil: the front door itself has answered
 	sent   int64       // bytes of body
+	came   time.Time   // when the worker had given all of it; zero: it has not
 }
 
 // what returns the name of the request for logs: method and path without the query.
 func (e *exchange) what() string { return site.WithoutQuery(e.r.Method + " " + e.r.RequestURI) }
 
 func (e *exchange) entry(took time.Duration) site.Entry {
-	return site.Entry{
+	entry := site.Entry{
 		Client: e.clientAddr(), Line: e.r.Method + " " + e.r.RequestURI + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
-		Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
+		Host: e.host, ID: e.id, Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
 	}
+	end := e.start.Add(took)
+	if !e.asked.IsZero() {
+		entry.Queue = end.Sub(e.asked)
+	}
+	if !e.got.IsZero() {
+		entry.Queue = e.got.Sub(e.asked)
+		if !e.came.IsZero() {
+			end = e.came
+		}
+		entry.App = end.Sub(e.got)
+	}
+	if e.r.TLS != nil {
+		entry.TLS = tls.VersionName(e.r.TLS.Version)
+	}
+	return entry
+}
+
+// setID gives the request the ID that the loop has given it, or that a trusted proxy says,
+// or a new one. Any other's header was dropped.
+func (e *exchange) setID(given string) {
+	e.id = given
+	if said := strings.Join(e.r.Header[httphead.RequestID], ", "); e.id == "" && httphead.ValidID(said) {
+		e.id = said
+	}
+	if e.id == "" {
+		e.id = string(httphead.AppendID(nil))
+	}
+	e.r.Header[httphead.RequestID] = []string{e.id}
+	e.w.Header()[httphead.RequestID] = []string{e.id}
 }
 
 // clientAddr returns the address of the client without its port, which differs for

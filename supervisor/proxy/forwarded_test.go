@@ -20,7 +20,7 @@ const liarsHeader = "X-Forwarded-For: 1.1.1.1\r\nx-forwarded-host: a\r\nX-FORWAR
 // TestProxy_DropsHeadersThatClientsMayNotSend looks at what a worker gets.
 func TestProxy_DropsHeadersThatClientsMayNotSend(t *testing.T) {
 	t.Parallel()
-	passed := []string{"Authorization", "Cookie", "X-Real"}
+	passed := []string{"Authorization", "Cookie", "X-Real", "X-Request-Id"}
 	forwarded := []string{"X-Forwarded-Anything", "X-Forwarded-For", "X-Forwarded-Host"}
 	for name, test := range map[string]struct {
 		trusted []netip.Prefix
@@ -71,7 +71,7 @@ func TestProxy_DropsHopHeadersOfAnswers(t *testing.T) {
 	s := startSite(t, newBackend(t, says(200, "<html>", "Connection", "close, X-Hop", "X-Hop", "1", "Keep-Alive", "2",
 		"Transfer-Encoding", "gzip", "Upgrade", "x", "Set-Cookie", "a=1", "Set-Cookie", "b=2", "X-Kept", "3")))
 	resp, body := s.do("GET", "/", nil)
-	want := http.Header{"Set-Cookie": {"a=1", "b=2"}, "X-Kept": {"3"}, "Content-Length": {"6"}, "Date": resp.Header["Date"]}
+	want := http.Header{"Set-Cookie": {"a=1", "b=2"}, "X-Kept": {"3"}, "Content-Length": {"6"}, "Date": resp.Header["Date"], "X-Request-Id": resp.Header["X-Request-Id"]}
 	if !maps.EqualFunc(resp.Header, want, slices.Equal) || resp.Close || body != "<html>" {
 		t.Errorf("got %v, close %v, %q", resp.Header, resp.Close, body)
 	}

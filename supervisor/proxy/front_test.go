@@ -67,7 +67,7 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	o.Timeouts = orPatient(o.Timeouts)
 	p := New(o)
 	f.proxy = p
-	f.site = &site.Site{Name: "site", Backend: c, Fast: c, Stats: &site.Stats{}, Log: o.Log, Access: func(e site.Entry) { f.entries <- e },
+	f.site = &site.Site{Name: "site", Backend: c, Fast: c, Stats: &site.Stats{}, Log: o.Log, Access: func(e *site.Entry) { f.entries <- *e },
 		MaxPerAddress: 1 << 20, Clients: &site.Clients{}}
 	for _, change := range change {
 		change(f.site)

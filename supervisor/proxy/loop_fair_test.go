@@ -16,7 +16,7 @@ func TestLoop_FilesInAPipelineGetTurns(t *testing.T) {
 	t.Parallel()
 	var answers, deepest atomic.Int64
 	f := startFiled(t, loopback(t, 0), map[string]int{"a": 1}, func(s *site.Site) {
-		s.Access = func(site.Entry) {
+		s.Access = func(*site.Entry) {
 			var pcs [1000]uintptr
 			deepest.Store(max(deepest.Load(), int64(runtime.Callers(0, pcs[:]))))
 			answers.Add(1)

@@ -41,7 +41,7 @@ func startFiled(t *testing.T, l net.Listener, sizes map[string]int, change ...fu
 	change = append(change, func(s *site.Site) {
 		s.Static = append(s.Static, site.Static{Prefix: "/s/", Dirs: []string{f.dir}})
 		access := s.Access
-		s.Access = func(e site.Entry) {
+		s.Access = func(e *site.Entry) {
 			if !bytes.Contains(debug.Stack(), []byte("fastloop.(*Loop).Run")) {
 				f.detached.Add(1)
 			}

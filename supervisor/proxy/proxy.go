@@ -92,8 +92,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	scheme := toOrigin(r)
 	e.strip()
+	e.setID("")
 	host, err := httphead.NormalizeHost(r.Host)
-	if err != nil {
+	if e.host = host; err != nil {
 		e.fail(http.StatusBadRequest, "bad Host header", err)
 		return
 	}
@@ -124,8 +125,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // carryOn answers a request that the loop has begun.
 func (e *exchange) carryOn(p *fastloop.Pending) {
-	e.site, e.pending, e.start = p.Site, p, p.Start
+	e.site, e.pending, e.start, e.host, e.asked = p.Site, p, p.Start, p.Host, p.Asked
 	e.strip()
+	e.setID(p.ID)
 	e.serve()
 }
 

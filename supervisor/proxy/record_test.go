@@ -15,7 +15,7 @@ func TestProxy_LogsWhatWasAnswered(t *testing.T) {
 	s.do("GET", "/a?b", nil, "User-Agent", "test")
 	e := <-s.entries
 	line := string(e.AppendCombined(nil))
-	if !strings.HasPrefix(line, "127.0.0.1 - - [") || !strings.Contains(line, `] "GET /a?b HTTP/1.1" 201 5 "-" "test" 0.`) || !strings.HasSuffix(line, " site/2\n") {
+	if !strings.HasPrefix(line, "127.0.0.1 - - [") || !strings.Contains(line, `] "GET /a?b HTTP/1.1" 201 5 "-" "test" 0.`) || !strings.HasSuffix(line, " site/2 site.test "+e.ID+"\n") {
 		t.Errorf("got %s", line)
 	}
 	if e.Time.Before(begin) || e.Took <= 0 || e.Took > time.Since(begin) {

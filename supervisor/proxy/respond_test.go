@@ -124,6 +124,9 @@ func (f *front) record(request, method string) string {
 			}
 			field = "Date: now"
 		}
+		if id, ok := strings.CutPrefix(field, "X-Request-Id: "); ok {
+			field = "X-Request-Id: " + maskID(strings.TrimSpace(id))
+		}
 		fields = append(fields, field)
 	}
 	slices.Sort(fields)

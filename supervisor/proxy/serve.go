@@ -60,7 +60,7 @@ func (e *exchange) try() (again bool) {
 		e.failClaim(err)
 		return false
 	}
-	e.worker = claim.Worker()
+	e.worker, e.got = claim.Worker(), since
 	ctx, cancel := e.deadline(since)
 	defer cancel()
 	resp, err := roundTrip(claim, e.toWorker(ctx))
@@ -99,6 +99,9 @@ func (e *exchange) mayRepeat(err error) bool {
 func (e *exchange) claim() (claim site.Claim, since time.Time, err error) {
 	pending := e.pending
 	e.pending = nil
+	if e.asked.IsZero() {
+		e.asked = time.Now()
+	}
 	switch {
 	case pending != nil && pending.Direct != nil:
 		return pending.Direct, pending.Sent, nil
@@ -165,7 +168,7 @@ func (e *exchange) record() {
 	if e.header != nil {
 		e.site.CountPageOf(e.r, e.status, e.header, entry.Took, e.sent)
 	}
-	e.site.Record(entry)
+	e.site.Record(&entry)
 }
 
 // idempotent reports whether a request may be sent twice (RFC 9110, section 9.2.2).

@@ -79,7 +79,7 @@ func start(tb testing.TB, o Options, routes ...site.Route) *server {
 // complete gives a site what every site has.
 func (s *server) complete(st *site.Site) {
 	st.Log = slog.New(slog.NewTextHandler(s.logs, nil))
-	st.Access = func(e site.Entry) { s.entries <- e }
+	st.Access = func(e *site.Entry) { s.entries <- *e }
 	if st.Stats == nil {
 		st.Stats = &site.Stats{}
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -80,6 +81,9 @@ func (p *way) note(h *wire.Head, body string) {
 	seen := []string{h.Method, h.URI, h.Path, h.Query, h.Proto, h.Host, h.Scheme, h.RemoteAddr}
 	var fields []string
 	for _, f := range h.Fields {
+		if strings.EqualFold(f[0], httphead.RequestID) {
+			f[1] = maskID(f[1])
+		}
 		fields = append(fields, textproto.CanonicalMIMEHeaderKey(f[0])+": "+f[1])
 	}
 	slices.Sort(fields)
@@ -87,6 +91,16 @@ func (p *way) note(h *wire.Head, body string) {
 	defer p.mu.Unlock()
 	p.seen = append(p.seen, strings.Join(append(append(seen, fields...), body), "\n"))
 }
+
+// maskID returns what tells an ID that we have made from others.
+func maskID(id string) string {
+	if ownID.MatchString(id) {
+		return "our own"
+	}
+	return id
+}
+
+var ownID = regexp.MustCompile(`^[0-9a-v]{20}$`)
 
 var statusLine = regexp.MustCompile(`(?m)^HTTP/1\.[01] (\d{3})`)
 

@@ -16,16 +16,30 @@ type Entry struct {
 	Line    string    // "GET / HTTP/1.1"
 	Referer string    // as the client says
 	Agent   string    // as the client calls itself
+	Host    string    // as the table of sites has it; "": the client named none
+	ID      string    // X-Request-ID; valid, as httphead.ValidID says
+	TLS     string    // "TLS 1.3"; "": none
 	Time    time.Time // when the head of the request was read
 	Took    time.Duration
+	Queue   time.Duration // until a worker got the request; 0: none did
+	App     time.Duration // from then on, until the worker had given all of its answer
 	Status  int
 	Bytes   int64  // of body, sent to the client
 	Worker  string // the worker that answered; "": the front door itself
 }
 
 // AppendCombined appends the entry in the combined log format of Apache and
-// nginx, followed by the seconds it took and the worker.
+// nginx, followed by the seconds it took, the worker, host and request ID.
 func (e *Entry) AppendCombined(b []byte) []byte {
+	b = append(e.appendCommon(b), ' ')
+	b = append(b, cmp.Or(e.Host, "-")...)
+	b = append(b, ' ')
+	b = append(b, cmp.Or(e.ID, "-")...)
+	return append(b, '\n')
+}
+
+// appendCommon appends what lines of sites and of the front door begin with.
+func (e *Entry) appendCommon(b []byte) []byte {
 	b = append(b, e.Client...)
 	b = append(b, " - - ["...)
 	b = e.Time.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
@@ -42,11 +56,7 @@ func (e *Entry) AppendCombined(b []byte) []byte {
 	b = append(b, ' ')
 	b = strconv.AppendFloat(b, e.Took.Seconds(), 'f', 4, 64)
 	b = append(b, ' ')
-	if e.Worker == "" {
-		return append(b, "-\n"...)
-	}
-	b = append(b, e.Worker...)
-	return append(b, '\n')
+	return append(b, cmp.Or(e.Worker, "-")...)
 }
 
 // Refusal is a request that no site has answered, because it was for none, was
@@ -58,15 +68,17 @@ type Refusal struct {
 	Why  string // in the front door's words, never the client's
 }
 
-// AppendCombined appends what Entry.AppendCombined does, then site, host and reason.
+// AppendCombined appends what Entry.AppendCombined does up to the worker, then site, host,
+// reason and request ID.
 func (r *Refusal) AppendCombined(b []byte) []byte {
-	b = r.Entry.AppendCombined(b)
-	b = append(b[:len(b)-1], " site="...)
+	b = append(r.Entry.appendCommon(b), " site="...)
 	b = append(b, cmp.Or(r.Site, "-")...)
 	b = append(b, " host="...)
 	b = appendQuoted(b, r.Host)
 	b = append(b, " why="...)
 	b = appendQuoted(b, r.Why)
+	b = append(b, " id="...)
+	b = append(b, cmp.Or(r.ID, "-")...)
 	return append(b, '\n')
 }
 

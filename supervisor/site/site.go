@@ -34,9 +34,11 @@ type Site struct {
 	Asked *Asked // counts the pages that visitors ask for; nil: they are not counted
 
 	// The counters and the logs.
-	Stats  *Stats
-	Log    *slog.Logger
-	Access func(Entry) // is called for every answered request; must not block; may be nil
+	Stats *Stats
+	Log   *slog.Logger
+	// Access is called for every answered request. It must not block, nor keep the entry;
+	// may be nil.
+	Access func(*Entry)
 }
 
 // Static maps a URL prefix to directories. The first that has a file wins.
@@ -56,7 +58,7 @@ func (s *Site) HasStatic(path string) bool {
 }
 
 // Record counts and logs an answered request.
-func (s *Site) Record(e Entry) {
+func (s *Site) Record(e *Entry) {
 	s.Stats.record(e.Took, e.Status)
 	if s.Access != nil {
 		s.Access(e)
