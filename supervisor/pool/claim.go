@@ -41,6 +41,7 @@ type Claim struct {
 	member   *member       // whose worker it holds; nil while it waits
 	follower bool          // the worker runs another request first
 	err      error         // why it was refused
+	began    time.Time     // when it got the worker, also if it is a follower of it
 	stuck    bool          // its request overran its time
 	unsent   bool          // nothing of its request reached the worker, which failed
 

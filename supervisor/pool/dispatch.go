@@ -70,7 +70,7 @@ func (c *Claim) resolveLocked() {
 
 // giveLocked gives the request to a worker; to a busy one with one thread as a follower.
 func (p *Pool) giveLocked(c *Claim, m *member, now time.Time) {
-	c.member = m
+	c.member, c.began = m, now
 	switch {
 	case len(m.claims) == 0:
 		p.busy++

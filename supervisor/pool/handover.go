@@ -36,6 +36,7 @@ type WorkerHandover struct {
 	Exceeded   Reason    `json:"over,omitempty"`
 	Due        Reason    `json:"spent,omitempty"`
 	Started    time.Time `json:"started"`
+	Told       time.Time `json:"told"`
 	Ready      time.Time `json:"ready"`
 	Used       time.Time `json:"used"`
 	Idle       time.Time `json:"idle"`
@@ -84,7 +85,7 @@ func (p *Pool) HandOver() Handover {
 		}
 		w := WorkerHandover{
 			ID: m.id, Slot: m.slot, Generation: m.generation.number, Threads: m.threads, State: m.state, Reason: m.reason, Exceeded: m.exceeded, Due: m.due,
-			Started: m.started, Ready: m.ready, Used: m.used, Idle: m.idle, Chance: m.chance, Requests: m.requests, Worker: m.worker,
+			Started: m.started, Told: m.told, Ready: m.ready, Used: m.used, Idle: m.idle, Chance: m.chance, Requests: m.requests, Worker: m.worker,
 		}
 		if w.State == Ready && len(m.claims) > 0 {
 			w.State, w.Reason = Draining, ReasonRestart
@@ -119,6 +120,9 @@ func (p *Pool) inherit(h *Handover) {
 		m.ready, m.used, m.idle, m.requests, m.answered = w.Ready, w.Used, w.Idle, w.Requests, w.Requests > 0
 		if w.State != Ready {
 			m.retireLocked(w.State, w.Reason)
+			if !w.Told.IsZero() { // older versions do not tell it
+				m.told = w.Told
+			}
 		}
 		p.joinLocked(m)
 		if m.state == Ready {

@@ -63,6 +63,7 @@ type member struct {
 	// Pool.mu protects all below.
 	state    State
 	reason   Reason    // why it is to exit; valid once retired is closed
+	told     time.Time // when it became Draining or Stuck
 	worker   Worker    // nil while the launch runs
 	ready    time.Time // when the launch had succeeded
 	exceeded Reason    // a limit that the supervisor saw it exceed; "": none
@@ -128,7 +129,7 @@ func (m *member) retireLocked(state State, reason Reason) {
 	if !m.live() {
 		return
 	}
-	m.state, m.reason = state, reason
+	m.state, m.reason, m.told = state, reason, time.Now()
 	close(m.retired)
 	m.checkDrainedLocked()
 }

@@ -43,8 +43,16 @@ type WorkerStatus struct {
 	State      string // as State.String says, or "busy"
 	Worker     Worker // nil while it starts
 	Started    time.Time
+	Since      time.Time // when State began
 	Requests   int64
 	Active     int
+	Running    []Running // the requests that are Active
+}
+
+// Running is a request that a worker runs.
+type Running struct {
+	What  string // "GET /path"
+	Since time.Time
 }
 
 // EventKind says what happened to a worker.
@@ -133,10 +141,36 @@ func (m *member) statusLocked() WorkerStatus {
 	if m.state == Ready && len(m.claims) > 0 {
 		state = "busy"
 	}
+	running := m.requestsLocked()
 	return WorkerStatus{
 		ID: m.id, Generation: m.generation.number, State: state, Worker: m.worker,
-		Started: m.started, Requests: m.requests, Active: m.runningLocked(),
+		Started: m.started, Since: m.sinceLocked(running), Requests: m.requests, Active: len(running), Running: running,
 	}
+}
+
+// requestsLocked returns the requests that the worker runs, without followers.
+func (m *member) requestsLocked() []Running {
+	running := make([]Running, m.runningLocked())
+	for i := range running {
+		running[i] = Running{What: m.claims[i].what, Since: m.claims[i].began}
+		if m.threads == 1 {
+			running[i].Since = m.began
+		}
+	}
+	return running
+}
+
+// sinceLocked returns since when the worker has been in its state.
+func (m *member) sinceLocked(running []Running) time.Time {
+	switch {
+	case m.state == Starting:
+		return m.started
+	case m.state != Ready:
+		return m.told
+	case len(running) > 0:
+		return running[0].Since
+	}
+	return m.idleSince()
 }
 
 func (m *member) eventLocked(kind EventKind, now time.Time) Event {

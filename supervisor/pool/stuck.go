@@ -60,7 +60,9 @@ func (c *Claim) markStuckLate(reason Reason) {
 func (p *Pool) stuckLocked(m *member, reason Reason) (first bool) {
 	first = m.state != Stuck
 	m.retireLocked(Stuck, reason)
-	m.state = Stuck // even if it is to exit for another reason
+	if first {
+		m.state, m.told = Stuck, time.Now() // even if it is to exit for another reason
+	}
 	m.checkDrainedLocked()
 	p.changedLocked()
 	return first

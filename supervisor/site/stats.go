@@ -3,19 +3,13 @@ package site
 import (
 	"context"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-const (
-	samples    = 1024
-	rateWindow = 10 * time.Second
-)
-
-// Stats counts a site's requests, for status. The zero value is ready to use. It
-// outlives reloads.
+// Stats counts a site's requests, for status. It outlives reloads. The zero value is ready
+// to use, and counts from its first request on; one of NewStats from the moment it is made.
 type Stats struct {
 	active   atomic.Int64 // requests under way
 	withheld sync.Once    // has warned of a header that was not passed on
@@ -23,25 +17,23 @@ type Stats struct {
 	mu sync.Mutex
 	// mu protects all below
 	total, errors int64
-	began         time.Time     // when the first request was recorded; zero: none was
-	ring          []sample      // the last requests; grows up to samples, then is overwritten
-	next          int           // index in a full ring of the oldest, to be overwritten next
+	born          time.Time     // since when it counts; zero: since the first request
+	recent        *window       // nil before the first request
 	idle          chan struct{} // closed when no request is active; nil unless AwaitIdle waits
-}
-
-// sample is one answered request.
-type sample struct {
-	end  time.Duration // since Stats.began
-	took time.Duration
 }
 
 // Counts are what Stats has counted.
 type Counts struct {
-	Total     int64
-	Errors    int64 // answered with 500 or above
-	PerSecond float64
-	P50, P99  time.Duration // of the last 1024 requests
+	Total  int64
+	Errors int64 // answered with 500 or above
+
+	PerSecond float64       // in the last 60 to 70 seconds
+	P50, P99  time.Duration // of these, to 3%; 0 if there were none
+	LastHour  int64         // errors in the last hour
 }
+
+// NewStats returns a Stats that counts from now on.
+func NewStats() *Stats { return &Stats{born: time.Now()} }
 
 // Begin counts a request. End is called when its client has taken the answer.
 func (s *Stats) Begin() { s.active.Add(1) }
@@ -103,16 +95,13 @@ func (s *Stats) record(took time.Duration, status int) {
 	if status >= http.StatusInternalServerError {
 		s.errors++
 	}
-	if s.began.IsZero() {
-		s.began = now
+	if s.born.IsZero() {
+		s.born = now
 	}
-	one := sample{end: now.Sub(s.began), took: took}
-	if len(s.ring) < samples {
-		s.ring = append(s.ring, one)
-		return
+	if s.recent == nil {
+		s.recent = &window{}
 	}
-	s.ring[s.next] = one
-	s.next = (s.next + 1) % samples
+	s.recent.record(now.Sub(s.born), took, status >= http.StatusInternalServerError)
 }
 
 // Restore sets the counters to what was counted before an upgrade.
@@ -125,26 +114,10 @@ func (s *Stats) Restore(total, errors int64) {
 // Counts returns the current numbers.
 func (s *Stats) Counts() Counts {
 	s.mu.Lock()
-	ring, c, now := slices.Clone(s.ring), Counts{Total: s.total, Errors: s.errors}, time.Since(s.began)
-	s.mu.Unlock()
-	if len(ring) == 0 {
-		return c
+	defer s.mu.Unlock()
+	c := Counts{Total: s.total, Errors: s.errors}
+	if s.recent != nil {
+		c.PerSecond, c.P50, c.P99, c.LastHour = s.recent.counts(time.Since(s.born))
 	}
-	took := make([]time.Duration, len(ring))
-	recent, oldest := 0, now
-	for i, v := range ring {
-		took[i] = v.took
-		if now-v.end < rateWindow {
-			recent++
-			oldest = min(oldest, v.end)
-		}
-	}
-	slices.Sort(took)
-	c.P50, c.P99 = took[len(took)/2], took[len(took)*99/100]
-	window := rateWindow
-	if recent == samples { // the ring was overwritten within the window
-		window = max(now-oldest, time.Millisecond)
-	}
-	c.PerSecond = float64(recent) / window.Seconds()
 	return c
 }

@@ -11,6 +11,9 @@ const (
 	lastWait  = 30 * time.Second
 	// stable is how long a process must live for the next failure to count as the first.
 	stable = time.Second
+	// So many failures in so short a time are a loop, which a person should look at.
+	loopFailures = 3
+	loopTime     = 5 * time.Minute
 )
 
 // Service keeps one process running. When the process exits, for whatever reason, a new one
@@ -40,6 +43,7 @@ type Service struct {
 	started  time.Time     // when the last process was
 	restarts int
 	lastExit string
+	failures [loopFailures]time.Time // when it last failed, the oldest first
 }
 
 // ServiceStatus is what a service was doing at one moment.
@@ -51,6 +55,7 @@ type ServiceStatus struct {
 	StopBy   time.Time // when the process is killed if it is stopping
 	Restarts int       // unplanned exits
 	LastExit string    // how it last exited against its will, or why it did not start
+	Looping  bool      // it has failed again and again within the last minutes
 	Old      OldStatus
 }
 
@@ -272,9 +277,12 @@ func (s *Service) overranLocked(e Event) {
 // failedLocked records a failed start, or the unplanned exit of a process that lived so
 // long.
 func (s *Service) failedLocked(e Event, lived time.Duration) {
+	now := time.Now()
 	s.lastExit = e.String()
 	s.wait = waitAfter(s.wait, lived)
-	s.due = time.Now().Add(s.wait)
+	s.due = now.Add(s.wait)
+	copy(s.failures[:], s.failures[1:])
+	s.failures[loopFailures-1] = now
 }
 
 // waitAfter returns how long to wait after a process that lived so long, when the wait
@@ -290,7 +298,7 @@ func waitAfter(wait, lived time.Duration) time.Duration {
 func (s *Service) Status() ServiceStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := ServiceStatus{State: s.idle, Started: s.started, Restarts: s.restarts, LastExit: s.lastExit}
+	st := ServiceStatus{State: s.idle, Started: s.started, Restarts: s.restarts, LastExit: s.lastExit, Looping: time.Since(s.failures[0]) < loopTime}
 	if s.current != nil {
 		st.State, st.PID = "running", s.current.PID()
 		if s.current.told != nil {

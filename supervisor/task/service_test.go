@@ -28,7 +28,7 @@ func TestService_IsStartedAgainEverLater(t *testing.T) {
 			s.took()
 			s.last().end(process.Exit{Code: 1})
 			synctest.Wait()
-			if st := v.Status(); st.State != "waiting" || st.PID != 0 || st.Restarts != i+1 || st.LastExit != s.last().words("crash, exit status 1") {
+			if st := v.Status(); st.State != "waiting" || st.PID != 0 || st.Restarts != i+1 || st.LastExit != s.last().words("crash, exit status 1") || st.Looping != (i >= 2) {
 				t.Errorf("after end %d: %+v", i+1, st)
 			}
 			time.Sleep(wait - 1)
@@ -40,7 +40,10 @@ func TestService_IsStartedAgainEverLater(t *testing.T) {
 				t.Errorf("end %d: got %q after %v", i+1, got, wait)
 			}
 		}
-		time.Sleep(2 * time.Minute) // it lives long: the next failure counts as the first
+		time.Sleep(5 * time.Minute) // it lives long: the next failure counts as the first
+		if v.Status().Looping {
+			t.Error("one that has lived long is in a loop")
+		}
 		s.last().end(process.Exit{Code: 1})
 		s.took()
 		time.Sleep(firstWait)
