@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/logs"
@@ -75,6 +76,7 @@ func (t *site) scale(ctx context.Context, n int) error {
 	err := t.pool.Scale(ctx, n)
 	st := t.pool.Status()
 	if st.Min == n && st.Max == n {
+		t.happened(time.Now(), fmt.Sprintf("scale %d", n))
 		if err := t.super.journal.SetScale(context.WithoutCancel(ctx), t.name, n); err != nil {
 			t.log.Warn("the number of workers could not be saved and is lost at the next start", "error", err)
 		}

@@ -31,12 +31,16 @@ func (t *site) observe(e pool.Event) {
 		if shared := (*launches.SharedError)(nil); errors.As(e.Err, &shared) {
 			return
 		}
+		t.happened(e.Time, "start failed")
 		t.log.Error("worker failed to start", append(exitAttrs(e), "generation", e.Generation, "error", e.Err)...)
 		t.log.leftovers("worker", e.ID, processOf(e))
 		t.log.detail(e.Err)
 	case pool.WorkerExited:
 		if w != nil { // otherwise it was never ready
 			w.Close()
+		}
+		if severity(e) > slog.LevelInfo {
+			t.happened(e.Time, string(e.Reason))
 		}
 		t.log.Log(context.Background(), severity(e), "worker ended", exitAttrs(e)...)
 		t.log.leftovers("worker", e.ID, processOf(e))

@@ -29,7 +29,7 @@ func (s *Supervisor) sampleMemory(ctx context.Context) {
 		}
 		for _, t := range s.sites.all() {
 			t.replaceIdle(time.Now())
-			st := t.status()
+			st := t.status(&look{})
 			if st.Memory.PSS == 0 { // samples of sleeping sites would displace the others
 				continue
 			}

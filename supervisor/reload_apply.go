@@ -134,6 +134,7 @@ func (cs *changes) applyOne(ctx context.Context, ch *change) error {
 		}))
 	}
 	t.failed.Store(nil)
+	t.happened(time.Now(), string(pool.ReasonReload))
 	t.tasks.apply(ctx, ch.cfg, pool.ReasonReload, false)
 	return explain(t.name, t.pool.AwaitTarget(ctx))
 }

@@ -47,6 +47,8 @@ type site struct {
 	lastEnded string // how the last worker exited before the upgrade, for status
 	stale     string // why inherited workers have to be replaced; "": they have not
 
+	lastEvent atomic.Pointer[status.Event] // nil: none since the start
+
 	failed atomic.Pointer[status.Failure] // of the last reload or restart; nil: all is as sites.toml said then
 
 	mu sync.Mutex
@@ -69,13 +71,19 @@ func (s *Supervisor) newSite(cfg *config.Site, look *code.Look) (*site, error) {
 	}
 	t.tasks = newTasks(t, cfg)
 	t.pool = t.newPool(nil)
+	t.happened(time.Now(), "start")
 	return t, nil
+}
+
+// happened remembers the last event of the site, for status.
+func (t *site) happened(at time.Time, what string) {
+	t.lastEvent.Store(&status.Event{At: at.UTC(), What: what})
 }
 
 // bareSite returns a site without a generation, tasks and a pool.
 func (s *Supervisor) bareSite(cfg *config.Site) *site {
 	t := &site{
-		name: cfg.Name, super: s, stats: &front.Stats{}, clients: &front.Clients{},
+		name: cfg.Name, super: s, stats: front.NewStats(), clients: &front.Clients{},
 		log: newSiteLog(s.logs, cfg.Name), access: s.logs.Access(cfg.Name),
 		drained: make(chan struct{}), done: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}
@@ -170,11 +178,13 @@ func (t *site) roll(ctx context.Context, next *generation, reason pool.Reason, s
 	if !serves {
 		if t.pool.Status().State != pool.SiteFailed && reason != pool.ReasonWarmup { // a failed site has its own error
 			t.failed.Store(failureOf(string(reason), err))
+			t.happened(time.Now(), string(reason)+" failed")
 		}
 		next.close()
 		return err
 	}
 	t.failed.Store(nil)
+	t.happened(time.Now(), string(reason))
 	t.tasks.apply(ctx, next.cfg, reason, reason != pool.ReasonWarmup)     // of the same code they go on
 	if next.python != nil && t.pool.Status().State == pool.SiteSleeping { // as it was before the trial
 		next.python.Unload()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/multisite/multisite/supervisor/certs"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
@@ -32,7 +33,7 @@ func newLogs(t *testing.T) *logs.Logs {
 // sitesWithoutWorkers returns a supervisor of which only the front door works.
 func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 	t.Helper()
-	s := &Supervisor{logs: newLogs(t), proxy: proxy.New(proxy.Options{})}
+	s := &Supervisor{logs: newLogs(t), proxy: proxy.New(proxy.Options{}), certs: certs.New(slog.New(slog.DiscardHandler))}
 	for _, c := range configs {
 		access := s.logs.Access(c.Name)
 		t.Cleanup(access.Close)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/control"
@@ -21,7 +22,11 @@ func (s *Supervisor) About() control.About {
 }
 
 // Status returns what the supervisor and every site are doing, from measurements of now.
-func (s *Supervisor) Status(context.Context) status.Status {
+func (s *Supervisor) Status(ctx context.Context) status.Status { return s.StatusWithin(ctx, 0) }
+
+// StatusWithin is Status from measurements of memory that are up to maxAge old.
+func (s *Supervisor) StatusWithin(_ context.Context, maxAge time.Duration) status.Status {
+	look := s.measures.look(maxAge)
 	st := status.Status{
 		Supervisor: status.Supervisor{
 			PID:       os.Getpid(),
@@ -29,7 +34,7 @@ func (s *Supervisor) Status(context.Context) status.Status {
 			Started:   s.started.UTC(),
 			Listen:    s.Addrs(),
 			ListenTLS: append([]string{}, addrsOf(s.endpoints.secure)...), // [] in JSON, not null
-			Memory:    memoryOf(os.Getpid()),
+			Memory:    memory(look.memory(os.Getpid())),
 			Failed:    s.reloader.failed.Load(),
 			Refused:   s.refusals.Counts(),
 		},
@@ -38,7 +43,7 @@ func (s *Supervisor) Status(context.Context) status.Status {
 	st.Sites = make([]status.Site, len(sites))
 	var wg sync.WaitGroup
 	for i, site := range sites {
-		wg.Go(func() { st.Sites[i] = site.status() })
+		wg.Go(func() { st.Sites[i] = site.status(look) })
 	}
 	wg.Wait()
 	if s.config().MergePages {
@@ -46,17 +51,22 @@ func (s *Supervisor) Status(context.Context) status.Status {
 	}
 	for _, t := range s.sites.leaving() {
 		if len(t.tasks.Processes()) > 0 {
-			st.Sites = addLeaving(st.Sites, t.leavingStatus())
+			st.Sites = addLeaving(st.Sites, t.leavingStatus(look))
 		}
 	}
+	s.addOthers(&st, zygotesOf(sites), look)
+	s.measures.keep(look)
 	return st
 }
 
+// zygotesOf returns the zygote of each site; 0 if it has none.
 func zygotesOf(sites []*site) (pids []int) {
 	for _, t := range sites {
+		pid := 0
 		if python := t.python(); python != nil {
-			pids = append(pids, python.ZygotePID())
+			pid = python.ZygotePID()
 		}
+		pids = append(pids, pid)
 	}
 	return pids
 }
@@ -74,18 +84,18 @@ func addLeaving(sites []status.Site, leaving status.Site) []status.Site {
 }
 
 // leavingStatus returns the status of a site that was removed, of which only tasks run.
-func (t *site) leavingStatus() status.Site {
+func (t *site) leavingStatus(l *look) status.Site {
 	c := t.config()
 	st := status.Site{
 		Name: c.Name, ServerName: c.ServerName, Aliases: []string{}, Kind: string(c.Kind), State: string(pool.SiteStopped),
 		Warmup: []string{}, Workers: []status.Worker{},
 	}
-	st.Services, st.Cron = t.tasks.status()
+	st.Services, st.Cron = t.tasks.status(l)
 	return st
 }
 
 // status returns what the site is doing.
-func (t *site) status() status.Site {
+func (t *site) status(l *look) status.Site {
 	ps, counts, c := t.pool.Status(), t.stats.Counts(), t.config()
 	st := status.Site{
 		Name:       c.Name,
@@ -96,41 +106,43 @@ func (t *site) status() status.Site {
 		Generation: ps.Generation,
 		User:       userOf(c),
 		Settings:   cmp.Or(c.Settings, c.WSGI, c.App), // a site without settings is shown by its program
-		Processes:  status.Processes{Desired: ps.Desired, Ready: ps.Ready},
+		Processes:  processesOf(ps, c),
 		Threads:    ps.Threads,
 		Requests: status.Requests{
-			Total: counts.Total, Active: ps.Active, Queued: ps.Queued, Errors: counts.Errors,
+			Total: counts.Total, Active: ps.Active, Queued: ps.Queued, Errors: counts.Errors, LastHour: counts.LastHour,
 			PerSecond: counts.PerSecond, P50: counts.P50.Seconds(), P99: counts.P99.Seconds(),
 		},
-		Restarts: ps.Restarts,
-		LastExit: t.lastExit(ps),
-		Workers:  []status.Worker{},
+		Restarts:  ps.Restarts,
+		LastExit:  t.lastExit(ps),
+		LastEvent: t.lastEvent.Load(),
+		Workers:   []status.Worker{},
 	}
 	st.Failed = t.failed.Load()
 	st.LastError = t.meter.Problem()
 	if ps.LastError != nil {
 		st.LastError = describeError(ps.LastError)
 	}
+	python := t.python()
+	l.read(processesOfPool(ps, python))
 	var sum process.Memory
 	for _, w := range ps.Workers {
-		ws, m := workerStatus(w)
+		ws, m := workerStatus(w, l)
 		st.Workers = append(st.Workers, ws)
 		sum = sum.Add(m)
 	}
 	st.Memory.Saved = sum.Unshared - sum.PSS
 	current, _ := t.launchedFrom()
 	st.SelfRoll = t.warmup.status(current)
-	python := t.python()
 	st.Warmup = warmupProblems(python)
 	if python != nil {
 		st.Preload = python.PreloadNote()
-		m := memoryOfProcess(python.ZygotePID())
+		m := l.memory(python.ZygotePID())
 		sum = sum.Add(m)
 		st.Memory.ZygotePSS = m.PSS
 		st.Memory.Saved -= m.PSS
 	}
 	st.Memory.Memory = memory(sum)
-	st.Services, st.Cron = t.tasks.status()
+	st.Services, st.Cron = t.tasks.status(l)
 	return st
 }
 
@@ -148,20 +160,47 @@ func warmupProblems(r *wsgi.Runtime) []string {
 	return lines
 }
 
+// processesOf returns how many workers a site has and should have.
+func processesOf(ps pool.Status, c *config.Site) status.Processes {
+	p := status.Processes{Desired: ps.Desired, Ready: ps.Ready, Min: ps.Min, Max: ps.Max}
+	if ps.Min != c.Processes.Min || ps.Max != c.Processes.Max { // which a reload leaves only what scale has set
+		p.File = &status.Range{Min: c.Processes.Min, Max: c.Processes.Max}
+	}
+	return p
+}
+
+// processesOfPool returns the pids of a site's workers and its zygote.
+func processesOfPool(ps pool.Status, python *wsgi.Runtime) (pids []int) {
+	for _, w := range ps.Workers {
+		if w.Worker != nil {
+			pids = append(pids, w.Worker.PID())
+		}
+	}
+	if python != nil {
+		pids = append(pids, python.ZygotePID())
+	}
+	return pids
+}
+
 // workerStatus returns what a worker is doing, and its memory.
-func workerStatus(w pool.WorkerStatus) (status.Worker, process.Memory) {
-	ws := status.Worker{ID: w.ID, State: w.State, Started: w.Started.UTC(), Requests: w.Requests, Active: w.Active}
+func workerStatus(w pool.WorkerStatus, l *look) (status.Worker, process.Memory) {
+	ws := status.Worker{
+		ID: w.ID, State: w.State, Started: w.Started.UTC(), Requests: w.Requests, Active: w.Active,
+		Generation: w.Generation, Since: w.Since.UTC(), Running: []status.Running{},
+	}
+	for _, r := range w.Running {
+		ws.Running = append(ws.Running, status.Running{What: r.What, Since: r.Since.UTC()})
+	}
 	p, ok := w.Worker.(worker)
 	if !ok {
 		return ws, process.Memory{}
 	}
-	m := memoryOfProcess(p.PID())
+	m := l.memory(p.PID())
+	cpu, _ := process.ReadCPUTime(p.PID()) // it may just have exited
+	ws.CPU = cpu.Seconds()
 	ws.PID, ws.Socket, ws.Memory = p.PID(), p.Socket(), memory(m)
 	return ws, m
 }
-
-// memoryOf returns the memory of a process as status shows it.
-func memoryOf(pid int) status.Memory { return memory(memoryOfProcess(pid)) }
 
 // memoryOfProcess returns the memory of a process; none if it has exited, or pid is 0.
 func memoryOfProcess(pid int) process.Memory {

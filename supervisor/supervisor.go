@@ -69,6 +69,7 @@ type Supervisor struct {
 	processors capacity.Processors
 	cgroups    cgroups
 	merging    merging
+	measures   measures
 	announcer  *announcer
 	watching   *watching
 	reloader   reloader

@@ -133,6 +133,9 @@ func (k tasks) observe(which task.ID, e task.Event) {
 			attrs = append(attrs, "limit", "stop_timeout")
 		}
 	}
+	if level >= slog.LevelError {
+		t.happened(e.Time, kind+" failed")
+	}
 	what := fmt.Sprintf("%s %s", kind, e.Kind)
 	t.log.Log(context.Background(), level, what, attrs...)
 	if p, ok := e.Process.(*process.Process); ok {
@@ -159,22 +162,19 @@ func (k tasks) limit(l process.Limits) {
 }
 
 // status returns what the tasks are doing.
-func (k tasks) status() (services []status.Service, entries []status.Cron) {
+func (k tasks) status(l *look) (services []status.Service, entries []status.Cron) {
 	services, entries = []status.Service{}, []status.Cron{} // [] in JSON, not null
 	ss, js := k.Status()
 	for _, s := range ss {
-		st := status.Service{Name: s.Name, State: s.State, PID: s.PID, StopBy: timeOrNil(s.StopBy), Restarts: s.Restarts, LastExit: s.LastExit}
-		if st.PID != 0 {
-			st.Memory = memoryOf(st.PID)
-		}
+		st := status.Service{Name: s.Name, State: s.State, PID: s.PID, StopBy: timeOrNil(s.StopBy), Restarts: s.Restarts, Looping: s.Looping, LastExit: s.LastExit, Memory: memory(l.memory(s.PID))}
 		if s.Old.PID != 0 {
-			st.Old = &status.OldService{PID: s.Old.PID, StopBy: s.Old.StopBy.UTC(), Memory: memoryOf(s.Old.PID)}
+			st.Old = &status.OldService{PID: s.Old.PID, StopBy: s.Old.StopBy.UTC(), Memory: memory(l.memory(s.Old.PID))}
 		}
 		services = append(services, st)
 	}
 	for _, j := range js {
 		entries = append(entries, status.Cron{
-			Name: j.Name, Schedule: fmt.Sprint(j.Schedule), Next: j.Next, PID: j.PID, StopBy: timeOrNil(j.StopBy), Runs: j.Runs, Skipped: j.Skipped, LastExit: j.LastExit,
+			Name: j.Name, Schedule: fmt.Sprint(j.Schedule), Next: j.Next, PID: j.PID, StopBy: timeOrNil(j.StopBy), Runs: j.Runs, Skipped: j.Skipped, Memory: memory(l.memory(j.PID)), LastExit: j.LastExit,
 		})
 	}
 	return services, entries

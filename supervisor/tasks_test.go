@@ -35,7 +35,7 @@ func TestTasks_SpecAndStatus(t *testing.T) {
 	if spec := k.spec(c); spec.Services[0].Stop.Timeout != time.Hour || spec.Jobs[0].Stop.Timeout != time.Minute {
 		t.Errorf("spec %+v, want stop_timeout or else graceful_timeout", spec)
 	}
-	services, entries := k.status()
+	services, entries := k.status(&look{})
 	if len(services) != 1 || services[0].Name != "mail" || services[0].State != "stopped" || services[0].Memory.PSS != 0 {
 		t.Errorf("services %+v", services)
 	}
@@ -43,7 +43,7 @@ func TestTasks_SpecAndStatus(t *testing.T) {
 		t.Errorf("cron entries %+v", entries)
 	}
 	none := newTasks(s.sites.all()[0], &config.Site{})
-	if services, entries := none.status(); services == nil || entries == nil {
+	if services, entries := none.status(&look{}); services == nil || entries == nil {
 		t.Error("no tasks are null in JSON, want []")
 	}
 }

@@ -119,6 +119,7 @@ func (in *Inheritance) site(s *Supervisor, c *config.Site, h siteHandover) (*sit
 	t := s.bareSite(c)
 	t.generations, t.static, t.lastEnded = h.Generations, h.Static, h.LastExit
 	t.failed.Store(h.Failed)
+	t.lastEvent.Store(h.LastEvent)
 	t.stats.Restore(h.Total, h.Errors)
 	g, err := t.makeGeneration(c, code.FromSums(h.Code), h.Sockets, h.Paths)
 	if err != nil {

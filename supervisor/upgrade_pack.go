@@ -66,6 +66,7 @@ type siteHandover struct {
 	Errors      int64                      `json:"errors"`
 	LastExit    string                     `json:"last_exit,omitempty"`
 	Failed      *status.Failure            `json:"failed,omitempty"`
+	LastEvent   *status.Event              `json:"last_event,omitempty"`
 	Static      []wsgi.Static              `json:"static,omitempty"`
 	Python      *wsgi.Handover             `json:"python,omitempty"`
 	Pool        pool.Handover              `json:"pool"`
@@ -199,7 +200,7 @@ func (p packer) site(t *site) (h siteHandover, err error) {
 	t.mu.Lock()
 	h = siteHandover{
 		Name: t.name, Generations: t.generations, Sockets: current.sockets, Paths: current.paths, Static: t.static,
-		Total: counts.Total, Errors: counts.Errors, Failed: t.failed.Load(),
+		Total: counts.Total, Errors: counts.Errors, Failed: t.failed.Load(), LastEvent: t.lastEvent.Load(),
 	}
 	t.mu.Unlock()
 	for _, g := range retired {

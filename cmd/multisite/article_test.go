@@ -44,7 +44,7 @@ func upTellsAddresses(t *testing.T, r *running) {
 func tenWorkers(t *testing.T, r *running) {
 	pids, sockets := map[int]bool{}, map[string]bool{}
 	for _, site := range r.status().Sites {
-		if site.State != "running" || site.Processes != (status.Processes{Desired: 5, Ready: 5}) || site.Threads != 1 {
+		if site.State != "running" || site.Processes != (status.Processes{Desired: 5, Ready: 5, Min: 5, Max: 5}) || site.Threads != 1 {
 			t.Errorf("site %s: %s, %+v, %d threads", site.Name, site.State, site.Processes, site.Threads)
 		}
 		for i, w := range site.Workers {

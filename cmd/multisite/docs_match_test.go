@@ -29,6 +29,7 @@ func TestMatchOutput(t *testing.T) {
 		{"a process id", "pid 20190,", "pid 7,\n", true},
 		{"a small number", "running 3/3", "running 2/3\n", false},
 		{"a size", "13.2 MB", "9 KB\n", true},
+		{"a size in a table", "13.2M 1", "1.20G 1\n", true},
 		{"a duration", "in 11.452s", "in 1m2s\n", true},
 		{"no duration", "in 11.452s", "in time\n", false},
 		{"a time of day", "at 07:07 failed", "at 14:33 failed\n", true},

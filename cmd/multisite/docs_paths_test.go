@@ -17,7 +17,7 @@ var (
 	codeFile = regexp.MustCompile(`^[\w./*-]+\.(go|py|md|txtar)$`)
 	codeName = regexp.MustCompile(`^(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w{2,})(?:\(\))?$`)
 	inFile   = regexp.MustCompile("`([\\w./]+\\.(?:go|py))`\\s\\((`[^)]*`)\\)")
-	term     = regexp.MustCompile(`^- \*\*([^*]+)\*\*`)
+	entry    = regexp.MustCompile(`^- \*\*([^*]+)\*\*`)
 )
 
 // TestDocs_Links follows every relative link of the documents, with its anchor.
@@ -196,7 +196,7 @@ func namesIn(line string) []string {
 
 // termsIn returns the words that a line of the glossary explains.
 func termsIn(line string) []string {
-	m := term.FindStringSubmatch(line)
+	m := entry.FindStringSubmatch(line)
 	if m == nil {
 		return nil
 	}

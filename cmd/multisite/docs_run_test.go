@@ -262,7 +262,7 @@ func matchOutput(want []string, got string) error {
 
 // varies finds what no two runs have alike: numbers of four digits and more, sizes,
 // durations, times of day.
-var varies = regexp.MustCompile(`\b(\d{4,}|\d+(?:\.\d+)? [kKMG]?B|(?:\d+(?:\.\d+)?(?:ms|s|m|h))+|\d\d:\d\d)\b`)
+var varies = regexp.MustCompile(`\b(\d{4,}|\d+(?:\.\d+)?[MG]|\d+(?:\.\d+)? [kKMG]?B|(?:\d+(?:\.\d+)?(?:ms|s|m|h))+|\d\d:\d\d)\b`)
 
 func linePattern(line string) string {
 	line = strings.Join(strings.Fields(line), " ")
@@ -283,6 +283,8 @@ func numberPattern(number string) string {
 	switch {
 	case strings.HasSuffix(number, "B"):
 		return `\d+(?:\.\d+)? [kKMG]?B`
+	case strings.HasSuffix(number, "M"), strings.HasSuffix(number, "G"):
+		return `\d+(?:\.\d+)?[MG]`
 	case strings.Contains(number, ":"):
 		return `\d\d:\d\d`
 	case strings.ContainsAny(number, "smh"):

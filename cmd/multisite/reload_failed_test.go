@@ -74,7 +74,7 @@ func (r *running) wantFailure(args []string, want ...string) {
 func failedMistake(t *testing.T, r *running) {
 	r.rewrite("startup_timeout", "startup_timeuot")
 	r.wantFailure([]string{"reload"}, "startup_timeuot")
-	shown := regexp.MustCompile(`(?m)^reload at \d\d:\d\d failed and changed nothing: .*startup_timeuot`)
+	shown := regexp.MustCompile(`(?s)\nfailed +reload at \d\d:\d\d, which has changed\s+nothing: .*startup_timeuot`)
 	if text := r.must("status"); !shown.MatchString(text) {
 		t.Errorf("status does not show it:\n%s", text)
 	}
@@ -102,9 +102,13 @@ func failedLiveKeys(t *testing.T, r *running) {
 	if f := s.Failed; f == nil || f.What != "reload" || f.At.IsZero() || f.Error != "ModuleNotFoundError: No module named 'no_such_thing'" {
 		t.Errorf("status --json shows %+v", f)
 	}
-	shown := regexp.MustCompile(`(?m)^edited: serves generation 1; reload at \d\d:\d\d failed: ModuleNotFoundError: No module named 'no_such_thing'$`)
-	if text := r.must("status"); !shown.MatchString(text) {
+	shown := regexp.MustCompile(`(?m)^edited: reload at \d\d:\d\d failed: ModuleNotFoundError: No module named 'no_such_thing'$`)
+	if text := r.must("status", "edited"); !shown.MatchString(text) {
 		t.Errorf("status does not show it:\n%s", text)
+	}
+	short := regexp.MustCompile(`(?m)^edited: reload at \d\d:\d\d failed: ModuleNotFoundError: No module named 'no_\w*…$`)
+	if text := r.must("status"); !short.MatchString(text) {
+		t.Errorf("status of all sites does not show it:\n%s", text)
 	}
 	mend()
 	out := r.must("reload")

@@ -31,7 +31,7 @@ func TestServiceCron(t *testing.T) {
 	if wait := cron[2].Next.Sub(begin); wait > time.Minute {
 		t.Errorf("every minute comes next in %v", wait)
 	}
-	table := strings.Split(r.must("status"), "\n")
+	table := strings.Split(r.must("status", "subdomain1"), "\n")
 	checkRow(t, table, "cron.rare", "in ", "@yearly")
 
 	r.upgrade()

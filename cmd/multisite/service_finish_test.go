@@ -108,7 +108,7 @@ func finishRestart(t *testing.T, f *finishing) {
 	if now.State != "running" || now.PID == queue.PID || now.Old == nil || now.Old.PID != queue.PID {
 		t.Errorf("queue before %+v, now %+v", queue, now)
 	}
-	table := strings.Split(f.must("status"), "\n")
+	table := strings.Split(f.must("status", "subdomain1"), "\n")
 	checkRow(t, table, "service.mail", "stopping", fmt.Sprint(mail.PID), "at most 10m", "more")
 	if a := f.get(host1, "/hello/"); a.status != 200 {
 		t.Errorf("status %d", a.status)

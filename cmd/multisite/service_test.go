@@ -85,8 +85,8 @@ func serviceStatus(t *testing.T, r *running) {
 	if bot.State != "running" || bot.PID == 0 || bot.Memory.USS <= 0 || bot.Restarts != 0 || bot.LastExit != "" {
 		t.Errorf("got %+v", bot)
 	}
-	table := strings.Split(r.must("status"), "\n")
-	checkRow(t, table, "service.bot", "running", fmt.Sprint(bot.PID), " MB")
+	table := strings.Split(r.must("status", "subdomain1"), "\n")
+	checkRow(t, table, "service.bot", "running", fmt.Sprint(bot.PID), "M ")
 	r.waitSite("subdomain2", "sleeping") // which does not concern its service
 }
 
@@ -104,8 +104,8 @@ func serviceEnds(t *testing.T, r *running) {
 		t.Errorf("got %+v, want %s", bot, want)
 	}
 	r.waitLog("subdomain1", fmt.Sprintf(`level=ERROR msg="service ended" service=subdomain1/service\.bot pid=%d reason=crash exit="exit status 7" age=`, before.PID))
-	if !strings.Contains(r.must("status"), "last exit: subdomain1/service.bot "+want) {
-		t.Errorf("status does not tell:\n%s", r.must("status"))
+	if !strings.Contains(r.must("status", "subdomain1"), "last exit: subdomain1/service.bot "+want) {
+		t.Errorf("status does not tell:\n%s", r.must("status", "subdomain1"))
 	}
 }
 

@@ -15,13 +15,13 @@ func TestPrintMerging(t *testing.T) {
 	}{
 		{nil, ""},
 		{&status.Merging{On: true, Merged: 61 << 20, Saved: 58 << 20, Ksmd: 3.14},
-			"merged      61.0 MB of these processes; the whole machine saves 58.0 MB; ksmd has used 3.1 s of processor time\n"},
+			"merged      61.0 MB of these processes; the whole machine saves 58.0 MB; ksmd\n            has used 3.1 s of processor time\n"},
 		{&status.Merging{Problem: "process 7 (qemu) of user 64055 merges its pages, too"},
 			"merge_pages process 7 (qemu) of user 64055 merges its pages, too\n"},
 		{&status.Merging{}, "merge_pages the kernel's switch was turned off by others\n"},
 	} {
 		var out strings.Builder
-		if printMerging(&out, test.merging); out.String() != test.want {
+		if printMerging(newDisplay(&out), test.merging); out.String() != test.want {
 			t.Errorf("%+v: printed %q, want %q", test.merging, out.String(), test.want)
 		}
 	}

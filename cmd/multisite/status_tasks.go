@@ -7,35 +7,61 @@ import (
 	"github.com/multisite/multisite/supervisor/status"
 )
 
-// tasks adds the rows of a site's services and cron entries.
-func (t *table) tasks(site status.Site, now time.Time) {
-	for _, s := range site.Services {
-		name := "  " + cutLeft("service."+s.Name, nameWidth-2)
-		note := restarts(s.Restarts)
-		if s.StopBy != nil {
-			note = timeLeft(*s.StopBy, now)
-		}
-		if s.PID == 0 {
-			*t = append(*t, []string{name, "", "", "", s.State, "", "", note})
-		} else {
-			t.row(name, s.Memory, s.State, fmt.Sprint(s.PID), "", note)
-		}
-		if s.Old != nil {
-			t.row(name, s.Old.Memory, "stopping", fmt.Sprint(s.Old.PID), "", timeLeft(s.Old.StopBy, now))
-		}
+// printTasks prints a row for each service and cron entry of a site.
+func printTasks(s *display, site status.Site, now time.Time) {
+	if len(site.Services)+len(site.Cron) == 0 {
+		return
+	}
+	t := newTable(
+		column{head: "BESIDE", least: 8, tail: true}, column{head: "PID", right: true}, column{head: "STATE"},
+		column{head: "PSS", right: true}, column{head: "USS", right: true}, column{head: "RSS", right: true}, column{head: "", least: 20},
+	)
+	for _, v := range site.Services {
+		t.service(v, now)
 	}
 	for _, c := range site.Cron {
-		row := []string{"  " + cutLeft("cron."+c.Name, nameWidth-2), "", "", "", "", "", "", c.Schedule}
-		switch {
-		case c.StopBy != nil:
-			row[4], row[5], row[7] = "stopping", fmt.Sprint(c.PID), timeLeft(*c.StopBy, now)
-		case c.PID != 0:
-			row[4], row[5] = "running", fmt.Sprint(c.PID)
-		case !c.Next.IsZero():
-			row[4] = "in " + age(c.Next.Sub(now))
-		}
-		*t = append(*t, row)
+		t.cron(c, now)
 	}
+	s.say("", plain)
+	t.write(s)
+}
+
+// service adds the rows of a service.
+func (t *table) service(v status.Service, now time.Time) {
+	name, note := "service."+v.Name, restarts(v.Restarts)
+	if v.StopBy != nil {
+		note = timeLeft(*v.StopBy, now)
+	}
+	t.task(name, v.PID, v.State, v.Memory, note, v.Looping)
+	if v.Old != nil {
+		t.task(name, v.Old.PID, "stopping", v.Old.Memory, timeLeft(v.Old.StopBy, now), false)
+	}
+}
+
+// cron adds the row of a cron entry.
+func (t *table) cron(c status.Cron, now time.Time) {
+	state, note := "", c.Schedule
+	switch {
+	case c.StopBy != nil:
+		state, note = "stopping", timeLeft(*c.StopBy, now)
+	case c.PID != 0:
+		state = "running"
+	case !c.Next.IsZero():
+		state = "in " + age(c.Next.Sub(now))
+	}
+	t.task("cron."+c.Name, c.PID, state, c.Memory, note, false)
+}
+
+func (t *table) task(name string, pid int, state string, m status.Memory, note string, alarm bool) {
+	look := plain
+	if alarm {
+		look = red
+	}
+	id := ""
+	if pid != 0 { // it runs
+		id = fmt.Sprint(pid)
+	}
+	t.add(cell{name, plain}, cell{id, plain}, cell{state, look}, cell{size(m.PSS), plain}, cell{size(m.USS), plain}, cell{size(m.RSS), plain}, cell{note, plain})
 }
 
 // timeLeft returns how long a process that is stopping may still work.
@@ -44,25 +70,22 @@ func timeLeft(by, now time.Time) string {
 }
 
 func restarts(n int) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return ""
-	case 1:
-		return "1 restart"
 	}
-	return fmt.Sprintf("%d restarts", n)
+	return plural(n, "restart")
 }
 
 // taskExits returns how a site's services and cron entries last exited.
 func taskExits(site status.Site) (exits []string) {
 	for _, s := range site.Services {
 		if s.LastExit != "" {
-			exits = append(exits, cut(fmt.Sprintf("last exit: %s/service.%s %s", site.Name, s.Name, s.LastExit), tableWidth))
+			exits = append(exits, fmt.Sprintf("last exit: %s/service.%s %s", site.Name, s.Name, s.LastExit))
 		}
 	}
 	for _, c := range site.Cron {
 		if c.LastExit != "" {
-			exits = append(exits, cut(fmt.Sprintf("last run: %s/cron.%s %s", site.Name, c.Name, c.LastExit), tableWidth))
+			exits = append(exits, fmt.Sprintf("last run: %s/cron.%s %s", site.Name, c.Name, c.LastExit))
 		}
 	}
 	return exits

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,12 +16,13 @@ import (
 
 // contract is the promised output of `multisite status --json`.
 const contract = `
-{"supervisor":{"pid":1,"version":"…","started":"…","listen":["127.0.0.1:8080"],"memory":{"pss":0,"uss":0,"rss":0}},
+{"supervisor":{"pid":1,"version":"…","started":"…","listen":["127.0.0.1:8080"],"listen_tls":[],"memory":{"pss":0,"uss":0,"rss":0},"others":{"pss":0,"uss":0,"rss":0}},
  "sites":[{"name":"subdomain1","server_name":"…","aliases":["…"],"kind":"wsgi","state":"running","generation":1,"settings":"…",
-   "processes":{"desired":5,"ready":5},"threads":1,"memory":{"pss":0,"uss":0,"rss":0,"zygote_pss":0},
-   "requests":{"total":0,"active":0,"queued":0,"errors":0,"per_second":0.0,"p50_seconds":0,"p99_seconds":0},
-   "restarts":0,"last_exit":"","last_error":"",
-   "workers":[{"id":"subdomain1/1","pid":1,"state":"ready","socket":"…","started":"…","requests":0,"active":0,"memory":{"pss":0,"uss":0,"rss":0}}]}]}`
+   "processes":{"desired":5,"ready":5,"min":5,"max":5,"file":null},"threads":1,"memory":{"pss":0,"uss":0,"rss":0,"zygote_pss":0,"others_pss":0},
+   "requests":{"total":0,"active":0,"queued":0,"errors":0,"errors_last_hour":0,"per_second":0.0,"p50_seconds":0,"p99_seconds":0},
+   "restarts":0,"last_exit":"","last_event":{"at":"…","what":"start"},"last_error":"",
+   "workers":[{"id":"subdomain1/1","pid":1,"state":"ready","socket":"…","started":"…","requests":0,"active":0,"memory":{"pss":0,"uss":0,"rss":0},
+      "generation":1,"since":"…","cpu_seconds":0,"running":[]}]}]}`
 
 // statusContract: keys and types are exactly those of the contract, and the numbers agree
 // with each other.
@@ -62,10 +64,10 @@ func statusContract(t *testing.T, r *running) {
 			pss, uss, rss = pss+w.Memory.PSS, uss+w.Memory.USS, rss+w.Memory.RSS
 			requests += w.Requests
 		}
-		if m := site.Memory; m.PSS != pss+m.ZygotePSS || m.USS < uss || m.RSS < rss || m.ZygotePSS == 0 && (m.USS != uss || m.RSS != rss) {
+		if m := site.Memory; m.PSS != pss+m.ZygotePSS+m.OthersPSS || m.USS < uss || m.RSS < rss || m.ZygotePSS+m.OthersPSS == 0 && (m.USS != uss || m.RSS != rss) {
 			t.Errorf("site %s: memory %+v is not the sum of its processes", site.Name, m)
 		}
-		if q := site.Requests; q.Total < requests || requests < 40 || q.P50 <= 0 || q.P99 < q.P50 || q.Active != 0 {
+		if q := site.Requests; q.Total < requests || requests < 40 || q.PerSecond > 0 && q.P50 <= 0 || q.P99 < q.P50 || q.Active != 0 {
 			t.Errorf("site %s: %+v, its workers answered %d", site.Name, q, requests)
 		}
 	}
@@ -104,28 +106,36 @@ func shape(t *testing.T, text string) map[string]string {
 	return types
 }
 
-// statusTable: the table has the pid, socket, settings and memory of each worker, PSS first,
-// in lines that fit a terminal.
+// statusTable: no line is longer than a terminal is wide, each site has a row, and each
+// worker of a site one with its pid and memory.
 func statusTable(t *testing.T, r *running) {
-	table := r.must("status")
-	lines := strings.Split(table, "\n")
-	for _, line := range lines {
-		if n := utf8.RuneCountInString(line); n > 100 {
-			t.Errorf("%d columns: %s", n, line)
+	for _, args := range [][]string{{"status"}, {"status", "-w"}, {"status", "subdomain1"}} {
+		for line := range strings.Lines(r.must(args...)) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > leastWidth {
+				t.Errorf("%v: %d columns: %s", args, n, line)
+			}
 		}
 	}
-	head := strings.Fields(lines[2])
-	if want := []string{"SITE,", "WORKER", "PSS", "USS", "RSS", "STATE", "PID", "REQUESTS", "SOCKET,", "SETTINGS"}; !slices.Equal(head, want) {
+	all := r.must("status")
+	lines := strings.Split(all, "\n")
+	if want := regexp.MustCompile(`^\d+ sites: .*; \d+ workers, \d.* MB, saved \d.* MB$`); !want.MatchString(lines[0]) {
+		t.Errorf("it begins with %q", lines[0])
+	}
+	if want := []string{"SITE", "WORKERS", "MEM", "SAVED", "REQ/S", "P50", "P99", "ERR/H", "QUEUE", "LAST", "EVENT"}; !slices.Equal(strings.Fields(lines[2]), want) {
 		t.Errorf("the table begins with %q", lines[2])
 	}
+	with := strings.Split(r.must("status", "--workers"), "\n")
 	for _, site := range r.status().Sites {
-		checkRow(t, lines, site.Name, "running 5/5", site.Settings)
+		checkRow(t, lines, site.Name, "running 5/5", "M ")
+		if strings.Contains(all, site.Workers[0].ID) {
+			t.Errorf("status shows workers that nobody asked for:\n%s", all)
+		}
 		for _, w := range site.Workers {
-			checkRow(t, lines, w.ID, fmt.Sprint(w.PID), "ready", w.Socket[len(w.Socket)-20:], " MB")
+			checkRow(t, with, w.ID, fmt.Sprint(w.PID), "ready", "M ")
 		}
 	}
 	one := r.must("status", "subdomain2")
-	if strings.Contains(one, "subdomain1/") || !strings.Contains(one, "subdomain2/5") {
+	if strings.Contains(one, "subdomain1/") || !strings.Contains(one, "subdomain2/5") || !strings.Contains(one, r.site("subdomain2").Settings) {
 		t.Errorf("status subdomain2:\n%s", one)
 	}
 }

@@ -1,78 +1,129 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/multisite/multisite/supervisor/status"
 )
 
-const (
-	tableWidth = 100
-	nameWidth  = 20
-)
-
-// table holds rows of cells; the first row is the head. The last column gets the rest
-// of the line.
-type table [][]string
-
-// row adds a row that begins with a name and three sizes.
-func (t *table) row(name string, m status.Memory, rest ...string) {
-	*t = append(*t, append([]string{cut(name, nameWidth), mb(m.PSS), mb(m.USS), mb(m.RSS)}, rest...))
+// column is one column of a table.
+type column struct {
+	head  string
+	right bool // it holds numbers, which are aligned at their ends
+	least int  // it may be cut to so many characters where the display is narrow; 0: it may not
+	tail  bool // of what is cut, the end is kept
 }
 
-// write prints the table with aligned columns, in lines of at most tableWidth columns.
-func (t table) write(w io.Writer) error {
-	last := len(t[0]) - 1
-	widths := make([]int, last)
-	left := tableWidth
-	for i := range widths {
-		for _, row := range t {
-			if i < len(row) {
-				widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+// cell is a text in a table.
+type cell struct {
+	text  string
+	style style
+}
+
+// table holds rows of cells below the heads of its columns. Columns in which no row has
+// anything are left out. A row of one cell that is a line stands across all columns.
+type table struct {
+	columns []column
+	rows    [][]cell
+	across  map[int]bool // indexes of rows
+}
+
+func newTable(columns ...column) *table { return &table{columns: columns, across: map[int]bool{}} }
+
+// row adds a row without styles.
+func (t *table) row(texts ...string) {
+	cells := make([]cell, len(texts))
+	for i, text := range texts {
+		cells[i].text = text
+	}
+	t.add(cells...)
+}
+
+func (t *table) add(cells ...cell) { t.rows = append(t.rows, cells) }
+
+// line adds a line across all columns.
+func (t *table) line(text string, look style) {
+	t.across[len(t.rows)] = true
+	t.add(cell{text, look})
+}
+
+// write prints the table with aligned columns, in lines that fit the display unless its
+// fixed columns alone are wider.
+func (t *table) write(s *display) {
+	for i, row := range t.rows {
+		for j := range row {
+			t.rows[i][j].text = oneLine(row[j].text)
+		}
+	}
+	widths, gap := t.layout(s.width)
+	heads := make([]cell, len(t.columns))
+	for i, c := range t.columns {
+		heads[i] = cell{c.head, faint}
+	}
+	t.print(s, heads, widths, gap)
+	for i, row := range t.rows {
+		if t.across[i] {
+			s.say(row[0].text, row[0].style)
+			continue
+		}
+		t.print(s, row, widths, gap)
+	}
+}
+
+// layout returns the width of each column, 0 for one that is left out, and of the gaps.
+func (t *table) layout(room int) (widths []int, gap int) {
+	widths = make([]int, len(t.columns))
+	shown := 0
+	for i, c := range t.columns {
+		for r, row := range t.rows {
+			if i < len(row) && !t.across[r] {
+				widths[i] = max(widths[i], utf8.RuneCountInString(row[i].text))
 			}
 		}
-		left -= widths[i] + 2
+		if widths[i] > 0 {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.head))
+			shown++
+		}
 	}
-	for _, row := range t {
-		var line strings.Builder
-		for i, cell := range row {
-			if i == last {
-				line.WriteString(cutLeft(cell, max(left, 10)))
-				break
+	for _, gap = range []int{2, 1} {
+		over := (shown-1)*gap - room
+		for _, w := range widths {
+			over += w
+		}
+		for i := len(t.columns) - 1; i >= 0 && over > 0 && gap == 1; i-- {
+			if least := t.columns[i].least; least > 0 && widths[i] > least {
+				by := min(over, widths[i]-least)
+				widths[i] -= by
+				over -= by
 			}
-			fmt.Fprintf(&line, "%-*s  ", widths[i], cell)
 		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
-			return err
+		if over <= 0 {
+			break
 		}
 	}
-	return nil
+	return widths, gap
 }
 
-// mb formats a size in megabytes of 2^20 bytes, or in gigabytes.
-func mb(n int64) string {
-	if n >= 1000<<20 {
-		return fmt.Sprintf("%.2f GB", float64(n)/(1<<30))
+func (t *table) print(s *display, row []cell, widths []int, gap int) {
+	var line strings.Builder
+	pending := 0 // spaces that are written before the next text
+	for i, c := range row {
+		if widths[i] == 0 {
+			continue
+		}
+		text := cut(c.text, widths[i])
+		if t.columns[i].tail {
+			text = cutLeft(c.text, widths[i])
+		}
+		pad := widths[i] - utf8.RuneCountInString(text)
+		if t.columns[i].right {
+			pending, pad = pending+pad, 0
+		}
+		if text != "" {
+			line.WriteString(strings.Repeat(" ", pending) + s.paint(text, c.style))
+			pending = 0
+		}
+		pending += pad + gap
 	}
-	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
-}
-
-// cut shortens s to n characters.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
-}
-
-// cutLeft shortens s to its last n characters, which say more of a path or a dotted
-// name than the first.
-func cutLeft(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return "…" + string(r[len(r)-n+1:])
-	}
-	return s
+	_, _ = io.WriteString(s.w, line.String()+"\n") // nobody may read it any more
 }

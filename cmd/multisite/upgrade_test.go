@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/multisite/multisite/supervisor/status"
 )
 
 // upgradeSites is a Python site with a zygote, services and cron entries, and a program in Go.
@@ -238,7 +236,7 @@ func upgradeThenScale(t *testing.T, r *running) {
 	r.must("scale", "subdomain1", "5")
 	r.must("scale", "hello", "1")
 	r.upgrade()
-	if s := r.site("subdomain1"); s.Processes != (status.Processes{Desired: 5, Ready: 5}) || r.site("hello").Processes.Ready != 1 {
+	if s := r.site("subdomain1"); s.Processes.Ready != 5 || s.Processes.Desired != 5 || r.site("hello").Processes.Ready != 1 {
 		t.Errorf("after scale and upgrade: %+v and %+v", s.Processes, r.site("hello").Processes)
 	}
 	if now := r.zygotePID("subdomain1"); now != zygote || zygote == 0 {

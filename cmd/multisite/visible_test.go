@@ -36,11 +36,11 @@ func TestVisible(t *testing.T) {
 		t.Fatalf("got %v, %v", resp, err)
 	}
 	resp.Body.Close()
-	eventually(t, "the exit to be recorded", func() bool { return strings.Contains(r.must("status"), "/evil") })
+	eventually(t, "the exit to be recorded", func() bool { return strings.Contains(r.must("status", "a"), "/evil") })
 	eventually(t, "its output", func() bool { return strings.Contains(r.must("logs", "a"), "asked for") })
 	asJSON := r.must("status", "--json")
 	for name, text := range map[string]string{
-		"status": r.must("status"), "status --json": asJSON, "logs": r.must("logs"), "the console": r.log.String(),
+		"status": r.must("status", "a"), "status --json": asJSON, "logs": r.must("logs"), "the console": r.log.String(),
 	} {
 		if strings.ContainsAny(text, "\u202e\u202c\u009b\u2066\x1b") {
 			t.Errorf("%s has it as it is:\n%q", name, text)

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/multisite/multisite/supervisor/status"
 )
 
 // sleepers are sites whose workers exit after a second without requests, and their zygote
@@ -146,7 +144,7 @@ func growAndShrink(t *testing.T, r *running) {
 	})
 	wg.Wait()
 	r.waitSite("shared", "sleeping")
-	if s := r.site("shared"); s.Restarts != 0 || s.Processes != (status.Processes{}) {
+	if s := r.site("shared"); s.Restarts != 0 || s.Processes.Desired != 0 || s.Processes.Ready != 0 {
 		t.Errorf("asleep: %d restarts, %+v", s.Restarts, s.Processes)
 	}
 }

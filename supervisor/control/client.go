@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/multisite/multisite/worker/unixsock"
 
@@ -56,9 +57,17 @@ func (c *Client) About(ctx context.Context) (About, error) {
 }
 
 // Status returns what the supervisor and its sites are doing.
-func (c *Client) Status(ctx context.Context) (status.Status, error) {
+func (c *Client) Status(ctx context.Context) (status.Status, error) { return c.StatusWithin(ctx, 0) }
+
+// StatusWithin is Status with measurements of memory that may be up to maxAge old, which
+// cost much to make.
+func (c *Client) StatusWithin(ctx context.Context, maxAge time.Duration) (status.Status, error) {
 	var s status.Status
-	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+	path := "/v1/status"
+	if maxAge > 0 {
+		path += "?" + url.Values{"max_age": {maxAge.String()}}.Encode()
+	}
+	err := c.call(ctx, http.MethodGet, path, nil, &s)
 	return s, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/multisite/multisite/supervisor/status"
 )
@@ -18,8 +19,8 @@ import (
 // Supervisor carries out the calls. Its methods are called concurrently.
 type Supervisor interface {
 	About() About
-	Status(ctx context.Context) status.Status
-	Ready(ctx context.Context) error // returns when every site has its workers or has failed
+	StatusWithin(ctx context.Context, maxAge time.Duration) status.Status // with measurements of memory up to maxAge old
+	Ready(ctx context.Context) error                                      // returns when every site has its workers or has failed
 	Scale(ctx context.Context, scales []Scale) error
 	Restart(ctx context.Context, site string) error
 	Reload(ctx context.Context, site string, w io.Writer) error // writes a line to w for each change

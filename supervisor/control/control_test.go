@@ -34,11 +34,11 @@ func (f *fake) note(call string) error {
 	return f.err
 }
 
-func (f *fake) About() About                                 { return f.about }
-func (f *fake) Status(context.Context) status.Status         { return f.status }
-func (f *fake) Ready(context.Context) error                  { return f.note("ready") }
-func (f *fake) Restart(_ context.Context, site string) error { return f.note("restart " + site) }
-func (f *fake) Down(context.Context) error                   { return f.note("down") }
+func (f *fake) About() About                                              { return f.about }
+func (f *fake) StatusWithin(context.Context, time.Duration) status.Status { return f.status }
+func (f *fake) Ready(context.Context) error                               { return f.note("ready") }
+func (f *fake) Restart(_ context.Context, site string) error              { return f.note("restart " + site) }
+func (f *fake) Down(context.Context) error                                { return f.note("down") }
 func (f *fake) Dashboard(context.Context) (Dashboard, error) {
 	return Dashboard{URL: "http://d/"}, f.err
 }

@@ -53,7 +53,10 @@ func (s *Server) Close(ctx context.Context) {
 func handler(s Supervisor) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/about", func(w http.ResponseWriter, r *http.Request) { reply(w, s.About(), nil) })
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { reply(w, s.Status(r.Context()), nil) })
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
+		maxAge, _ := time.ParseDuration(r.FormValue("max_age")) // without one everything is measured now
+		reply(w, s.StatusWithin(r.Context(), maxAge), nil)
+	})
 	mux.HandleFunc("GET /v1/ready", func(w http.ResponseWriter, r *http.Request) { reply(w, struct{}{}, s.Ready(r.Context())) })
 	mux.HandleFunc("POST /v1/scale", func(w http.ResponseWriter, r *http.Request) {
 		var scales []Scale

@@ -17,9 +17,10 @@ type Supervisor struct {
 	PID       int       `json:"pid"`
 	Version   string    `json:"version"`
 	Started   time.Time `json:"started"`
-	Listen    []string  `json:"listen"`
-	ListenTLS []string  `json:"listen_tls"`
+	Listen    []string  `json:"listen"`     // addresses of the front door
+	ListenTLS []string  `json:"listen_tls"` // those that speak TLS
 	Memory    Memory    `json:"memory"`
+	Others    Memory    `json:"others"` // of processes that belong to no site, such as a zygote that several share
 	// Refused counts, by status code, the requests that the front door answered
 	// itself: {"421": 3}. Each of them is a line of logs/multisite.access.log.
 	Refused map[int]int64 `json:"refused"`
@@ -42,19 +43,20 @@ type Site struct {
 	Name       string     `json:"name"`
 	ServerName string     `json:"server_name"`
 	Aliases    []string   `json:"aliases"`
-	Kind       string     `json:"kind"`  // wsgi, apps or app
-	State      string     `json:"state"` // starting, running, degraded, sleeping, stopped or failed
-	Generation int        `json:"generation"`
-	Settings   string     `json:"settings"`
-	User       string     `json:"user"`    // the user its processes run as; "" for the supervisor's own
-	Preload    string     `json:"preload"` // "on", or "off" with the reason; "" for a Go site
-	Warmup     []string   `json:"warmup"`  // "PATH: REASON" for each warm-up request that failed or warmed nothing
+	Kind       string     `json:"kind"`       // wsgi, apps or app
+	State      string     `json:"state"`      // starting, running, degraded, sleeping, stopped or failed
+	Generation int        `json:"generation"` // how often its workers have been replaced as a whole, and 1
+	Settings   string     `json:"settings"`   // what it runs: settings, WSGI entry or program
+	User       string     `json:"user"`       // the user its processes run as; "" for the supervisor's own
+	Preload    string     `json:"preload"`    // "on", or "off" with the reason; "" for a Go site
+	Warmup     []string   `json:"warmup"`     // "PATH: REASON" for each warm-up request that failed or warmed nothing
 	Processes  Processes  `json:"processes"`
-	Threads    int        `json:"threads"`
+	Threads    int        `json:"threads"` // requests that a worker takes at once
 	Memory     SiteMemory `json:"memory"`
 	Requests   Requests   `json:"requests"`
-	Restarts   int        `json:"restarts"`
-	LastExit   string     `json:"last_exit"`
+	Restarts   int        `json:"restarts"`   // workers that have exited unplanned
+	LastExit   string     `json:"last_exit"`  // how a worker has last exited; "" if none has
+	LastEvent  *Event     `json:"last_event"` // null if nothing is known of one
 	LastError  string     `json:"last_error"` // a line or a traceback
 	Failed     *Failure   `json:"failed"`     // the last reload or restart, if it failed and the old workers serve on; else null
 	Workers    []Worker   `json:"workers"`
@@ -80,21 +82,37 @@ type Failure struct {
 	Error string    `json:"error"`
 }
 
+// Event is the last thing that happened to a site that its owner may want to know of.
+type Event struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"` // "start", "reload", "reload failed", "scale 3", "crash", "oom", "service failed", …
+}
+
 // Processes compares the number of workers that a site should have with the number
 // that are ready.
 type Processes struct {
-	Desired int `json:"desired"`
-	Ready   int `json:"ready"`
+	Desired int    `json:"desired"` // how many there should be now
+	Ready   int    `json:"ready"`
+	Min     int    `json:"min"` // how few there may be
+	Max     int    `json:"max"`
+	File    *Range `json:"file"` // what sites.toml says, if `multisite scale` has set another number; else null
+}
+
+// Range is the number of processes as sites.toml says it.
+type Range struct {
+	Min int `json:"min"`
+	Max int `json:"max"`
 }
 
 // Requests are a site's counters.
 type Requests struct {
-	Total     int64   `json:"total"`
-	Active    int     `json:"active"`
-	Queued    int     `json:"queued"`
-	Errors    int64   `json:"errors"` // answered with 500 or above
-	PerSecond float64 `json:"per_second"`
-	P50       float64 `json:"p50_seconds"`
+	Total     int64   `json:"total"`            // since the first start of the supervisor
+	Active    int     `json:"active"`           // on workers
+	Queued    int     `json:"queued"`           // they wait for a worker
+	Errors    int64   `json:"errors"`           // answered with 500 or above
+	LastHour  int64   `json:"errors_last_hour"` // of these
+	PerSecond float64 `json:"per_second"`       // in the last minute, as the two below
+	P50       float64 `json:"p50_seconds"`      // to 3%; 0 if there was no request
 	P99       float64 `json:"p99_seconds"`
 }
 
@@ -108,7 +126,18 @@ type Worker struct {
 	Requests int64     `json:"requests"`
 	Active   int       `json:"active"`
 	Memory   Memory    `json:"memory"`
-	Merged   int64     `json:"merged,omitempty"` // bytes that the kernel has merged with other pages; absent if none are
+
+	Generation int       `json:"generation"`
+	Since      time.Time `json:"since"`            // when State began
+	CPU        float64   `json:"cpu_seconds"`      // processor time since it started
+	Running    []Running `json:"running"`          // the requests that are Active
+	Merged     int64     `json:"merged,omitempty"` // bytes that the kernel has merged with other pages; absent if none are
+}
+
+// Running is a request that a worker runs.
+type Running struct {
+	What  string    `json:"what"` // method and path
+	Since time.Time `json:"since"`
 }
 
 // Service describes a process that runs beside a site's workers.
@@ -118,7 +147,8 @@ type Service struct {
 	State    string      `json:"state"`   // running, stopping, waiting or stopped
 	StopBy   *time.Time  `json:"stop_by"` // when a process that is stopping is killed; else null
 	Restarts int         `json:"restarts"`
-	Memory   Memory      `json:"memory"` // of the process itself, without its children
+	Looping  bool        `json:"looping"` // it has failed three times within the last five minutes
+	Memory   Memory      `json:"memory"`  // of the process itself, without its children
 	LastExit string      `json:"last_exit"`
 	Old      *OldService `json:"old"` // null if there is none
 }
@@ -140,5 +170,6 @@ type Cron struct {
 	StopBy   *time.Time `json:"stop_by"` // when a run that is stopping is killed; else null
 	Runs     int        `json:"runs"`
 	Skipped  int        `json:"skipped"`
+	Memory   Memory     `json:"memory"` // of the run under way, without its children
 	LastExit string     `json:"last_exit"`
 }

@@ -63,7 +63,7 @@ func TestService_ThatDoesNotStart(t *testing.T) {
 		wantEvents(t, s, "0s failed to start: no such file")
 		time.Sleep(300 * time.Millisecond)
 		wantEvents(t, s, "100ms failed to start: no such file", "300ms failed to start: no such file")
-		if st := v.Status(); st != (ServiceStatus{State: "waiting", LastExit: "not started: no such file"}) {
+		if st := v.Status(); st != (ServiceStatus{State: "waiting", LastExit: "not started: no such file", Looping: true}) {
 			t.Errorf("got %+v", st)
 		}
 		s.mu.Lock()

@@ -43,13 +43,7 @@ func ancestors() map[int]bool {
 	pids := map[int]bool{}
 	for pid := os.Getpid(); pid > 0 && !pids[pid]; {
 		pids[pid] = true
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // nothing if it has exited
-		parent := 0
-		// "pid (name) state parent …"; the name may contain anything
-		if f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]); len(f) > 1 {
-			parent, _ = strconv.Atoi(string(f[1])) // cannot fail: it is a number
-		}
-		pid = parent
+		pid = parentPID(pid)
 	}
 	return pids
 }
