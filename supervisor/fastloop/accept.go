@@ -3,6 +3,7 @@ package fastloop
 import (
 	"net"
 	"net/netip"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,7 @@ func (l *Loop) Listen(tcp *net.TCPListener) error {
 	if err != nil {
 		return err
 	}
+	keepAlive(fd)
 	if !l.post(func() {
 		if l.isClosing() {
 			unix.Close(fd)
@@ -35,17 +37,15 @@ func (l *Loop) Listen(tcp *net.TCPListener) error {
 
 func (l *Loop) accept(fd int) {
 	for range maxAccepts {
-		conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		conn, sa, err := syscall.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC) // that of unix asks for the protocol, too
 		switch err {
 		case nil:
-			keepAlive(conn)
-			local, _ := unix.Getsockname(conn) // on an error the address is ""
 			scarce := conn >= l.reserve
 			full := scarce && !l.makeRoom()
 			if scarce {
 				conn = l.lower(conn)
 			}
-			l.add(conn, addrPort(sa), addrPort(local), l.o.Timeouts.Header)
+			l.add(conn, addrPort(sa), l.o.Timeouts.Header)
 			if full {
 				l.hold(fd)
 				return
@@ -98,7 +98,8 @@ func (l *Loop) stopListening() {
 	}
 }
 
-// keepAlive sets what package net sets on an accepted connection.
+// keepAlive sets what package net sets on an accepted connection. Connections have it from
+// their listener.
 func keepAlive(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // a connection works without any of these
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
@@ -108,11 +109,11 @@ func keepAlive(fd int) {
 
 // addrPort formats a socket's address as package net does, but without a zone, which
 // an application could not parse as an address.
-func addrPort(sa unix.Sockaddr) string {
+func addrPort(sa syscall.Sockaddr) string {
 	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)).String()
 	}
 	return ""

@@ -14,12 +14,12 @@ import (
 // any goroutine may call notify.
 type client struct {
 	// Set by add, never changed.
-	loop        *Loop
-	fd          int
-	peer, local string // "10.0.0.1:1234"
-	addr, port  string // of peer
-	trusted     bool   // peer is a proxy that may speak for others
-	notify      func() // for Enqueue
+	loop       *Loop
+	fd         int
+	peer       string // "10.0.0.1:1234"
+	addr, port string // of peer
+	trusted    bool   // peer is a proxy that may speak for others
+	notify     func() // for Enqueue
 
 	// Of the connection.
 	start    time.Time     // when the request under way, or the idle time, began
@@ -54,8 +54,8 @@ type client struct {
 const clientEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // add takes a new connection, or one that comes back.
-func (l *Loop) add(fd int, peer, local string, patience time.Duration) {
-	c := &client{loop: l, fd: fd, peer: peer, local: local, start: time.Now(), patience: patience}
+func (l *Loop) add(fd int, peer string, patience time.Duration) {
+	c := &client{loop: l, fd: fd, peer: peer, start: time.Now(), patience: patience}
 	c.addr, c.port, _ = net.SplitHostPort(peer) // cannot fail: addrPort has made it
 	c.trusted = httphead.IsTrusted(peer, l.o.TrustedProxies)
 	c.notify = func() { l.notify(c) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -144,12 +145,11 @@ func (l *Loop) Adopt(conns []IdleConn) {
 
 // adopt takes a connection, unless the client has reset it by now.
 func (l *Loop) adopt(fd int, buffered []byte) {
-	peer, err := unix.Getpeername(fd)
+	peer, err := syscall.Getpeername(fd)
 	if err != nil {
 		unix.Close(fd)
 		return
 	}
-	local, _ := unix.Getsockname(fd) // on an error the address is ""
-	_ = unix.SetNonblock(fd, true)   // cannot fail for a socket
-	l.take(fd, addrPort(peer), addrPort(local), buffered)
+	_ = unix.SetNonblock(fd, true) // cannot fail for a socket
+	l.take(fd, addrPort(peer), buffered)
 }

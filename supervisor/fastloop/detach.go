@@ -71,7 +71,7 @@ func (c *client) detachRequest(head []byte, end httphead.BodyEnd, p *Pending) {
 	if p != nil {
 		p.Admission = c.admission.Take()
 	}
-	d.Socket = NewSocket(c.remove(), c.peer, c.local)
+	d.Socket = newSocket(c.remove(), c.peer)
 	l.gaveWork = true
 	l.o.Detach(d)
 }

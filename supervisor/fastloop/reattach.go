@@ -7,15 +7,15 @@ import "golang.org/x/sys/unix"
 func (l *Loop) Reattach(s *Socket, buffered []byte) error {
 	fd, err := s.takeFD()
 	if err == nil {
-		l.take(l.lower(fd), string(s.peer), string(s.local), buffered)
+		l.take(l.lower(fd), string(s.peer), buffered)
 	}
 	return err
 }
 
 // take makes a descriptor the loop's.
-func (l *Loop) take(fd int, peer, local string, buffered []byte) {
+func (l *Loop) take(fd int, peer string, buffered []byte) {
 	if !l.post(func() {
-		l.add(fd, peer, local, l.o.Timeouts.Idle)
+		l.add(fd, peer, l.o.Timeouts.Idle)
 		if c := l.clients[fd]; c != nil {
 			c.buffered = buffered
 			c.goOn()

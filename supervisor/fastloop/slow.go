@@ -91,7 +91,7 @@ func (s *slow) start(c *client) {
 	l := s.loop
 	s.site.Stats.Begin()
 	s.fd = c.remove()
-	s.conn = NewSocket(s.fd, c.peer, c.local)
+	s.conn = newSocket(s.fd, c.peer)
 	l.gaveWork = true
 	l.conns.Note(s.conn, http.StateActive)
 	ctx, cancel := s.deadline()

@@ -43,6 +43,12 @@ func NewSocket(fd int, peer, local string) *Socket {
 	return &Socket{file: os.NewFile(uintptr(fd), "client"), peer: address(peer), local: address(local)}
 }
 
+// newSocket is NewSocket of a descriptor whose local address was not needed before.
+func newSocket(fd int, peer string) *Socket {
+	local, _ := syscall.Getsockname(fd) // on an error the address is ""
+	return NewSocket(fd, peer, addrPort(local))
+}
+
 // LocalAddr returns the address that the client has connected to.
 func (s *Socket) LocalAddr() net.Addr { return s.local }
 

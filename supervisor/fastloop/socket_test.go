@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,13 +47,13 @@ func TestSocket_FailsAsNetDoes(t *testing.T) {
 func TestAddrPort(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		sa   unix.Sockaddr
+		sa   syscall.Sockaddr
 		want net.TCPAddr
 	}{
-		{&unix.SockaddrInet4{Port: 80, Addr: [4]byte{192, 0, 2, 1}}, net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}},
-		{&unix.SockaddrInet6{Port: 80, Addr: [16]byte{15: 1}}, net.TCPAddr{IP: net.IPv6loopback, Port: 80}},
-		{&unix.SockaddrInet6{Port: 80, Addr: [16]byte(net.IPv4(192, 0, 2, 1))}, net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}},
-		{&unix.SockaddrInet6{Port: 80, ZoneId: 1, Addr: [16]byte{0xfe, 0x80, 15: 1}}, net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 80}},
+		{&syscall.SockaddrInet4{Port: 80, Addr: [4]byte{192, 0, 2, 1}}, net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}},
+		{&syscall.SockaddrInet6{Port: 80, Addr: [16]byte{15: 1}}, net.TCPAddr{IP: net.IPv6loopback, Port: 80}},
+		{&syscall.SockaddrInet6{Port: 80, Addr: [16]byte(net.IPv4(192, 0, 2, 1))}, net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}},
+		{&syscall.SockaddrInet6{Port: 80, ZoneId: 1, Addr: [16]byte{0xfe, 0x80, 15: 1}}, net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 80}},
 	} {
 		if got, want := addrPort(test.sa), test.want.String(); got != want {
 			t.Errorf("got %s, want %s", got, want)
