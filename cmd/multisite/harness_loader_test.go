@@ -1,9 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -133,14 +133,8 @@ func loader() {
 
 // ask sends requests one after the other over one connection.
 func ask(addr, host, want string, paths []string, begin time.Time, stop <-chan struct{}) (sum loaded) {
-	var dials atomic.Int64
-	defer func() { sum.Dials = int(dials.Load()) }()
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			dials.Add(1)
-			return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-		},
-	}}
+	k := &keeper{addr: addr}
+	defer func() { sum.Dials = k.dials; k.close() }()
 	for i := 0; ; i++ {
 		select {
 		case <-stop:
@@ -149,7 +143,7 @@ func ask(addr, host, want string, paths []string, begin time.Time, stop <-chan s
 		}
 		path := paths[i%len(paths)]
 		start := time.Now()
-		status, body, err := fetch(client, "http://"+host+path)
+		status, body, err := k.fetch("http://" + host + path)
 		if err != nil || status != http.StatusOK || !strings.Contains(body, want) {
 			sum.Bad = append(sum.Bad, fmt.Sprintf("%s after %v: status %d, error %v, body %.200q", path, time.Since(start), status, err, body))
 			continue
@@ -160,12 +154,68 @@ func ask(addr, host, want string, paths []string, begin time.Time, stop <-chan s
 	}
 }
 
-func fetch(client *http.Client, url string) (status int, body string, err error) {
-	resp, err := client.Get(url)
+// keeper is a client that makes a new connection only when the server has closed the last
+// one. http.Transport also makes one when its writing goroutine has not run for 50 ms while
+// the answer came (maxWriteWaitBeforeConnReuse), as on a busy machine.
+type keeper struct {
+	addr  string
+	conn  net.Conn // nil: none
+	in    *bufio.Reader
+	dials int
+}
+
+// fetch requests a URL. Like http.Transport, it requests once more if a connection that was
+// used before has ended before the answer.
+func (k *keeper) fetch(url string) (status int, body string, err error) {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close()
+	used := k.conn != nil
+	resp, err := k.exchange(r)
+	if err != nil && used && !isTimeout(err) {
+		resp, err = k.exchange(r)
+	}
+	if err != nil {
+		return 0, "", err
+	}
 	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.Close {
+		k.close()
+	}
 	return resp.StatusCode, string(b), err
+}
+
+// exchange sends a request and returns the answer once its head is here.
+func (k *keeper) exchange(r *http.Request) (*http.Response, error) {
+	if k.conn == nil {
+		conn, err := net.DialTimeout("tcp", k.addr, patience)
+		if err != nil {
+			return nil, err
+		}
+		k.conn, k.in = conn, bufio.NewReader(conn)
+		k.dials++
+	}
+	_ = k.conn.SetDeadline(time.Now().Add(patience)) // cannot fail for a socket
+	err := r.Write(k.conn)
+	var resp *http.Response
+	if err == nil {
+		resp, err = http.ReadResponse(k.in, r)
+	}
+	if err != nil {
+		k.close()
+	}
+	return resp, err
+}
+
+func (k *keeper) close() {
+	if k.conn != nil {
+		k.conn.Close()
+		k.conn = nil
+	}
+}
+
+func isTimeout(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
 }
