@@ -77,6 +77,7 @@ func TestRace_CountsWrongAnswers(t *testing.T) {
 	for _, x := range []row{
 		get("", "GET", 300_000, 4), post("", "POST", 100_000, 4),
 		{"", "chunks", request{path: "/chunks/3000", want: pattern(3000)}, 4, answersPerSecond},
+		{"", "chunked", request{path: "/pieces/200000", want: pattern(200_000)}, 4, answersPerSecond},
 		{"", "closing", request{path: "/get/10", want: pattern(10), perConnection: true}, 4, answersPerSecond},
 		{"", "upload", post("", "", 3_000_000, 1).request, 1, uploads},
 	} {

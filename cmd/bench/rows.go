@@ -92,6 +92,7 @@ func pythonRows(connections int) []row {
 		post("post", "POST: 2 KB", 2000, connections),
 		post("post", "POST: 100 KB", 100_000, connections),
 		row{"chunks", "3 KB in three chunks", request{path: "/chunks/3000", want: pattern(3000)}, connections, answersPerSecond},
+		row{"chunked", "200 KB in pieces of 8 KB, of unknown length", request{path: "/pieces/200000", want: pattern(200_000)}, connections, answersPerSecond},
 		closing,
 		row{"upload", "100 MB, one at a time", post("", "", 100_000_000, 1).request, 1, uploads},
 		row{"readers", "300 readers of 5 MB that do not read", get("", "", 5_000_000, 300).request, 300, stalledReaders},

@@ -54,6 +54,15 @@ def chunks(environ, start_response, size):
     yield whole[2 * third :]
 
 
+def pieces(environ, start_response, size):
+    """Answers in pieces of 8 KB, without their length."""
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    whole = body(int(size))
+    for at in range(0, len(whole), 8192):
+        yield whole[at : at + 8192]
+
+
 def application(environ, start_response):
     kind, size = environ["PATH_INFO"][1:].split("/")
-    return {"get": get, "forwarded": forwarded, "post": post, "chunks": chunks}[kind](environ, start_response, size)
+    kinds = {"get": get, "forwarded": forwarded, "post": post, "chunks": chunks, "pieces": pieces}
+    return kinds[kind](environ, start_response, size)
