@@ -48,6 +48,9 @@ func newClaim(c *pool.Claim) claim {
 // Worker returns the name of the claim's worker.
 func (c claim) Worker() string { return c.ID() }
 
+// PID returns the number of the worker's process.
+func (c claim) PID() int { return c.worker.PID() }
+
 // Fail gives back a worker that did not answer as it should.
 func (c claim) Fail(err error) { c.Claim.Fail(!errors.Is(err, wire.ErrNotSent)) }
 

@@ -46,6 +46,10 @@ func (t *site) route() front.Route {
 	if c.Kind == config.WSGI && c.Preload.LearnsWarmup() {
 		asked = &t.warmup.asked
 	}
+	tunnels := c.MaxTunnels
+	if c.Kind == config.WSGI { // which does not speak HTTP with its workers
+		tunnels = 0
+	}
 	return front.Route{Hosts: hostsOf(c), Mount: c.Mount, Default: c.Default, Site: &front.Site{
 		Name:           c.Name,
 		Backend:        t,
@@ -54,6 +58,8 @@ func (t *site) route() front.Route {
 		MaxBody:        c.MaxBody,
 		MaxPerAddress:  c.MaxClientsPerIP,
 		Clients:        t.clients,
+		MaxTunnels:     tunnels,
+		Tunnels:        t.tunnels,
 		Static:         t.staticRoutes(),
 		Mount:          c.Mount,
 		Asked:          asked,

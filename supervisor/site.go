@@ -28,6 +28,7 @@ type site struct {
 	pool    *pool.Pool
 	stats   *front.Stats
 	clients *front.Clients
+	tunnels *front.Tunnels
 	log     siteLog
 	access  *logs.AccessLog
 	tasks   tasks
@@ -83,7 +84,7 @@ func (t *site) happened(at time.Time, what string) {
 // bareSite returns a site without a generation, tasks and a pool.
 func (s *Supervisor) bareSite(cfg *config.Site) *site {
 	t := &site{
-		name: cfg.Name, super: s, stats: front.NewStats(), clients: &front.Clients{},
+		name: cfg.Name, super: s, stats: front.NewStats(), clients: &front.Clients{}, tunnels: &front.Tunnels{},
 		log: newSiteLog(s.logs, cfg.Name), access: s.logs.Access(cfg.Name),
 		drained: make(chan struct{}), done: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}
@@ -121,9 +122,20 @@ func settingsOf(c *config.Site) pool.Settings {
 // run runs the site until its pool is stopped and everything has exited.
 func (t *site) run(force context.Context) {
 	t.pool.Run(force)
+	t.endTunnels()
 	t.closeGenerations() // now: a site of this name that comes back has directories of the same names
 	close(t.drained)
 	t.tasks.Stop() // only now: a request in flight may need them
+}
+
+// lastBytes is how long the clients of tunnels may take what workers have left to them.
+const lastBytes = 2 * time.Second
+
+// endTunnels returns when no client has a tunnel any more. The workers have exited.
+func (t *site) endTunnels() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastBytes)
+	defer cancel()
+	t.tunnels.End(ctx)
 }
 
 // config returns what sites.toml says of the site now.

@@ -117,6 +117,7 @@ func (t *site) status(l *look) status.Site {
 		LastEvent: t.lastEvent.Load(),
 		Workers:   []status.Worker{},
 	}
+	st.Tunnels.Open, st.Tunnels.Refused = t.tunnels.Counts()
 	st.Failed = t.failed.Load()
 	st.LastError = t.meter.Problem()
 	if ps.LastError != nil {
@@ -186,7 +187,7 @@ func processesOfPool(ps pool.Status, python *wsgi.Runtime) (pids []int) {
 func workerStatus(w pool.WorkerStatus, l *look) (status.Worker, process.Memory) {
 	ws := status.Worker{
 		ID: w.ID, State: w.State, Started: w.Started.UTC(), Requests: w.Requests, Active: w.Active,
-		Generation: w.Generation, Since: w.Since.UTC(), Running: []status.Running{},
+		Generation: w.Generation, Since: w.Since.UTC(), Tunnels: w.Holds, Running: []status.Running{},
 	}
 	for _, r := range w.Running {
 		ws.Running = append(ws.Running, status.Running{What: r.What, Since: r.Since.UTC()})

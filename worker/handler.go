@@ -22,10 +22,11 @@ type handler struct {
 	// mu protects all below
 	requests int64                 // how many were begun
 	running  map[*tracked]struct{} // those that are not answered yet; nil before the first
+	hijacked sync.WaitGroup        // connections that an app has hijacked, and has not closed
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	t := &tracked{ResponseWriter: w, client: r.Context(), since: time.Now()}
+	t := &tracked{ResponseWriter: w, handler: h, client: r.Context(), since: time.Now()}
 	h.begin(t)
 	defer h.end(t)
 	defer t.recover(r)
@@ -71,6 +72,8 @@ func (h *handler) stuck(age time.Duration) (n int) {
 // of net/http's own HTTP/1 writer that apps look for.
 type tracked struct {
 	http.ResponseWriter
+
+	handler *handler // does not change
 
 	// These do not change; handler.stuck reads them from another goroutine.
 	client context.Context // ends when nobody waits for the answer any more
@@ -123,7 +126,37 @@ func (t *tracked) Flush() {
 	_ = http.NewResponseController(t.ResponseWriter).Flush() // Flusher has no error
 }
 
+// Hijack gives the app the connection. The worker does not exit before it is closed.
 func (t *tracked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	t.begun = true
-	return http.NewResponseController(t.ResponseWriter).Hijack()
+	conn, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	t.handler.hijacked.Add(1)
+	h := &hijacked{Conn: conn, closed: sync.OnceFunc(t.handler.hijacked.Done)}
+	if unix, ok := conn.(*net.UnixConn); ok {
+		return &hijackedUnix{unix, h}, rw, nil
+	}
+	return h, rw, nil
 }
+
+// hijacked is a connection that tells when it is closed.
+type hijacked struct {
+	net.Conn
+	closed func()
+}
+
+func (c *hijacked) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
+}
+
+// hijackedUnix is a hijacked connection with the methods that a unix socket has beside those
+// of a net.Conn, such as CloseWrite.
+type hijackedUnix struct {
+	*net.UnixConn
+	hijacked *hijacked
+}
+
+func (c *hijackedUnix) Close() error { return c.hijacked.Close() }

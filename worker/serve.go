@@ -52,7 +52,9 @@ func serve(in *inherited, h http.Handler) error {
 	dumpStacksOnRequest()
 	l := &announcing{Listener: in.listener, accepting: make(chan struct{})}
 	handler := &handler{app: h}
-	server := &http.Server{Handler: handler}
+	server := &http.Server{Handler: handler, BaseContext: func(net.Listener) context.Context {
+		return context.WithValue(context.Background(), drainingKey{}, ctx.Done())
+	}}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 
@@ -67,7 +69,20 @@ func serve(in *inherited, h http.Handler) error {
 		}
 	case <-ctx.Done():
 	}
-	return server.Shutdown(context.Background())
+	err := server.Shutdown(context.Background())
+	handler.hijacked.Wait()
+	return err
+}
+
+type drainingKey struct{}
+
+// Draining returns a channel that is closed when the worker has to exit. ctx is that of a
+// request. A handler that has hijacked its connection, as for a WebSocket, says goodbye
+// then (status 1001) and closes it. The worker does not exit before; what is still open
+// graceful_timeout after the worker was to be replaced is cut.
+func Draining(ctx context.Context) <-chan struct{} {
+	draining, _ := ctx.Value(drainingKey{}).(<-chan struct{})
+	return draining
 }
 
 // dumpStacksOnRequest starts to write the stacks of all goroutines to stderr at each SIGUSR1,

@@ -51,6 +51,9 @@ func factsOf(site status.Site, now time.Time) (facts [][2]string) {
 	add("memory", "%s", memoryLine(site))
 	q := site.Requests
 	add("requests", "%d, %d active, %d queued, %d failed; workers take %s at once", q.Total, q.Active, q.Queued, q.Errors, plural(site.Threads, "request"))
+	if n := site.Tunnels; n.Open > 0 || n.Refused > 0 {
+		add("tunnels", "%d open, %d refused (max_tunnels)", n.Open, n.Refused)
+	}
 	if site.Restarts > 0 {
 		add("restarts", "%d that nobody asked for", site.Restarts)
 	}

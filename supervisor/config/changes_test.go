@@ -70,7 +70,7 @@ func TestSite_CodeViewHasWhatCodeCanSee(t *testing.T) {
 		Kind: WSGI, Settings: "s", WSGI: "w", App: "a", Python: "/p", PythonPath: []string{"/q"}, Home: "/h", Env: map[string]string{"A": "b"},
 		Lang: "C", Locale: "D", Processes: Range{1, 2}, Threads: 3, Preload: Preload{Mode: "auto"}, ListenBacklog: 4,
 		QueueTimeout: 1, RequestTimeout: 2, StartupTimeout: 3, GracefulTimeout: 4, ShutdownTimeout: 5, InactivityTimeout: 6,
-		MaxBody: 7, MaxClientsPerIP: 8, MaximumRequests: 9, RestartInterval: 10, MemoryLimit: 11, MemoryLimitHard: 12, CPUTimeLimit: 13,
+		MaxBody: 7, MaxClientsPerIP: 8, MaxTunnels: 22, MaximumRequests: 9, RestartInterval: 10, MemoryLimit: 11, MemoryLimitHard: 12, CPUTimeLimit: 13,
 		CPUPriority: 14, StackSize: 15, TasksLimit: 16, Services: []Service{{Name: "s"}}, Cron: []Cron{{Name: "c"}}, ReloadOn: ReloadOn{Code: true},
 	}
 	want := &Site{

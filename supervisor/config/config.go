@@ -173,6 +173,9 @@ type Site struct {
 	MaxBody int64 `toml:"max_body" default:"64MB" nonzero:"yes" live:"yes" affects:"door"`
 	// MaxClientsPerIP is how many requests an address may have at once.
 	MaxClientsPerIP int `toml:"max_clients_per_ip" default:"0" live:"yes" affects:"door"`
+	// MaxTunnels is how many WebSockets the site may have, and other connections that have
+	// left HTTP by an Upgrade; 0: a request with Upgrade is an ordinary one.
+	MaxTunnels int `toml:"max_tunnels" default:"1000" live:"yes" affects:"door"`
 	// MaximumRequests is how many requests a worker takes before it is replaced.
 	MaximumRequests int `toml:"maximum_requests" default:"0" live:"yes" affects:"pool"`
 	// RestartInterval is the age at which a worker is replaced.

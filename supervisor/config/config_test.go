@@ -88,7 +88,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			Processes: Range{1, 1}, Threads: 1, Preload: preloadByDefault, ListenBacklog: 100,
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
 			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second, ReplaceIdle: true,
-			MaxBody: 64_000_000, Static: map[string]string{}, TLS: TLS{Mode: TLSOff}, AccessLog: AccessCombined,
+			MaxBody: 64_000_000, MaxTunnels: 1000, Static: map[string]string{}, TLS: TLS{Mode: TLSOff}, AccessLog: AccessCombined,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -154,6 +154,7 @@ cpu_time_limit = "10m"
 cpu_priority = 5
 stack_size = "512KiB"
 max_clients_per_ip = 20
+max_tunnels = 30
 tasks_limit = 0
 static = { "/static" = "static", "/a/media/" = "media" }
 tls = { cert = "blog.pem", key = "/keys/blog.pem" }
@@ -182,9 +183,9 @@ access_log = "json"
 			QueueTimeout: time.Second, RequestTimeout: 2 * time.Second, StartupTimeout: 3 * time.Second,
 			GracefulTimeout: 4 * time.Second, ShutdownTimeout: time.Second / 2, InactivityTimeout: time.Hour,
 			MaximumRequests: 5000, RestartInterval: 24 * time.Hour, MemoryLimit: 300 << 20, MemoryLimitHard: 1 << 30,
-			CPUTimeLimit: 10 * time.Minute, CPUPriority: 5, StackSize: 512 << 10, MaxClientsPerIP: 20,
+			CPUTimeLimit: 10 * time.Minute, CPUPriority: 5, StackSize: 512 << 10, MaxClientsPerIP: 20, MaxTunnels: 30,
 			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media"},
-			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 57}, AccessLog: AccessJSON,
+			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 58}, AccessLog: AccessJSON,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {

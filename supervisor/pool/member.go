@@ -69,14 +69,15 @@ type member struct {
 	exceeded Reason    // a limit that the supervisor saw it exceed; "": none
 	due      Reason    // why it is being recycled: a successor starts, then it drains; "": it is not
 
-	claims   []*Claim      // its requests in the order in which they came; of one thread, all but the first are followers
-	requests int64         // how many have ended on it
-	used     time.Time     // when the last one ended
-	idle     time.Time     // since when it has been idle, if no request has ended on it
-	began    time.Time     // when its present request began, if it has one thread
-	answered bool          // it has answered a request as it should
-	place    int           // its index in the rank plus 1; 0: it is not there
-	recent   *list.Element // its place in Pool.recent
+	holds    map[*hold]bool // see Claim.Hold; never false
+	claims   []*Claim       // its requests in the order in which they came; of one thread, all but the first are followers
+	requests int64          // how many have ended on it
+	used     time.Time      // when the last one ended
+	idle     time.Time      // since when it has been idle, if no request has ended on it
+	began    time.Time      // when its present request began, if it has one thread
+	answered bool           // it has answered a request as it should
+	place    int            // its index in the rank plus 1; 0: it is not there
+	recent   *list.Element  // its place in Pool.recent
 
 	probes   int             // failed requests after which it is being probed; it takes none meanwhile
 	failed   []failedRequest // the last requests that it did not answer as it should
@@ -156,6 +157,9 @@ func (m *member) idleSince() time.Time {
 	}
 	return m.used
 }
+
+// unusedLocked reports whether nobody uses the worker.
+func (m *member) unusedLocked() bool { return len(m.claims) == 0 && len(m.holds) == 0 }
 
 // hasExited reports whether the exit of the worker is recorded.
 func (m *member) hasExited() bool {

@@ -3,7 +3,8 @@ package pool
 import "container/heap"
 
 // rank is a heap of the workers that take requests, in the order in which they get them:
-// workers with a free thread come first, then the least busy, then the one used last,
+// workers with a free thread come first, then the least busy, then the one with the
+// fewest holds, then the one used last,
 // whose memory is warm, then the one with the lowest slot. A worker that no longer takes
 // requests stays until best finds it at the top.
 type rank struct {
@@ -60,6 +61,9 @@ func (r *rank) Less(i, j int) bool {
 	}
 	if len(a.claims) != len(b.claims) {
 		return len(a.claims) < len(b.claims)
+	}
+	if len(a.holds) != len(b.holds) {
+		return len(a.holds) < len(b.holds)
 	}
 	if !a.used.Equal(b.used) {
 		return a.used.After(b.used)

@@ -132,14 +132,16 @@ func (p *Pool) drainSurplusLocked() {
 	}
 }
 
-// surplusLocked chooses the worker to drain: one that starts, else an idle one, else a
-// busy one; of several the one with the highest slot.
+// surplusLocked chooses the worker to drain: one that starts, else an idle one, else one
+// without holds, else any; of several the one with the highest slot.
 func (p *Pool) surplusLocked() *member {
 	rank := func(m *member) int {
 		switch {
 		case m.state == Starting:
+			return 3
+		case m.unusedLocked():
 			return 2
-		case len(m.claims) == 0:
+		case len(m.holds) == 0:
 			return 1
 		}
 		return 0
@@ -168,7 +170,7 @@ func (p *Pool) shrinkIdleLocked(now time.Time) time.Duration {
 			continue
 		}
 		rest := p.settings.InactivityTimeout
-		if len(m.claims) == 0 {
+		if m.unusedLocked() {
 			rest -= now.Sub(m.idleSince())
 		}
 		if rest > 0 {

@@ -82,7 +82,7 @@ func (m *member) idleLeftLocked(s *Settings, now time.Time) time.Duration {
 	switch {
 	case s.InactivityTimeout == 0:
 		return forever
-	case m.requests == 0 || len(m.claims) > 0:
+	case m.requests == 0 || !m.unusedLocked():
 		return s.InactivityTimeout
 	}
 	return s.InactivityTimeout - now.Sub(m.idleSince())

@@ -47,6 +47,7 @@ type WorkerStatus struct {
 	Requests   int64
 	Active     int
 	Running    []Running // the requests that are Active
+	Holds      int
 }
 
 // Running is a request that a worker runs.
@@ -144,7 +145,7 @@ func (m *member) statusLocked() WorkerStatus {
 	running := m.requestsLocked()
 	return WorkerStatus{
 		ID: m.id, Generation: m.generation.number, State: state, Worker: m.worker,
-		Started: m.started, Since: m.sinceLocked(running), Requests: m.requests, Active: len(running), Running: running,
+		Started: m.started, Since: m.sinceLocked(running), Requests: m.requests, Active: len(running), Running: running, Holds: len(m.holds),
 	}
 }
 

@@ -71,11 +71,13 @@ func (p *Pool) awaitExit(ctx context.Context, m *member, w Worker) {
 }
 
 // drain lets a retired worker finish its requests for at most GracefulTimeout and then
-// stops it.
+// stops it. A worker with holds is told to exit when its requests have ended, and may end
+// the holds in the rest of that time.
 func (p *Pool) drain(m *member, w Worker) {
 	p.mu.Lock()
 	graceful, shutdown := p.settings.GracefulTimeout, p.settings.ShutdownTimeout
 	p.mu.Unlock()
+	end := time.Now().Add(graceful)
 	timer := time.NewTimer(graceful)
 	defer timer.Stop()
 	select {
@@ -85,9 +87,17 @@ func (p *Pool) drain(m *member, w Worker) {
 	}
 	select {
 	case <-w.Done(): // by itself
+		return
 	default:
-		w.Stop(shutdown)
 	}
+	if p.holds(m) == 0 {
+		w.Stop(shutdown)
+		return
+	}
+	rest := max(time.Until(end), 0)
+	cutting := time.AfterFunc(rest, func() { p.cutHolds(m) })
+	defer cutting.Stop()
+	w.Stop(rest + shutdown)
 }
 
 // becomeReady lets the worker take requests. A generation under trial becomes the

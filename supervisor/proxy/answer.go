@@ -24,14 +24,7 @@ type wholeBody interface{ Complete() bool }
 // answer passes the worker's answer on to the client. cancel tells the worker that the
 // rest is not wanted, if it listens to that.
 func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) {
-	h := e.w.Header()
-	id := h[httphead.RequestID]
-	for name, values := range resp.Header {
-		h[name] = values
-	}
-	h[httphead.RequestID] = id // what the access log has counts
-	httphead.StripHop(h)
-	e.withhold(h)
+	h := e.takeHeader(resp)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http guesses one
 	}
@@ -44,6 +37,19 @@ func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) 
 		return
 	}
 	e.writeSpooled(claim, resp, cancel)
+}
+
+// takeHeader gives the client's answer the header of the worker's.
+func (e *exchange) takeHeader(resp *http.Response) http.Header {
+	h := e.w.Header()
+	id := h[httphead.RequestID]
+	for name, values := range resp.Header {
+		h[name] = values
+	}
+	h[httphead.RequestID] = id // what the access log has counts
+	httphead.StripHop(h)
+	e.withhold(h)
+	return h
 }
 
 // withhold drops headers that are not for the client. It warns once, since the

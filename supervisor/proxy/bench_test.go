@@ -21,6 +21,8 @@ func (b *instant) Retry(context.Context) (site.Claim, error)         { return b,
 func (b *instant) Worker() string                                    { return "site/1" }
 func (b *instant) Release()                                          {}
 func (b *instant) Fail(error)                                        {}
+func (b *instant) PID() int                                          { return 0 }
+func (b *instant) Hold(func()) func()                                { return func() {} }
 func (b *instant) Abandon()                                          {}
 
 func (b *instant) RoundTrip(*http.Request) (*http.Response, error) {

@@ -51,6 +51,8 @@ func (c *crewClaim) end(how string, next func() *crewWorker) {
 	c.crew.dispatchLocked()
 }
 
+func (c *crewClaim) PID() int                                      { return 0 }
+func (c *crewClaim) Hold(func()) (release func())                  { return func() {} }
 func (c *crewClaim) Abandon()                                      { c.end("abandon", nil) }
 func (c *crewClaim) Release()                                      { c.end("release", func() *crewWorker { return c.w }) }
 func (c *crewClaim) Retry(ctx context.Context) (site.Claim, error) { return c.crew.Claim(ctx, c.what) }

@@ -21,6 +21,8 @@ func (w oneWorker) Retry(context.Context) (site.Claim, error)         { return w
 func (w oneWorker) Worker() string                                    { return "blog/1" }
 func (w oneWorker) Release()                                          {}
 func (w oneWorker) Fail(error)                                        {}
+func (w oneWorker) PID() int                                          { return 0 }
+func (w oneWorker) Hold(func()) func()                                { return func() {} }
 func (w oneWorker) Abandon()                                          {}
 
 func (w oneWorker) RoundTrip(r *http.Request) (*http.Response, error) {

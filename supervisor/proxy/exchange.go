@@ -26,7 +26,10 @@ type exchange struct {
 	host    string            // Host as the table of sites has it
 	id      string            // X-Request-ID
 	pending *fastloop.Pending // what the loop has done of the request; nil: nothing, or it is used
+	upgrade string            // the protocol that the client wants instead of HTTP; "": none, or not possible
 	body    *spool.Body       // of the request; nil until it has arrived
+
+	admission site.Admission
 
 	// Of the tries so far.
 	failed  site.Claim // of the last try that failed; nil: none has
@@ -42,6 +45,7 @@ type exchange struct {
 	header http.Header // of the worker; nil: the front door itself has answered
 	sent   int64       // bytes of body
 	came   time.Time   // when the worker had given all of it; zero: it has not
+	tunnel bool        // the answer was 101: the tunnel is logged when it ends
 }
 
 // what returns the name of the request for logs: method and path without the query.

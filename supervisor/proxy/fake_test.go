@@ -112,8 +112,10 @@ func (c *fakeClaim) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (c *fakeClaim) Release() { c.note("release", true) }
-func (c *fakeClaim) Abandon() { c.note("abandon", false) }
+func (c *fakeClaim) PID() int                     { return 0 }
+func (c *fakeClaim) Hold(func()) (release func()) { return func() {} }
+func (c *fakeClaim) Release()                     { c.note("release", true) }
+func (c *fakeClaim) Abandon()                     { c.note("abandon", false) }
 
 func (c *fakeClaim) Fail(err error) {
 	c.err = err

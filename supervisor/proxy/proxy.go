@@ -24,6 +24,7 @@ import (
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/supervisor/static"
+	"github.com/multisite/multisite/supervisor/tunnel"
 )
 
 // Timeouts are how long a client may take. 0 is the default: 10 s, 75 s and 60 s.
@@ -55,6 +56,8 @@ type Proxy struct {
 	tls      *tls.Config
 	covers   func(asked, host string) bool // may be nil
 	refused  func(site.Refusal)            // may be nil
+
+	tunnels tunnel.Set
 }
 
 // New returns a Proxy that knows no site yet.
@@ -134,6 +137,7 @@ func (e *exchange) carryOn(p *fastloop.Pending) {
 // strip drops headers that only a proxy may send, and those of the connection.
 func (e *exchange) strip() {
 	e.scheme = httphead.SetClient(e.r, e.proxy.trusted)
+	e.upgrade = wantedProtocol(e.r)
 	httphead.StripHop(e.r.Header)
 	delete(e.r.Header, "Expect") // net/http has answered it
 }

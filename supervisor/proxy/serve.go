@@ -24,12 +24,12 @@ func (e *exchange) serve() {
 	e.site.Stats.Begin()
 	defer e.site.Stats.End()
 	defer e.record()
-	admission, ok := e.admit()
-	if !ok {
+	var ok bool
+	if e.admission, ok = e.admit(); !ok {
 		e.fail(http.StatusTooManyRequests, "max_clients_per_ip", nil)
 		return
 	}
-	defer admission.End()
+	defer e.admission.End()
 	if e.serveStatic() {
 		return
 	}
@@ -39,6 +39,13 @@ func (e *exchange) serve() {
 		return
 	}
 	defer e.body.Close()
+	if e.asksForTunnel() {
+		if !e.site.Tunnels.Enter(e.site.MaxTunnels) {
+			e.fail(http.StatusServiceUnavailable, "max_tunnels", nil)
+			return
+		}
+		defer e.leaveTunnels()
+	}
 	for e.try() {
 		e.r.Header = e.r.Header.Clone() // the try before may still be reading it
 	}
@@ -63,8 +70,13 @@ func (e *exchange) try() (again bool) {
 	e.worker, e.got = claim.Worker(), since
 	ctx, cancel := e.deadline(since)
 	defer cancel()
-	resp, err := roundTrip(claim, e.toWorker(ctx))
-	if err == nil {
+	resp, err := e.roundTrip(claim, e.toWorker(ctx))
+	switch {
+	case err != nil:
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		e.switchProtocols(claim, resp)
+		return false
+	default:
 		e.answer(claim, resp, cancel)
 		return false
 	}
@@ -129,8 +141,11 @@ func (e *exchange) retry() (site.Claim, error) {
 }
 
 // roundTrip refuses statuses that cannot be the end of an exchange.
-func roundTrip(claim site.Claim, r *http.Request) (*http.Response, error) {
+func (e *exchange) roundTrip(claim site.Claim, r *http.Request) (*http.Response, error) {
 	resp, err := claim.RoundTrip(r)
+	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		return resp, e.checkSwitch(resp)
+	}
 	if err == nil && (resp.StatusCode < 200 || resp.StatusCode > 999) {
 		_ = resp.Body.Close() // the worker has failed either way
 		return nil, fmt.Errorf("status %d", resp.StatusCode)
@@ -156,11 +171,17 @@ func (e *exchange) toWorker(ctx context.Context) *http.Request {
 	r.URL = &u
 	r.Body, r.ContentLength = e.body.Reader(), e.body.Size()
 	r.TransferEncoding, r.Trailer = nil, nil // the size of the body is known by now, however it came
+	if e.upgrade != "" {
+		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{e.upgrade}
+	}
 	return r
 }
 
 // record counts and logs the exchange.
 func (e *exchange) record() {
+	if e.tunnel {
+		return
+	}
 	if e.r.Method == http.MethodHead {
 		e.sent = 0 // net/http has discarded the body
 	}

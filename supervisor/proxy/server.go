@@ -17,6 +17,7 @@ import (
 // Server serves a Proxy on any number of listeners: a fastloop.Loop, and net/http for
 // what the loop detaches. Any goroutine may call its methods.
 type Server struct {
+	proxy    *Proxy
 	loop     *fastloop.Loop
 	http     *http.Server
 	tls      *tls.Config
@@ -32,7 +33,7 @@ type Server struct {
 
 // NewServer returns a server for the proxy, with the limits that every client meets.
 func (p *Proxy) NewServer() (*Server, error) {
-	s := &Server{http: p.newHTTPServer(), tls: p.tls, detached: newListener()}
+	s := &Server{proxy: p, http: p.newHTTPServer(), tls: p.tls, detached: newListener()}
 	loop, err := fastloop.New(fastloop.Options{
 		Lookup: p.table.Lookup, Detach: s.detach,
 		TrustedProxies: p.trusted, Timeouts: p.timeouts, Store: p.store, Files: p.files, Log: p.log, Refused: p.refused,
@@ -153,5 +154,6 @@ func (s *Server) Close() error {
 	s.cut(errClosed)
 	err := errors.Join(s.http.Close(), s.detached.Close())
 	s.loop.Conns().Close()
+	s.proxy.tunnels.Close()
 	return err
 }

@@ -27,8 +27,13 @@ type Claim interface {
 	RoundTrip(r *http.Request) (*http.Response, error)
 	Worker() string // "subdomain1/1"
 	Release()
+	PID() int       // of the worker
 	Fail(err error) // instead of Release: err is why the worker did not answer as it should
 	Abandon()       // before Release: the request overran its time; the worker is replaced
+
+	// Hold keeps the worker, beside its requests, until release is called. cut is called
+	// if the worker has to exit. Release must still be called.
+	Hold(cut func()) (release func())
 
 	// Retry claims a worker for the same request after Fail. The request goes before all
 	// that wait, and to another worker. The error may be ErrDeadly.

@@ -13,7 +13,7 @@ import (
 
 // Site is what the front door needs to know of a site. It does not change after it is in
 // a Table; a reload makes a new one. Clients, Asked and Stats are pointers because they
-// outlive reloads.
+// outlive reloads, as Tunnels does.
 type Site struct {
 	Name string
 
@@ -26,6 +26,8 @@ type Site struct {
 	MaxBody        int64         // bytes of a request body; 0: no limit
 	MaxPerAddress  int           // requests that one address may have under way; 0: no limit
 	Clients        *Clients      // counts those; nil only without MaxPerAddress
+	MaxTunnels     int           // 0: no request may become a tunnel, since the workers do not speak HTTP
+	Tunnels        *Tunnels      // counts those; nil only without MaxTunnels
 
 	// Static files are looked up in this order, before a worker is claimed.
 	Static []Static
@@ -59,7 +61,15 @@ func (s *Site) HasStatic(path string) bool {
 
 // Record counts and logs an answered request.
 func (s *Site) Record(e *Entry) {
-	s.Stats.record(e.Took, e.Status)
+	s.Counted(e)
+	s.Logged(e)
+}
+
+// Counted counts an answered request, and does not log it.
+func (s *Site) Counted(e *Entry) { s.Stats.record(e.Took, e.Status) }
+
+// Logged logs an answered request that was counted.
+func (s *Site) Logged(e *Entry) {
 	if s.Access != nil {
 		s.Access(e)
 	}

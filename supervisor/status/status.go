@@ -54,6 +54,7 @@ type Site struct {
 	Threads    int        `json:"threads"` // requests that a worker takes at once
 	Memory     SiteMemory `json:"memory"`
 	Requests   Requests   `json:"requests"`
+	Tunnels    Tunnels    `json:"tunnels"`
 	Restarts   int        `json:"restarts"`   // workers that have exited unplanned
 	LastExit   string     `json:"last_exit"`  // how a worker has last exited; "" if none has
 	LastEvent  *Event     `json:"last_event"` // null if nothing is known of one
@@ -116,6 +117,12 @@ type Requests struct {
 	P99       float64 `json:"p99_seconds"`
 }
 
+// Tunnels are connections of a site's clients that have left HTTP, such as WebSockets.
+type Tunnels struct {
+	Open    int   `json:"open"`    // now
+	Refused int64 `json:"refused"` // for max_tunnels
+}
+
 // Worker describes one worker process.
 type Worker struct {
 	ID       string    `json:"id"`
@@ -125,6 +132,7 @@ type Worker struct {
 	Started  time.Time `json:"started"`
 	Requests int64     `json:"requests"`
 	Active   int       `json:"active"`
+	Tunnels  int       `json:"tunnels"` // of sites[].tunnels.open
 	Memory   Memory    `json:"memory"`
 
 	Generation int       `json:"generation"`

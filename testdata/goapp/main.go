@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/websocket"
+
 	"github.com/multisite/multisite/worker"
 )
 
@@ -22,6 +24,8 @@ func main() {
 	http.HandleFunc("/whoami", whoami)
 	http.HandleFunc("/stream", stream)
 	http.HandleFunc("/leak", leak)
+	http.HandleFunc("/echo", echo)
+	http.Handle("/websocket", websocket.Handler(socket))
 	http.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	http.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("as asked") })
 	worker.Serve(http.DefaultServeMux)

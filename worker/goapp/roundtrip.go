@@ -31,6 +31,9 @@ func newTransport(path string) *http.Transport {
 // RoundTrip sends one request to the worker. It adds no header, and sends Host and the
 // visitor's RequestURI unchanged. An error means that no answer has begun.
 func (w *Worker) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("Upgrade") != "" {
+		return w.roundTripUpgrade(r)
+	}
 	resp, err := w.transport.RoundTrip(verbatim(r))
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {

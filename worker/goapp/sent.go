@@ -172,10 +172,19 @@ func (s *sent) Await(r *http.Request) (*http.Response, error) {
 	if len(s.unsent) > 0 {
 		a.sending.Go(func() { _, _ = f.Write(s.unsent) }) // if it fails, there is no answer, or one without the rest
 	}
-	resp, err := readResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(s.buffered), f)), r)
+	br := bufio.NewReader(io.MultiReader(bytes.NewReader(s.buffered), f))
+	resp, err := readResponse(br, r)
 	if err != nil {
 		_ = a.Close()
 		return nil, causeOf(ctx, err)
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols && r.Header.Get("Upgrade") != "" {
+		unread, _ := br.Peek(br.Buffered()) // it is there
+		if err := a.switchProtocols(resp, unread); err != nil {
+			_ = a.Close()
+			return nil, err
+		}
+		return resp, nil
 	}
 	a.ReadCloser = resp.Body
 	resp.Body = a
