@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -24,7 +26,7 @@ type outcome struct {
 
 // upDetached starts `multisite up` in a session of its own, and returns when it reports
 // that the sites run or why they do not.
-func (c *cli) upDetached(stdout io.Writer, watch bool) error {
+func (c *cli) upDetached(ctx context.Context, stdout, stderr io.Writer, watch bool) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err // reported here, so that the hint is printed too
@@ -64,8 +66,15 @@ func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, func() { r.Close() })()
 	var o outcome
-	if err := json.NewDecoder(r).Decode(&o); err != nil {
+	err = c.awaitOutcome(ctx, stderr, r, &o)
+	if ctx.Err() != nil && err != nil {
+		return &hintedError{err: errors.New("interrupted; the sites go on starting in the background"), hint: "multisite status shows how far they are, multisite down stops them"}
+	}
+	if err != nil {
 		err = cmd.Wait()
 		return &hintedError{err: fmt.Errorf("the supervisor exited: %v", err), hint: "see " + out.Name()}
 	}
@@ -75,6 +84,15 @@ func (c *cli) upDetached(stdout io.Writer, watch bool) error {
 		return &exitError{o.Code}
 	}
 	return nil
+}
+
+// awaitOutcome reads what the background process reports, and shows meanwhile what it
+// waits for.
+func (c *cli) awaitOutcome(ctx context.Context, stderr io.Writer, r io.Reader, o *outcome) error {
+	if client, err := c.client(); err == nil {
+		defer watchProgress(ctx, client, newProgress(stderr, nil))()
+	}
+	return json.NewDecoder(r).Decode(o)
 }
 
 // upReporting is the background half of `up -d`.

@@ -17,7 +17,7 @@ func (c *cli) downCommand() *cobra.Command {
 			"exited.",
 		Args: exactly(0, "down"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.call(func(client *control.Client) error {
+			return c.awaiting(cmd, nil, func(client *control.Client) error {
 				st, err := client.Status(cmd.Context())
 				if err != nil {
 					return err

@@ -25,7 +25,7 @@ func (c *cli) reloadCommand() *cobra.Command {
 			if len(args) == 1 {
 				site = args[0]
 			}
-			err := c.call(func(client *control.Client) error {
+			err := c.awaiting(cmd, args, func(client *control.Client) error {
 				changes, err := client.Reload(cmd.Context(), site)
 				fmt.Fprint(cmd.OutOrStdout(), changes)
 				return err

@@ -15,7 +15,7 @@ func (c *cli) restartCommand() *cobra.Command {
 			"command fails with the reason.",
 		Args: exactly(1, "restart SITE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.call(func(client *control.Client) error { return client.Restart(cmd.Context(), args[0]) })
+			return c.awaiting(cmd, args, func(client *control.Client) error { return client.Restart(cmd.Context(), args[0]) })
 		},
 	}
 }

@@ -25,7 +25,11 @@ func (c *cli) scaleCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err: err, hint: "usage: multisite " + use}
 			}
-			return c.call(func(client *control.Client) error { return client.Scale(cmd.Context(), scales) })
+			var sites []string
+			for _, s := range scales {
+				sites = append(sites, s.Site)
+			}
+			return c.awaiting(cmd, sites, func(client *control.Client) error { return client.Scale(cmd.Context(), scales) })
 		},
 	}
 }

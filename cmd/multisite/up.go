@@ -50,7 +50,7 @@ func (c *cli) upCommand() *cobra.Command {
 			case inherited != nil:
 				return c.up(cmd.Context(), watch, escaped(os.Stderr), inherited, func(string, error) {})
 			case detach:
-				return c.upDetached(cmd.OutOrStdout(), watch)
+				return c.upDetached(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), watch)
 			case reportFD > 0:
 				return c.upReporting(cmd.Context(), watch, os.NewFile(uintptr(reportFD), "report"))
 			}

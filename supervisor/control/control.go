@@ -20,7 +20,8 @@ import (
 type Supervisor interface {
 	About() About
 	StatusWithin(ctx context.Context, maxAge time.Duration) status.Status // with measurements of memory up to maxAge old
-	Ready(ctx context.Context) error                                      // returns when every site has its workers or has failed
+	Progress() Progress
+	Ready(ctx context.Context) error // returns when every site has its workers or has failed
 	Scale(ctx context.Context, scales []Scale) error
 	Restart(ctx context.Context, site string) error
 	Reload(ctx context.Context, site string, w io.Writer) error // writes a line to w for each change

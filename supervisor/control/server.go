@@ -57,6 +57,7 @@ func handler(s Supervisor) http.Handler {
 		maxAge, _ := time.ParseDuration(r.FormValue("max_age")) // without one everything is measured now
 		reply(w, s.StatusWithin(r.Context(), maxAge), nil)
 	})
+	mux.HandleFunc("GET /v1/progress", func(w http.ResponseWriter, r *http.Request) { reply(w, s.Progress(), nil) })
 	mux.HandleFunc("GET /v1/ready", func(w http.ResponseWriter, r *http.Request) { reply(w, struct{}{}, s.Ready(r.Context())) })
 	mux.HandleFunc("POST /v1/scale", func(w http.ResponseWriter, r *http.Request) {
 		var scales []Scale
