@@ -105,6 +105,7 @@ func (in *Inheritance) welcome(s *Supervisor) {
 	for _, c := range clients {
 		c.File.Close()
 	}
+	in.tunnels(s)
 	paused := in.answer(s.version)
 	in.baggage.Close()
 	for _, t := range s.sites.all() {

@@ -43,6 +43,7 @@ type handover struct {
 	Failed    *status.Failure  `json:"failed,omitempty"`
 	Refused   map[int]int64    `json:"refused,omitempty"`
 	Partial   []partialRequest `json:"begun,omitempty"` // other connections
+	Tunnels   []tunnelHandover `json:"tunnels,omitempty"`
 	Sites     []siteHandover   `json:"sites"`
 	Leaving   []siteTasks      `json:"leaving,omitempty"` // of sites that were removed
 }
@@ -154,6 +155,9 @@ func (p packer) supervisor(s *Supervisor, caller syscall.Conn) (h handover, err 
 	}
 	if err == nil {
 		err = p.clients(s, &h)
+	}
+	if err == nil {
+		h.Tunnels, err = p.tunnels(s)
 	}
 	if err != nil {
 		return h, err

@@ -106,6 +106,7 @@ func TestTunnels(t *testing.T) {
 		{"a Python site answers as always", tunnelNotForPython},
 		{"HTTP in another form is not passed on", tunnelNotForHTTP},
 		{"reload of another site and scale keep it", tunnelStays},
+		{"an upgrade keeps it, with every byte", tunnelUpgrade},
 		{"a restart of its site lets it say goodbye", tunnelGoodbye},
 	})
 }
@@ -236,6 +237,70 @@ func tunnelStays(t *testing.T, r *running) {
 	c.wantEcho("after a scale down")
 	r.must("scale", "hello", "2")
 	c.Close()
+}
+
+// tunnelUpgrade: bytes flow all the time, and none is lost or comes twice.
+func tunnelUpgrade(t *testing.T, r *running) {
+	r.awaitNoTunnel()
+	idle, full, c := r.tunnelTo("/echo"), r.tunnelTo("/echo"), r.tunnelTo("/echo")
+	flood := strings.Repeat("what nobody reads during the upgrade ", 1<<18)
+	flooding := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(full, flood)
+		flooding <- err
+	}()
+	quit, sent := make(chan struct{}), make(chan int)
+	go func() {
+		w := bufio.NewWriterSize(c, 3000)
+		for n := 0; ; n++ {
+			select {
+			case <-quit:
+				w.Flush()
+				c.CloseWrite()
+				sent <- n
+				return
+			default:
+				fmt.Fprintln(w, n)
+			}
+		}
+	}()
+	got := make(chan int)
+	go func() {
+		n := 0
+		for ; ; n++ {
+			line, err := c.br.ReadString('\n')
+			if err != nil || line != fmt.Sprintln(n) {
+				if err != io.EOF || line != "" {
+					t.Errorf("line %d: got %q, %v", n, line, err)
+				}
+				break
+			}
+		}
+		got <- n
+	}()
+	for range 3 {
+		r.upgrade()
+		idle.wantEcho("still here")
+		if s := r.site("hello"); s.Tunnels.Open != 3 || s.Workers[0].Tunnels+s.Workers[1].Tunnels != 3 {
+			t.Errorf("after an upgrade: %+v, workers %+v", s.Tunnels, s.Workers)
+		}
+	}
+	close(quit)
+	if s, g := <-sent, <-got; s != g || s == 0 {
+		t.Errorf("%d lines were sent, %d came back", s, g)
+	}
+	back := make([]byte, len(flood))
+	if _, err := io.ReadFull(full.br, back); err != nil || string(back) != flood {
+		t.Errorf("what was not read at once came back as %d other bytes, %v", len(back), err)
+	}
+	if err := <-flooding; err != nil {
+		t.Error(err)
+	}
+	idle.Close()
+	full.Close()
+	r.awaitNoTunnel()
+	counted := fmt.Sprintf(` 101 %d "-" "tunneler"`, len("early\n")+len(flood)) // over all upgrades
+	eventually(t, "the access log to have"+counted, func() bool { return strings.Contains(readLog(r, "hello.access.log"), counted) })
 }
 
 func tunnelGoodbye(t *testing.T, r *running) {

@@ -12,6 +12,7 @@ import (
 	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/gate"
 	"github.com/multisite/multisite/supervisor/httphead"
+	"github.com/multisite/multisite/supervisor/tunnel"
 )
 
 // Server serves a Proxy on any number of listeners: a fastloop.Loop, and net/http for
@@ -131,6 +132,15 @@ func (s *Server) Idle() ([]IdleConn, error) { return s.loop.Idle() }
 // Adopt takes connections that were Idle in another process. The files stay the
 // caller's.
 func (s *Server) Adopt(conns []IdleConn) { s.loop.Adopt(conns) }
+
+// PauseTunnels stops all tunnels between two bytes, for another process to go on with; those
+// of clients that speak TLS are cut. resume undoes it.
+func (s *Server) PauseTunnels() (paused []*tunnel.Tunnel, resume func()) {
+	return s.proxy.tunnels.Pause()
+}
+
+// AdoptTunnel goes on with a tunnel that was paused in another process.
+func (s *Server) AdoptTunnel(o tunnel.Options) { s.proxy.tunnels.Start(o) }
 
 // Shutdown accepts no more connections, closes the idle ones, and returns when all
 // requests are answered, or ctx has ended.
