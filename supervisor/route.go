@@ -61,6 +61,9 @@ func (t *site) route() front.Route {
 		MaxTunnels:     tunnels,
 		Tunnels:        t.tunnels,
 		Static:         t.staticRoutes(),
+		Index:          c.Index,
+		NoCompression:  c.Compress.Nothing,
+		Sendfile:       namedRoutes(c, c.Sendfile, ""),
 		Mount:          c.Mount,
 		Asked:          asked,
 		Stats:          t.stats,
@@ -100,23 +103,33 @@ func hostsOf(c *config.Site) []string {
 func (t *site) staticRoutes() []front.Static {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var as func(func()) error
-	if t.cfg.Account != nil {
-		as = t.cfg.Account.Do
-	}
-	var routes []front.Static
-	for _, prefix := range slices.Backward(slices.Sorted(maps.Keys(t.cfg.Static))) { // of two that match, the longer one comes first
-		routes = append(routes, front.Static{Prefix: t.cfg.Mount + prefix, Dirs: []string{t.cfg.Static[prefix]}, Only: true, As: as})
-	}
 	if t.cfg.NoStatic {
 		return nil
 	}
+	routes := namedRoutes(t.cfg, t.cfg.Static, t.cfg.Mount)
 	for _, s := range t.static {
 		if _, named := t.cfg.Static[strings.TrimPrefix(s.URL, t.cfg.Mount)]; !named && len(s.Dirs) > 0 {
-			routes = append(routes, front.Static{Prefix: s.URL, Dirs: s.Dirs, As: as})
+			routes = append(routes, front.Static{Prefix: s.URL, Dirs: s.Dirs, As: readAs(t.cfg)})
 		}
 	}
 	return routes
+}
+
+// namedRoutes returns the paths that sites.toml names. Of two that match, the longer one
+// comes first.
+func namedRoutes(c *config.Site, paths map[string]string, mount string) (routes []front.Static) {
+	for _, prefix := range slices.Backward(slices.Sorted(maps.Keys(paths))) {
+		routes = append(routes, front.Static{Prefix: mount + prefix, Dirs: []string{paths[prefix]}, Only: true, As: readAs(c)})
+	}
+	return routes
+}
+
+// readAs returns what runs a function with the rights of a site's user; nil: it has none.
+func readAs(c *config.Site) func(func()) error {
+	if c.Account == nil {
+		return nil
+	}
+	return c.Account.Do
 }
 
 // setStatic sets where a new worker says that the static files are.

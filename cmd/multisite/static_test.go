@@ -67,8 +67,12 @@ func TestStatic(t *testing.T) {
 		}
 		return a
 	}
-	if a := ask("plain.example.com"); a.status != 200 || a.header.Get("Etag") == "" || a.header.Get("Cache-Control") != "" || !strings.HasPrefix(a.body, "b{c:d}") {
+	if a := ask("plain.example.com"); a.status != 200 || a.header.Get("Etag") == "" || a.header.Get("Cache-Control") != "" || a.header.Get("Content-Encoding") != "gzip" || a.body != "compressed" {
 		t.Errorf("by the front door: got %d, %v", a.status, a.header)
+	}
+	r.live("plain: compress changed, no worker restarted\n", "settings = \"plain\"\n", "settings = \"plain\"\ncompress = false\n")
+	if a := ask("plain.example.com"); a.status != 200 || a.header.Get("Content-Encoding") != "" || !strings.HasPrefix(a.body, "b{c:d}") {
+		t.Errorf("with compress = false: got %d, %v", a.status, a.header)
 	}
 	if a := ask("none.example.com"); a.status != 404 {
 		t.Errorf("with static = false: got %d, %v, want the application's 404", a.status, a.header)

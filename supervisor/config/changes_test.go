@@ -44,6 +44,8 @@ func TestSite_Changes(t *testing.T) {
 		{WSGI, func(s *Site) { s.Position.Line, s.EnvFile, s.User = 7, "/srv/other.env", "33" }, nil, ""}, // Env and Account are the same
 		{WSGI, func(s *Site) { s.Default, s.CPUPriority = true, 5 }, []string{"default", "cpu_priority"}, ""},
 		{WSGI, func(s *Site) { s.Static = map[string]string{"/m/": "/srv"} }, []string{"static"}, ""},
+		{WSGI, func(s *Site) { s.Index, s.Compress.Answers = "index.html", true }, []string{"index", "compress"}, ""},
+		{App, func(s *Site) { s.Sendfile = map[string]string{"/m/": "/srv"} }, []string{"sendfile"}, ""},
 		{WSGI, func(s *Site) { s.Threads, s.Lang = 2, "C" }, nil, "threads"},
 		{App, func(s *Site) { s.Threads, s.Lang = 2, "C" }, []string{"threads"}, "lang"},
 		{WSGI, func(s *Site) { s.Preload.GCFreeze = true }, nil, "preload"},
@@ -67,6 +69,7 @@ func TestSite_CodeViewHasWhatCodeCanSee(t *testing.T) {
 	t.Parallel()
 	full := &Site{
 		Name: "a", ServerName: "a", Aliases: []string{"b"}, Default: true, Mount: "/m", Static: map[string]string{"/s/": "/srv"}, NoStatic: true,
+		Index: "index.html", Compress: Compress{Answers: true}, Sendfile: map[string]string{"/p/": "/srv"},
 		Kind: WSGI, Settings: "s", WSGI: "w", App: "a", Python: "/p", PythonPath: []string{"/q"}, Home: "/h", Env: map[string]string{"A": "b"},
 		Lang: "C", Locale: "D", Processes: Range{1, 2}, Threads: 3, Preload: Preload{Mode: "auto"}, ListenBacklog: 4,
 		QueueTimeout: 1, RequestTimeout: 2, StartupTimeout: 3, GracefulTimeout: 4, ShutdownTimeout: 5, InactivityTimeout: 6,

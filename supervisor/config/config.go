@@ -89,10 +89,16 @@ type Site struct {
 	TLS         TLS               `toml:"tls" type:"\"off\", or { cert, key }" default:"off" live:"yes" affects:"door"`
 	TLSPosition tomlfile.Position `as:"-"` // of the key tls; the zero value if it is not written
 	// Static maps each URL prefix below Mount, such as "/static/", to an absolute directory.
+	// One without a slash at its end may be that of a file.
 	Static map[string]string `toml:"static" type:"table, true or false" default:"true" live:"yes" affects:"door"`
 	// NoStatic reports whether the front door must not even serve what Django
 	// says of its static files.
 	NoStatic bool `as:"static" live:"yes" affects:"door"`
+	// Index is the name of the file that is served for a directory; "" is none.
+	Index    string   `toml:"index" default:"(none)" live:"yes" affects:"door"`
+	Compress Compress `toml:"compress" type:"true, false, or list of media types" default:"(static files)" live:"yes" affects:"door"`
+	// Sendfile maps each URL prefix that X-Accel-Redirect may have to an absolute directory.
+	Sendfile map[string]string `toml:"sendfile" type:"table" default:"(none)" live:"yes" affects:"door"`
 
 	// AccessLog is the format of the site's access log.
 	AccessLog AccessLog `toml:"access_log" type:"combined, json or off" default:"combined" live:"yes" affects:"door"`

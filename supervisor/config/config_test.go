@@ -88,7 +88,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			Processes: Range{1, 1}, Threads: 1, Preload: preloadByDefault, ListenBacklog: 100,
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
 			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second, ReplaceIdle: true,
-			MaxBody: 64_000_000, MaxTunnels: 1000, Static: map[string]string{}, TLS: TLS{Mode: TLSOff}, AccessLog: AccessCombined,
+			MaxBody: 64_000_000, MaxTunnels: 1000, Static: map[string]string{}, Sendfile: map[string]string{}, TLS: TLS{Mode: TLSOff}, AccessLog: AccessCombined,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -156,7 +156,10 @@ stack_size = "512KiB"
 max_clients_per_ip = 20
 max_tunnels = 30
 tasks_limit = 0
-static = { "/static" = "static", "/a/media/" = "media" }
+static = { "/static" = "static", "/a/media/" = "media", "/robots.txt" = "site.env", "/later" = "later", "/soon/" = "later" }
+index = "index.html"
+compress = ["text/HTML", "text/*"]
+sendfile = { "/protected" = "media" }
 tls = { cert = "blog.pem", key = "/keys/blog.pem" }
 access_log = "json"
 `)
@@ -184,8 +187,9 @@ access_log = "json"
 			GracefulTimeout: 4 * time.Second, ShutdownTimeout: time.Second / 2, InactivityTimeout: time.Hour,
 			MaximumRequests: 5000, RestartInterval: 24 * time.Hour, MemoryLimit: 300 << 20, MemoryLimitHard: 1 << 30,
 			CPUTimeLimit: 10 * time.Minute, CPUPriority: 5, StackSize: 512 << 10, MaxClientsPerIP: 20, MaxTunnels: 30,
-			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media"},
-			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 58}, AccessLog: AccessJSON,
+			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media", "/robots.txt": dir + "/site.env", "/later": dir + "/later", "/soon/": dir + "/later"},
+			Index: "index.html", Compress: Compress{Answers: true, Types: []string{"text/html", "text/*"}}, Sendfile: map[string]string{"/protected/": dir + "/media"},
+			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 61}, AccessLog: AccessJSON,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -209,7 +213,8 @@ func TestLoad_SitesInheritDefaults(t *testing.T) {
 server_name = "b"
 processes = 2
 env = { B = "own" }
-static = { "/own" = "media" }
+static = { "/own" = "media", "/file" = "media" }
+compress = []
 python_path = []
 [site.a]
 server_name = "a"
@@ -222,7 +227,9 @@ processes = { min = 1, max = 7 }
 threads = 4
 env = { A = "shared", B = "shared" }
 python_path = "src"
-static = { "/s" = "static" }
+static = { "/s" = "static", "/file" = "blog.toml" }
+index = "a.html"
+compress = false
 `)
 	if c := c.Sites[2]; !c.NoStatic || len(c.Static) > 0 {
 		t.Errorf("static = false: got %v, %v", c.NoStatic, c.Static)
@@ -230,10 +237,10 @@ static = { "/s" = "static" }
 	a, b := c.Sites[0], c.Sites[1]
 	if a.Name != "a" || a.Settings != "project.settings" || a.Processes != (Range{1, 7}) || a.Threads != 4 ||
 		!reflect.DeepEqual(a.Env, map[string]string{"A": "shared", "B": "shared"}) ||
-		!reflect.DeepEqual(a.Static, map[string]string{"/s/": dir + "/static"}) || a.PythonPath[0] != dir+"/src" {
+		!reflect.DeepEqual(a.Static, map[string]string{"/s/": dir + "/static", "/file": dir + "/blog.toml"}) || a.Index != "a.html" || !a.Compress.Nothing || a.PythonPath[0] != dir+"/src" {
 		t.Errorf("got %+v, want all defaults", a)
 	}
-	if b.Processes != (Range{2, 2}) || b.Threads != 4 || len(b.PythonPath) != 0 || len(b.Static) != 2 || b.Static["/own/"] != dir+"/media" ||
+	if b.Processes != (Range{2, 2}) || b.Threads != 4 || len(b.PythonPath) != 0 || len(b.Static) != 3 || b.Static["/own/"] != dir+"/media" || b.Static["/file/"] != dir+"/media" || !reflect.DeepEqual(b.Compress, Compress{}) ||
 		!reflect.DeepEqual(b.Env, map[string]string{"A": "shared", "B": "own"}) {
 		t.Errorf("got %+v, want its own values over defaults", b)
 	}

@@ -33,6 +33,7 @@ func newDraft(dir string) *siteDraft {
 		Home:       dir,
 		Env:        map[string]string{},
 		Static:     map[string]string{},
+		Sendfile:   map[string]string{},
 	}}
 	d.table = defaultsTable(siteKeys)
 	d.readKeys(key.inDefaults)
@@ -45,7 +46,7 @@ func (d *siteDraft) inherit(name string, table *tomlfile.Table) *siteDraft {
 	site := *d
 	site.Name, site.table, site.Position = name, table, table.Position()
 	site.Env = maps.Clone(d.Env)
-	site.Static = maps.Clone(d.Static)
+	site.Static, site.Sendfile = maps.Clone(d.Static), maps.Clone(d.Sendfile)
 	site.services, site.cron = maps.Clone(d.services), maps.Clone(d.cron)
 	return &site
 }
@@ -80,6 +81,9 @@ var siteReaders = map[string]func(*siteDraft){
 	"mount":                (*siteDraft).readMount,
 	"tls":                  (*siteDraft).readTLS,
 	"static":               (*siteDraft).readStatic,
+	"index":                (*siteDraft).readIndex,
+	"compress":             (*siteDraft).readCompress,
+	"sendfile":             (*siteDraft).readSendfile,
 	"settings":             (*siteDraft).readApplication,
 	"wsgi":                 nil, // settings
 	"app":                  nil, // settings
@@ -168,45 +172,6 @@ func (d *siteDraft) readEnv() {
 			t.Problem(name, "not possible in an environment", "")
 		}
 		d.Env[name] = value
-	}
-}
-
-// readStatic reads what the front door serves by itself: false is nothing, true is
-// what Django says, and a table is that and more.
-func (d *siteDraft) readStatic() {
-	switch on := d.table.Value("static").(type) {
-	case nil:
-		return
-	case bool:
-		if d.NoStatic = !on; d.NoStatic {
-			clear(d.Static)
-		}
-		return
-	}
-	if !d.table.IsTable("static") {
-		d.table.WrongType("static", "a table, true or false")
-		return
-	}
-	d.NoStatic = false
-	t := d.table.Table("static")
-	own := map[string]bool{}
-	for _, name := range t.Names() {
-		var dir string
-		if !t.Path(name, &dir) {
-			continue
-		}
-		if info, err := os.Stat(dir); err == nil && !info.IsDir() { // a missing one may be made by the first upload
-			t.Problem(name, "not a directory: "+dir, "")
-		}
-		prefix, ok := urlPrefix(name)
-		switch {
-		case !ok || prefix == "":
-			t.Problem(name, "not a URL prefix", `write one such as "/static/"`)
-		case own[prefix]:
-			t.Problem(name, "this URL prefix is listed twice", "")
-		}
-		own[prefix] = true
-		d.Static[prefix+"/"] = dir
 	}
 }
 

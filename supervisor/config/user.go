@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/worker/account"
@@ -149,11 +150,8 @@ func (l *loader) checkReach(d *siteDraft) {
 			d.table.Problem(need.key, err.Error(), "")
 		}
 	}
-	for _, prefix := range slices.Sorted(maps.Keys(d.Static)) {
-		if err := d.Account.May(account.Run, d.Static[prefix]); err != nil {
-			d.table.Problem("static", err.Error(), "the front door reads a site's files as the site's user")
-		}
-	}
+	d.checkFiles("static", d.Static)
+	d.checkFiles("sendfile", d.Sendfile)
 	switch {
 	case d.runs.settings.isBuiltin():
 		d.table.Problem("user", "a builtin site keeps its database in state_dir, where only multisite itself may write",
@@ -161,6 +159,20 @@ func (l *loader) checkReach(d *siteDraft) {
 	case d.Kind == WSGI:
 		if err := d.Account.May(account.Run, l.config.StateDir); err != nil {
 			d.table.Problem("user", err.Error()+", and needs what is in state_dir", `put it elsewhere: state_dir = "/var/lib/multisite"`)
+		}
+	}
+}
+
+// checkFiles reports the directories and files that the front door may not read for the
+// site.
+func (d *siteDraft) checkFiles(key string, paths map[string]string) {
+	for _, prefix := range slices.Sorted(maps.Keys(paths)) {
+		want := account.Run
+		if !strings.HasSuffix(prefix, "/") { // a file, or what may become one
+			want = account.Read
+		}
+		if err := d.Account.May(want, paths[prefix]); err != nil {
+			d.table.Problem(key, err.Error(), "the front door reads a site's files as the site's user")
 		}
 	}
 }

@@ -34,13 +34,14 @@ type diskWait struct{ since time.Time }
 
 // findFile begins a request for what may be a static file.
 func (c *client) findFile() {
-	l, s, path := c.loop, c.site, c.request.Path
-	if found, ok := l.o.Files.Cached(s, path); ok {
+	l, s := c.loop, c.site
+	wanted := static.Wanted{Path: c.request.Path, Accept: c.request.field("Accept-Encoding"), Plain: c.request.hasField("Range")}
+	if found, ok := l.o.Files.Cached(s, wanted); ok {
 		c.found(found)
 		return
 	}
 	wait := c.awaitDisk()
-	l.o.Files.Find(s, path, func(found static.Found) {
+	l.o.Files.Find(s, wanted, func(found static.Found) {
 		c.resume(wait, func() { c.found(found) }, found.Release)
 	})
 }
@@ -48,7 +49,7 @@ func (c *client) findFile() {
 // found goes on with a request when it is known whether it is for a file.
 func (c *client) found(found static.Found) {
 	f := found.File
-	if f == nil && !found.Only {
+	if found.IsNothing() {
 		c.enqueue()
 		return
 	}
@@ -57,7 +58,7 @@ func (c *client) found(found static.Found) {
 	if f != nil {
 		r, ok = f.ReplyTo(c.request.Method, c.request.Fields)
 	}
-	if !ok { // the page that says so, or several parts of the file
+	if !ok { // a page that says so, another place, or several parts of the file
 		found.Release()
 		c.detach()
 		return
@@ -97,7 +98,9 @@ func (c *client) sendFile() {
 
 // mayTransfer reports whether the kernel is to send what comes next. It pays for more than
 // a small piece.
-func (c *client) mayTransfer() bool { return c.file.left(&c.reply) > fileWorth }
+func (c *client) mayTransfer() bool {
+	return c.file.left(&c.reply) > fileWorth && !c.file.file.InMemory()
+}
 
 // transferred notes what was sent of head and by the kernel, and reports whether the client
 // may take more.

@@ -207,6 +207,16 @@ func (r *simple) addField(name, value string) {
 	}
 }
 
+// field returns the value of a header; "" if there is none.
+func (r *simple) field(name string) string {
+	for _, f := range r.Fields {
+		if isName(f[0], name) {
+			return f[1]
+		}
+	}
+	return ""
+}
+
 func (r *simple) hasField(name string) bool {
 	return slices.ContainsFunc(r.Fields, func(f [2]string) bool { return strings.EqualFold(f[0], name) })
 }

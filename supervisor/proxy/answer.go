@@ -24,6 +24,9 @@ type wholeBody interface{ Complete() bool }
 // answer passes the worker's answer on to the client. cancel tells the worker that the
 // rest is not wanted, if it listens to that.
 func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) {
+	if e.sendFile(claim, resp) {
+		return
+	}
 	h := e.takeHeader(resp)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http guesses one
@@ -41,14 +44,20 @@ func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) 
 
 // takeHeader gives the client's answer the header of the worker's.
 func (e *exchange) takeHeader(resp *http.Response) http.Header {
+	h := e.copyHeader(resp.Header)
+	e.withhold(h)
+	return h
+}
+
+// copyHeader adds what is for the front door, too.
+func (e *exchange) copyHeader(header http.Header) http.Header {
 	h := e.w.Header()
 	id := h[httphead.RequestID]
-	for name, values := range resp.Header {
+	for name, values := range header {
 		h[name] = values
 	}
 	h[httphead.RequestID] = id // what the access log has counts
 	httphead.StripHop(h)
-	e.withhold(h)
 	return h
 }
 
@@ -62,7 +71,7 @@ func (e *exchange) withhold(h http.Header) {
 		}
 		delete(h, name)
 		e.site.Stats.OnceWithheld(func() {
-			e.site.Log.Warn("header dropped: the front door does not send files for an application",
+			e.site.Log.Warn("header dropped: files are sent for an application only with the key sendfile and status 200",
 				"header", name, "path", paths[0], "request", e.what(), "worker", e.worker)
 		})
 	}

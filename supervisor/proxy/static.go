@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/multisite/multisite/supervisor/static"
 )
@@ -14,7 +15,9 @@ func (e *exchange) serveStatic() bool {
 	if e.pending != nil && e.pending.Queued() || !e.site.HasStatic(e.r.URL.Path) {
 		return false
 	}
-	found, err := e.proxy.files.Wait(e.r.Context(), e.site, e.r.URL.Path)
+	found, err := e.proxy.files.Wait(e.r.Context(), e.site, static.Wanted{
+		Path: e.r.URL.Path, Accept: strings.Join(e.r.Header["Accept-Encoding"], ","), Plain: e.r.Header["Range"] != nil,
+	})
 	defer found.Release()
 	switch {
 	case err != nil && e.r.Context().Err() != nil:
@@ -23,6 +26,8 @@ func (e *exchange) serveStatic() bool {
 		e.fail(http.StatusServiceUnavailable, "static", err)
 	case found.File != nil:
 		e.serveFile(found.File)
+	case found.Location != "":
+		e.redirect(found.Location)
 	case found.Only:
 		e.fail(http.StatusNotFound, "static", nil)
 	default:
@@ -31,36 +36,55 @@ func (e *exchange) serveStatic() bool {
 	return true
 }
 
+// redirect tells the client the path of the directory that it asks for.
+func (e *exchange) redirect(path string) {
+	if e.r.URL.RawQuery != "" {
+		path += "?" + e.r.URL.RawQuery
+	}
+	h := e.w.Header()
+	h["Location"], h["Content-Length"] = []string{path}, []string{"0"}
+	e.setWriteDeadline()
+	e.status = http.StatusMovedPermanently
+	e.w.WriteHeader(e.status)
+}
+
 func (e *exchange) serveFile(f *static.File) {
 	if e.r.Method != http.MethodGet && e.r.Method != http.MethodHead {
 		e.w.Header().Set("Allow", "GET, HEAD")
 		e.fail(http.StatusMethodNotAllowed, "static", nil)
 		return
 	}
-	static.BoundRanges(e.r.Method, e.r.Header, f.Size)
+	f.SetFields(e.w.Header())
+	e.serveContent(f, e.r)
+}
+
+// serveContent answers r with a file, whose header is set.
+func (e *exchange) serveContent(f *static.File, r *http.Request) {
+	static.BoundRanges(r.Method, r.Header, f.Size)
 	e.setWriteDeadline()
-	counted := &countingWriter{ResponseWriter: e.w, e: e}
-	f.SetFields(counted.Header())
-	http.ServeContent(counted, e.r, f.Name, f.Modified, io.NewSectionReader(f, 0, f.Size))
+	http.ServeContent(&fileWriter{ResponseWriter: e.w, e: e, file: f}, r, f.Name, f.Modified, io.NewSectionReader(f, 0, f.Size))
 }
 
-// countingWriter notes status and bytes of an answer by http.ServeContent.
-type countingWriter struct {
+// fileWriter notes status and bytes of an answer by http.ServeContent, and lets the file
+// correct its header.
+type fileWriter struct {
 	http.ResponseWriter
-	e *exchange
+	e    *exchange
+	file *static.File
 }
 
-func (c *countingWriter) WriteHeader(status int) {
-	c.e.status = status
-	c.ResponseWriter.WriteHeader(status)
+func (w *fileWriter) WriteHeader(status int) {
+	w.e.status = status
+	w.file.EndFields(status, w.Header())
+	w.ResponseWriter.WriteHeader(status)
 }
 
-func (c *countingWriter) Write(p []byte) (int, error) {
-	c.e.setWriteDeadline()
-	n, err := c.ResponseWriter.Write(p)
-	c.e.sent += int64(n)
+func (w *fileWriter) Write(p []byte) (int, error) {
+	w.e.setWriteDeadline()
+	n, err := w.ResponseWriter.Write(p)
+	w.e.sent += int64(n)
 	return n, err
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (c *countingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+func (w *fileWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

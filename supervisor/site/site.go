@@ -30,7 +30,10 @@ type Site struct {
 	Tunnels        *Tunnels      // counts those; nil only without MaxTunnels
 
 	// Static files are looked up in this order, before a worker is claimed.
-	Static []Static
+	Static        []Static
+	Index         string   // the file that is sent for a directory; "": none is
+	NoCompression bool     // files are sent as they are
+	Sendfile      []Static // what workers may name to be sent instead of their answers; of two prefixes that match, the longer one comes first
 
 	Mount string // the prefix of all paths, without a slash at its end
 	Asked *Asked // counts the pages that visitors ask for; nil: they are not counted
@@ -45,8 +48,8 @@ type Site struct {
 
 // Static maps a URL prefix to directories. The first that has a file wins.
 type Static struct {
-	Prefix string // "/static/"
-	Dirs   []string
+	Prefix string   // "/static/"; without the slash at its end the path itself may name a file
+	Dirs   []string // a file may be among them if Prefix has no slash at its end
 	// Only says that a worker is not asked for a file that is not found here.
 	Only bool
 	// As runs a function with the rights of the site's user, since a site may name any
@@ -54,9 +57,20 @@ type Static struct {
 	As func(func()) error
 }
 
+// Match returns what of a path follows the prefix, and whether the path has it.
+func (d Static) Match(path string) (rest string, ok bool) {
+	if rest, ok = strings.CutPrefix(path, d.Prefix); !ok || strings.HasSuffix(d.Prefix, "/") || rest == "" {
+		return rest, ok
+	}
+	return strings.CutPrefix(rest, "/")
+}
+
 // HasStatic reports whether a path may be a file of the site.
 func (s *Site) HasStatic(path string) bool {
-	return slices.ContainsFunc(s.Static, func(d Static) bool { return strings.HasPrefix(path, d.Prefix) })
+	return slices.ContainsFunc(s.Static, func(d Static) bool {
+		_, ok := d.Match(path)
+		return ok
+	})
 }
 
 // Record counts and logs an answered request.

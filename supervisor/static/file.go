@@ -5,23 +5,23 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"mime"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/supervisor/coding"
 )
 
 // ErrMustWait is returned by ReadNow if the bytes are not in memory.
 var ErrMustWait = errors.New("the file is not in memory")
 
-// File is an open regular file, as it was when it was opened. It does not change but for
-// the bytes on the disk. Any goroutine may use it.
+// File is an open regular file as it was when it was opened, or what was made of one, in
+// memory. It does not change but for the bytes on the disk. Any goroutine may use it.
 type File struct {
 	Name     string // below its directory
 	Size     int64
@@ -29,16 +29,29 @@ type File struct {
 	ETag     string
 	Type     string // of the contents
 
-	os   *os.File
-	fd   int          // of os
-	id   identity     // as it was when it was opened
-	now  atomic.Bool  // the file system can say whether bytes are in memory
-	refs atomic.Int64 // the file is closed when they are 0
-	disk *disk        // closes it: that may block, if the file has no name any more
-	site string       // whose file it is
+	about about
+	data  []byte       // of a file in memory; then the next three are zero
+	os    *os.File     // of a file on a disk
+	fd    int          // of os
+	id    identity     // as it was when it was opened
+	now   atomic.Bool  // the file system can say whether bytes are in memory
+	refs  atomic.Int64 // the file is closed when they are 0
+	disk  *disk        // closes it: that may block, if the file has no name any more
+	site  string       // whose file it is
 
 	whole Reply // to a GET without conditions
 	seen  windows
+}
+
+// about is what is known of a file beside what is in it.
+type about struct {
+	name      string
+	typ       string
+	modified  time.Time
+	code      coding.Coding // in which the contents are; the other fields are of the file that has them plain
+	immutable bool          // no other contents will ever have the name
+	encodable bool          // encoding may make it smaller
+	varies    bool          // other clients get it in another coding
 }
 
 // identity differs if a name has got another file, or the file was changed.
@@ -48,18 +61,11 @@ type identity struct {
 	mtime, change syscall.Timespec
 }
 
-// newFile returns a file with one reference. It closes what is not a regular file, and
-// returns nil.
-func newFile(f *os.File, name string, d *disk, site string) *File {
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil
-	}
+// newFile returns a file with one reference.
+func newFile(f *os.File, info fs.FileInfo, a about, d *disk, site string) *File {
 	file := &File{
-		Name: name, Size: info.Size(), Modified: info.ModTime(), Type: contentType(f, name),
-		ETag: fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()),
-		os:   f, fd: int(f.Fd()), id: identityOf(info), disk: d, site: site,
+		Name: a.name, Size: info.Size(), Modified: a.modified, Type: a.typ, ETag: etag(info, a.code),
+		about: a, os: f, fd: int(f.Fd()), id: identityOf(info), disk: d, site: site,
 	}
 	file.seen = newWindows(file.Size)
 	file.refs.Store(1)
@@ -68,19 +74,17 @@ func newFile(f *os.File, name string, d *disk, site string) *File {
 	return file
 }
 
+func etag(info fs.FileInfo, code coding.Coding) string {
+	tag := fmt.Sprintf("%x-%x", info.ModTime().UnixNano(), info.Size())
+	if code != coding.Identity {
+		tag += "-" + code.String()
+	}
+	return `"` + tag + `"`
+}
+
 func identityOf(info fs.FileInfo) identity {
 	s := info.Sys().(*syscall.Stat_t)
 	return identity{s.Dev, s.Ino, s.Size, s.Mtim, s.Ctim}
-}
-
-// contentType returns the type of a file as http.ServeContent finds it.
-func contentType(f io.ReaderAt, name string) string {
-	if t := mime.TypeByExtension(filepath.Ext(name)); t != "" {
-		return t
-	}
-	var start [512]byte
-	n, _ := f.ReadAt(start[:], 0) // what cannot be read has the type of an empty file
-	return http.DetectContentType(start[:n])
 }
 
 // Release closes the file after its last use. It reports whether this was the last.
@@ -93,7 +97,16 @@ func (f *File) Release() bool {
 }
 
 // ReadAt reads from the disk, and may block.
-func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.os.ReadAt(p, off) }
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if f.os == nil {
+		return f.readData(p, off)
+	}
+	return f.os.ReadAt(p, off)
+}
+
+// InMemory reports whether the file is in this process's memory, from where the kernel
+// cannot send it.
+func (f *File) InMemory() bool { return f.os == nil }
 
 // OnDisk lets a goroutine call what may block on the file's disk.
 func (f *File) OnDisk(job func()) { f.disk.run(f.site, job) }
@@ -101,6 +114,9 @@ func (f *File) OnDisk(job func()) { f.disk.run(f.site, job) }
 // ReadNow reads what is in memory, or returns ErrMustWait. Fewer bytes than p has may be
 // there; none at all (io.EOF) means that the file was truncated.
 func (f *File) ReadNow(p []byte, off int64) (int, error) {
+	if f.os == nil {
+		return f.readData(p, off)
+	}
 	if !f.now.Load() {
 		return 0, ErrMustWait
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/coding"
 	"github.com/multisite/multisite/supervisor/site"
 )
 
@@ -25,34 +26,61 @@ const (
 // Files is what the front door has looked up lately, with the files that it has open. Any
 // goroutine may use it.
 type Files struct {
-	disk *disk
-	most int // files that are kept open
+	disk   *disk
+	most   int           // files that are kept open
+	coders chan struct{} // has an element for each file that is being encoded
 
 	mu sync.Mutex
 	// mu protects all below
 	entries map[key]*entry
-	open    int                   // entries with a file
-	finding map[key][]func(Found) // lookups under way, and who waits for each
-	sweeper *time.Timer           // nil: there are no entries
-	scarce  time.Time             // when descriptors last were short
-	clears  int                   // how often all was forgotten
+	open    int               // files of entries
+	finding map[key][]waiting // lookups under way, and who waits for each
+	sweeper *time.Timer       // nil: nothing is kept
+	scarce  time.Time         // when descriptors last were short
+	clears  int               // how often all was forgotten
+
+	manifests map[manifestKey]*manifest
+	made      map[madeKey]*made    // files that were encoded
+	making    map[madeKey][]func() // those that are being encoded, and who waits for each
+	madeBytes int64                // of all that were encoded
+	madeOf    map[string]int64     // of those of a site
 }
 
 // key is a request. A reload makes another site of it, so its files are looked up again.
 type key struct {
 	site *site.Site
+	in   *site.Static // nil: what the site's Static has
 	path string
 }
 
+// waiting is who waits for a lookup.
+type waiting struct {
+	wanted Wanted
+	done   func(Found)
+}
+
+// Found is what a client gets for the path of a request. Whoever gets it calls Release.
+type Found struct {
+	File     *File  // nil: there is none
+	Only     bool   // there is none, and no worker is to be asked
+	Location string // the path of a directory with an index, with the slash that was missing
+}
+
+// IsNothing reports whether a worker is to be asked.
+func (f Found) IsNothing() bool { return f == Found{} }
+
 type entry struct {
-	found   Found
+	found   located
 	checked time.Time // when the lookup began
 	used    time.Time
 }
 
 // New returns an empty cache.
 func New() *Files {
-	return &Files{disk: newDisk(), most: mostFiles(), entries: map[key]*entry{}, finding: map[key][]func(Found){}}
+	return &Files{
+		disk: newDisk(), most: mostFiles(), coders: make(chan struct{}, coders()), entries: map[key]*entry{}, finding: map[key][]waiting{},
+		manifests: map[manifestKey]*manifest{}, made: map[madeKey]*made{}, making: map[madeKey][]func(){}, madeOf: map[string]int64{},
+	}
 }
 
 // mostFiles returns how many descriptors may be used to keep files open.
@@ -66,19 +94,23 @@ func mostFiles() int {
 
 // Cached returns what is known of a path, without waiting. ok is false if Find must be
 // asked.
-func (f *Files) Cached(s *site.Site, path string) (found Found, ok bool) {
-	now, k := time.Now(), key{s, path}
+func (f *Files) Cached(s *site.Site, w Wanted) (found Found, ok bool) {
+	now, k := time.Now(), key{s, w.In, w.Path}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e := f.entries[k]
 	if e == nil || now.Sub(e.checked) >= freshFor {
 		return Found{}, false
 	}
+	found, need := f.chooseLocked(k, &e.found, w)
+	if need != coding.Identity {
+		return Found{}, false
+	}
 	e.used = now
 	if _, renewing := f.finding[k]; !renewing && now.Sub(e.checked) > renewFrom {
 		f.findLocked(k)
 	}
-	return e.found.take(), true
+	return found, true
 }
 
 // ErrSlow means that a disk has not answered for too long.
@@ -88,14 +120,14 @@ var ErrSlow = errors.New("the disk does not answer")
 const Patience = 10 * time.Second
 
 // Wait returns what Cached or Find do, ErrSlow after Patience, or why ctx has ended.
-func (f *Files) Wait(ctx context.Context, s *site.Site, path string) (Found, error) {
-	if found, ok := f.Cached(s, path); ok {
+func (f *Files) Wait(ctx context.Context, s *site.Site, w Wanted) (Found, error) {
+	if found, ok := f.Cached(s, w); ok {
 		return found, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, Patience, ErrSlow)
 	defer cancel()
 	given := make(chan Found)
-	f.Find(s, path, func(found Found) {
+	f.Find(s, w, func(found Found) {
 		select {
 		case given <- found:
 		case <-ctx.Done():
@@ -112,14 +144,14 @@ func (f *Files) Wait(ctx context.Context, s *site.Site, path string) (Found, err
 
 // Find looks a path up, and calls done with what it has found: on another goroutine, and
 // late if the disk is slow.
-func (f *Files) Find(s *site.Site, path string, done func(Found)) {
-	k := key{s, path}
+func (f *Files) Find(s *site.Site, w Wanted, done func(Found)) {
+	k := key{s, w.In, w.Path}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, under := f.finding[k]; !under {
 		f.findLocked(k)
 	}
-	f.finding[k] = append(f.finding[k], done)
+	f.finding[k] = append(f.finding[k], waiting{w, done})
 }
 
 // findLocked starts a lookup. All that ask for the same meanwhile wait for it.
@@ -128,24 +160,24 @@ func (f *Files) findLocked(k key) {
 	clears := f.clears
 	f.disk.run(k.site.Name, func() {
 		began := time.Now()
-		found, err := f.locate(k.site, k.path)
+		found, err := f.locate(k)
 		if err != nil && f.GiveUp() {
-			found, err = f.locate(k.site, k.path)
+			found, err = f.locate(k)
 		}
 		for _, done := range f.found(k, found, err == nil, began, clears) {
 			done()
 		}
-		found.Release()
+		found.release()
 	})
 }
 
 // found notes what a lookup has found, and returns what tells those that wait for it.
 // clears is what it was when the lookup was asked for.
-func (f *Files) found(k key, found Found, certain bool, began time.Time, clears int) (tell []func()) {
+func (f *Files) found(k key, found located, certain bool, began time.Time, clears int) (tell []func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	certain = certain && clears == f.clears
-	if old := f.entries[k]; certain && old != nil && old.found.File != nil && found.File != nil && old.found.File.id == found.File.id {
+	if old := f.entries[k]; certain && old != nil && old.found.same(&found) {
 		old.checked = began
 	} else {
 		f.dropLocked(k)
@@ -153,28 +185,56 @@ func (f *Files) found(k key, found Found, certain bool, began time.Time, clears 
 			f.keepLocked(k, found, began)
 		}
 	}
-	for _, done := range f.finding[k] {
-		own := found.take()
-		tell = append(tell, func() { done(own) })
+	for _, one := range f.finding[k] {
+		if done := f.giveLocked(k, &found, one); done != nil {
+			tell = append(tell, done)
+		}
 	}
 	delete(f.finding, k)
 	return tell
 }
 
-func (f *Files) keepLocked(k key, found Found, began time.Time) {
+// giveLocked returns what tells somebody what was found; nil if that has to be encoded
+// first, which tells it then.
+func (f *Files) giveLocked(k key, found *located, to waiting) func() {
+	own, need := f.chooseLocked(k, found, to.wanted)
+	if need == coding.Identity {
+		return func() { to.done(own) }
+	}
+	l, plain := found.take(), to.wanted
+	plain.Plain = true
+	give := func(w Wanted) {
+		f.mu.Lock()
+		own, need := f.chooseLocked(k, &l, w)
+		if need != coding.Identity { // it was forgotten again
+			own, _ = f.chooseLocked(k, &l, plain)
+		}
+		f.mu.Unlock()
+		l.release()
+		to.done(own)
+	}
+	if f.encodeLocked(k.site, found.file, need, func() { give(to.wanted) }) {
+		return nil
+	}
+	return func() { give(plain) }
+}
+
+func (f *Files) keepLocked(k key, found located, began time.Time) {
 	switch {
-	case len(k.path) > maxPath, found.File != nil && began.Sub(f.scarce) < scarceFor:
+	case len(k.path) > maxPath, found.file != nil && began.Sub(f.scarce) < scarceFor:
 		return
-	case found.File == nil && found.Only: // the file may be about to be uploaded, and no worker would have it
+	case found.file == nil && found.only: // the file may be about to be uploaded, and no worker would have it
 		return
 	}
-	for len(f.entries) >= maxEntries || found.File != nil && f.open >= f.most && f.open > 0 {
-		f.dropOldestLocked(found.File != nil && f.open >= f.most)
+	for len(f.entries) >= maxEntries || found.file != nil && f.open >= f.most && f.open > 0 {
+		f.dropOldestLocked(found.file != nil && f.open >= f.most)
 	}
 	f.entries[k] = &entry{found: found.take(), checked: began, used: time.Now()}
-	if found.File != nil {
-		f.open++
-	}
+	f.open += found.descriptors()
+	f.sweepLaterLocked()
+}
+
+func (f *Files) sweepLaterLocked() {
 	if f.sweeper == nil {
 		f.sweeper = time.AfterFunc(idleFor/2, f.sweep)
 	}
@@ -186,7 +246,7 @@ func (f *Files) dropOldestLocked(withFile bool) {
 	var oldest key
 	n := 0
 	for k, e := range f.entries { // in random order
-		if withFile && e.found.File == nil {
+		if withFile && e.found.file == nil {
 			continue
 		}
 		if n == 0 || e.used.Before(f.entries[oldest].used) {
@@ -206,11 +266,8 @@ func (f *Files) dropLocked(k key) (closed bool) {
 		return false
 	}
 	delete(f.entries, k)
-	if e.found.File == nil {
-		return false
-	}
-	f.open--
-	return e.found.File.Release()
+	f.open -= e.found.descriptors()
+	return e.found.release()
 }
 
 // sweep drops what nobody has asked for.
@@ -223,8 +280,13 @@ func (f *Files) sweep() {
 			f.dropLocked(k)
 		}
 	}
-	if f.sweeper = nil; len(f.entries) > 0 {
-		f.sweeper = time.AfterFunc(idleFor/2, f.sweep)
+	for k, m := range f.made {
+		if now.Sub(m.used) > madeIdleFor {
+			f.dropMadeLocked(k)
+		}
+	}
+	if f.sweeper = nil; len(f.entries)+len(f.made) > 0 {
+		f.sweepLaterLocked()
 	}
 }
 
@@ -232,10 +294,11 @@ func (f *Files) sweep() {
 func (f *Files) Forget(s *site.Site, path string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dropLocked(key{s, path})
+	f.dropLocked(key{site: s, path: path})
 }
 
-// Clear forgets everything. Files that are being sent stay open until they were.
+// Clear forgets everything but what was encoded, which is found again by the identity of the
+// file. Files that are being sent stay open until they were.
 func (f *Files) Clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -247,7 +310,7 @@ func (f *Files) clearLocked() (closed bool) {
 	for k := range f.entries {
 		closed = f.dropLocked(k) || closed
 	}
-	if f.sweeper != nil {
+	if f.sweeper != nil && len(f.made) == 0 {
 		f.sweeper.Stop()
 		f.sweeper = nil
 	}
@@ -261,14 +324,6 @@ func (f *Files) GiveUp() bool {
 	defer f.mu.Unlock()
 	f.scarce = time.Now()
 	return f.clearLocked()
-}
-
-// take returns what was found for another user.
-func (f Found) take() Found {
-	if f.File != nil {
-		f.File.refs.Add(1)
-	}
-	return f
 }
 
 // Release ends the use of what was found.

@@ -61,7 +61,7 @@ func withFiles(t *testing.T, test func(t *testing.T, f *Files)) {
 // text returns what is served for a path now.
 func text(t *testing.T, f *Files, s *site.Site, path string) string {
 	t.Helper()
-	found, err := f.Wait(t.Context(), s, path)
+	found, err := f.Wait(t.Context(), s, Wanted{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestFiles_NoticesEveryChange(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(freshFor)
-				if found, ok := f.Cached(s, "/s/a.css"); ok {
+				if found, ok := f.Cached(s, Wanted{Path: "/s/a.css"}); ok {
 					found.Release()
 					t.Error("what is a second old still counts")
 				}
@@ -133,8 +133,8 @@ func TestFiles_NoticesWhatComes(t *testing.T) {
 	withFiles(t, func(t *testing.T, f *Files) {
 		s, second := newSite(t, "site", "both.css")
 		first := t.TempDir()
-		s.Static = []site.Static{{Prefix: "/s/", Dirs: []string{first, second}}, {Prefix: "/s/o", Dirs: []string{second}, Only: true}}
-		for path, want := range map[string]string{"/s/both.css": "both.css", "/s/new.css": "", "/s/only.css": "only"} {
+		s.Static = []site.Static{{Prefix: "/s/", Dirs: []string{first, second}}, {Prefix: "/o/", Dirs: []string{second}, Only: true}}
+		for path, want := range map[string]string{"/s/both.css": "both.css", "/s/new.css": "", "/o/only.css": "only"} {
 			if got := text(t, f, s, path); got != want {
 				t.Errorf("%s: got %q, want %q", path, got, want)
 			}
@@ -142,9 +142,9 @@ func TestFiles_NoticesWhatComes(t *testing.T) {
 		for _, name := range []string{"both.css", "new.css"} {
 			write(t, filepath.Join(first, name), "first")
 		}
-		write(t, filepath.Join(second, "nly.css"), "there")
+		write(t, filepath.Join(second, "only.css"), "there")
 		time.Sleep(freshFor)
-		for path, want := range map[string]string{"/s/both.css": "first", "/s/new.css": "first", "/s/only.css": "there"} {
+		for path, want := range map[string]string{"/s/both.css": "first", "/s/new.css": "first", "/o/only.css": "there"} {
 			if got := text(t, f, s, path); got != want {
 				t.Errorf("%s: got %q, want %q", path, got, want)
 			}
@@ -176,7 +176,7 @@ func TestFiles_AreOpenedOnce(t *testing.T) {
 			t.Errorf("opened %d times", len(opened))
 		}
 		time.Sleep(renewFrom + 1)
-		found, ok := f.Cached(s, "/s/a.css")
+		found, ok := f.Cached(s, Wanted{Path: "/s/a.css"})
 		if !ok || found.File == nil {
 			t.Fatalf("got %v, %v", found, ok)
 		}
@@ -186,7 +186,7 @@ func TestFiles_AreOpenedOnce(t *testing.T) {
 		<-opened
 		synctest.Wait()
 		time.Sleep(renewFrom)
-		if found, ok = f.Cached(s, "/s/a.css"); !ok || found.File != before {
+		if found, ok = f.Cached(s, Wanted{Path: "/s/a.css"}); !ok || found.File != before {
 			t.Errorf("after it was looked up again: %v, %v", found, ok)
 		}
 		found.Release()
@@ -203,21 +203,21 @@ func TestFiles_AreOfOneSite(t *testing.T) {
 		refused.Name = "theirs"
 		refused.Static = slices.Clone(mine.Static)
 		refused.Static[0].As = func(func()) error { return os.ErrPermission }
-		if _, ok := f.Cached(&refused, "/s/a.css"); ok {
+		if _, ok := f.Cached(&refused, Wanted{Path: "/s/a.css"}); ok {
 			t.Error("another site sees what was found")
 		}
 		if got := text(t, f, &refused, "/s/a.css"); got != "" {
 			t.Errorf("another site without rights gets %q", got)
 		}
 		reloaded := *mine
-		if _, ok := f.Cached(&reloaded, "/s/a.css"); ok {
+		if _, ok := f.Cached(&reloaded, Wanted{Path: "/s/a.css"}); ok {
 			t.Error("a reload keeps what was found")
 		}
 		if got := text(t, f, mine, "/s/a.css"); got != "a.css" {
 			t.Errorf("got %q", got)
 		}
 		f.Clear()
-		if _, ok := f.Cached(mine, "/s/a.css"); ok {
+		if _, ok := f.Cached(mine, Wanted{Path: "/s/a.css"}); ok {
 			t.Error("Clear keeps what was found")
 		}
 	})
@@ -278,14 +278,14 @@ func TestFiles_ForgetsNamesThatAreNotThere(t *testing.T) {
 		s, _ := newSite(t, "site")
 		for i := range maxEntries + 100 {
 			f.mu.Lock()
-			f.keepLocked(key{s, "/s/" + strings.Repeat("x", i%maxPath) + string(rune(i))}, Found{}, time.Now())
+			f.keepLocked(key{s, nil, "/s/" + strings.Repeat("x", i%maxPath) + string(rune(i))}, located{}, time.Now())
 			f.mu.Unlock()
 		}
 		if n := len(f.entries); n > maxEntries {
 			t.Errorf("%d entries", n)
 		}
 		text(t, f, s, "/s/"+strings.Repeat("y", maxPath))
-		if _, ok := f.Cached(s, "/s/"+strings.Repeat("y", maxPath)); ok {
+		if _, ok := f.Cached(s, Wanted{Path: "/s/" + strings.Repeat("y", maxPath)}); ok {
 			t.Error("a long path is kept")
 		}
 	})
@@ -296,7 +296,7 @@ func TestFiles_CloseWhatNobodyAsksFor(t *testing.T) {
 	withFiles(t, func(t *testing.T, f *Files) {
 		s, dir := newSite(t, "site", "a.css", "b.css")
 		text(t, f, s, "/s/a.css")
-		found, err := f.Wait(t.Context(), s, "/s/b.css")
+		found, err := f.Wait(t.Context(), s, Wanted{Path: "/s/b.css"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +337,7 @@ func TestFiles_DiskThatHangs(t *testing.T) {
 				ctx, want = t.Context(), ErrSlow
 			}
 			wg.Go(func() {
-				if _, err := f.Wait(ctx, hung, "/s/"+strings.Repeat("a", i+1)); err != want {
+				if _, err := f.Wait(ctx, hung, Wanted{Path: "/s/" + strings.Repeat("a", i+1)}); err != want {
 					t.Errorf("got %v, want %v", err, want)
 				}
 			})

@@ -4,8 +4,10 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/multisite/multisite/supervisor/coding"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -58,11 +60,8 @@ func condition(name string) string {
 func (f *File) replyTo(method string, h http.Header) Reply {
 	n := &note{header: http.Header{}}
 	f.SetFields(n.header)
-	n.header["Content-Type"] = []string{f.Type} // or it would read the file
 	http.ServeContent(n, &http.Request{Method: method, Header: h}, "", f.Modified, &span{size: f.Size})
-	if n.reply.Status == http.StatusPreconditionFailed {
-		delete(n.header, "Content-Type") // there is no content
-	}
+	f.EndFields(n.reply.Status, n.header)
 	names := make([]string, 0, len(n.header))
 	for name := range n.header {
 		names = append(names, name)
@@ -74,10 +73,35 @@ func (f *File) replyTo(method string, h http.Header) Reply {
 	return n.reply
 }
 
+// immutable is the Cache-Control of a name that stands for its contents.
+const immutable = "public, max-age=31536000, immutable"
+
 // SetFields sets the header fields that http.ServeContent does not know.
 func (f *File) SetFields(h http.Header) {
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h["Etag"] = []string{f.ETag}
+	h["Content-Type"] = []string{f.Type} // or it would read the file
+	if f.about.immutable {
+		h["Cache-Control"] = []string{immutable}
+	}
+	if f.about.varies {
+		h["Vary"] = []string{"Accept-Encoding"}
+	}
+	if f.about.code != coding.Identity {
+		h["Content-Encoding"] = []string{f.about.code.String()}
+	}
+}
+
+// EndFields corrects the header of an answer that http.ServeContent begins. It does not
+// know that encoded contents have a length, or what becomes of others that are refused.
+func (f *File) EndFields(status int, h http.Header) {
+	switch {
+	case status == http.StatusOK:
+		h["Content-Length"] = []string{strconv.FormatInt(f.Size, 10)}
+	case status == http.StatusPreconditionFailed:
+		delete(h, "Content-Type") // there is no content
+		delete(h, "Content-Encoding")
+	}
 }
 
 // note is an http.ResponseWriter that notes the answer.

@@ -32,7 +32,11 @@ func testFile(tb testing.TB, name string, size int) *File {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f := newFile(opened, name, newDisk(), "site")
+	info, err := opened.Stat()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f := newFile(opened, info, about{name: name, typ: contentType(opened, name), modified: info.ModTime()}, newDisk(), "site")
 	tb.Cleanup(func() { f.Release() })
 	return f
 }
@@ -64,9 +68,20 @@ func whole(tb testing.TB, f *File, method string, fields [][2]string) (want, got
 	}
 	BoundRanges(method, r.Header, f.Size)
 	f.SetFields(w.Header())
-	http.ServeContent(w, r, f.Name, f.Modified, bytes.NewReader(contents(tb, f)))
+	http.ServeContent(ending{w, f}, r, f.Name, f.Modified, bytes.NewReader(contents(tb, f)))
 	resp := w.Result()
 	return show(resp.StatusCode, resp.Header, w.Body.Bytes()), got, true
+}
+
+// ending lets a file correct the header.
+type ending struct {
+	http.ResponseWriter
+	file *File
+}
+
+func (e ending) WriteHeader(status int) {
+	e.file.EndFields(status, e.Header())
+	e.ResponseWriter.WriteHeader(status)
 }
 
 func contents(tb testing.TB, f *File) []byte {

@@ -22,11 +22,8 @@ func Of(cfg *config.Config) []string {
 		warnings = append(warnings, "these sites run as root, since they name no user: "+names)
 	}
 	for _, c := range cfg.Sites {
-		for _, prefix := range slices.Sorted(maps.Keys(c.Static)) {
-			if _, err := os.Stat(c.Static[prefix]); errors.Is(err, fs.ErrNotExist) {
-				warnings = append(warnings, fmt.Sprintf("site %s: static: there is no %s yet: %s is 404 until there is", c.Name, c.Static[prefix], prefix))
-			}
-		}
+		warnings = append(warnings, missing(c.Name, "static", c.Static)...)
+		warnings = append(warnings, missing(c.Name, "sendfile", c.Sendfile)...)
 		if c.Account == nil {
 			continue
 		}
@@ -34,6 +31,16 @@ func Of(cfg *config.Config) []string {
 			if who := otherWriters(path); who != "" {
 				warnings = append(warnings, fmt.Sprintf("site %s runs as %s, and %s may write %s", c.Name, c.Account.Name, who, path))
 			}
+		}
+	}
+	return warnings
+}
+
+// missing returns a warning for each path that is not there yet.
+func missing(site, key string, paths map[string]string) (warnings []string) {
+	for _, prefix := range slices.Sorted(maps.Keys(paths)) {
+		if _, err := os.Stat(paths[prefix]); errors.Is(err, fs.ErrNotExist) {
+			warnings = append(warnings, fmt.Sprintf("site %s: %s: there is no %s yet: %s is 404 until there is", site, key, paths[prefix], prefix))
 		}
 	}
 	return warnings
