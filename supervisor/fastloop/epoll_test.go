@@ -40,6 +40,27 @@ func TestLoop_AnnouncesItsWait(t *testing.T) {
 	<-l.Done()
 }
 
+// TestLoop_WaitsShortlyFirst: a wait that may be long is announced, but only when nothing has
+// happened for a moment.
+func TestLoop_WaitsShortlyFirst(t *testing.T) {
+	t.Parallel()
+	l, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.uniprocessor = false
+	events := make([]unix.EpollEvent, 1)
+	if n, err := l.epollWait(events, -1); n != 0 || err != nil || !l.quiet {
+		t.Errorf("got %d events (%v), quiet: %v, want a short wait", n, err, l.quiet)
+	}
+	if n, err := l.epollWait(events, 10); n != 0 || err != nil || l.quiet {
+		t.Errorf("got %d events (%v), quiet: %v, want an announced wait", n, err, l.quiet)
+	}
+	go l.Run()
+	l.Close()
+	<-l.Done()
+}
+
 // socketPair returns a non-blocking descriptor for a loop, and the other end.
 func socketPair(t *testing.T) (near, far int) {
 	t.Helper()

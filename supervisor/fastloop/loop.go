@@ -54,14 +54,15 @@ type Loop struct {
 	done  chan struct{} // closed when Run has returned
 
 	// Only the thread uses all below.
-	uniprocessor bool           // there is a single processor
-	gaveWork     bool           // a goroutine was given work since the last wait
-	in           *wire.Buffer   // for what workers send
-	head, out    []byte         // for what a client sends, and what it gets
-	blocks       sync.Pool      // of *bodyBlock
-	pieces       [][]byte       // of what is written
-	unread       []int          // workers' connections of which more may have arrived, for which no event will come
-	handedOver   map[int]func() // is called when a client leaves that a goroutine has, while its worker answers
+	uniprocessor bool                       // there is a single processor
+	gaveWork     bool                       // a goroutine was given work since the last wait
+	quiet        bool                       // nothing has happened in the last wait
+	in           *wire.Buffer               // for what workers send
+	head, out    []byte                     // for what a client sends, and what it gets
+	blocks       [len(blockSizes)]sync.Pool // of *bodyBlock
+	pieces       [][]byte                   // of what is written
+	unread       []int                      // workers' connections of which more may have arrived, for which no event will come
+	handedOver   map[int]func()             // is called when a client leaves that a goroutine has, while its worker answers
 	date         dateLine
 	accepting    map[int]bool     // listening descriptors; false: on hold
 	clients      map[int]*client  // all that are not detached or lingering, by descriptor

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/supervisor/spool"
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // output is what of an answer waits until its client takes it. Its zero value is empty.
@@ -41,7 +42,7 @@ func (o *output) add(s *spool.Store, pieces [][]byte) bool {
 
 // write writes what waits, as far as the client takes it.
 func (o *output) write(fd int) (n int, err error) {
-	n, err = unix.Write(fd, o.block[o.start:o.end])
+	n, err = wire.WriteNow(fd, o.block[o.start:o.end])
 	o.start += max(n, 0)
 	return max(n, 0), err
 }
@@ -84,9 +85,9 @@ func (c *client) put(pieces [][]byte, now time.Time) (rest [][]byte, gone bool) 
 	n, err := 0, error(nil)
 	switch {
 	case len(pieces) > 1: // the first or last of them may be empty
-		n, err = unix.Writev(c.fd, pieces)
+		n, err = wire.WritevNow(c.fd, pieces)
 	case len(pieces[0]) > 0:
-		n, err = unix.Write(c.fd, pieces[0])
+		n, err = wire.WriteNow(c.fd, pieces[0])
 	}
 	if err != nil && err != unix.EAGAIN {
 		return nil, true

@@ -29,7 +29,7 @@ func (c *client) readable(gone bool) {
 		c.unread = true
 		return
 	}
-	n, err := unix.Read(c.fd, c.loop.head)
+	n, err := wire.ReadNow(c.fd, c.loop.head)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return

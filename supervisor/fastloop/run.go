@@ -97,24 +97,34 @@ func (l *Loop) timeout() int {
 	return -1
 }
 
-// epollWait waits for events. While workers run requests, it does not announce the wait
-// to Go's scheduler: such a wait is over in microseconds, and to give the processor away,
-// get it back, and have the runtime's monitor look every 20 µs costs as much as the
-// request. If the runtime needs all threads to stop, as for a garbage collection, it sends
-// a signal, which ends the wait. The wait is announced on a single processor, on which all
-// other goroutines would wait as well, and when a goroutine was given work, which needs a
-// processor.
+// shortWait is how many milliseconds an unannounced wait takes when no worker runs a request.
+const shortWait = 1
+
+// epollWait waits for events. While workers run requests, and for a moment after anything
+// has happened, it does not announce the wait to Go's scheduler: such a wait is over in
+// microseconds, and to give the processor away, get it back, and have the runtime's monitor
+// look every 20 µs costs as much as the request. If the runtime needs all threads to stop,
+// as for a garbage collection, it sends a signal, which ends the wait. The wait is announced
+// on a single processor, on which all other goroutines would wait as well, when a goroutine
+// was given work, which needs a processor, and when one has a connection.
 func (l *Loop) epollWait(events []unix.EpollEvent, milliseconds int) (int, error) {
-	gave := l.gaveWork
-	l.gaveWork = false
-	if len(l.heads) == 0 || l.uniprocessor || gave {
+	gave, quiet := l.gaveWork, l.quiet
+	l.gaveWork, l.quiet = false, false
+	switch {
+	case l.uniprocessor || gave:
 		return unix.EpollWait(l.epoll, events, milliseconds)
+	case len(l.heads) > 0:
+	case quiet || !l.conns.Empty():
+		return unix.EpollWait(l.epoll, events, milliseconds)
+	case milliseconds < 0 || milliseconds > shortWait:
+		milliseconds = shortWait
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
 		uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(milliseconds), 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
+	l.quiet = n == 0
 	return int(n), nil
 }
 

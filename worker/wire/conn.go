@@ -110,9 +110,9 @@ func (c *Conn) Send(w Watcher, pieces ...[]byte) (rest []byte, err error) {
 	}
 	var n int
 	if len(pieces) == 1 {
-		n, err = unix.Write(c.fd, pieces[0])
+		n, err = WriteNow(c.fd, pieces[0])
 	} else {
-		n, err = unix.Writev(c.fd, pieces)
+		n, err = WritevNow(c.fd, pieces)
 	}
 	if n <= 0 {
 		return nil, err
@@ -128,7 +128,7 @@ func (c *Conn) Send(w Watcher, pieces ...[]byte) (rest []byte, err error) {
 // Read reads what has arrived. again reports that nothing has, yet. At the end of the
 // stream n is 0, again is false, and err is nil.
 func (c *Conn) Read(b []byte) (n int, again bool, err error) {
-	n, err = unix.Read(c.fd, b)
+	n, err = ReadNow(c.fd, b)
 	if err == unix.EAGAIN || err == unix.EINTR {
 		return 0, true, nil
 	}
