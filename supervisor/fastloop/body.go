@@ -2,21 +2,40 @@ package fastloop
 
 import (
 	"bytes"
+	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/multisite/multisite/worker/wire"
 )
 
 // smallBody is how large a body may be that gets memory of its size. Larger ones share
-// blocks: to make and to clear so much memory for each costs a quarter of the request.
-const smallBody = 16 << 10
+// blocks: to make, to clear and to collect memory for each costs up to a quarter of the
+// request.
+const smallBody = 512
 
-// bodyBlock is memory for a large body, and one byte more.
-type bodyBlock [maxSimpleBody + 1]byte
+// bodyBlock is memory for a body, and one byte more.
+type bodyBlock struct {
+	bytes []byte
+	from  *sync.Pool
+}
+
+// blockSizes are those of the blocks, without the byte more.
+var blockSizes = [...]int{4 << 10, 16 << 10, maxSimpleBody}
+
+// blockFor returns which of blockSizes a body gets; -1: none.
+func blockFor(length int64) int {
+	if length <= smallBody {
+		return -1
+	}
+	return slices.IndexFunc(blockSizes[:], func(size int) bool { return length <= int64(size) })
+}
 
 // memoryFor returns how many bytes of memory a body takes.
 func memoryFor(length int64) int {
-	if length > smallBody {
-		return len(bodyBlock{})
+	if i := blockFor(length); i >= 0 {
+		return blockSizes[i] + 1
 	}
 	return max(int(length), 0)
 }
@@ -24,14 +43,16 @@ func memoryFor(length int64) int {
 // bodyMemory returns memory for a body of n bytes. There is room for one more, which shows
 // that there is more to read.
 func (c *client) bodyMemory(n int) []byte {
-	if n <= smallBody {
+	i := blockFor(int64(n))
+	if i < 0 {
 		return make([]byte, 0, n+1)
 	}
-	c.block, _ = c.loop.blocks.Get().(*bodyBlock)
+	from := &c.loop.blocks[i]
+	c.block, _ = from.Get().(*bodyBlock)
 	if c.block == nil {
-		c.block = new(bodyBlock)
+		c.block = &bodyBlock{make([]byte, blockSizes[i]+1), from}
 	}
-	return c.block[: 0 : n+1]
+	return c.block.bytes[: 0 : n+1]
 }
 
 // freeBody gives back the memory of the body. A worker got a copy of it.
@@ -41,7 +62,7 @@ func (c *client) freeBody() {
 		c.held = 0
 	}
 	if c.block != nil {
-		c.loop.blocks.Put(c.block)
+		c.block.from.Put(c.block)
 		c.block = nil
 	}
 }
@@ -74,7 +95,7 @@ func (c *client) lacksBody() bool { return len(c.request.Body) < int(c.request.L
 // readBody reads what has arrived of the body.
 func (c *client) readBody() {
 	b := c.request.Body
-	n, err := unix.Read(c.fd, b[len(b):cap(b)])
+	n, err := wire.ReadNow(c.fd, b[len(b):cap(b)])
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return

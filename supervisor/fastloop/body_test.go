@@ -29,8 +29,10 @@ func TestClient_DetachedBodyIsNotShared(t *testing.T) {
 		t.Fatalf("got %+v", detached)
 	}
 	defer detached.Socket.Close()
-	if l.blocks.Get() != nil {
-		t.Error("the memory of the body is free")
+	for i := range l.blocks {
+		if l.blocks[i].Get() != nil {
+			t.Error("the memory of the body is free")
+		}
 	}
 	_ = unix.Close(far)
 	go l.Run()
