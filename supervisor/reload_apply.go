@@ -23,6 +23,8 @@ func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error
 			return err
 		}
 	}
+	newLimits := connectionLimits(cs.cfg) != connectionLimits(s.config())
+	s.door.SetLimits(connectionLimits(cs.cfg))
 	s.setConfig(cs.cfg)
 	newRotation := s.logs.SetRotation(cs.cfg.LogMaxSize, cs.cfg.LogKeep)
 	results := make([]error, len(cs.sites))
@@ -53,7 +55,10 @@ func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error
 	if newRotation {
 		fmt.Fprintln(w, "log_max_size, log_keep changed")
 	}
-	if len(cs.sites) == 0 && !newRotation && !newGroup && switched == "" {
+	if newLimits {
+		fmt.Fprintln(w, "max_connections, max_connections_per_ip changed")
+	}
+	if len(cs.sites) == 0 && !newLimits && !newRotation && !newGroup && switched == "" {
 		fmt.Fprintln(w, nothing)
 	}
 	return firstError(results)

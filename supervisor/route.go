@@ -7,6 +7,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/certs"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
 	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wsgi"
@@ -82,6 +83,11 @@ func (t *site) accessLog(c *config.Site) func(*front.Entry) {
 		return func(e *front.Entry) { t.access.Add(func(b []byte) []byte { return e.AppendJSON(b, name) }) }
 	}
 	return func(e *front.Entry) { t.access.Add(e.AppendCombined) }
+}
+
+// connectionLimits returns how many clients may be connected.
+func connectionLimits(c *config.Config) fastloop.Limits {
+	return fastloop.Limits{Connections: c.MaxConnections, PerAddress: c.MaxConnectionsPerIP}
 }
 
 // hostsOf returns the names that lead to a site, as the front door compares them.

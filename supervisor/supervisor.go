@@ -126,7 +126,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	}
 	s.certs = certs.New(s.log)
 	s.proxy = proxy.New(proxy.Options{
-		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), SpoolDir: spool, Log: s.log,
+		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), Limits: connectionLimits(s.cfg), SpoolDir: spool, Log: s.log,
 		TLS: s.certs.Config(), Covers: s.certs.Covers,
 		Refused: func(r front.Refusal) { s.refusals.Count(r.Status, r.AppendCombined) },
 	})

@@ -22,6 +22,9 @@ func printSupervisor(s *display, st status.Status, now time.Time) {
 	if line := refusedLine(v.Refused); line != "" {
 		s.say(line, plain)
 	}
+	if n := v.Connections; n.Refused+n.RefusedPerIP > 0 {
+		s.say(fmt.Sprintf("connections %d open; refused %d (max_connections) and %d (max_connections_per_ip)", n.Open, n.Refused, n.RefusedPerIP), plain)
+	}
 	if f := v.Failed; f != nil {
 		s.wrap("failed", fmt.Sprintf("%s at %s, which has changed nothing: %s", f.What, clock(f.At, now), fromHere(f.Error)), red)
 	}

@@ -44,6 +44,10 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded headers are believed.
 	TrustedProxies []netip.Prefix `toml:"trusted_proxies" type:"address or network, or list" default:"(none)" live:"no" affects:"door"`
 	Timeouts       Timeouts       `live:"no" affects:"door"`
+	// MaxConnections is how many clients may be connected; 0: as many as suit the machine.
+	MaxConnections int `toml:"max_connections" default:"(10000; fewer where open files are few)" live:"yes" affects:"door"`
+	// MaxConnectionsPerIP is how many connections one address may have; 0: see the default.
+	MaxConnectionsPerIP int `toml:"max_connections_per_ip" default:"(a quarter of max_connections, at least 1000)" live:"yes" affects:"door"`
 	// MergePages reports whether the kernel may merge equal pages of Python workers (KSM).
 	MergePages bool `toml:"merge_pages" default:"false" live:"yes" affects:"worker"`
 

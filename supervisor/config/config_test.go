@@ -113,6 +113,8 @@ log_keep = 0
 header_timeout = "5s"
 idle_timeout = "2m"
 client_timeout = "30s"
+max_connections = 5000
+max_connections_per_ip = 50
 [site.blog]
 server_name = "blog.example.com"
 server_alias = ["*.blog.example.com", "10.0.0.1", "[::1]:8080", "XN--bcher-kva.example"]
@@ -166,7 +168,7 @@ access_log = "json"
 	umask, group := 0o27, 0
 	want := &Config{
 		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", LogDir: dir + "/log", Dashboard: "127.0.0.1:8081", ControlGroup: &group,
-		LogMaxSize: 1 << 20, Timeouts: Timeouts{Header: 5 * time.Second, Idle: 2 * time.Minute, Client: 30 * time.Second},
+		LogMaxSize: 1 << 20, MaxConnections: 5000, MaxConnectionsPerIP: 50, Timeouts: Timeouts{Header: 5 * time.Second, Idle: 2 * time.Minute, Client: 30 * time.Second},
 		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"}, ListenTLS: []string{"127.0.0.1:0", ":443"},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.0.1/32"),
@@ -174,7 +176,7 @@ access_log = "json"
 			netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("10.3.0.1/32"),
 		},
 		Sites: []*Site{{
-			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 14},
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 16},
 			ServerName: "blog.example.com", Default: true, Mount: "/b",
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",
@@ -189,7 +191,7 @@ access_log = "json"
 			CPUTimeLimit: 10 * time.Minute, CPUPriority: 5, StackSize: 512 << 10, MaxClientsPerIP: 20, MaxTunnels: 30,
 			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media", "/robots.txt": dir + "/site.env", "/later": dir + "/later", "/soon/": dir + "/later"},
 			Index: "index.html", Compress: Compress{Answers: true, Types: []string{"text/html", "text/*"}}, Sendfile: map[string]string{"/protected/": dir + "/media"},
-			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 61}, AccessLog: AccessJSON,
+			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 63}, AccessLog: AccessJSON,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {

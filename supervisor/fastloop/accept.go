@@ -45,7 +45,14 @@ func (l *Loop) accept(fd int) {
 			if scarce {
 				conn = l.lower(conn)
 			}
-			l.add(conn, addrPort(sa), l.o.Timeouts.Header)
+			peer := addrPort(sa)
+			s := l.seatFor(peer)
+			if s == nil {
+				unix.Close(conn)
+				continue
+			}
+			l.add(conn, peer, l.o.Timeouts.Header)
+			l.sit(conn, s)
 			if full {
 				l.hold(fd)
 				return

@@ -22,6 +22,7 @@ type client struct {
 	notify     func() // for Enqueue
 
 	// Of the connection.
+	seat     *seat         // in what is counted of connections
 	start    time.Time     // when the request under way, or the idle time, began
 	patience time.Duration // how long it may be idle; not for a request under way
 	bounded  bool          // what the kernel holds of an answer and has not sent is bounded
@@ -72,6 +73,7 @@ func (c *client) remove() int {
 	l.Unwatch(c.fd)
 	delete(l.clients, c.fd)
 	c.endRequest()
+	c.seat.leave() // unless it was moved on
 	return c.fd
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/worker/wire"
 )
 
@@ -151,5 +152,6 @@ func (l *Loop) adopt(fd int, buffered []byte) {
 		return
 	}
 	_ = unix.SetNonblock(fd, true) // cannot fail for a socket
-	l.take(fd, addrPort(peer), buffered)
+	from := addrPort(peer)
+	l.take(fd, from, l.seats.enterAgain(from, httphead.IsTrusted(from, l.o.TrustedProxies)), buffered)
 }

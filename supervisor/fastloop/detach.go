@@ -71,7 +71,10 @@ func (c *client) detachRequest(head []byte, end httphead.BodyEnd, p *Pending) {
 	if p != nil {
 		p.Admission = c.admission.Take()
 	}
+	seat := c.seat
+	c.seat = nil
 	d.Socket = newSocket(c.remove(), c.peer)
+	d.Socket.seat.Store(seat)
 	l.gaveWork = true
 	l.o.Detach(d)
 }

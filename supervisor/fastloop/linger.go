@@ -49,6 +49,7 @@ func (l *Loop) discard(c *client) {
 func (l *Loop) endLinger(c *client) {
 	l.Unwatch(c.fd)
 	delete(l.lingering, c.fd)
+	c.seat.leave()
 	unix.Close(c.fd)
 }
 

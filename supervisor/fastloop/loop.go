@@ -28,6 +28,7 @@ type Options struct {
 	Detach func(*Detached)
 
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For and -Proto are believed
+	Limits         Limits
 	Timeouts       Timeouts
 	Store          *spool.Store  // for what slow clients do not take
 	Files          *static.Files // nil: there are no static files
@@ -49,6 +50,7 @@ type Loop struct {
 	// Set by New, never changed.
 	o     Options
 	conns *ConnSet
+	seats seats
 	epoll int
 	bell  int           // an eventfd that wakes the thread
 	done  chan struct{} // closed when Run has returned
@@ -75,6 +77,7 @@ type Loop struct {
 	paused       bool             // no request is read, no connection accepted
 	idleWaiters  []chan struct{}  // closed when no request is under way
 	reserve      int              // descriptors from here on are not for new clients
+	crowded      time.Time        // when there were last too many connections
 	warned       time.Time        // when a lack of descriptors was last logged
 	looked       time.Time        // when lookAround last looked for what takes too long
 	recalled     time.Time        // when recallStalled last looked for lines in which nothing moves
@@ -100,6 +103,8 @@ func New(o Options) (*Loop, error) {
 		uniprocessor: runtime.GOMAXPROCS(0) == 1, reserve: firstReserved(), in: wire.NewBuffer(BufferSize), head: make([]byte, maxRead), accepting: map[int]bool{},
 		clients: map[int]*client{}, heads: map[int]*client{}, busy: map[*client]bool{}, lingering: map[int]*client{}, handedOver: map[int]func(){},
 	}
+	l.seats.byAddress = map[netip.Addr]int{}
+	l.SetLimits(o.Limits)
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err

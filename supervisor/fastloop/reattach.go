@@ -5,33 +5,43 @@ import "golang.org/x/sys/unix"
 // Reattach makes a detached connection the loop's again. buffered is what was read of its
 // next request.
 func (l *Loop) Reattach(s *Socket, buffered []byte) error {
+	seat := s.seat.Swap(nil)
 	fd, err := s.takeFD()
-	if err == nil {
-		l.take(l.lower(fd), string(s.peer), buffered)
+	if err != nil {
+		seat.leave()
+		return err
 	}
-	return err
+	l.take(l.lower(fd), string(s.peer), seat, buffered)
+	return nil
 }
 
 // take makes a descriptor the loop's.
-func (l *Loop) take(fd int, peer string, buffered []byte) {
+func (l *Loop) take(fd int, peer string, seat *seat, buffered []byte) {
 	if !l.post(func() {
 		l.add(fd, peer, l.o.Timeouts.Idle)
+		l.sit(fd, seat)
 		if c := l.clients[fd]; c != nil {
 			c.buffered = buffered
 			c.goOn()
 		}
 	}) {
+		seat.leave()
 		unix.Close(fd)
 	}
 }
 
 // Linger closes a detached connection after its last answer.
 func (l *Loop) Linger(s *Socket) error {
+	seat := s.seat.Swap(nil)
 	fd, err := s.takeFD()
-	if err == nil && !l.post(func() {
+	if err == nil && l.post(func() {
 		_ = l.watch(fd, clientEvents) // without events it is closed at LingerTime
-		l.startLinger(&client{loop: l, fd: fd})
+		l.startLinger(&client{loop: l, fd: fd, seat: seat})
 	}) {
+		return nil
+	}
+	seat.leave()
+	if err == nil {
 		unix.Close(fd)
 	}
 	return err

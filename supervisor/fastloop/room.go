@@ -36,6 +36,17 @@ func (l *Loop) makeRoom() bool {
 		l.warned = now
 		l.o.Log.Warn("the limit of open files is reached: idle clients are disconnected, then new ones wait", "clients", len(l.clients))
 	}
+	if l.closeIdle(now) {
+		return true
+	}
+	l.hurry(now)
+	l.conns.hurry(now)
+	return false
+}
+
+// closeIdle closes the connections that have been idle longest, some at a time. It returns
+// false if there are none.
+func (l *Loop) closeIdle(now time.Time) bool {
 	var idle []*client
 	for _, c := range l.clients {
 		if c.site == nil && now.Sub(c.start) > time.Second {
@@ -52,10 +63,6 @@ func (l *Loop) makeRoom() bool {
 			c.close()
 			closed++
 		}
-	}
-	if closed == 0 {
-		l.hurry(now)
-		l.conns.hurry(now)
 	}
 	return closed > 0
 }

@@ -26,7 +26,8 @@ const (
 type Socket struct {
 	file
 	peer, local address
-	stalledAt   atomic.Int64 // Unix nanoseconds from which on a wait for the client is too long; 0: nobody waits
+	seat        atomic.Pointer[seat] // nil: it is another owner's
+	stalledAt   atomic.Int64         // Unix nanoseconds from which on a wait for the client is too long; 0: nobody waits
 }
 
 // file is an os.File without what is for files on disk (ReadFrom).
@@ -117,6 +118,12 @@ func (s *Socket) control(f func(fd int) error) error {
 		return err
 	}
 	return failed
+}
+
+// Close closes the connection.
+func (s *Socket) Close() error {
+	s.seat.Swap(nil).leave()
+	return s.file.Close()
 }
 
 // takeFD returns a copy of the descriptor and closes the connection.

@@ -34,6 +34,7 @@ type Timeouts = fastloop.Timeouts
 type Options struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For and -Proto are believed
 	Timeouts       Timeouts
+	Limits         fastloop.Limits
 	SpoolDir       string // for bodies too large for memory; "": the system's
 	Log            *slog.Logger
 	TLS            *tls.Config // for ServeTLS
@@ -50,6 +51,7 @@ type Proxy struct {
 	// Set by New, never changed.
 	trusted  []netip.Prefix
 	timeouts Timeouts
+	limits   fastloop.Limits
 	store    *spool.Store
 	files    *static.Files
 	log      *slog.Logger
@@ -65,7 +67,7 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), log: o.Log, tls: o.TLS, covers: o.Covers, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), limits: o.Limits, log: o.Log, tls: o.TLS, covers: o.Covers, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
 	return p
 }
 

@@ -37,7 +37,7 @@ func (p *Proxy) NewServer() (*Server, error) {
 	s := &Server{proxy: p, http: p.newHTTPServer(), tls: p.tls, detached: newListener()}
 	loop, err := fastloop.New(fastloop.Options{
 		Lookup: p.table.Lookup, Detach: s.detach,
-		TrustedProxies: p.trusted, Timeouts: p.timeouts, Store: p.store, Files: p.files, Log: p.log, Refused: p.refused,
+		TrustedProxies: p.trusted, Timeouts: p.timeouts, Limits: p.limits, Store: p.store, Files: p.files, Log: p.log, Refused: p.refused,
 	})
 	if err != nil {
 		return nil, err
@@ -99,6 +99,12 @@ func (s *Server) begin() {
 		go func() { _ = s.http.Serve(s.detached) }() // ends with Shutdown
 	})
 }
+
+// SetLimits sets the limits for connections that come from now on.
+func (s *Server) SetLimits(m fastloop.Limits) { s.loop.SetLimits(m) }
+
+// Connections returns how many connections there are.
+func (s *Server) Connections() fastloop.Connections { return s.loop.Connections() }
 
 // Probe returns when the loop's thread has answered. If it is stuck, no site is served.
 func (s *Server) Probe() {

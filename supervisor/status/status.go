@@ -24,9 +24,21 @@ type Supervisor struct {
 	// Refused counts, by status code, the requests that the front door answered
 	// itself: {"421": 3}. Each of them is a line of logs/multisite.access.log.
 	Refused map[int]int64 `json:"refused"`
-	Failed  *Failure      `json:"failed"` // the last reload of all sites or one, if it failed; null if it succeeded
+
+	Connections Connections `json:"connections"`
+
+	Failed *Failure `json:"failed"` // the last reload of all sites or one, if it failed; null if it succeeded
 	// Merging is what the kernel does for merge_pages; absent without that key.
 	Merging *Merging `json:"merging,omitempty"`
+}
+
+// Connections are those of clients, in whatever state. What is refused is closed at once.
+type Connections struct {
+	Open         int   `json:"open"`           // now
+	Most         int   `json:"most"`           // max_connections
+	MostPerIP    int   `json:"most_per_ip"`    // max_connections_per_ip
+	Refused      int64 `json:"refused"`        // for max_connections
+	RefusedPerIP int64 `json:"refused_per_ip"` // for max_connections_per_ip
 }
 
 // Merging describes kernel samepage merging (KSM).
