@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/pool"
 	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
@@ -87,6 +88,9 @@ func (c claim) setForwarded(r *http.Request) {
 	}
 	r.Header.Set("X-Forwarded-Proto", r.URL.Scheme)
 	r.Header.Set("X-Forwarded-Host", r.Host)
+	if r.URL.User != nil { // whose password the front door has checked
+		r.Header.Set(httphead.RemoteUser, r.URL.User.Username())
+	}
 }
 
 // Enqueue is Claim for the fast loop, which does not wait.

@@ -70,6 +70,9 @@ func (t *site) route() front.Route {
 		Stats:          t.stats,
 		Log:            t.log.Logger,
 		Access:         t.accessLog(c),
+		Rules:          t.rules(c),
+		Headers:        headersOf(c),
+		Pages:          pagesOf(c),
 	}}
 }
 

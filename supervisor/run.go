@@ -39,7 +39,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	var serving sync.WaitGroup
 	up, stopUp := context.WithCancel(context.Background())
 	defer stopUp()
-	for _, f := range []func(context.Context){s.announce, s.keepSmall, s.watching.run, s.watchWarmups} {
+	for _, f := range []func(context.Context){s.announce, s.keepSmall, s.watching.run, s.watchWarmups, s.watchRules} {
 		serving.Go(func() { f(up) })
 	}
 	watchdog := func(ctx context.Context) { s.announcer.Watchdog(ctx, s.answers) }

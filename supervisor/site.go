@@ -13,6 +13,7 @@ import (
 	"github.com/multisite/multisite/supervisor/limits"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
+	"github.com/multisite/multisite/supervisor/rules"
 	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/worker/wsgi"
@@ -29,6 +30,7 @@ type site struct {
 	stats   *front.Stats
 	clients *front.Clients
 	tunnels *front.Tunnels
+	limiter *rules.Limiter
 	log     siteLog
 	access  *logs.AccessLog
 	tasks   tasks
@@ -48,7 +50,8 @@ type site struct {
 	lastEnded string // how the last worker exited before the upgrade, for status
 	stale     string // why inherited workers have to be replaced; "": they have not
 
-	lastEvent atomic.Pointer[status.Event] // nil: none since the start
+	lastEvent   atomic.Pointer[status.Event]      // nil: none since the start
+	maintenance atomic.Pointer[rules.Maintenance] // nil: the site is open
 
 	failed atomic.Pointer[status.Failure] // of the last reload or restart; nil: all is as sites.toml said then
 
@@ -84,7 +87,7 @@ func (t *site) happened(at time.Time, what string) {
 // bareSite returns a site without a generation, tasks and a pool.
 func (s *Supervisor) bareSite(cfg *config.Site) *site {
 	t := &site{
-		name: cfg.Name, super: s, stats: front.NewStats(), clients: &front.Clients{}, tunnels: &front.Tunnels{},
+		name: cfg.Name, super: s, stats: front.NewStats(), clients: &front.Clients{}, tunnels: &front.Tunnels{}, limiter: &rules.Limiter{},
 		log: newSiteLog(s.logs, cfg.Name), access: s.logs.Access(cfg.Name),
 		drained: make(chan struct{}), done: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}

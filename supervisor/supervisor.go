@@ -21,6 +21,7 @@ import (
 	"github.com/multisite/multisite/supervisor/launches"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/proxy"
+	"github.com/multisite/multisite/supervisor/rules"
 	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/supervisor/systemd"
@@ -70,6 +71,7 @@ type Supervisor struct {
 	cgroups    cgroups
 	merging    merging
 	measures   measures
+	passwords  *rules.Passwords
 	announcer  *announcer
 	watching   *watching
 	reloader   reloader
@@ -98,8 +100,9 @@ func New(o Options) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		program: o.Program, cfg: cfg, version: o.Version, started: time.Now(),
-		slots: launches.NewSlots(2 * runtime.GOMAXPROCS(0)),
-		life:  newLifetime(), endpoints: endpoints{front: o.Listeners, external: len(o.Listeners) > 0},
+		passwords: rules.NewPasswords(),
+		slots:     launches.NewSlots(2 * runtime.GOMAXPROCS(0)),
+		life:      newLifetime(), endpoints: endpoints{front: o.Listeners, external: len(o.Listeners) > 0},
 		inherited: o.Inherited, selfRolls: usualSelfRolls,
 	}
 	s.reloader = reloader{super: s, load: o.Load, ended: make(chan struct{}, 1)}

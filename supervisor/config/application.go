@@ -117,6 +117,7 @@ func (l *loader) finishSite(d *siteDraft) {
 	}
 	d.checkLimits()
 	l.finishIdentity(d)
+	d.finishRules()
 	if d.Processes.Min < d.Processes.Max && d.InactivityTimeout == 0 {
 		d.InactivityTimeout = idleByDefault
 	}

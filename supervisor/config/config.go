@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/apps/tomlfile"
+	"github.com/multisite/multisite/supervisor/rules"
 	"github.com/multisite/multisite/worker/account"
 )
 
@@ -103,6 +104,23 @@ type Site struct {
 	Compress Compress `toml:"compress" type:"true, false, or list of media types" default:"(static files)" live:"yes" affects:"door"`
 	// Sendfile maps each URL prefix that X-Accel-Redirect may have to an absolute directory.
 	Sendfile map[string]string `toml:"sendfile" type:"table" default:"(none)" live:"yes" affects:"door"`
+
+	// These keys are rules for requests and answers, kept by the front door.
+
+	// Redirects are in the order in which they are tried.
+	Redirects []rules.Redirect `toml:"redirects" type:"table" default:"(none)" live:"yes" affects:"door"`
+	// CanonicalHost reports whether all names of the site lead to ServerName.
+	CanonicalHost bool `toml:"canonical_host" default:"false" live:"yes" affects:"door"`
+	// Headers are set in and removed from all answers.
+	Headers rules.Headers `toml:"headers" type:"{ set, remove }" default:"(none)" live:"yes" affects:"door"`
+	// Access is in order of its paths.
+	Access []Area `toml:"access" type:"table" default:"(none)" live:"yes" affects:"door"`
+	// RateLimit is for each address.
+	RateLimit rules.Rate `toml:"rate_limit" type:"rate, or { rate, burst }" default:"(none)" live:"yes" affects:"door"`
+	// Methods are those that are allowed; none: all are.
+	Methods []string `toml:"methods" type:"string, or list" default:"(all)" live:"yes" affects:"door"`
+	// ErrorPages are in place of the front door's own, by status.
+	ErrorPages map[int]ErrorPage `toml:"error_pages" type:"table" default:"(none)" live:"yes" affects:"door"`
 
 	// AccessLog is the format of the site's access log.
 	AccessLog AccessLog `toml:"access_log" type:"combined, json or off" default:"combined" live:"yes" affects:"door"`

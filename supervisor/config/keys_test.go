@@ -163,6 +163,8 @@ func TestDocs_ExamplesLoad(t *testing.T) {
 	}
 	dir := project(t)
 	write(t, dir+"/shop.env", "A=b\n", 0o600)
+	write(t, dir+"/busy.html", "<p>busy</p>\n", 0o600)
+	write(t, dir+"/staff.htpasswd", "alice:$2y$05$"+strings.Repeat("a", 53)+"\n", 0o600)
 	t.Setenv("PATH", dir+"/venv/bin")
 	fence := regexp.MustCompile("(?s)```toml\n(.*?)```")
 	if fence.FindString(string(text)) == "" {

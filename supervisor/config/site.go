@@ -23,6 +23,7 @@ type siteDraft struct {
 	names          []nameAt        // server_name and server_alias
 	runAs          identity        // user, group, supplementary_groups
 	services, cron map[string]task // by name
+	pagesAt        *tomlfile.Table // where error_pages stands; nil: nowhere
 }
 
 // newDraft returns a site in which every key has its default.
@@ -108,6 +109,12 @@ var siteReaders = map[string]func(*siteDraft){
 	"cron":                 (*siteDraft).readCron,
 	"reload_on":            (*siteDraft).readReloadOn,
 	"access_log":           (*siteDraft).readAccessLog,
+	"redirects":            (*siteDraft).readRedirects,
+	"headers":              (*siteDraft).readHeaders,
+	"access":               (*siteDraft).readAccess,
+	"rate_limit":           (*siteDraft).readRateLimit,
+	"methods":              (*siteDraft).readMethods,
+	"error_pages":          (*siteDraft).readErrorPages,
 }
 
 // readKeys reads those keys of d.table that want accepts.

@@ -20,12 +20,14 @@ const page = `<!DOCTYPE html>
 // sentences explain each status that the front door itself answers with.
 var sentences = map[int]string{
 	http.StatusBadRequest:                  "The request could not be understood.",
+	http.StatusUnauthorized:                "This page needs a name and a password.",
+	http.StatusForbidden:                   "This page is not for you.",
 	http.StatusNotFound:                    "There is no such page.",
 	http.StatusMethodNotAllowed:            "Requests of this kind are not served here.",
 	http.StatusRequestTimeout:              "The request took too long to arrive.",
 	http.StatusRequestEntityTooLarge:       "What was sent is larger than this site accepts.",
 	http.StatusMisdirectedRequest:          "No site of this name is served here.",
-	http.StatusTooManyRequests:             "There are too many requests from your address at once. Please try again in a moment.",
+	http.StatusTooManyRequests:             "There are too many requests from your address. Please try again in a moment.",
 	http.StatusRequestHeaderFieldsTooLarge: "The header of the request is larger than this server accepts.",
 	http.StatusInternalServerError:         "The server could not answer this request.",
 	http.StatusNotImplemented:              "Requests of this kind are not understood here.",

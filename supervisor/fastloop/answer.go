@@ -84,6 +84,9 @@ func (c *client) begun(p *wire.Part) {
 	if r.left >= 0 {
 		c.site.CountPage(&c.request.Head, p.Head, now.Sub(c.start), r.left)
 	}
+	if h := c.site.Headers; h != nil {
+		p.Head.Fields = h.Apply(p.Head.Fields)
+	}
 	l.out = appendHead(l.out[:0], p.Head, f, r.last, l.date.at(now))
 	r.head = len(l.out)
 }
@@ -122,6 +125,6 @@ func (c *client) deliver(p wire.Part, err error) {
 func (c *client) entry(a *wire.Answer, worker string) site.Entry {
 	return site.Entry{
 		Client: c.request.RemoteAddr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
-		Host: c.request.host, ID: c.request.id, Time: c.start, Status: a.Status, Worker: worker,
+		Host: c.request.host, User: c.request.User, ID: c.request.id, Time: c.start, Status: a.Status, Worker: worker,
 	}
 }

@@ -45,6 +45,9 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 	c.request, c.held, c.site, c.start = r, memory, s, time.Now()
 	c.loop.busy[c] = true
 	s.Stats.Begin()
+	if s.Rules != nil && !c.judge(rest) {
+		return true
+	}
 	if isStatic {
 		c.buffered = bytes.Clone(rest)
 		c.findFile()
@@ -164,7 +167,7 @@ func (c *client) detachFailed(err error) {
 // been read.
 func (c *client) detachPending(p *Pending) {
 	r := &c.request
-	p.Site, p.Start, p.Host, p.ID, p.Asked = c.site, c.start, r.host, r.id, c.asked
+	p.Site, p.Start, p.Host, p.ID, p.User, p.Asked = c.site, c.start, r.host, r.id, r.User, c.asked
 	if len(r.Body) > 0 {
 		c.buffered = append(r.Body, c.buffered...)
 		c.block = nil // net/http has it now

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/httphead"
+	"github.com/multisite/multisite/supervisor/rules"
 	"github.com/multisite/multisite/supervisor/site"
 )
 
@@ -23,10 +24,12 @@ type Detached struct {
 // Direct.
 type Pending struct {
 	Site      *site.Site
-	Start     time.Time // when the request was read
-	Host      string    // as the table of sites has it
-	ID        string    // of the request, as the worker has got it
-	Asked     time.Time // when a worker was asked for; zero: not yet
+	Start     time.Time      // when the request was read
+	Host      string         // as the table of sites has it
+	ID        string         // of the request, as the worker has got it
+	User      string         // whose password it had; "": nobody's
+	Verdict   *rules.Verdict // of the site's rules; nil: it has passed
+	Asked     time.Time      // when a worker was asked for; zero: not yet
 	Admission site.Admission
 	Ticket    site.Ticket // nil: the loop has not queued the request
 	Direct    site.Direct // what Ticket gave, and the request was sent to; nil: not yet

@@ -63,6 +63,7 @@ func (c *client) found(found static.Found) {
 		c.detach()
 		return
 	}
+	r.Fields = c.site.Headers.Apply(r.Fields)
 	c.file = fileOutput{file: f, answer: r.Answer, start: r.Offset, length: r.Length}
 	c.reply = reply{begun: true, ended: true, last: c.request.last || c.loop.isClosing(), entry: c.entry(&r.Answer, ""), body: r.Length + int64(len(r.Body)), moved: time.Now()}
 	c.sendFile()

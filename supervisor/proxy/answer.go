@@ -46,6 +46,7 @@ func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) 
 func (e *exchange) takeHeader(resp *http.Response) http.Header {
 	h := e.copyHeader(resp.Header)
 	e.withhold(h)
+	e.site.Headers.ApplyTo(h)
 	return h
 }
 

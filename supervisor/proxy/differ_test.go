@@ -16,6 +16,7 @@ func differSeeds() (seeds []string) {
 			seeds = append(seeds, k.method+" /a/b HTTP/1.1\r\n"+host+k.head+"\r\n"+k.body)
 		}
 	}
+	seeds = append(seeds, ruledSeeds()...)
 	return append(seeds,
 		line+host+"X-A: b\r\nCookie: c=d\r\nUser-Agent: e\r\nReferer: /f\r\n\r\n",
 		line+host+"Connection: close\r\n\r\n",
@@ -39,7 +40,7 @@ var differPieces = []string{
 	"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding : chunked\r\n",
 	"Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: Content-Length\r\n", "Expect: 100-continue\r\n", "Expect: a\r\n",
 	"Trailer: X-A\r\n", "Trailer: Content-Length\r\n", "TE: trailers\r\n", "Upgrade: h2c\r\n", "X-A: b\r\n", " X-A: b\r\n", "X-A : b\r\n", "X_A: b\r\n",
-	"X-Forwarded-For: 192.0.2.7\r\n", "X-Request-ID: a\r\n", "Remote-User: b\r\n", "0\r\n\r\n", "1\r\nx\r\n", "HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "http://", "GET ", "POST ", "HEAD ",
+	"X-Forwarded-For: 192.0.2.7\r\n", "X-Request-ID: a\r\n", "Remote-User: b\r\n", "0\r\n\r\n", "1\r\nx\r\n", "HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "http://", "GET ", "POST ", "HEAD ", "/old", "/r/", "/closed", "/staff/", authorization("alice", "wonder"),
 }
 
 // change changes a text at one place.

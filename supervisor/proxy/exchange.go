@@ -25,6 +25,7 @@ type exchange struct {
 	scheme  string            // the scheme that the client used
 	host    string            // Host as the table of sites has it
 	id      string            // X-Request-ID
+	user    string            // whose password the request had; "": nobody's
 	pending *fastloop.Pending // what the loop has done of the request; nil: nothing, or it is used
 	upgrade string            // the protocol that the client wants instead of HTTP; "": none, or not possible
 	body    *spool.Body       // of the request; nil until it has arrived
@@ -54,7 +55,7 @@ func (e *exchange) what() string { return site.WithoutQuery(e.r.Method + " " + e
 func (e *exchange) entry(took time.Duration) site.Entry {
 	entry := site.Entry{
 		Client: e.clientAddr(), Line: e.r.Method + " " + e.r.RequestURI + " " + e.r.Proto, Referer: e.r.Referer(), Agent: e.r.UserAgent(),
-		Host: e.host, ID: e.id, Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
+		Host: e.host, User: e.user, ID: e.id, Time: e.start, Took: took, Status: e.status, Bytes: e.sent, Worker: e.worker,
 	}
 	end := e.start.Add(took)
 	if !e.asked.IsZero() {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/errorpage"
+	"github.com/multisite/multisite/supervisor/rules"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/supervisor/static"
@@ -33,17 +34,11 @@ func (e *exchange) fail(status int, limit string, err error) {
 }
 
 func (e *exchange) writePage(status int) {
-	e.setWriteDeadline()
-	h := e.w.Header()
-	for _, f := range errorpage.Fields(status) {
-		h.Set(f[0], f[1])
+	s := e.site
+	if s == nil {
+		s = &site.Site{}
 	}
-	if e.r.ContentLength != 0 {
-		h.Set("Connection", "close") // or net/http waits for the rest of the body before it answers
-	}
-	e.w.WriteHeader(status)
-	n, _ := e.w.Write(errorpage.Body(status)) // fails if the client has left
-	e.sent = int64(n)
+	e.write(s.Answer(&rules.Answer{Status: status}, e.r.Method == http.MethodHead))
 }
 
 // answerOptions answers OPTIONS *.

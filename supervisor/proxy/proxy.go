@@ -130,7 +130,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // carryOn answers a request that the loop has begun.
 func (e *exchange) carryOn(p *fastloop.Pending) {
-	e.site, e.pending, e.start, e.host, e.asked = p.Site, p, p.Start, p.Host, p.Asked
+	e.site, e.pending, e.start, e.host, e.user, e.asked = p.Site, p, p.Start, p.Host, p.User, p.Asked
 	e.strip()
 	e.setID(p.ID)
 	e.serve()

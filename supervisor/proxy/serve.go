@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -30,6 +31,9 @@ func (e *exchange) serve() {
 		return
 	}
 	defer e.admission.End()
+	if e.site.Rules != nil && !e.judge() {
+		return
+	}
 	if e.serveStatic() {
 		return
 	}
@@ -168,6 +172,9 @@ func (e *exchange) toWorker(ctx context.Context) *http.Request {
 	r := e.r.WithContext(ctx)
 	u := *r.URL
 	u.Scheme = e.scheme
+	if u.User = nil; e.user != "" {
+		u.User = url.User(e.user)
+	}
 	r.URL = &u
 	r.Body, r.ContentLength = e.body.Reader(), e.body.Size()
 	r.TransferEncoding, r.Trailer = nil, nil // the size of the body is known by now, however it came
@@ -186,7 +193,7 @@ func (e *exchange) record() {
 		e.sent = 0 // net/http has discarded the body
 	}
 	entry := e.entry(time.Since(e.start))
-	if e.header != nil {
+	if e.header != nil && e.user == "" {
 		e.site.CountPageOf(e.r, e.status, e.header, entry.Took, e.sent)
 	}
 	e.site.Record(&entry)

@@ -43,6 +43,7 @@ func (e *exchange) redirect(path string) {
 	}
 	h := e.w.Header()
 	h["Location"], h["Content-Length"] = []string{path}, []string{"0"}
+	e.site.Headers.ApplyTo(h)
 	e.setWriteDeadline()
 	e.status = http.StatusMovedPermanently
 	e.w.WriteHeader(e.status)
@@ -76,6 +77,7 @@ type fileWriter struct {
 func (w *fileWriter) WriteHeader(status int) {
 	w.e.status = status
 	w.file.EndFields(status, w.Header())
+	w.e.site.Headers.ApplyTo(w.Header())
 	w.ResponseWriter.WriteHeader(status)
 }
 

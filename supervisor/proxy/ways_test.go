@@ -40,7 +40,10 @@ func newWays(tb testing.TB, trusted bool, patience time.Duration) []*way {
 	if trusted {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}
-	quiet := func(s *site.Site) { s.Access = nil }
+	quiet := func(s *site.Site) {
+		s.Access = nil
+		ruled(tb, s)
+	}
 	loop, crew := newWay(tb, "the loop")
 	loop.addr = startFront(tb, crew, o, quiet).addr
 	behind, crew := newWay(tb, "net/http behind it")
@@ -62,7 +65,7 @@ func newWay(tb testing.TB, name string) (*way, *crew) {
 	c.gets = func(r *http.Request) {
 		addr, port, _ := net.SplitHostPort(r.RemoteAddr)
 		h := &wire.Head{Method: r.Method, URI: r.RequestURI, Path: r.URL.Path, Query: r.URL.RawQuery, Proto: r.Proto, Host: r.Host,
-			Scheme: r.URL.Scheme, RemoteAddr: addr, RemotePort: port}
+			Scheme: r.URL.Scheme, RemoteAddr: addr, RemotePort: port, User: r.URL.User.Username()}
 		for name, values := range r.Header {
 			if name != "Content-Length" {
 				h.Fields = append(h.Fields, [2]string{name, strings.Join(values, wire.Separator(name))})
@@ -78,7 +81,7 @@ func newWay(tb testing.TB, name string) (*way, *crew) {
 }
 
 func (p *way) note(h *wire.Head, body string) {
-	seen := []string{h.Method, h.URI, h.Path, h.Query, h.Proto, h.Host, h.Scheme, h.RemoteAddr}
+	seen := []string{h.Method, h.URI, h.Path, h.Query, h.Proto, h.Host, h.Scheme, h.RemoteAddr, h.User}
 	var fields []string
 	for _, f := range h.Fields {
 		if strings.EqualFold(f[0], httphead.RequestID) {

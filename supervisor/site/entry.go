@@ -17,6 +17,7 @@ type Entry struct {
 	Referer string    // as the client says
 	Agent   string    // as the client calls itself
 	Host    string    // as the table of sites has it; "": the client named none
+	User    string    // whose password the request had; "": nobody's
 	ID      string    // X-Request-ID; valid, as httphead.ValidID says
 	TLS     string    // "TLS 1.3"; "": none
 	Time    time.Time // when the head of the request was read
@@ -41,7 +42,9 @@ func (e *Entry) AppendCombined(b []byte) []byte {
 // appendCommon appends what lines of sites and of the front door begin with.
 func (e *Entry) appendCommon(b []byte) []byte {
 	b = append(b, e.Client...)
-	b = append(b, " - - ["...)
+	b = append(b, " - "...)
+	b = append(b, cmp.Or(e.User, "-")...)
+	b = append(b, " ["...)
 	b = e.Time.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
 	b = append(b, "] "...)
 	b = appendQuoted(b, e.Line)
@@ -66,6 +69,11 @@ type Refusal struct {
 	Host string // as the client named it; "": it did not, or the Host header was not read
 	Site string // "": none
 	Why  string // in the front door's words, never the client's
+}
+
+// Refusal returns the refusal of a request of the site.
+func (s *Site) Refusal(e Entry, host, why string) Refusal {
+	return Refusal{Entry: e, Host: host, Site: s.Name, Why: why}
 }
 
 // AppendCombined appends what Entry.AppendCombined does up to the worker, then site, host,

@@ -18,6 +18,7 @@ func (e *Entry) AppendJSON(b []byte, site string) []byte {
 	b = appendMember(b, "worker", e.Worker)
 	b = appendMember(b, "request_id", e.ID)
 	b = appendMember(b, "client", e.Client)
+	b = appendMember(b, "user", e.User)
 	b = appendMember(b, "host", e.Host)
 	b = appendMember(b, "method", method)
 	b = appendMember(b, "path", path)

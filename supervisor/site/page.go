@@ -18,7 +18,7 @@ const (
 // CountPage counts a request of the loop in Asked if it was for a page. body is the length
 // of the answer.
 func (s *Site) CountPage(r *wire.Head, a *wire.Answer, took time.Duration, body int64) {
-	if s.Asked == nil || a.Status != http.StatusOK || r.Method != http.MethodGet || len(r.Path) != len(r.URI) {
+	if s.Asked == nil || a.Status != http.StatusOK || r.Method != http.MethodGet || len(r.Path) != len(r.URI) || r.User != "" {
 		return
 	}
 	for _, f := range r.Fields {

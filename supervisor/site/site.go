@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/rules"
 )
 
 // Site is what the front door needs to know of a site. It does not change after it is in
@@ -34,6 +36,11 @@ type Site struct {
 	Index         string   // the file that is sent for a directory; "": none is
 	NoCompression bool     // files are sent as they are
 	Sendfile      []Static // what workers may name to be sent instead of their answers; of two prefixes that match, the longer one comes first
+
+	// What the operator says of requests and answers, in sites.toml or at the command line.
+	Rules   *rules.Rules       // nil: there are none
+	Headers *rules.Headers     // of all answers; nil: they stay as they are
+	Pages   map[int]rules.Page // in place of the front door's own, by status
 
 	Mount string // the prefix of all paths, without a slash at its end
 	Asked *Asked // counts the pages that visitors ask for; nil: they are not counted

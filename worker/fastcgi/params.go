@@ -21,6 +21,9 @@ func headOf(r *http.Request) *wire.Head {
 	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
 		h.Length = -1
 	}
+	if r.URL.User != nil { // the front door has put it there
+		h.User = r.URL.User.Username()
+	}
 	h.RemoteAddr, h.RemotePort, _ = net.SplitHostPort(r.RemoteAddr)
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && r.Host == "" {
 		h.Local = local.String()
@@ -96,6 +99,10 @@ func (p *params) addAll(h *wire.Head, script string) {
 	if h.RemoteAddr != "" {
 		p.add("REMOTE_ADDR", h.RemoteAddr)
 		p.add("REMOTE_PORT", h.RemotePort)
+	}
+	if h.User != "" {
+		p.add("REMOTE_USER", h.User)
+		p.add("AUTH_TYPE", "Basic")
 	}
 	if h.Length >= 0 {
 		p.add("CONTENT_LENGTH", strconv.FormatInt(h.Length, 10))

@@ -102,6 +102,9 @@ func (s *sent) sendNow(watcher wire.Watcher, pieces [][]byte) (err error) {
 	return nil
 }
 
+// remoteUser is the header that names a user whose password the front door has checked.
+const remoteUser = "Remote-User"
+
 func appendRequest(b []byte, h *wire.Head) []byte {
 	b = append(b, h.Method...)
 	b = append(b, ' ')
@@ -109,12 +112,15 @@ func appendRequest(b []byte, h *wire.Head) []byte {
 	b = append(b, " HTTP/1.1\r\n"...)
 	b = wire.AppendField(b, "Host", h.Host)
 	for _, f := range h.Fields {
-		if !isForwarded(f[0]) {
+		if !isForwarded(f[0]) && (h.User == "" || !strings.EqualFold(f[0], remoteUser)) {
 			b = wire.AppendField(b, f[0], f[1])
 		}
 	}
 	if h.Length > 0 || announcesBody(h.Method) {
 		b = wire.AppendField(b, "Content-Length", strconv.Itoa(len(h.Body)))
+	}
+	if h.User != "" {
+		b = wire.AppendField(b, remoteUser, h.User)
 	}
 	b = wire.AppendField(b, "X-Forwarded-For", h.RemoteAddr)
 	b = wire.AppendField(b, "X-Forwarded-Proto", h.Scheme)

@@ -16,6 +16,7 @@ type Head struct {
 	Scheme                          string
 	RemoteAddr, RemotePort          string      // the visitor's
 	Local                           string      // the address that the client connected to: used where Host is ""
+	User                            string      // whose password the front door has checked; "": nobody's
 	Length                          int64       // of the body; -1: unknown, CONTENT_LENGTH is not set
 	Fields                          [][2]string // the header without Host and Content-Length, each name once
 	Body                            []byte      // for Send: Length bytes
