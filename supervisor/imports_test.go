@@ -119,6 +119,8 @@ func TestImports_OneHomeForEach(t *testing.T) {
 		"github.com/hashicorp/go-plugin":              {"worker"},
 		"github.com/coreos/go-systemd/v22/daemon":     {"supervisor/systemd"},
 		"github.com/coreos/go-systemd/v22/activation": {"supervisor/systemd"},
+		"github.com/caddyserver/certmagic":            {"supervisor/certs"},
+		"go.uber.org/zap":                             {"supervisor/certs"}, // the logger of certmagic
 		"github.com/fsnotify/fsnotify":                {"supervisor/watch"},
 		"github.com/mattn/go-sqlite3":                 {"apps/db", "supervisor/journal"},
 		"os/exec":                                     {"cmd", "worker"}, // who may start processes

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/multisite/multisite/supervisor/certs"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
@@ -27,17 +26,7 @@ func (s *Supervisor) publish() {
 		}
 	}
 	s.proxy.SetTable(front.NewTable(append(routes, old...)))
-	s.certs.Set(s.certificates())
-}
-
-// certificates returns where the certificate of each site comes from that has one.
-func (s *Supervisor) certificates() (sites []certs.Site) {
-	for _, t := range s.sites.all() {
-		if c := t.config(); c.TLS.Mode != config.TLSOff {
-			sites = append(sites, certs.Site{Name: c.Name, Hosts: hostsOf(c), Cert: c.TLS.Cert, Key: c.TLS.Key})
-		}
-	}
-	return sites
+	s.setCertificates()
 }
 
 // route returns the site as the front door sees it now.
@@ -66,6 +55,9 @@ func (t *site) route() front.Route {
 		NoCompression:  c.Compress.Nothing,
 		Sendfile:       namedRoutes(c, c.Sendfile, ""),
 		Mount:          c.Mount,
+		RedirectTo:     t.super.redirectPort(c),
+		Challenges:     c.TLS.Mode == config.TLSAuto,
+		HSTS:           c.HSTS,
 		Asked:          asked,
 		Stats:          t.stats,
 		Log:            t.log.Logger,

@@ -39,7 +39,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 	var serving sync.WaitGroup
 	up, stopUp := context.WithCancel(context.Background())
 	defer stopUp()
-	for _, f := range []func(context.Context){s.announce, s.keepSmall, s.watching.run, s.watchWarmups, s.watchRules} {
+	for _, f := range []func(context.Context){s.announce, s.keepSmall, s.watching.run, s.certFiles.run, s.watchWarmups, s.watchRules} {
 		serving.Go(func() { f(up) })
 	}
 	watchdog := func(ctx context.Context) { s.announcer.Watchdog(ctx, s.answers) }
@@ -137,7 +137,13 @@ func (s *Supervisor) close(ctx context.Context) {
 	if s.watching != nil {
 		s.watching.watcher.Close()
 	}
+	if s.certFiles != nil {
+		s.certFiles.watcher.Close()
+	}
 	s.endpoints.closeFront()
+	if s.certs != nil {
+		s.certs.Close()
+	}
 	var sites sync.WaitGroup
 	for _, site := range append(s.sites.leaving(), s.sites.all()...) {
 		sites.Go(site.close)

@@ -92,7 +92,7 @@ func (t *site) leavingStatus(l *look) status.Site {
 	c := t.config()
 	st := status.Site{
 		Name: c.Name, ServerName: c.ServerName, Aliases: []string{}, Kind: string(c.Kind), State: string(pool.SiteStopped),
-		Warmup: []string{}, Workers: []status.Worker{},
+		Warmup: []string{}, Workers: []status.Worker{}, Certificates: []status.Certificate{},
 	}
 	st.Services, st.Cron = t.tasks.status(l)
 	return st
@@ -122,6 +122,7 @@ func (t *site) status(l *look) status.Site {
 		Workers:   []status.Worker{},
 	}
 	st.Tunnels.Open, st.Tunnels.Refused = t.tunnels.Counts()
+	st.Certificates = t.super.certificateStatus(t.name)
 	st.Failed = t.failed.Load()
 	st.LastError = t.meter.Problem()
 	if ps.LastError != nil {

@@ -25,6 +25,7 @@ import (
 	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/statedir"
 	"github.com/multisite/multisite/supervisor/systemd"
+	"github.com/multisite/multisite/supervisor/watch"
 )
 
 // Options are what a Supervisor is made of.
@@ -63,6 +64,7 @@ type Supervisor struct {
 	journal    *journal.Journal
 	proxy      *proxy.Proxy
 	certs      *certs.Certs
+	certFiles  *certFiles
 	endpoints  endpoints
 	life       *lifetime
 	sites      registry
@@ -127,10 +129,10 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
-	s.certs = certs.New(s.log)
+	s.certs = certs.New(certs.Options{Dir: filepath.Join(s.dirs.state, statedir.CertsDir), Log: s.log, Event: s.noteCertificate})
 	s.proxy = proxy.New(proxy.Options{
 		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), Limits: connectionLimits(s.cfg), SpoolDir: spool, Log: s.log,
-		TLS: s.certs.Config(), Covers: s.certs.Covers,
+		TLS: s.certs.Config(), Covers: s.certs.Covers, HasCertificate: s.certs.Has, Challenge: s.certs.AnswerChallenge,
 		Refused: func(r front.Refusal) { s.refusals.Count(r.Status, r.AppendCombined) },
 	})
 	if err := s.makeSites(); err != nil {
@@ -146,6 +148,11 @@ func (s *Supervisor) open(o Options) (err error) {
 	if s.watching, err = s.newWatching(o.Watch); err != nil {
 		return err
 	}
+	certWatcher, err := watch.New(watch.Options{Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.certFiles = &certFiles{s.certs, certWatcher}
 	return s.endpoints.listenForCalls(s.dirs.state, s.cfg, s.inherited, s, s.log)
 }
 

@@ -312,7 +312,8 @@ func TestParseDuration(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]time.Duration{
 		"30s": 30 * time.Second, "0s": 0, "1h30m": 90 * time.Minute, "500ms": time.Second / 2,
-		"30": -1, "": -1, "-1s": -1, "1d": -1, "soon": -1, "999999999h": -1,
+		"1d": 24 * time.Hour, "2y": 2 * 365 * 24 * time.Hour, "101y": -1, "d": -1, "1d1h": -1, "99999999999999999999d": -1,
+		"30": -1, "": -1, "-1s": -1, "soon": -1, "999999999h": -1,
 	} {
 		got, message, _ := parseDuration(in)
 		if bad := want < 0; bad != (message != "") || !bad && got != want {

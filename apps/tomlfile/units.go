@@ -14,6 +14,9 @@ func parseDuration(s string) (d time.Duration, message, hint string) {
 	if isDigits(s) {
 		return 0, fmt.Sprintf("%q has no unit", s), fmt.Sprintf(`write "%ss"`, s)
 	}
+	if n, unit, ok := longUnit(s); ok {
+		return time.Duration(n) * unit, "", ""
+	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
 		return 0, fmt.Sprintf("%q is not a duration", s), `write one such as "500ms", "30s", "5m" or "1h30m"`
@@ -22,6 +25,18 @@ func parseDuration(s string) (d time.Duration, message, hint string) {
 		return 0, fmt.Sprintf("%q is negative", s), ""
 	}
 	return d, "", ""
+}
+
+// longUnit reads a whole number of days or years of 365 days, up to a hundred years.
+func longUnit(s string) (n int, unit time.Duration, ok bool) {
+	const day = 24 * time.Hour
+	for suffix, unit := range map[string]time.Duration{"d": day, "y": 365 * day} {
+		if digits, found := strings.CutSuffix(s, suffix); found && isDigits(digits) {
+			n, err := strconv.Atoi(digits)
+			return n, unit, err == nil && n <= int(100*365*day/unit)
+		}
+	}
+	return 0, 0, false
 }
 
 // sizeUnits has decimal units with their SI meaning, so that "200MB" in a file is 200 MB in

@@ -40,12 +40,16 @@ func (c *cli) checkCommand() *cobra.Command {
 			if err := checkSettings(cfg); err != nil {
 				return err
 			}
+			problems, warned := supervisor.CheckCertificates(cfg)
+			if err := problems.Err(); err != nil {
+				return err
+			}
 			if !noImport {
 				if err := checkImports(cmd.Context(), cfg); err != nil {
 					return err
 				}
 			}
-			for _, warning := range warnings.Of(cfg) {
+			for _, warning := range append(warnings.Of(cfg), warned...) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "multisite: warning:", warning)
 			}
 			path, _ := c.path()

@@ -86,7 +86,7 @@ func (r *running) start() {
 	r.t.Helper()
 	r.begin()
 	eventually(r.t, "multisite up to print its sites", func() bool {
-		return r.hasEnded() || strings.Contains(r.out.String(), "http://")
+		return r.hasEnded() || strings.Contains(r.out.String(), "://")
 	})
 	r.mustRun()
 	r.addr = r.status().Supervisor.Listen[0]

@@ -43,7 +43,7 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
 		c.upCommand(), c.downCommand(), c.statusCommand(), c.scaleCommand(), c.restartCommand(), c.reloadCommand(),
-		c.checkCommand(), c.logsCommand(), c.manageCommand(), versionCommand(), workerCommand(),
+		c.checkCommand(), c.trustCommand(), c.logsCommand(), c.manageCommand(), versionCommand(), workerCommand(),
 		c.upgradeCommand(), c.takeoverCommand(), c.dashboardCommand(),
 	)
 	return root

@@ -18,6 +18,9 @@ func printSupervisor(s *display, st status.Status, now time.Time) {
 	if v.Others.PSS > 0 {
 		s.say(fmt.Sprintf("others      %s of processes that belong to no site", mb(v.Others.PSS)), plain)
 	}
+	if line := firstToEnd(st.Sites, now); line != "" {
+		s.wrap("TLS", line, plain)
+	}
 	printMerging(s, v.Merging)
 	if line := refusedLine(v.Refused); line != "" {
 		s.say(line, plain)
@@ -103,6 +106,11 @@ func notesOf(site status.Site, now time.Time) (notes []note) {
 	}
 	if f := site.Failed; f != nil {
 		add(red, "%s at %s failed: %s", f.What, clock(f.At, now), f.Error)
+	}
+	for _, c := range site.Certificates {
+		if text := certificateNote(c, now); text != "" {
+			add(red, "%s", text)
+		}
 	}
 	for _, v := range site.Services {
 		if v.Looping {

@@ -48,6 +48,7 @@ func factsOf(site status.Site, now time.Time) (facts [][2]string) {
 		runs += ", preload " + site.Preload
 	}
 	add("runs", "%s", runs)
+	facts = append(facts, certificateFacts(site.Certificates, now)...)
 	add("memory", "%s", memoryLine(site))
 	q := site.Requests
 	add("requests", "%d, %d active, %d queued, %d failed; workers take %s at once", q.Total, q.Active, q.Queued, q.Errors, plural(site.Threads, "request"))

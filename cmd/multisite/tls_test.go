@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,8 +10,10 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -143,6 +146,9 @@ func TestTLS(t *testing.T) {
 		{"the application knows", func(t *testing.T, r *running) { testTLSEnviron(t, r, ca) }},
 		{"a stranger's name", func(t *testing.T, r *running) { testTLSStranger(t, r) }},
 		{"another host than asked for", func(t *testing.T, r *running) { testTLSMisdirected(t, r, ca) }},
+		{"without TLS", testTLSRedirect},
+		{"status", testTLSStatus},
+		{"changed files", func(t *testing.T, r *running) { testTLSChanged(t, r, ca) }},
 	})
 }
 
@@ -200,5 +206,84 @@ func TestTLS_Upgrade(t *testing.T) {
 	}
 	if resp, _ := r.secureGet(r.secureClient(ca.conf(host2)), host2, "/"); resp.StatusCode != http.StatusOK {
 		t.Errorf("got %d", resp.StatusCode)
+	}
+}
+
+// testTLSRedirect: requests without TLS are redirected, in every form, but those of an
+// authority that asks whether we have the host.
+func testTLSRedirect(t *testing.T, r *running) {
+	_, port, _ := net.SplitHostPort(r.status().Supervisor.ListenTLS[0])
+	for _, test := range []struct {
+		method, host, path, want string
+		status                   int
+	}{
+		{"GET", host1, "/a?b=c", "https://" + host1 + "/a?b=c", http.StatusPermanentRedirect},
+		{"GET", host1 + ":8080", "/", "https://" + host1 + ":" + port + "/", http.StatusPermanentRedirect},
+		{"POST", host2, "//evil.example.com/%0d%0a", "https://" + host2 + "//evil.example.com/%0d%0a", http.StatusPermanentRedirect},
+		{"GET", host1, "/.well-known/acme-challenge/abc", "", http.StatusNotFound},
+		{"GET", "stranger.example.com", "/", "", http.StatusMisdirectedRequest},
+	} {
+		conn := r.raw()
+		body := ""
+		if test.method == "POST" {
+			body = "Content-Length: 3\r\n"
+		}
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", test.method, test.path, test.host, body)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: test.method})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := resp.Header.Get("Location"); resp.StatusCode != test.status || got != test.want {
+			t.Errorf("%s %s of %s: got %d to %q, want %d to %q", test.method, test.path, test.host, resp.StatusCode, got, test.status, test.want)
+		}
+	}
+	r.live("subdomain1: https, hsts changed, no worker restarted\n", `tls = { cert = "one.pem"`, "https = \"both\"\nhsts = \"1y\"\ntls = { cert = \"one.pem\"")
+	if a := r.askSite("subdomain1", "/"); a.status != http.StatusOK || a.header.Get("Strict-Transport-Security") != "" {
+		t.Errorf("both: got %d with %q", a.status, a.header)
+	}
+}
+
+// testTLSStatus: status says who has signed a certificate and when it ends.
+func testTLSStatus(t *testing.T, r *running) {
+	if text, want := r.must("status", "subdomain1"), "certificate "+host1+": files, Test CA, 0 days left\n"; !strings.Contains(text, want) {
+		t.Errorf("status has no %q:\n%s", want, text)
+	}
+	if text, want := r.must("status"), "TLS         2 server names; first to end: subdomain"; !strings.Contains(text, want) {
+		t.Errorf("status has no %q:\n%s", want, text)
+	}
+	c := r.site("subdomain2").Certificates
+	if len(c) != 1 || c[0].Source != "files" || c[0].Issuer != "Test CA" || c[0].Until == nil || c[0].Failed != nil {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// testTLSChanged: a changed file is used at once, and a broken one never.
+func testTLSChanged(t *testing.T, r *running, ca *authority) {
+	shown := func() *x509.Certificate {
+		t.Helper()
+		conn, err := tls.Dial("tcp", r.status().Supervisor.ListenTLS[0], ca.conf(host1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0]
+	}
+	now := ca.issue(r.dir, "one", host1)
+	eventually(t, "the new certificate to be shown", func() bool { return shown().Equal(now) })
+	writeFile(t, filepath.Join(r.dir, "one.pem"), "no certificate")
+	eventually(t, "status to say what is wrong", func() bool { return r.site("subdomain1").Certificates[0].Failed != nil })
+	if !shown().Equal(now) {
+		t.Error("another certificate is shown")
+	}
+	if text := r.must("status", "subdomain1"); !strings.Contains(text, " failed, the old one serves on until ") || !strings.Contains(text, "one.pem with the key") {
+		t.Errorf("status says nothing:\n%s", text)
+	}
+	if got := r.multisite("check", "--no-import"); got.code != 2 || !strings.Contains(got.stderr, "site.subdomain1.tls: "+r.dir+"/one.pem with the key") {
+		t.Errorf("check: exit %d\n%s", got.code, got.stderr)
+	}
+	now = ca.issue(r.dir, "one", host1)
+	eventually(t, "the next certificate to be shown", func() bool { return shown().Equal(now) })
+	if c := r.site("subdomain1").Certificates[0]; c.Failed != nil {
+		t.Errorf("status still says %+v", c.Failed)
 	}
 }

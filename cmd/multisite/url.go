@@ -11,15 +11,19 @@ import (
 
 // siteURL returns an address of the site. It prefers a name that opens in a browser on
 // this machine: one below .localhost needs no DNS (RFC 6761).
-func siteURL(site *config.Site, addrs []string) string {
+func siteURL(site *config.Site, addrs, secure []string) string {
 	names := append([]string{site.ServerName}, site.Aliases...)
 	name := names[0]
 	if i := slices.IndexFunc(names, func(n string) bool { return strings.HasSuffix(n, ".localhost") && n[0] != '*' }); i >= 0 {
 		name = names[i]
 	}
+	scheme, usual := "http://", "80"
+	if site.TLS.Mode != config.TLSOff && len(secure) > 0 {
+		scheme, usual, addrs = "https://", "443", secure
+	}
 	host, port, err := net.SplitHostPort(addrs[0])
 	if err != nil {
-		return "http://" + name + site.Mount + "/"
+		return scheme + name + site.Mount + "/"
 	}
 	if name == "" { // a default site without a name of its own
 		name = host
@@ -30,8 +34,8 @@ func siteURL(site *config.Site, addrs []string) string {
 	if strings.Contains(name, ":") {
 		name = "[" + name + "]"
 	}
-	if port != "80" {
+	if port != usual {
 		name += ":" + port
 	}
-	return "http://" + name + site.Mount + "/"
+	return scheme + name + site.Mount + "/"
 }

@@ -4,67 +4,169 @@
 // (unrecognized_name), and never sees the certificate of another site.
 //
 // A certificate that cannot be renewed or read again stays in use: a site loses TLS by no
-// mistake that is made after it had a certificate.
+// mistake that is made after it had a certificate. Certificates are requested only for
+// names that a site has now, never because a client asks for one.
 package certs
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
 	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// Site says what a site's names are and where their certificate comes from.
+// Source says where certificates come from.
+type Source string
+
+// The sources of certificates.
+const (
+	Auto     Source = "auto"     // public authorities, by ACME; Internal for names that these refuse
+	Internal Source = "internal" // our own authority
+	Files    Source = "files"    // files of the user
+)
+
+// Site says what a site's names are and where their certificates come from.
 type Site struct {
-	Name  string
-	Hosts []string // normalized names, or "*.example.com"
-	Cert  string   // absolute paths of PEM files
-	Key   string
+	Name   string
+	Hosts  []string // normalized names, or "*.example.com"
+	Source Source
+	Cert   string // absolute paths of PEM files, for Files
+	Key    string
+}
+
+// Options are what Certs are made of.
+type Options struct {
+	Dir string // for keys and certificates; it is made with the first of them
+	Log *slog.Logger
+	// Event is called when a certificate was issued or renewed, or that has failed, and
+	// must not wait; may be nil.
+	Event func(Event)
+	// LookEvery is how often is looked for certificates that are due; 0: every ten minutes.
+	LookEvery time.Duration
+}
+
+// Event is what became of a request for a certificate.
+type Event struct {
+	Site string
+	Name string // the server name
+	Kind string // "certificate issued", "certificate renewed" or "certificate failed"
+	Err  error  // why it failed
 }
 
 // Certs has the certificates of all sites. Any goroutine may use it.
 type Certs struct {
-	log *slog.Logger
-
+	o     Options
+	acme  *acme
 	table atomic.Pointer[table] // never nil
 
 	mu sync.Mutex
-	// mu protects files.
-	files map[files]*pair // what the current table has of certificates in files
+	// mu protects all below.
+	files     map[files]*pair      // what the current table has of certificates in files
+	internal  map[string]*internal // what the current table has of our own authority, by name of the site
+	authority *authority           // nil: nothing has needed it yet
+	sites     map[string][]entry   // by name
 }
 
-// New returns Certs that know no site yet.
-func New(log *slog.Logger) *Certs {
-	c := &Certs{log: log, files: map[files]*pair{}}
+// entry is the source of some names of a site.
+type entry struct {
+	hosts []string
+	from  source
+}
+
+// New returns Certs that know no site yet. The caller calls Close.
+func New(o Options) *Certs {
+	c := &Certs{o: o, files: map[files]*pair{}, internal: map[string]*internal{}, sites: map[string][]entry{}}
+	c.acme = newACME(o)
 	c.table.Store(newTable())
 	return c
 }
 
-// Set replaces the sites for all handshakes that begin from now on. What a site has got
-// already it keeps.
-func (c *Certs) Set(sites []Site) {
+// Close ends what goes on for certificates.
+func (c *Certs) Close() { c.acme.close() }
+
+// Set replaces the sites for all handshakes that begin from now on, and says from whom
+// their certificates are requested. What a site has got already it keeps.
+func (c *Certs) Set(sites []Site, a ACME) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t, kept := newTable(), map[files]*pair{}
+	pairs, own := c.files, c.internal
+	c.files, c.internal, c.sites = map[files]*pair{}, map[string]*internal{}, map[string][]entry{}
+	t, wanted := newTable(), map[string]string{}
 	for _, s := range sites {
-		where := files{s.Cert, s.Key}
-		p := kept[where]
-		if p == nil {
-			if p = c.files[where]; p == nil {
-				p = &pair{files: where}
-				if err := p.load(); err != nil {
-					c.log.Error("certificate cannot be used", "site", s.Name, "error", err)
-				}
+		for _, e := range c.entriesLocked(s, pairs, own) {
+			t.add(e.hosts, e.from)
+			c.sites[s.Name] = append(c.sites[s.Name], e)
+			if _, auto := e.from.(autoName); auto {
+				wanted[e.hosts[0]] = s.Name
 			}
-			kept[where] = p
 		}
-		t.add(s.Hosts, p)
 	}
-	c.files = kept
 	c.table.Store(t)
+	c.acme.set(a, wanted)
+}
+
+// entriesLocked returns where the certificates of a site's names come from. It takes what
+// is there of before.
+func (c *Certs) entriesLocked(s Site, pairs map[files]*pair, own map[string]*internal) (entries []entry) {
+	ours := slices.Clone(s.Hosts)
+	switch s.Source {
+	case Files:
+		return []entry{{s.Hosts, c.pairLocked(s, pairs)}}
+	case Auto:
+		ours = nil
+		for _, host := range s.Hosts {
+			if ForbidsACME(host) != "" {
+				ours = append(ours, host)
+			} else {
+				entries = append(entries, entry{[]string{host}, autoName{c.acme, host}})
+			}
+		}
+	}
+	if len(ours) == 0 {
+		return entries
+	}
+	if c.internal[s.Name] = own[s.Name]; c.internal[s.Name] == nil {
+		c.internal[s.Name] = &internal{certs: c}
+	}
+	return append(entries, entry{ours, c.internal[s.Name]})
+}
+
+// pairLocked returns the certificate in the files of a site.
+func (c *Certs) pairLocked(s Site, known map[files]*pair) *pair {
+	where := files{s.Cert, s.Key}
+	p := c.files[where]
+	if p == nil {
+		p = known[where]
+	}
+	if p == nil {
+		p = &pair{files: where}
+		if err := p.load(); err != nil {
+			c.o.Log.Error("certificate cannot be used", "site", s.Name, "error", err)
+		}
+	}
+	c.files[where] = p
+	return p
+}
+
+// ourAuthority returns our own authority, which is made when it is needed first.
+func (c *Certs) ourAuthority() (*authority, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.authority != nil {
+		return c.authority, nil
+	}
+	a, err := openAuthority(filepath.Join(c.o.Dir, internalDir))
+	if err != nil {
+		return nil, err
+	}
+	c.authority = a
+	return a, nil
 }
 
 // Config returns the configuration of TLS listeners: TLS 1.2 or newer with the ciphers of
@@ -72,7 +174,7 @@ func (c *Certs) Set(sites []Site) {
 func (c *Certs) Config() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
+		NextProtos:     []string{"h2", "http/1.1", challengeProtocol},
 		GetCertificate: c.GetCertificate,
 	}
 }
@@ -81,16 +183,23 @@ func (c *Certs) Config() *tls.Config {
 // which package tls refuses the client with unrecognized_name. A client that names none
 // asks for the address that it has connected to.
 func (c *Certs) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	s := c.table.Load().lookup(nameOf(hello))
+	name := nameOf(hello)
+	s := c.table.Load().lookup(name)
 	if s == nil {
 		return nil, nil
 	}
-	return s.certificate(), nil
+	if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == challengeProtocol {
+		if auto, ok := s.(autoName); ok {
+			return auto.acme.challenge(hello), nil
+		}
+		return nil, nil
+	}
+	return s.certificate(name), nil
 }
 
 func nameOf(hello *tls.ClientHelloInfo) string {
 	if hello.ServerName != "" {
-		return strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+		return normal(hello.ServerName)
 	}
 	if tcp, ok := hello.Conn.LocalAddr().(*net.TCPAddr); ok {
 		return hostOfAddr(tcp.AddrPort().Addr())
@@ -98,11 +207,13 @@ func nameOf(hello *tls.ClientHelloInfo) string {
 	return ""
 }
 
+func normal(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
 // Covers reports whether a client that has asked for one name in the handshake may send
 // requests for another one, a normalized host, on the same connection: the certificate
 // that it has seen must be valid for that, too.
 func (c *Certs) Covers(asked, host string) bool {
-	asked = strings.ToLower(strings.TrimSuffix(asked, "."))
+	asked = normal(asked)
 	if asked == host {
 		return true
 	}
@@ -110,10 +221,20 @@ func (c *Certs) Covers(asked, host string) bool {
 	if s == nil {
 		return false
 	}
-	cert := s.certificate()
-	return cert != nil && leafCovers(cert.Leaf, host)
+	cert := s.certificate(asked)
+	return cert != nil && cert.Leaf != nil && cert.Leaf.VerifyHostname(host) == nil
 }
 
-func leafCovers(leaf *x509.Certificate, host string) bool {
-	return leaf != nil && leaf.VerifyHostname(host) == nil
+// Has reports whether there is a certificate for a normalized host.
+func (c *Certs) Has(host string) bool {
+	s := c.table.Load().lookup(host)
+	return s != nil && s.certificate(host) != nil
+}
+
+// AnswerChallenge answers a request of an authority that is to find out whether we have a
+// host, and reports whether it did. A challenge for a host is answered by us or by the
+// host's own site, never by another one.
+func (c *Certs) AnswerChallenge(w http.ResponseWriter, r *http.Request, host string) bool {
+	auto, ok := c.table.Load().lookup(host).(autoName)
+	return ok && auto.acme.answer(w, r)
 }

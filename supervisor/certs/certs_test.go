@@ -6,12 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -40,16 +42,10 @@ func issue(t testing.TB, path string, until time.Duration, hosts ...string) (cer
 		t.Fatal(err)
 	}
 	cert, key = path+".pem", path+".key"
-	writePEM(t, cert, "CERTIFICATE", der)
-	writePEM(t, key, "PRIVATE KEY", pkcs8)
-	return cert, key
-}
-
-func writePEM(t testing.TB, path, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+	if err := errors.Join(writePEM(cert, "CERTIFICATE", der, 0o600), writePEM(key, "PRIVATE KEY", pkcs8, 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	return cert, key
 }
 
 // at is a connection that has only a local address.
@@ -60,15 +56,16 @@ func (at) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1),
 func TestCerts_EachNameItsOwn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c := New(slog.New(slog.DiscardHandler))
+	c := New(Options{Log: slog.New(slog.DiscardHandler)})
+	defer c.Close()
 	site := func(name string, hosts ...string) Site {
 		cert, key := issue(t, filepath.Join(dir, name), time.Hour, hosts...)
-		return Site{Name: name, Hosts: hosts, Cert: cert, Key: key}
+		return Site{Name: name, Hosts: hosts, Source: Files, Cert: cert, Key: key}
 	}
 	c.Set([]Site{
 		site("exact", "a.example.com"), site("wild", "*.example.com"), site("longer", "*.b.example.com"),
-		site("address", "192.0.2.1"), {Name: "broken", Hosts: []string{"broken.example.com"}, Cert: dir, Key: dir},
-	})
+		site("address", "192.0.2.1"), {Name: "broken", Hosts: []string{"broken.example.com"}, Source: Files, Cert: dir, Key: dir},
+	}, ACME{})
 	for asked, want := range map[string]string{
 		"a.example.com": "a.example.com", "A.Example.com.": "a.example.com", "c.example.com": "*.example.com",
 		"c.b.example.com": "*.b.example.com", "example.com": "", "stranger.test": "", "broken.example.com": "", "": "192.0.2.1",
@@ -96,6 +93,134 @@ func TestCerts_EachNameItsOwn(t *testing.T) {
 	} {
 		if got := c.Covers(test.asked, test.host); got != test.want {
 			t.Errorf("asked for %q, request for %q: got %v", test.asked, test.host, got)
+		}
+	}
+}
+
+// TestCerts_Internal: names that no public authority can know get a certificate of our own,
+// each its own, and the keys are for nobody else.
+func TestCerts_Internal(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "certs")
+	c := New(Options{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	defer c.Close()
+	c.Set([]Site{
+		{Name: "auto", Hosts: []string{"blog.localhost", "*.blog.localhost", "192.0.2.1", "[2001:db8::1]"}, Source: Auto},
+		{Name: "internal", Hosts: []string{"shop.example.com"}, Source: Internal},
+	}, ACME{})
+	root, err := MakeRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	for _, name := range []string{"blog.localhost", "a.blog.localhost", "192.0.2.1", "[2001:db8::1]", "shop.example.com"} {
+		cert, err := c.GetCertificate(&tls.ClientHelloInfo{ServerName: name})
+		if err != nil || cert == nil {
+			t.Fatalf("%s: got %v, %v", name, cert, err)
+		}
+		if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: name}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if again, _ := c.GetCertificate(&tls.ClientHelloInfo{ServerName: name}); again != cert {
+			t.Errorf("%s: made again", name)
+		}
+	}
+	for i := range 3 * maxMade {
+		if cert, _ := c.GetCertificate(&tls.ClientHelloInfo{ServerName: fmt.Sprintf("n%d.blog.localhost", i)}); cert == nil {
+			t.Fatalf("no certificate for name %d", i)
+		}
+	}
+	if got := len(c.internal["auto"].made); got > maxMade {
+		t.Errorf("%d certificates are kept", got)
+	}
+	for _, name := range []string{"a b.blog.localhost", strings.Repeat("a.", 200) + "blog.localhost", "\x00.blog.localhost"} {
+		if cert, _ := c.GetCertificate(&tls.ClientHelloInfo{ServerName: name}); cert != nil {
+			t.Errorf("%q has a certificate", name)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(dir, internalDir, "root.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("root.key: %v, %v", info, err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%s: %v, %v", dir, info, err)
+	}
+	if st := c.States("internal"); len(st) != 1 || st[0].Leaf == nil || st[0].Source != Internal || st[0].Failed != nil {
+		t.Errorf("got %+v", st)
+	}
+}
+
+// TestCerts_Files: a changed certificate is used when the files are read again, and one that
+// cannot be used never is.
+func TestCerts_Files(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "one")
+	c := New(Options{Log: slog.New(slog.DiscardHandler)})
+	defer c.Close()
+	cert, key := issue(t, path, time.Hour, "a.example.com")
+	sites := []Site{{Name: "a", Hosts: []string{"a.example.com"}, Source: Files, Cert: cert, Key: key}}
+	c.Set(sites, ACME{})
+	shown := func() *x509.Certificate {
+		got, err := c.GetCertificate(&tls.ClientHelloInfo{ServerName: "a.example.com"})
+		if err != nil || got == nil {
+			t.Fatalf("got %v, %v", got, err)
+		}
+		return got.Leaf
+	}
+	first := shown()
+	issue(t, path, 2*time.Hour, "a.example.com")
+	c.ReadAgain()
+	second := shown()
+	if second.Equal(first) {
+		t.Error("the old certificate is shown")
+	}
+	_, other := issue(t, path+"-other", time.Hour, "a.example.com")
+	if err := os.Rename(other, key); err != nil {
+		t.Fatal(err)
+	}
+	c.ReadAgain()
+	c.Set(sites, ACME{})
+	if !shown().Equal(second) {
+		t.Error("the certificate of before is not shown")
+	}
+	if st := c.States("a"); st[0].Failed == nil || !strings.Contains(st[0].Failed.Err.Error(), "private key does not match public key") {
+		t.Errorf("got %+v", st[0])
+	}
+}
+
+func TestCheckFiles(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "one")
+	cert, key := issue(t, path, time.Hour, "a.example.com", "*.b.example.com", "192.0.2.1")
+	for _, test := range []struct {
+		hosts []string
+		after time.Duration
+		want  string
+	}{
+		{[]string{"a.example.com", "*.b.example.com", "c.b.example.com", "192.0.2.1"}, 0, ""},
+		{[]string{"b.example.com", "c.d.b.example.com", "a.example.com"}, 0, "is not for b.example.com, c.d.b.example.com, but for a.example.com, *.b.example.com, 192.0.2.1"},
+		{[]string{"a.example.com"}, 2 * time.Hour, "has expired on"},
+		{[]string{"a.example.com"}, -2 * time.Hour, "is not valid before"},
+	} {
+		got := strings.Join(CheckFiles(cert, key, test.hosts, time.Now().Add(test.after)), "; ")
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%v: got %q, want %q", test.hosts, got, test.want)
+		}
+	}
+	if got := CheckFiles(cert, path, nil, time.Now()); len(got) != 1 || !strings.HasPrefix(got[0], "private key: ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestForbidsACME(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"example.com": false, "a.b.co.uk": false, "localhost.com": false, "xn--bcher-kva.de": false,
+		"localhost": true, "a.localhost": true, "box": true, "*.example.com": true, "192.0.2.1": true, "[2001:db8::1]": true,
+		"a_b.example.com": true, "nas.local": true, "x.home.arpa": true, "a.test": true,
+	} {
+		if got := ForbidsACME(host) != ""; got != want {
+			t.Errorf("%s: got %v", host, got)
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // files are where a certificate and its key are.
@@ -14,33 +16,61 @@ type files struct{ cert, key string }
 type pair struct {
 	files
 	loaded atomic.Pointer[tls.Certificate] // nil: none could be read yet
+	failed atomic.Pointer[Failure]         // of the last read; nil: it has not failed
 }
 
-func (p *pair) certificate() *tls.Certificate { return p.loaded.Load() }
+func (p *pair) certificate(string) *tls.Certificate { return p.loaded.Load() }
 
 // load reads the files. After an error the certificate of before stays.
 func (p *pair) load() error {
 	cert, err := p.read()
 	if err != nil {
+		p.failed.Store(&Failure{time.Now(), err})
 		return err
 	}
+	p.failed.Store(nil)
 	p.loaded.Store(cert)
 	return nil
+}
+
+// Paths returns the files that certificates were read from.
+func (c *Certs) Paths() (paths []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for where := range c.files {
+		paths = append(paths, where.cert, where.key)
+	}
+	return paths
+}
+
+// ReadAgain reads those files again that have changed. A certificate stays in use if what
+// is there now cannot be read.
+func (c *Certs) ReadAgain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for where, p := range c.files {
+		old := p.loaded.Load()
+		if err := p.load(); err != nil {
+			c.o.Log.Error("changed certificate cannot be used; the old one stays", "file", where.cert, "error", err)
+		} else if now := p.loaded.Load(); old == nil || !old.Leaf.Equal(now.Leaf) {
+			c.o.Log.Info("certificate read", "file", where.cert, "until", now.Leaf.NotAfter)
+		}
+	}
 }
 
 // read reads a certificate, with the certificates that it is signed by, and its key.
 func (f files) read() (*tls.Certificate, error) {
 	chain, err := os.ReadFile(f.cert)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	key, err := os.ReadFile(f.key)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("private key: %w", err)
 	}
 	cert, err := tls.X509KeyPair(chain, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s, %s: %w", f.cert, f.key, err)
+		return nil, fmt.Errorf("%s with the key %s: %s", f.cert, f.key, strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	return &cert, nil
 }

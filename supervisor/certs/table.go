@@ -8,7 +8,7 @@ import (
 
 // source has the certificate of some names.
 type source interface {
-	certificate() *tls.Certificate // nil: there is none
+	certificate(name string) *tls.Certificate // of one of the names; nil: there is none
 }
 
 // table finds the source of a name as the front door finds the site of a host: an exact

@@ -27,6 +27,8 @@ type Config struct {
 	Listen []string `toml:"listen" type:"host:port, or list" default:"127.0.0.1:8080" live:"no" affects:"door"`
 	// ListenTLS has the host:port where the front door speaks TLS; none: nowhere.
 	ListenTLS []string `toml:"listen_tls" type:"host:port, or list" default:"(none)" live:"no" affects:"door"`
+	// ACME says from whom certificates of sites with TLSAuto are requested.
+	ACME ACME `toml:"acme" type:"table { email, directory, ca_file }" default:"(Let's Encrypt)" live:"yes" affects:"door"`
 	// Dashboard is a host:port on a loopback address; "" is no dashboard.
 	Dashboard string `toml:"dashboard" type:"host:port" default:"(none)" live:"no" affects:"dashboard"`
 	// Include has the glob patterns of included files as they are written.
@@ -91,8 +93,14 @@ type Site struct {
 	// Mount is a URL prefix without a final slash, "/shop"; "" is the whole host.
 	Mount string `toml:"mount" default:"/" live:"no" affects:"door worker code"`
 	// TLS says where the certificate of the names comes from.
-	TLS         TLS               `toml:"tls" type:"\"off\", or { cert, key }" default:"off" live:"yes" affects:"door"`
+	TLS         TLS               `toml:"tls" type:"\"auto\", \"internal\", \"off\", or { cert, key }" default:"(auto with listen_tls, else off)" live:"yes" affects:"door"`
 	TLSPosition tomlfile.Position `as:"-"` // of the key tls; the zero value if it is not written
+	// HTTPS is what becomes of requests that come without TLS: HTTPSRedirect, HTTPSBoth or
+	// HTTPSOff. It counts only for a site with TLS.
+	HTTPS string `toml:"https" type:"\"redirect\", \"both\" or \"off\"" default:"redirect" live:"yes" affects:"door"`
+	// HSTS is for how long a browser uses only TLS after an answer that came with it; 0: it
+	// is not told to.
+	HSTS time.Duration `toml:"hsts" default:"0s" live:"yes" affects:"door"`
 	// Static maps each URL prefix below Mount, such as "/static/", to an absolute directory.
 	// One without a slash at its end may be that of a file.
 	Static map[string]string `toml:"static" type:"table, true or false" default:"true" live:"yes" affects:"door"`

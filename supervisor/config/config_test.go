@@ -89,6 +89,7 @@ func TestLoad_FillsInDefaults(t *testing.T) {
 			QueueTimeout: 30 * time.Second, RequestTimeout: 60 * time.Second, StartupTimeout: 30 * time.Second,
 			GracefulTimeout: 15 * time.Second, ShutdownTimeout: 5 * time.Second, ReplaceIdle: true,
 			MaxBody: 64_000_000, MaxTunnels: 1000, Static: map[string]string{}, Sendfile: map[string]string{}, TLS: TLS{Mode: TLSOff}, AccessLog: AccessCombined,
+			HTTPS: HTTPSRedirect,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -100,9 +101,11 @@ func TestLoad_ReadsEveryKey(t *testing.T) {
 	t.Parallel()
 	dir := project(t)
 	write(t, dir+"/site.env", "FROM_FILE=yes\nEMPTY=not\n", 0o600)
+	write(t, dir+"/ca.pem", "", 0o600)
 	c := mustLoad(t, dir, `
 listen = ["127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"]
 listen_tls = ["127.0.0.1:0", ":443"]
+acme = { email = "a@example.com", directory = "https://ca.example.com/dir", ca_file = "ca.pem" }
 state_dir = "var"
 dashboard = "127.0.0.1:8081"
 control_group = "0"
@@ -116,6 +119,7 @@ client_timeout = "30s"
 max_connections = 5000
 max_connections_per_ip = 50
 [site.blog]
+tls = { cert = "blog.pem", key = "/keys/blog.pem" }
 server_name = "blog.example.com"
 server_alias = ["*.blog.example.com", "10.0.0.1", "[::1]:8080", "XN--bcher-kva.example"]
 default = true
@@ -162,21 +166,23 @@ static = { "/static" = "static", "/a/media/" = "media", "/robots.txt" = "site.en
 index = "index.html"
 compress = ["text/HTML", "text/*"]
 sendfile = { "/protected" = "media" }
-tls = { cert = "blog.pem", key = "/keys/blog.pem" }
 access_log = "json"
+https = "both"
+hsts = "1y"
 `)
 	umask, group := 0o27, 0
 	want := &Config{
 		Path: dir + "/sites.toml", Dir: dir, StateDir: dir + "/var", LogDir: dir + "/log", Dashboard: "127.0.0.1:8081", ControlGroup: &group,
 		LogMaxSize: 1 << 20, MaxConnections: 5000, MaxConnectionsPerIP: 50, Timeouts: Timeouts{Header: 5 * time.Second, Idle: 2 * time.Minute, Client: 30 * time.Second},
 		Listen: []string{"127.0.0.1:0", "[::1]:8080", ":80", "localhost:81"}, ListenTLS: []string{"127.0.0.1:0", ":443"},
+		ACME: ACME{Email: "a@example.com", Directory: []string{"https://ca.example.com/dir"}, CAFile: dir + "/ca.pem"},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.0.1/32"),
 			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
 			netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("10.3.0.1/32"),
 		},
 		Sites: []*Site{{
-			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 16},
+			Name: "blog", Position: tomlfile.Position{File: dir + "/sites.toml", Line: 17},
 			ServerName: "blog.example.com", Default: true, Mount: "/b",
 			Aliases: []string{"*.blog.example.com", "10.0.0.1", "[::1]", "xn--bcher-kva.example"},
 			Kind:    WSGI, Settings: "project.blog", WSGI: "project.wsgi:application",
@@ -191,7 +197,8 @@ access_log = "json"
 			CPUTimeLimit: 10 * time.Minute, CPUPriority: 5, StackSize: 512 << 10, MaxClientsPerIP: 20, MaxTunnels: 30,
 			MaxBody: 1 << 30, Static: map[string]string{"/static/": dir + "/static", "/a/media/": dir + "/media", "/robots.txt": dir + "/site.env", "/later": dir + "/later", "/soon/": dir + "/later"},
 			Index: "index.html", Compress: Compress{Answers: true, Types: []string{"text/html", "text/*"}}, Sendfile: map[string]string{"/protected/": dir + "/media"},
-			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 63}, AccessLog: AccessJSON,
+			TLS: TLS{Mode: TLSFiles, Cert: dir + "/blog.pem", Key: "/keys/blog.pem"}, TLSPosition: tomlfile.Position{File: dir + "/sites.toml", Line: 18}, AccessLog: AccessJSON,
+			HTTPS: HTTPSBoth, HSTS: 365 * 24 * time.Hour,
 		}},
 	}
 	if !reflect.DeepEqual(c, want) {

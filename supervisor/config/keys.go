@@ -175,7 +175,7 @@ func defaultsText(keys []key) string {
 
 // initialTOML returns the default as it would be in sites.toml.
 func (k key) initialTOML() string {
-	quoted := []reflect.Type{reflect.TypeFor[string](), reflect.TypeFor[time.Duration](), reflect.TypeFor[int64](), reflect.TypeFor[[]string](), reflect.TypeFor[TLS]()}
+	quoted := []reflect.Type{reflect.TypeFor[string](), reflect.TypeFor[time.Duration](), reflect.TypeFor[int64](), reflect.TypeFor[[]string]()}
 	if (slices.Contains(quoted, k.goType) || k.goType.Kind() == reflect.String) && !strings.HasPrefix(k.initial, "[") {
 		return strconv.Quote(k.initial)
 	}

@@ -191,6 +191,9 @@ func (l *loader) sites(table *tomlfile.Table) {
 
 // finish does what needs all of a site, or all sites, to be known.
 func (l *loader) finish() {
+	for _, d := range l.drafts {
+		l.finishTLS(d)
+	}
 	l.checkNames()
 	for _, d := range l.drafts {
 		l.finishSite(d)

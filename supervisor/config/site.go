@@ -38,7 +38,6 @@ func newDraft(dir string) *siteDraft {
 	}}
 	d.table = defaultsTable(siteKeys)
 	d.readKeys(key.inDefaults)
-	d.TLSPosition = tomlfile.Position{} // nobody has written it
 	return d
 }
 
@@ -81,6 +80,7 @@ var siteReaders = map[string]func(*siteDraft){
 	"server_alias":         (*siteDraft).readAliases,
 	"mount":                (*siteDraft).readMount,
 	"tls":                  (*siteDraft).readTLS,
+	"https":                (*siteDraft).readHTTPS,
 	"static":               (*siteDraft).readStatic,
 	"index":                (*siteDraft).readIndex,
 	"compress":             (*siteDraft).readCompress,

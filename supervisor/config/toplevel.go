@@ -19,6 +19,7 @@ import (
 var topReaders = map[string]func(*loader, *tomlfile.Table){
 	"listen":          (*loader).readListen,
 	"listen_tls":      (*loader).readListenTLS, // after listen
+	"acme":            (*loader).readACME,
 	"dashboard":       (*loader).readDashboard,
 	"state_dir":       (*loader).readStateDir,
 	"log_dir":         func(l *loader, top *tomlfile.Table) { top.Path("log_dir", &l.config.LogDir) },

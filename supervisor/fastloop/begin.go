@@ -34,6 +34,9 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 	if r.RemoteAddr, r.RemotePort = c.addr, c.port; c.trusted {
 		r.setForwarded(c.loop.o.TrustedProxies)
 	}
+	if s.Diverts(r.Scheme, r.Path) {
+		return false
+	}
 	if c.admission, ok = s.Admit(r.RemoteAddr); !ok {
 		return false // net/http answers it with an error
 	}

@@ -40,8 +40,12 @@ type Options struct {
 	TLS            *tls.Config // for ServeTLS
 	// Covers reports whether a client that has asked for one server name in its TLS
 	// handshake may send requests for another host; nil: any.
-	Covers  func(asked, host string) bool
-	Refused func(site.Refusal) // is called for every request that the front door answers for itself; must not wait; may be nil
+	Covers func(asked, host string) bool
+	// HasCertificate reports whether a client can speak TLS with a host; nil: it cannot.
+	HasCertificate func(host string) bool
+	// Challenge answers a question of an authority, and reports whether it did; nil: none.
+	Challenge func(w http.ResponseWriter, r *http.Request, host string) bool
+	Refused   func(site.Refusal) // is called for every request that the front door answers for itself; must not wait; may be nil
 }
 
 // Proxy is an http.Handler for all sites. Any goroutine may use it.
@@ -56,8 +60,10 @@ type Proxy struct {
 	files    *static.Files
 	log      *slog.Logger
 	tls      *tls.Config
-	covers   func(asked, host string) bool // may be nil
-	refused  func(site.Refusal)            // may be nil
+	covers   func(asked, host string) bool                                  // may be nil
+	hasCert  func(host string) bool                                         // may be nil
+	answers  func(w http.ResponseWriter, r *http.Request, host string) bool // questions of an authority; may be nil
+	refused  func(site.Refusal)                                             // may be nil
 
 	tunnels tunnel.Set
 }
@@ -67,7 +73,7 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), limits: o.Limits, log: o.Log, tls: o.TLS, covers: o.Covers, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
+	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), limits: o.Limits, log: o.Log, tls: o.TLS, covers: o.Covers, hasCert: o.HasCertificate, answers: o.Challenge, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
 	return p
 }
 
@@ -123,6 +129,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if scheme == "https" && e.scheme != scheme { // RFC 9110, section 7.4
 		e.fail(http.StatusBadRequest, "the scheme of the target", nil)
+		return
+	}
+	if s.Diverts(e.scheme, r.URL.Path) && e.divert() {
 		return
 	}
 	e.serve()

@@ -25,6 +25,9 @@ func (e *exchange) serve() {
 	e.site.Stats.Begin()
 	defer e.site.Stats.End()
 	defer e.record()
+	if e.site.HSTS > 0 && e.scheme == "https" {
+		e.w.Header().Set("Strict-Transport-Security", e.site.StrictTransport()) // a worker's own replaces it
+	}
 	var ok bool
 	if e.admission, ok = e.admit(); !ok {
 		e.fail(http.StatusTooManyRequests, "max_clients_per_ip", nil)

@@ -6,6 +6,7 @@ package site
 import (
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,11 @@ type Site struct {
 	Mount string // the prefix of all paths, without a slash at its end
 	Asked *Asked // counts the pages that visitors ask for; nil: they are not counted
 
+	// TLS.
+	RedirectTo int           // the port where requests without TLS are redirected to; 0: they are answered
+	Challenges bool          // its certificates are requested by us: we answer the authority's questions
+	HSTS       time.Duration // for how long a browser is told to use only TLS; 0: it is not
+
 	// The counters and the logs.
 	Stats *Stats
 	Log   *slog.Logger
@@ -78,6 +84,20 @@ func (s *Site) HasStatic(path string) bool {
 		_, ok := d.Match(path)
 		return ok
 	})
+}
+
+// ChallengePath is where an authority asks whether we have a host (RFC 8555, section 8.3).
+const ChallengePath = "/.well-known/acme-challenge/"
+
+// Diverts reports whether a request may be one that the site does not get: it is redirected
+// to TLS, or an authority's question. Package proxy answers both.
+func (s *Site) Diverts(scheme, path string) bool {
+	return s.RedirectTo != 0 && scheme != "https" || s.Challenges && strings.HasPrefix(path, ChallengePath)
+}
+
+// StrictTransport returns the value of the header Strict-Transport-Security.
+func (s *Site) StrictTransport() string {
+	return "max-age=" + strconv.Itoa(int(s.HSTS/time.Second))
 }
 
 // Record counts and logs an answered request.

@@ -17,6 +17,7 @@ const (
 	SpoolDir   = "spool"      // bodies and answers that do not fit into memory
 	logsDir    = "logs"       // the log files, if log_dir does not say otherwise
 	pythonDir  = "python"     // the code of the Python workers
+	CertsDir   = "certs"      // certificates and their keys
 	JournalDB  = "journal.db" // the journal
 	KSMMarker  = "ksm"        // says that the kernel's switch for merging pages was turned on
 	lockedFile = "multisite.pid"
@@ -33,7 +34,7 @@ func Make(dir string) error {
 	if err := state.make(0o711); err != nil {
 		return err
 	}
-	for _, name := range []string{logsDir, RunDir, SpoolDir, pythonDir} {
+	for _, name := range []string{logsDir, RunDir, SpoolDir, CertsDir, pythonDir} {
 		if err := state.check(filepath.Join(dir, name)); err != nil {
 			return err
 		}

@@ -74,10 +74,22 @@ type Site struct {
 	Failed     *Failure   `json:"failed"`     // the last reload or restart, if it failed and the old workers serve on; else null
 	Workers    []Worker   `json:"workers"`
 
+	Certificates []Certificate `json:"certificates"` // of the server names; none if the site has no TLS
+
 	SelfRoll *SelfRoll `json:"self_roll"` // how the workers came to replace those before, if the site did so by itself; else null
 
 	Services []Service `json:"services"`
 	Cron     []Cron    `json:"cron"`
+}
+
+// Certificate describes the certificate of some server names.
+type Certificate struct {
+	Names    []string   `json:"names"`
+	Source   string     `json:"source"`    // auto, internal or files
+	Issuer   string     `json:"issuer"`    // "": there is no certificate yet
+	Until    *time.Time `json:"not_after"` // null: there is no certificate yet
+	DaysLeft int        `json:"days_left"` // whole days until then; negative after it
+	Failed   *Failure   `json:"failed"`    // the last try to get a newer one, if it failed; else null
 }
 
 // SelfRoll is that a site has replaced its workers, since new ones share more of what
@@ -91,7 +103,7 @@ type SelfRoll struct {
 // Failure is a reload or a restart that failed and changed nothing.
 type Failure struct {
 	At    time.Time `json:"at"`
-	What  string    `json:"what"` // "reload" or "restart"
+	What  string    `json:"what"` // "reload", "restart" or "certificate"
 	Error string    `json:"error"`
 }
 
