@@ -36,6 +36,24 @@ class Tricks(Hazards):
         """, "seen()")
         self.assertEqual(self.get(self.serving(self.ready(wsgi="site_app"))).body, b"None")
 
+    @unittest.skipIf(sys.version_info < (3, 12), "looking up writes to the type anyway: it counts references")
+    def test_types_are_numbered(self):
+        """A child writes no number into a type by looking something up in it."""
+        try:
+            import _testcapi  # noqa: F401
+        except ImportError:
+            self.skipTest("this Python has no _testcapi")
+        self.app("""
+            import _testcapi
+            class Kind:
+                def __getattribute__(self, name): raise SystemExit("runs code of the application")
+            number = _testcapi.type_get_version(Kind)
+        """, "number, _testcapi.type_get_version(Kind)")
+        for tricks, numbered in ([], False), (["gc"], True):
+            body = self.get(self.serving(self.ready(wsgi="site_app", tricks=tricks))).body
+            before, after = eval(body.decode())
+            self.assertEqual((before, bool(after)), (0, numbered))
+
     @unittest.skipIf(sys.version_info >= (3, 12), "names are immortal")
     def test_lookups_are_forgotten(self):
         self.app("""

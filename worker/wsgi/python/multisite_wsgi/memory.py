@@ -23,6 +23,7 @@ def apply(wanted, hot=None):
     if "gc" in wanted:
         gc.collect()
         _forget_lookups()
+        _number_types()
         applied.append("gc")
     if "relocate" in wanted and hot is not None:
         if "seal" in wanted:
@@ -52,3 +53,24 @@ def _forget_lookups():
     """
     if sys.version_info < (3, 12):
         sys._clear_type_cache()
+
+
+def _number_types():
+    """Look something up in each type, which then gets the number that the cache of lookups needs.
+
+    A child would write that number into each type that it uses, which copies a page. Before
+    3.12 it does that anyway, since it counts references to types.
+    """
+    if sys.version_info < (3, 12):
+        return
+    todo, seen = [object], set()
+    while todo:
+        kind = todo.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
+        todo += type.__subclasses__(kind)
+        try:
+            type.__getattribute__(kind, "_multisite_")  # runs no code of the application, as getattr() might
+        except AttributeError:
+            pass
