@@ -48,34 +48,79 @@ func (b *bench) install(ctx context.Context, k published, base string) (*install
 		return in, nil
 	}
 	b.say("%s: installing into %s", k.name, dir)
-	if err := in.make(ctx, base, dir, at); err != nil {
+	if err := in.make(ctx, b, base, dir, at); err != nil {
 		return nil, fmt.Errorf("install %s: %w", k.name, err)
 	}
 	return in, os.WriteFile(filepath.Join(dir, "ready"), nil, 0o644)
 }
 
-func (in *installed) make(ctx context.Context, base, dir, requirements string) error {
+func (in *installed) make(ctx context.Context, b *bench, base, dir, requirements string) error {
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(in.data, 0o755)); err != nil {
 		return err
 	}
-	steps := [][]string{
-		{base, "-m", "venv", filepath.Join(dir, "venv")},
-		{in.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", filepath.Join(requirements, "requirements.txt")},
+	if err := in.makeVenv(ctx, b, base, dir, filepath.Join(requirements, "requirements.txt")); err != nil {
+		return err
 	}
-	if _, err := os.Stat(filepath.Join(in.source, "make_data.py")); err == nil {
-		steps = append(steps, []string{in.python, "make_data.py"})
+	if _, err := os.Stat(filepath.Join(in.source, "make_data.py")); err != nil {
+		return nil
 	}
-	for _, step := range steps {
-		cmd := exec.CommandContext(ctx, step[0], step[1:]...)
-		cmd.Dir = in.source
-		cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH=.", "BENCH_DATA="+in.data)
-		if in.settings != "" {
-			cmd.Env = append(cmd.Env, "DJANGO_SETTINGS_MODULE="+fmt.Sprintf(in.settings, 1))
+	if in.redis {
+		stop, err := startRedis(in.data)
+		if err != nil {
+			return err
 		}
-		cmd.WaitDelay = time.Second
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", strings.Join(step, " "), err, out)
+		defer stop()
+	}
+	return in.run(ctx, in.python, "make_data.py")
+}
+
+// makeVenv makes the virtual environment. Debian's interpreters may come without pip: then
+// that of the test project does it. uWSGI is compiled, and left out where that fails.
+func (in *installed) makeVenv(ctx context.Context, b *bench, base, dir, requirements string) error {
+	venv := filepath.Join(dir, "venv")
+	pip := []string{in.python, "-m", "pip"}
+	if err := in.run(ctx, base, "-m", "venv", venv); err != nil {
+		if err := in.run(ctx, base, "-m", "venv", "--clear", "--without-pip", venv); err != nil {
+			return err
 		}
+		pip = []string{filepath.Join(b.module, defaultPython), "-m", "pip", "--python", in.python}
+	}
+	text, err := os.ReadFile(requirements)
+	if err != nil {
+		return err
+	}
+	var packages, compiled []string
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "" || line[0] == '#':
+		case strings.HasPrefix(line, "uWSGI"):
+			compiled = append(compiled, line)
+		default:
+			packages = append(packages, line)
+		}
+	}
+	pip = append(pip, "install", "--quiet", "--disable-pip-version-check")
+	if err := in.run(ctx, append(pip, packages...)...); err != nil {
+		return err
+	}
+	if err := in.run(ctx, append(pip, compiled...)...); err != nil {
+		b.say("%s: no uWSGI: %v", in.name, err)
+	}
+	return nil
+}
+
+// run runs a step of the installation.
+func (in *installed) run(ctx context.Context, command ...string) error {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir = in.source
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH=.", "BENCH_DATA="+in.data)
+	if in.settings != "" {
+		cmd.Env = append(cmd.Env, "DJANGO_SETTINGS_MODULE="+fmt.Sprintf(in.settings, 1))
+	}
+	cmd.WaitDelay = time.Second
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, out)
 	}
 	return nil
 }
@@ -129,7 +174,8 @@ func sumOf(dir string) (string, error) {
 			return err
 		}
 		content, err := os.ReadFile(path)
-		fmt.Fprintf(sum, "%s %d\n%s", path, len(content), content)
+		name, _ := filepath.Rel(dir, path) // path is below dir; where the clone is does not matter
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(content), content)
 		return err
 	})
 	return fmt.Sprintf("%x", sum.Sum(nil)[:4]), err
