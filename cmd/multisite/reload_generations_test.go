@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -16,13 +17,14 @@ type use struct {
 	pss                             int64
 }
 
-// TestReload_GenerationsUnderLoad reloads new code again and again under load. No request
-// fails, and the supervisor does not grow.
+// TestReload_GenerationsUnderLoad reloads new code again and again under load, and kills a
+// worker of each site. No request fails, and neither the supervisor nor the workers grow: not
+// from generation to generation, nor over many requests.
 func TestReload_GenerationsUnderLoad(t *testing.T) {
 	t.Parallel()
-	generations := 6
+	generations, early, late := 6, int64(100), int64(500) // requests for each worker
 	if longForm() {
-		generations = 50
+		generations, early, late = 50, 500, 5000 // 20,000 in all
 	}
 	r := newRunning(t, newDir(t, reloadSites))
 	r.say("page 1")
@@ -33,6 +35,7 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 	other := r.startLoad(host1, 2, "Subdomain One", "/hello/")
 	visitor := r.newVisitor() // a single visitor has a single connection
 	var first use
+	var fresh map[string]int64
 	for n := 2; n <= generations; n++ {
 		r.say(fmt.Sprintf("page %d", n))
 		r.wantReload(fmt.Sprintf("edited: new workers, generation %d (code changed)\n", n))
@@ -41,6 +44,18 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 		}
 		if n == 3 { // one-time allocations are done
 			first = r.useAtRest()
+			fresh = r.ussAfter(early)
+		}
+	}
+	for _, site := range []string{"edited", "subdomain1"} {
+		kill(t, r.busyWorker(site))
+		eventually(t, "another worker", func() bool { return r.site(site).Restarts == 1 && r.site(site).Processes.Ready == 2 })
+	}
+	old := r.ussAfter(late)
+	t.Logf("USS of a worker after %d requests: %v, of the last generation after %d: %v", early, fresh, late, old)
+	for site, bytes := range old {
+		if grown := bytes - fresh[site]; measured && grown > 1<<20 {
+			t.Errorf("a worker of %s holds %d bytes more at the end", site, grown)
 		}
 	}
 	last := r.useAtRest()
@@ -52,10 +67,30 @@ func TestReload_GenerationsUnderLoad(t *testing.T) {
 	edited.stop()
 	other.stop()
 	for _, s := range r.status().Sites {
-		if s.Requests.Errors != 0 || s.Restarts != 0 || s.State != "running" {
+		if s.Requests.Errors != 0 || s.Restarts != 1 || s.State != "running" {
 			t.Errorf("site %s is %s: %d errors, %d restarts", s.Name, s.State, s.Requests.Errors, s.Restarts)
 		}
 	}
+}
+
+// ussAfter waits until every worker has served so many requests. It returns what a worker of
+// each site holds of its own, on average.
+func (r *running) ussAfter(requests int64) map[string]int64 {
+	r.t.Helper()
+	var sites []status.Site
+	eventually(r.t, "the requests", func() bool {
+		sites = r.status().Sites
+		return !slices.ContainsFunc(sites, func(s status.Site) bool {
+			return slices.ContainsFunc(s.Workers, func(w status.Worker) bool { return w.Requests < requests })
+		})
+	})
+	uss := map[string]int64{}
+	for _, s := range sites {
+		for _, w := range s.Workers {
+			uss[s.Name] += w.Memory.USS / int64(len(s.Workers))
+		}
+	}
+	return uss
 }
 
 // useAtRest returns what the supervisor uses when the last old generation has exited.
