@@ -39,9 +39,13 @@ func (s *Supervisor) StatusWithin(_ context.Context, maxAge time.Duration) statu
 			Refused:   s.refusals.Counts(),
 		},
 	}
-	c := s.door.Connections()
-	st.Supervisor.Connections = status.Connections{
-		Open: c.Open, Most: c.Limits.Connections, MostPerIP: c.Limits.PerAddress, Refused: c.Refused, RefusedPerIP: c.RefusedPerAddress,
+	select {
+	case <-s.life.serving:
+		c := s.door.Connections()
+		st.Supervisor.Connections = status.Connections{
+			Open: c.Open, Most: c.Limits.Connections, MostPerIP: c.Limits.PerAddress, Refused: c.Refused, RefusedPerIP: c.RefusedPerAddress,
+		}
+	default: // Run has not opened the door yet
 	}
 	sites := s.sites.all()
 	st.Sites = make([]status.Site, len(sites))
