@@ -2,7 +2,7 @@ package wire
 
 // Buffer is what the fast loop reads answers into, from one connection after another. What
 // a connection has read ahead stays here, without being copied, until another one needs the
-// Buffer. One goroutine uses it. Its zero value has no room.
+// Buffer. One goroutine uses it, and a connection has only one. Its zero value has no room.
 type Buffer struct {
 	bytes  []byte
 	holder Holder // nil: there is nothing that anybody needs
