@@ -13,6 +13,7 @@ const (
 	shortPause    = 300 * time.Millisecond
 	betweenPauses = 3 * time.Second // in which clients are served
 	callTime      = 3 * time.Second // for calls on the control socket to end
+	tlsTime       = 2 * time.Second // for connections with TLS or HTTP/2 to end
 )
 
 // quiescing brings the supervisor to a state in which nothing is in motion that could
@@ -60,6 +61,7 @@ func (q *quiescing) reach(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		before := len(q.undos)
+		q.endTLS(ctx)
 		q.holdCalls()
 		if q.holdRequests(ctx) {
 			break
@@ -95,6 +97,15 @@ func (q *quiescing) holdCalls() {
 		q.did(g.Open)
 		g.AwaitIdle(ctx, own)
 	}
+}
+
+// endTLS ends the idle connections that the next image cannot go on with, and lets clients
+// with TLS wait that connect.
+func (q *quiescing) endTLS(ctx context.Context) {
+	q.did(q.super.door.ResumeTLS)
+	ctx, cancel := context.WithTimeout(ctx, tlsTime)
+	defer cancel()
+	q.super.door.EndTLS(ctx)
 }
 
 // holdRequests waits for requests, and lets new ones wait. It reports whether none is

@@ -14,7 +14,9 @@ import (
 const maxAccepts = 64
 
 // Listen accepts connections from a listener from now on, with a copy of its descriptor.
-func (l *Loop) Listen(tcp *net.TCPListener) error {
+func (l *Loop) Listen(tcp *net.TCPListener) error { return l.listen(tcp, false) }
+
+func (l *Loop) listen(tcp *net.TCPListener, secured bool) error {
 	fd, err := wire.Dup(tcp)
 	if err != nil {
 		return err
@@ -25,7 +27,7 @@ func (l *Loop) Listen(tcp *net.TCPListener) error {
 			unix.Close(fd)
 			return
 		}
-		l.accepting[fd] = true
+		l.accepting[fd], l.secured[fd] = true, secured
 		if err := l.watch(fd, unix.EPOLLIN); err != nil {
 			l.o.Log.Error("cannot watch a listener", "error", err)
 		}
@@ -51,7 +53,9 @@ func (l *Loop) accept(fd int) {
 				unix.Close(conn)
 				continue
 			}
-			l.add(conn, peer, l.o.Timeouts.Header)
+			if c := l.add(conn, peer, nil, l.o.Timeouts.Header); c != nil {
+				c.hello = l.secured[fd]
+			}
 			l.sit(conn, s)
 			if full {
 				l.hold(fd)
@@ -80,7 +84,7 @@ func (l *Loop) resumeAccepting() {
 		return
 	}
 	for fd, on := range l.accepting {
-		if !on && l.watch(fd, unix.EPOLLIN) == nil {
+		if !on && !(l.endingTLS && l.secured[fd]) && l.watch(fd, unix.EPOLLIN) == nil {
 			l.accepting[fd] = true
 		}
 	}
@@ -102,6 +106,7 @@ func (l *Loop) stopListening() {
 		l.Unwatch(fd) // closing is not enough: the listener's owner has the socket, too
 		unix.Close(fd)
 		delete(l.accepting, fd)
+		delete(l.secured, fd)
 	}
 }
 

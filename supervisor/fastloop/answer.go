@@ -36,7 +36,7 @@ func (l *Loop) serveUnread() {
 // answered is called when c, the head of a line, may have more of its answer. It reports
 // whether more may be here, of this answer or the next in the line.
 func (c *client) answered() (more bool) {
-	if !c.output.isEmpty() {
+	if c.waits() {
 		return false // writable goes on
 	}
 	p, err := c.direct.Receive(c.loop.in)
@@ -64,7 +64,7 @@ func (c *client) answered() (more bool) {
 func (c *client) begun(p *wire.Part) {
 	l, now := c.loop, time.Now()
 	r := &c.reply
-	r.begun, r.last, r.entry, r.moved, r.left = true, c.request.last || l.isClosing(), c.entry(p.Head, c.direct.Worker()), now, p.Length
+	r.begun, r.last, r.entry, r.moved, r.left = true, c.isLast(), c.entry(p.Head, c.direct.Worker()), now, p.Length
 	r.entry.Queue = c.sent.Sub(c.asked)
 	f := framing{length: -1, id: c.request.id}
 	switch bodiless := c.request.Method == http.MethodHead || wire.Bodiless(p.Head.Status); {
@@ -87,6 +87,7 @@ func (c *client) begun(p *wire.Part) {
 	if h := c.site.Headers; h != nil {
 		p.Head.Fields = h.Apply(p.Head.Fields)
 	}
+	c.promiseTLS(p.Head)
 	l.out = appendHead(l.out[:0], p.Head, f, r.last, l.date.at(now))
 	r.head = len(l.out)
 }
@@ -115,7 +116,7 @@ func (c *client) deliver(p wire.Part, err error) {
 		c.cut(cut, now)
 	case len(rest) > 0, err != nil:
 		c.handOver(rest)
-	case c.reply.ended && c.output.isEmpty():
+	case c.reply.ended && !c.waits():
 		c.replied(now)
 	}
 }

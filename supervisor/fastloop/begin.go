@@ -22,6 +22,11 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 	if err != nil || host == "" {
 		return false
 	}
+	if c.secure != nil {
+		if r.Scheme = "https"; !c.covers(host) {
+			return false // net/http refuses it
+		}
+	}
 	s, _ := c.loop.o.Lookup(host, r.Path)
 	if s == nil || s.Fast == nil || s.MaxBody > 0 && r.Length > s.MaxBody {
 		return false
@@ -58,6 +63,12 @@ func (c *client) begin(head, rest []byte) (mine bool) {
 	}
 	c.takeBody(rest)
 	return true
+}
+
+// covers reports whether the client has seen a certificate of a host.
+func (c *client) covers(host string) bool {
+	covers := c.loop.o.Covers
+	return covers == nil || covers(c.secure.state.ServerName, host)
 }
 
 // enqueue queues a request that is here completely.

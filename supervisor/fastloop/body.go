@@ -6,8 +6,6 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/multisite/multisite/worker/wire"
 )
 
 // smallBody is how large a body may be that gets memory of its size. Larger ones share
@@ -95,7 +93,7 @@ func (c *client) lacksBody() bool { return len(c.request.Body) < int(c.request.L
 // readBody reads what has arrived of the body.
 func (c *client) readBody() {
 	b := c.request.Body
-	n, err := wire.ReadNow(c.fd, b[len(b):cap(b)])
+	n, more, err := c.read(b[len(b):cap(b)])
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
@@ -105,8 +103,9 @@ func (c *client) readBody() {
 		return
 	}
 	b = b[:len(b)+n]
+	c.unread = more
 	if length := int(c.request.Length); len(b) > length {
-		c.buffered, c.unread = []byte{b[length]}, true
+		c.buffered = []byte{b[length]}
 		b = b[:length]
 	}
 	c.request.Body = b
@@ -115,5 +114,8 @@ func (c *client) readBody() {
 		c.detach() // net/http reads to the end, and notices when the client closes the other side, too
 	case !c.lacksBody():
 		c.enqueue()
+	case c.unread:
+		c.unread = false
+		c.readBody()
 	}
 }

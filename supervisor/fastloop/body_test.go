@@ -19,7 +19,7 @@ func TestClient_DetachedBodyIsNotShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	near, far := socketPair(t)
-	l.add(near, "192.0.2.1:1", time.Hour)
+	l.add(near, "192.0.2.1:1", nil, time.Hour)
 	c := l.clients[near]
 	c.site, l.busy[c] = &site.Site{Stats: &site.Stats{}}, true
 	c.site.Stats.Begin()

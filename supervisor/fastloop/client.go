@@ -1,6 +1,7 @@
 package fastloop
 
 import (
+	"container/list"
 	"net"
 	"time"
 
@@ -16,13 +17,16 @@ type client struct {
 	// Set by add, never changed.
 	loop       *Loop
 	fd         int
-	peer       string // "10.0.0.1:1234"
-	addr, port string // of peer
-	trusted    bool   // peer is a proxy that may speak for others
-	notify     func() // for Enqueue
+	peer       string  // "10.0.0.1:1234"
+	addr, port string  // of peer
+	trusted    bool    // peer is a proxy that may speak for others
+	secure     *secure // nil: no TLS
+	notify     func()  // for Enqueue
 
 	// Of the connection.
 	seat     *seat         // in what is counted of connections
+	hello    bool          // its TLS handshake is to begin
+	place    *list.Element // waits for that; nil: does not
 	start    time.Time     // when the request under way, or the idle time, began
 	patience time.Duration // how long it may be idle; not for a request under way
 	bounded  bool          // what the kernel holds of an answer and has not sent is bounded
@@ -55,16 +59,18 @@ type client struct {
 const clientEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // add takes a new connection, or one that comes back.
-func (l *Loop) add(fd int, peer string, patience time.Duration) {
-	c := &client{loop: l, fd: fd, peer: peer, start: time.Now(), patience: patience}
+func (l *Loop) add(fd int, peer string, s *secure, patience time.Duration) *client {
+	c := &client{loop: l, fd: fd, peer: peer, secure: s, start: time.Now(), patience: patience}
+	s.keep(fd)
 	c.addr, c.port, _ = net.SplitHostPort(peer) // cannot fail: addrPort has made it
 	c.trusted = httphead.IsTrusted(peer, l.o.TrustedProxies)
 	c.notify = func() { l.notify(c) }
 	if l.isClosing() || l.watch(fd, clientEvents) != nil {
 		unix.Close(fd)
-		return
+		return nil
 	}
 	l.clients[fd] = c
+	return c
 }
 
 // remove takes the connection out of the loop and returns its descriptor.
@@ -72,12 +78,21 @@ func (c *client) remove() int {
 	l := c.loop
 	l.Unwatch(c.fd)
 	delete(l.clients, c.fd)
+	l.handshakes.forget(c)
 	c.endRequest()
 	c.seat.leave() // unless it was moved on
 	return c.fd
 }
 
-func (c *client) close() { unix.Close(c.remove()) }
+// close ends the connection. A client with a request under way has not got its whole answer,
+// and is not told that this is the end.
+func (c *client) close() {
+	if c.site == nil {
+		c.secure.bye()
+	}
+	c.secure.drop()
+	unix.Close(c.remove())
+}
 
 // endRequest makes the client idle.
 func (c *client) endRequest() {

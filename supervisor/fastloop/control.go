@@ -33,6 +33,11 @@ func (l *Loop) stop(abrupt bool) {
 		l.closing, l.abrupt = true, l.abrupt || abrupt
 		l.mu.Unlock()
 		l.stopListening()
+		for _, all := range l.handshakes.running {
+			for _, h := range all {
+				h.socket.Close()
+			}
+		}
 		for _, c := range l.clients {
 			switch {
 			case c.site != nil && abrupt && c.reply.begun:
@@ -106,6 +111,7 @@ func (l *Loop) setPaused(on bool) {
 type IdleConn struct {
 	File     *os.File
 	Buffered []byte // what was read of its next request
+	TLS      bool   // its handshake has not begun
 }
 
 // Idle returns copies of the connections without a request, while paused.
@@ -114,7 +120,7 @@ func (l *Loop) Idle() ([]IdleConn, error) {
 	var failed error
 	l.do(func() {
 		for fd, c := range l.clients {
-			if c.site != nil {
+			if c.site != nil || c.secure != nil {
 				continue
 			}
 			copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
@@ -122,7 +128,7 @@ func (l *Loop) Idle() ([]IdleConn, error) {
 				failed = fmt.Errorf("copy the connections of clients: %w", err)
 				return
 			}
-			conns = append(conns, IdleConn{os.NewFile(uintptr(copied), "client"), c.buffered})
+			conns = append(conns, IdleConn{os.NewFile(uintptr(copied), "client"), c.buffered, c.hello})
 		}
 	})
 	if failed != nil {
@@ -139,13 +145,13 @@ func (l *Loop) Idle() ([]IdleConn, error) {
 func (l *Loop) Adopt(conns []IdleConn) {
 	for _, c := range conns {
 		if fd, err := wire.Dup(c.File); err == nil {
-			l.adopt(fd, c.Buffered)
+			l.adopt(fd, c.Buffered, c.TLS)
 		}
 	}
 }
 
 // adopt takes a connection, unless the client has reset it by now.
-func (l *Loop) adopt(fd int, buffered []byte) {
+func (l *Loop) adopt(fd int, buffered []byte, hello bool) {
 	peer, err := syscall.Getpeername(fd)
 	if err != nil {
 		unix.Close(fd)
@@ -153,5 +159,5 @@ func (l *Loop) adopt(fd int, buffered []byte) {
 	}
 	_ = unix.SetNonblock(fd, true) // cannot fail for a socket
 	from := addrPort(peer)
-	l.take(fd, from, l.seats.enterAgain(from, httphead.IsTrusted(from, l.o.TrustedProxies)), buffered)
+	l.take(fd, from, l.seats.enterAgain(from, httphead.IsTrusted(from, l.o.TrustedProxies)), buffered, nil, hello)
 }

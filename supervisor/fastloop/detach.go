@@ -66,6 +66,16 @@ func (p *Pending) GiveUp() {
 	}
 }
 
+// detachedSocket gives the connection to a goroutine.
+func (c *client) detachedSocket() *Socket {
+	seat := c.seat
+	c.seat = nil // remove gives up only its own
+	s := newSocket(c.remove(), c.peer)
+	s.seat.Store(seat)
+	c.secure.lend(s)
+	return s
+}
+
 // detachRequest gives the connection to net/http for a request whose head was read. end
 // is in what is buffered, or comes after that.
 func (c *client) detachRequest(head []byte, end httphead.BodyEnd, p *Pending) {
@@ -74,10 +84,7 @@ func (c *client) detachRequest(head []byte, end httphead.BodyEnd, p *Pending) {
 	if p != nil {
 		p.Admission = c.admission.Take()
 	}
-	seat := c.seat
-	c.seat = nil
-	d.Socket = newSocket(c.remove(), c.peer)
-	d.Socket.seat.Store(seat)
+	d.Socket = c.detachedSocket()
 	l.gaveWork = true
 	l.o.Detach(d)
 }

@@ -47,6 +47,16 @@
 //	Loop.Reattach    gives the connection back, with what was read of the next request.
 //	Loop.Linger      gives it back to be closed after the last answer.
 //
+// # TLS
+//
+// A handshake runs in a goroutine (handshake), which has nothing to do before the client has
+// sent something. Then the connection is the loop's, or net/http's if the client has chosen
+// HTTP/2. The loop lets crypto/tls read the socket without waiting, and writes its records
+// itself: a request takes the same system calls as one without TLS. What was encrypted and
+// the client does not take waits in records, and is a part of what waits of an answer. A
+// goroutine that gets the connection gets its TLS, too (secure.lend, keep). Files are read and
+// encrypted.
+//
 // # Invariants
 //
 // View.Check asserts those that can be seen from the state of a loop; the tests of the

@@ -20,7 +20,7 @@ func TestLoop_AnnouncesItsWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	near, far := socketPair(t)
-	l.add(near, "192.0.2.1:1", time.Hour)
+	l.add(near, "192.0.2.1:1", nil, time.Hour)
 	l.clients[near].detachRequest([]byte("POST / HTTP/1.1\r\nHost: a\r\n\r\n"), httphead.BodyEnd{}, nil)
 	if detached == nil || !l.gaveWork {
 		t.Fatalf("detached %v, gave work: %v", detached, l.gaveWork)

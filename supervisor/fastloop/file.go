@@ -65,7 +65,7 @@ func (c *client) found(found static.Found) {
 	}
 	r.Fields = c.site.Headers.Apply(r.Fields)
 	c.file = fileOutput{file: f, answer: r.Answer, start: r.Offset, length: r.Length}
-	c.reply = reply{begun: true, ended: true, last: c.request.last || c.loop.isClosing(), entry: c.entry(&r.Answer, ""), body: r.Length + int64(len(r.Body)), moved: time.Now()}
+	c.reply = reply{begun: true, ended: true, last: c.isLast(), entry: c.entry(&r.Answer, ""), body: r.Length + int64(len(r.Body)), moved: time.Now()}
 	c.sendFile()
 }
 
@@ -98,9 +98,9 @@ func (c *client) sendFile() {
 }
 
 // mayTransfer reports whether the kernel is to send what comes next. It pays for more than
-// a small piece.
+// a small piece. It cannot encrypt.
 func (c *client) mayTransfer() bool {
-	return c.file.left(&c.reply) > fileWorth && !c.file.file.InMemory()
+	return c.secure == nil && c.file.left(&c.reply) > fileWorth && !c.file.file.InMemory()
 }
 
 // transferred notes what was sent of head and by the kernel, and reports whether the client
@@ -142,6 +142,7 @@ func (c *client) fileHead() []byte {
 	l := c.loop
 	l.out = l.out[:0]
 	if c.reply.taken == 0 {
+		c.promiseTLS(&c.file.answer)
 		l.out = appendAnswer(l.out, &c.file.answer, c.request.id, c.request.Method == http.MethodHead, c.reply.last, l.date.at(time.Now()))
 		c.file.first, c.reply.head = len(l.out), len(l.out)-len(c.file.answer.Body)
 	}
@@ -152,7 +153,7 @@ func (c *client) fileHead() []byte {
 // that the client may take.
 func (c *client) writePiece(p []byte) (more bool) {
 	now, begins := time.Now(), c.reply.taken == 0
-	n, err := unix.Write(c.fd, p)
+	n, err := c.write(p)
 	c.took(n, now)
 	switch {
 	case err != nil && err != unix.EAGAIN:
@@ -160,6 +161,8 @@ func (c *client) writePiece(p []byte) (more bool) {
 		return false
 	case begins && n < c.file.first:
 		c.keepHead(p[max(n, 0):c.file.first], now)
+		return false
+	case c.secure.holds():
 		return false
 	case c.file.left(&c.reply) == 0:
 		c.replied(now)
@@ -184,22 +187,11 @@ func (c *client) fileWritable() {
 	if c.file.queued || c.disk != nil {
 		return
 	}
-	if !c.output.isEmpty() {
-		now := time.Now()
-		n, err := c.output.write(c.fd)
-		c.took(n, now)
-		switch {
-		case err != nil && err != unix.EAGAIN:
-			c.leave(now)
-			return
-		case !c.output.isEmpty():
-			return
-		case c.file.left(&c.reply) == 0:
-			c.replied(now)
-			return
-		}
-		c.output.drop(c.loop.o.Store)
+	if c.file.first > 0 && c.file.left(&c.reply) == 0 {
+		c.replied(time.Now())
+		return
 	}
+	c.output.drop(c.loop.o.Store)
 	c.sendFile()
 }
 

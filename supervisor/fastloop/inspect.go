@@ -97,7 +97,7 @@ func (v View) HalfHeads() int {
 func (v View) Waiting() int {
 	n := 0
 	for c := range v.l.busy {
-		if !c.output.isEmpty() {
+		if c.waits() {
 			n++
 		}
 	}
@@ -222,4 +222,12 @@ func (s *ConnSet) AgeWaits(d time.Duration) (n int) {
 		}
 	}
 	return n
+}
+
+// Handshakes returns how many TLS handshakes run, and how many at most of one address.
+func (v View) Handshakes() (running, most int) {
+	for _, all := range v.l.handshakes.running {
+		running, most = running+len(all), max(most, len(all))
+	}
+	return running, most
 }

@@ -38,7 +38,8 @@ func (c *client) judge(rest []byte) (goOn bool) {
 func (c *client) answerAtOnce(a *rules.Answer) {
 	l, now := c.loop, time.Now()
 	answer := c.site.Answer(a, c.request.Method == http.MethodHead)
-	last := c.request.last || l.isClosing()
+	c.promiseTLS(answer)
+	last := c.isLast()
 	l.out = appendAnswer(l.out[:0], answer, c.request.id, c.request.Method == http.MethodHead, last, l.date.at(now))
 	c.reply = reply{begun: true, ended: true, last: last, entry: c.entry(answer, ""), head: len(l.out) - len(answer.Body), body: int64(len(answer.Body)), moved: now}
 	if a.Status == http.StatusTooManyRequests && l.o.Refused != nil {
@@ -50,7 +51,7 @@ func (c *client) answerAtOnce(a *rules.Answer) {
 		c.leave(now)
 	case len(rest) > 0:
 		c.handOver(rest)
-	case c.output.isEmpty():
+	case !c.waits():
 		c.replied(now)
 	}
 }

@@ -27,6 +27,7 @@ func (c *client) linger() {
 func (l *Loop) startLinger(c *client) {
 	c.start = time.Now()
 	l.lingering[c.fd] = c
+	c.secure.bye()
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR) // discard notices if the connection is gone
 	l.discard(c)
 }
@@ -50,6 +51,7 @@ func (l *Loop) endLinger(c *client) {
 	l.Unwatch(c.fd)
 	delete(l.lingering, c.fd)
 	c.seat.leave()
+	c.secure.drop()
 	unix.Close(c.fd)
 }
 

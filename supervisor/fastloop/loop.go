@@ -1,8 +1,10 @@
 package fastloop
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"math"
+	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -19,13 +21,23 @@ import (
 // BufferSize is how much is read of an answer at once.
 const BufferSize = 128 << 10
 
-// Options are what a Loop is made of. All but TrustedProxies and Refused are needed.
+// Options are what a Loop is made of. All but TrustedProxies, TLS, HTTP2, Covers and
+// Refused are needed.
 type Options struct {
 	// Lookup returns the site of a normalized host name and a path, as site.Table does.
 	Lookup func(host, path string) (*site.Site, bool)
 	// Detach gives a request to net/http. It is called on the loop's thread and must not
 	// wait. It notes the connection in Loop.Conns.
 	Detach func(*Detached)
+	// TLS is for ListenTLS. Its callbacks must not wait; nil: there is no ListenTLS.
+	TLS *tls.Config
+	// HTTP2 gives a connection to net/http for good, whose client speaks HTTP/2: a *tls.Conn
+	// after its handshake, or one without TLS. It must not wait. Conns does not know the
+	// connection.
+	HTTP2 func(net.Conn)
+	// Covers reports whether a client that has asked for one server name in its handshake
+	// may send requests for another host; nil: any.
+	Covers func(asked, host string) bool
 
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For and -Proto are believed
 	Limits         Limits
@@ -65,8 +77,12 @@ type Loop struct {
 	pieces       [][]byte                   // of what is written
 	unread       []int                      // workers' connections of which more may have arrived, for which no event will come
 	handedOver   map[int]func()             // is called when a client leaves that a goroutine has, while its worker answers
+	plain        []byte                     // what is encrypted, if it was in several pieces
+	sealed       []byte                     // what was encrypted
 	date         dateLine
-	accepting    map[int]bool     // listening descriptors; false: on hold
+	accepting    map[int]bool // listening descriptors; false: on hold
+	secured      map[int]bool // of those, the descriptors whose clients speak TLS
+	handshakes   handshakes
 	clients      map[int]*client  // all that are not detached or lingering, by descriptor
 	heads        map[int]*client  // the head of each line, by the descriptor of the worker's connection
 	busy         map[*client]bool // clients with a request under way; never false
@@ -74,6 +90,8 @@ type Loop struct {
 	sending      []*client        // those with more of a file to send, which had their turn
 	more         []*client        // those that were answered and have sent more
 	lingering    map[int]*client  // connections whose last answer was written, by descriptor
+	endingTLS    bool             // TLS connections end when they are idle, and none is accepted
+	endWaiters   []chan struct{}  // closed when none of them is about to end
 	paused       bool             // no request is read, no connection accepted
 	idleWaiters  []chan struct{}  // closed when no request is under way
 	reserve      int              // descriptors from here on are not for new clients
@@ -100,11 +118,12 @@ func New(o Options) (*Loop, error) {
 	}
 	l := &Loop{
 		o: o, conns: newConnSet(), done: make(chan struct{}),
-		uniprocessor: runtime.GOMAXPROCS(0) == 1, reserve: firstReserved(), in: wire.NewBuffer(BufferSize), head: make([]byte, maxRead), accepting: map[int]bool{},
+		uniprocessor: runtime.GOMAXPROCS(0) == 1, reserve: firstReserved(), in: wire.NewBuffer(BufferSize), head: make([]byte, maxRead), accepting: map[int]bool{}, secured: map[int]bool{},
 		clients: map[int]*client{}, heads: map[int]*client{}, busy: map[*client]bool{}, lingering: map[int]*client{}, handedOver: map[int]func(){},
 	}
 	l.seats.byAddress = map[netip.Addr]int{}
 	l.SetLimits(o.Limits)
+	l.handshakes = newHandshakes(max(runtime.GOMAXPROCS(0)-1, 1))
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err

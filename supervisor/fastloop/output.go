@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/supervisor/spool"
-	"github.com/multisite/multisite/worker/wire"
 )
 
 // output is what of an answer waits until its client takes it. Its zero value is empty.
@@ -40,11 +39,34 @@ func (o *output) add(s *spool.Store, pieces [][]byte) bool {
 	return true
 }
 
-// write writes what waits, as far as the client takes it.
-func (o *output) write(fd int) (n int, err error) {
-	n, err = wire.WriteNow(fd, o.block[o.start:o.end])
-	o.start += max(n, 0)
-	return max(n, 0), err
+// writeOutput writes what waits, as far as the client takes it. It returns false if the
+// client takes nothing more, now or ever.
+func (c *client) writeOutput(now time.Time) bool {
+	if o := &c.output; !o.isEmpty() {
+		n, err := c.write(o.block[o.start:o.end])
+		o.start += max(n, 0)
+		if c.took(n, now); err != nil && err != unix.EAGAIN {
+			c.leave(now)
+			return false
+		}
+	}
+	return !c.waits()
+}
+
+// flush writes what is encrypted already, as far as the client takes it.
+func (c *client) flush(now time.Time) bool {
+	switch err := c.secure.flush(); {
+	case err == unix.EAGAIN:
+		return false
+	case err != nil && c.site == nil:
+		c.close()
+		return false
+	case err != nil:
+		c.leave(now)
+		return false
+	}
+	c.reply.moved = now
+	return true
 }
 
 // drop forgets what waits.
@@ -57,20 +79,17 @@ func (o *output) drop(s *spool.Store) {
 
 // writable goes on with an answer that the client did not take at once.
 func (c *client) writable() {
-	if c.file.file != nil {
-		c.fileWritable()
-		return
-	}
-	if c.output.isEmpty() {
+	if !c.waits() && c.file.file == nil {
 		return
 	}
 	now := time.Now()
-	n, err := c.output.write(c.fd)
-	c.took(n, now)
+	if c.secure.holds() && !c.flush(now) || !c.writeOutput(now) {
+		return
+	}
 	switch {
-	case err != nil && err != unix.EAGAIN:
-		c.leave(now)
-	case !c.output.isEmpty():
+	case c.site == nil:
+	case c.file.file != nil:
+		c.fileWritable()
 	case c.reply.ended:
 		c.replied(now)
 	default:
@@ -82,13 +101,7 @@ func (c *client) writable() {
 // put writes pieces of an answer. What the client does not take at once goes to the output;
 // rest is what has no room there. gone: nobody takes anything.
 func (c *client) put(pieces [][]byte, now time.Time) (rest [][]byte, gone bool) {
-	n, err := 0, error(nil)
-	switch {
-	case len(pieces) > 1: // the first or last of them may be empty
-		n, err = wire.WritevNow(c.fd, pieces)
-	case len(pieces[0]) > 0:
-		n, err = wire.WriteNow(c.fd, pieces[0])
-	}
+	n, err := c.write(pieces...)
 	if err != nil && err != unix.EAGAIN {
 		return nil, true
 	}
@@ -113,7 +126,7 @@ func skip(pieces [][]byte, n int) [][]byte {
 
 // isStalled reports whether the client takes nothing of its answer since patience.
 func (c *client) isStalled(now time.Time, patience time.Duration) bool {
-	waits := !c.output.isEmpty() || c.file.file != nil && c.disk == nil
+	waits := c.waits() || c.file.file != nil && c.disk == nil
 	return waits && now.Sub(c.reply.moved) > patience
 }
 

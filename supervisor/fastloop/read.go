@@ -22,6 +22,9 @@ const maxRead = 16 << 10
 func (c *client) readable(gone bool) {
 	c.gone = c.gone || gone
 	switch {
+	case c.hello:
+		c.greet()
+		return
 	case c.lacksBody(): // also while paused: the request has begun
 		c.readBody()
 		return
@@ -29,7 +32,7 @@ func (c *client) readable(gone bool) {
 		c.unread = true
 		return
 	}
-	n, err := wire.ReadNow(c.fd, c.loop.head)
+	n, more, err := c.read(c.loop.head)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
@@ -38,8 +41,8 @@ func (c *client) readable(gone bool) {
 		return
 	}
 	data := c.loop.head[:n]
-	c.unread = n == maxRead // no event reports what is left
-	if c.unread && len(bytes.Trim(data, "\r\n")) == 0 {
+	c.unread = more
+	if n == maxRead && len(bytes.Trim(data, "\r\n")) == 0 {
 		c.refuse(httphead.BadRequest("nothing but empty lines"), c.buffered) // they could go on for ever
 		return
 	}
@@ -52,7 +55,7 @@ func (c *client) hasMore() bool { return c.unread || len(c.buffered) > c.scanned
 // goOn looks at what has arrived while the loop could not.
 func (c *client) goOn() {
 	switch {
-	case !c.mayRead():
+	case !c.mayRead() || c.endIfTLS():
 	case len(c.buffered) > c.scanned:
 		c.received(nil)
 	case c.unread:
@@ -83,6 +86,9 @@ func (c *client) received(data []byte) {
 		data = append(c.buffered, data...)
 	}
 	c.buffered, c.scanned = nil, 0
+	if c.beginsHTTP2(data) {
+		return
+	}
 	for bytes.HasPrefix(data, []byte("\r\n")) { // is ignored before a request (RFC 9112, section 2.2)
 		data, scanned = data[2:], 0
 	}
@@ -158,7 +164,7 @@ func (c *client) refuse(r *httphead.Error, head []byte) {
 		a.Fields = append(a.Fields, [2]string{"Allow", errorpage.AllowedMethods})
 	}
 	l.out = appendAnswer(l.out[:0], a, id, false, true, l.date.at(time.Now()))
-	_, _ = unix.Write(c.fd, l.out) // a client that does not take even this gets nothing
+	_, _ = c.write(l.out) // a client that does not take even this gets nothing
 	c.linger()
 }
 

@@ -11,17 +11,17 @@ func (l *Loop) Reattach(s *Socket, buffered []byte) error {
 		seat.leave()
 		return err
 	}
-	l.take(l.lower(fd), string(s.peer), seat, buffered)
+	l.take(l.lower(fd), string(s.peer), seat, buffered, s.secure, false)
 	return nil
 }
 
 // take makes a descriptor the loop's.
-func (l *Loop) take(fd int, peer string, seat *seat, buffered []byte) {
+func (l *Loop) take(fd int, peer string, seat *seat, buffered []byte, s *secure, hello bool) {
 	if !l.post(func() {
-		l.add(fd, peer, l.o.Timeouts.Idle)
-		l.sit(fd, seat)
-		if c := l.clients[fd]; c != nil {
-			c.buffered = buffered
+		c := l.add(fd, peer, s, l.o.Timeouts.Idle)
+		if l.sit(fd, seat); c != nil {
+			c.buffered, c.hello = buffered, hello
+			c.unread = s != nil // crypto/tls may have read it already
 			c.goOn()
 		}
 	}) {
@@ -36,7 +36,8 @@ func (l *Loop) Linger(s *Socket) error {
 	fd, err := s.takeFD()
 	if err == nil && l.post(func() {
 		_ = l.watch(fd, clientEvents) // without events it is closed at LingerTime
-		l.startLinger(&client{loop: l, fd: fd, seat: seat})
+		s.secure.keep(fd)
+		l.startLinger(&client{loop: l, fd: fd, seat: seat, secure: s.secure})
 	}) {
 		return nil
 	}

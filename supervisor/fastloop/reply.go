@@ -104,9 +104,14 @@ func (c *client) took(n int, now time.Time) {
 	}
 }
 
+// isLast reports whether the connection ends with the answer under way.
+func (c *client) isLast() bool {
+	return c.request.last || c.loop.isClosing() || c.loop.endingTLS && c.secure != nil
+}
+
 // replied is called when the client has taken all of its answer.
 func (c *client) replied(now time.Time) {
-	last := c.reply.last || c.loop.isClosing()
+	last := c.reply.last || c.isLast()
 	c.record(now)
 	if last {
 		c.linger()
@@ -124,6 +129,9 @@ func (c *client) replied(now time.Time) {
 func (c *client) leave(now time.Time) {
 	if !c.reply.ended {
 		c.giveUp(context.Canceled)
+	}
+	if c.secure.holds() {
+		c.reply.taken = max(c.reply.taken-int64(len(c.secure.records.out)), 0)
 	}
 	if c.reply.taken == 0 {
 		c.reply.entry.Status = site.StatusClientGone

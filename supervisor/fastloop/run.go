@@ -25,6 +25,7 @@ func (l *Loop) Run() {
 	events := make([]unix.EpollEvent, 256)
 	for !l.isStopped() {
 		l.reportIdle()
+		l.reportEnded()
 		for _, e := range events[:l.wait(events)] {
 			l.handle(int(e.Fd), e.Events)
 		}
@@ -46,13 +47,13 @@ func (l *Loop) isStopped() bool {
 	l.takeNotified()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stopped = l.closing && len(l.clients)+len(l.lingering)+len(l.posted) == 0 && (l.abrupt || l.conns.emptyOr(l.wake))
+	l.stopped = l.closing && len(l.clients)+len(l.lingering)+len(l.posted)+l.handshakes.total == 0 && (l.abrupt || l.conns.emptyOr(l.wake))
 	return l.stopped
 }
 
 // reportIdle tells those that wait for it that no request is under way.
 func (l *Loop) reportIdle() {
-	if len(l.idleWaiters) == 0 || len(l.busy) > 0 || !l.conns.emptyOr(l.wake) {
+	if len(l.idleWaiters) == 0 || len(l.busy) > 0 || l.lingersTLS() || !l.conns.emptyOr(l.wake) {
 		return
 	}
 	for _, idle := range l.idleWaiters {
@@ -89,7 +90,7 @@ func (l *Loop) timeout() int {
 	switch {
 	case l.followers > 0:
 		return int(lineStall / 2 / time.Millisecond)
-	case len(l.busy)+len(l.lingering) > 0:
+	case len(l.busy)+len(l.lingering)+len(l.endWaiters) > 0:
 		return int(lookPeriod / time.Millisecond)
 	case len(l.clients) > 0 || !l.listens():
 		return int(sweepPeriod / time.Millisecond)

@@ -28,7 +28,7 @@ func (c *client) mustBeHandedOver(now time.Time) bool {
 	}
 	limit := c.site.RequestTimeout
 	return now.Sub(c.reply.came) > DetachAfter || limit > 0 && now.Sub(c.sent) > limit ||
-		!c.output.isEmpty() && now.Sub(c.reply.came) > drainTime
+		c.waits() && now.Sub(c.reply.came) > drainTime
 }
 
 // slow is an answer that goroutines carry on with: one moves it from the worker to the
@@ -90,8 +90,8 @@ func (c *client) collect(rest [][]byte) (all []byte, err error) {
 func (s *slow) start(c *client) {
 	l := s.loop
 	s.site.Stats.Begin()
-	s.fd = c.remove()
-	s.conn = newSocket(s.fd, c.peer)
+	s.fd = c.fd
+	s.conn = c.detachedSocket()
 	l.gaveWork = true
 	l.conns.Note(s.conn, http.StateActive)
 	ctx, cancel := s.deadline()
@@ -189,6 +189,10 @@ func (s *slow) finish() {
 
 // write reports whether the client has taken all of its answer.
 func (s *slow) write() bool {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.loop.o.Timeouts.Client)) // cannot fail for a socket
+	if s.conn.Flush() != nil {
+		return false
+	}
 	for {
 		p, err := s.waits.Next(func() {})
 		if err != nil {

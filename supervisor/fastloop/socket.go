@@ -1,6 +1,7 @@
 package fastloop
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"io/fs"
@@ -28,6 +29,7 @@ type Socket struct {
 	peer, local address
 	seat        atomic.Pointer[seat] // nil: it is another owner's
 	stalledAt   atomic.Int64         // Unix nanoseconds from which on a wait for the client is too long; 0: nobody waits
+	secure      *secure              // nil: no TLS
 }
 
 // file is an os.File without what is for files on disk (ReadFrom).
@@ -58,6 +60,14 @@ func (s *Socket) RemoteAddr() net.Addr { return s.peer }
 
 // Read fails with errors of package net, which net/http knows.
 func (s *Socket) Read(b []byte) (int, error) {
+	if s.secure != nil {
+		return s.secure.conn.Read(b)
+	}
+	return s.readPlain(b)
+}
+
+// readPlain reads what is on the wire.
+func (s *Socket) readPlain(b []byte) (int, error) {
 	n, err := s.file.Read(b)
 	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
 		err = &net.OpError{Op: "read", Net: "tcp", Source: s.local, Addr: s.peer, Err: failed.Err}
@@ -74,9 +84,33 @@ func (s *Socket) ReadBody(b []byte) (int, error) {
 
 // Write may be hurried when descriptors run out.
 func (s *Socket) Write(b []byte) (int, error) {
+	if s.secure != nil {
+		return s.secure.conn.Write(b)
+	}
+	return s.writePlain(b)
+}
+
+// writePlain writes to the wire.
+func (s *Socket) writePlain(b []byte) (int, error) {
 	s.await(takePatience)
 	defer s.awaited()
 	return s.file.Write(b)
+}
+
+// Flush writes what the loop has not written yet.
+func (s *Socket) Flush() error {
+	if s.secure == nil {
+		return nil
+	}
+	return s.secure.flush()
+}
+
+// TLS returns what requests tell of the connection's TLS; nil: it has none.
+func (s *Socket) TLS() *tls.ConnectionState {
+	if s.secure == nil {
+		return nil
+	}
+	return s.secure.state
 }
 
 // await notes that the client is waited for. If it takes longer than patience, its
@@ -92,6 +126,9 @@ func (s *Socket) base() *Socket { return s }
 
 // CloseWrite is for net/http, which ends a connection gently.
 func (s *Socket) CloseWrite() error {
+	if s.secure != nil {
+		_ = s.secure.conn.CloseWrite() // its failure does not matter: the client sees the end
+	}
 	return s.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
 }
 
@@ -123,6 +160,7 @@ func (s *Socket) control(f func(fd int) error) error {
 // Close closes the connection.
 func (s *Socket) Close() error {
 	s.seat.Swap(nil).leave()
+	s.secure.drop()
 	return s.file.Close()
 }
 

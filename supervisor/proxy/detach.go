@@ -203,11 +203,23 @@ func (l *listener) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-// Close ends Accept. Connections that it has not returned are closed by Server.Close.
+// Close ends Accept. Connections that it has not returned are closed by Server.Close, or
+// closeRest.
 func (l *listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed, l.conns = true, nil
+	l.closed = true
 	l.come.Broadcast()
 	return nil
+}
+
+// closeRest closes the connections that Accept has not returned.
+func (l *listener) closeRest() {
+	l.mu.Lock()
+	rest := l.conns
+	l.conns = nil
+	l.mu.Unlock()
+	for _, conn := range rest {
+		conn.Close()
+	}
 }

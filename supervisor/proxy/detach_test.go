@@ -87,6 +87,7 @@ func (c *crew) done(counts map[string]int) {
 // TestServer_AdoptPipelines moves connections in the middle of what their clients send:
 // each request is done once, by one server or the other.
 func TestServer_AdoptPipelines(t *testing.T) {
+	plainOnly(t)
 	t.Parallel()
 	const clients = 300
 	patient := Options{Timeouts: Timeouts{Header: time.Hour}} // with half a head

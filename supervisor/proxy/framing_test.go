@@ -146,6 +146,7 @@ func TestServer_Framing(t *testing.T) {
 
 // TestServer_TargetIsAURL: the worker gets a path, and the host of the URL, not of Host.
 func TestServer_TargetIsAURL(t *testing.T) {
+	plainOnly(t)
 	t.Parallel()
 	for _, w := range newWays(t, false, 10*time.Second)[:2] {
 		for target, want := range map[string]string{

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"log/slog"
@@ -32,6 +31,7 @@ type front struct {
 	addr    string
 	proxy   *Proxy
 	served  chan error
+	certs   *authority // nil: no TLS
 }
 
 // startFront serves until the test ends, and checks what is left then.
@@ -65,6 +65,10 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 	f := &front{tb: tb, crew: c, logs: &buffer{}, entries: make(chan site.Entry, 4096), served: make(chan error, 1)}
 	o.SpoolDir, o.Log = tb.TempDir(), slog.New(slog.NewTextHandler(f.logs, nil))
 	o.Timeouts = orPatient(o.Timeouts)
+	if *overTLS || o.TLS != nil {
+		f.certs = newAuthority(tb)
+		o.TLS = f.certs.server
+	}
 	p := New(o)
 	f.proxy = p
 	f.site = &site.Site{Name: "site", Backend: c, Fast: c, Stats: &site.Stats{}, Log: o.Log, Access: func(e *site.Entry) { f.entries <- *e },
@@ -78,7 +82,11 @@ func startFrontOn(tb testing.TB, l net.Listener, c *crew, o Options, change ...f
 		tb.Fatal(err)
 	}
 	f.addr = l.Addr().String()
-	go func() { f.served <- f.Serve(l) }()
+	if f.certs != nil {
+		go func() { f.served <- f.ServeTLS(l) }()
+	} else {
+		go func() { f.served <- f.Serve(l) }()
+	}
 	tb.Cleanup(func() {
 		l.Close()
 		f.end()
@@ -121,7 +129,7 @@ func (f *front) dial(text string) *peer {
 		f.tb.Fatal(err)
 	}
 	f.tb.Cleanup(func() { c.Close() })
-	p := &peer{TCPConn: c.(*net.TCPConn), tb: f.tb, br: bufio.NewReader(c)}
+	p := f.newPeer(c.(*net.TCPConn))
 	p.send(text)
 	return p
 }
@@ -241,7 +249,7 @@ func (f *front) narrow(text string) *peer {
 		f.tb.Fatal(err)
 	}
 	f.tb.Cleanup(func() { c.Close() })
-	p := &peer{TCPConn: c.(*net.TCPConn), tb: f.tb, br: bufio.NewReader(c)}
+	p := f.newPeer(c.(*net.TCPConn))
 	p.send(text)
 	return p
 }

@@ -23,6 +23,7 @@ const forger = "X_Forwarded_For: 6.6.6.6\r\nX_FORWARDED_PROTO: https\r\nX-Remote
 // them as net/http does: the same request comes once more with a header that makes the
 // loop detach it.
 func TestLoop_AnswersTrustedProxies(t *testing.T) {
+	plainOnly(t)
 	t.Parallel()
 	for name, test := range map[string]struct{ peer, header, addr, scheme, fields string }{
 		"a proxy": {"127.0.0.9", "X-Forwarded-For: 6.6.6.6, 192.0.2.7:99\r\nX-Forwarded-Proto: HTTPS\r\n" + forger,

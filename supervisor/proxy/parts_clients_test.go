@@ -179,6 +179,7 @@ func TestLoop_FollowersOfLargeAnswers(t *testing.T) {
 // TestLoop_PauseWaitsForAnswers: an answer of which a part has come is under way, in the
 // loop and handed over.
 func TestLoop_PauseWaitsForAnswers(t *testing.T) {
+	plainOnly(t)
 	t.Parallel()
 	for _, handedOver := range []bool{false, true} {
 		t.Run(fmt.Sprint("handed over ", handedOver), func(t *testing.T) {

@@ -70,6 +70,7 @@ func TestServer_PauseWithHalfAHead(t *testing.T) {
 
 // TestServer_AdoptHalfAHead goes on with it where the other server had stopped.
 func TestServer_AdoptHalfAHead(t *testing.T) {
+	plainOnly(t)
 	t.Parallel()
 	for name, test := range heads {
 		t.Run(name, func(t *testing.T) {

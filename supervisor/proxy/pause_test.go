@@ -133,6 +133,7 @@ func TestServer_PauseEndsWithTheServer(t *testing.T) {
 // TestServer_Adopt moves living connections to another server: their requests wait
 // in the socket.
 func TestServer_Adopt(t *testing.T) {
+	plainOnly(t)
 	t.Parallel()
 	before, after := startFront(t, newCrew(t, 1, echo), Options{}), startFront(t, newCrew(t, 1, echo), Options{})
 	var peers []*peer

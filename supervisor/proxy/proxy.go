@@ -94,6 +94,9 @@ func (p *Proxy) SetTable(t *site.Table) {
 // ServeHTTP answers one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := exchange{proxy: p, w: w, r: r, start: time.Now()}
+	if c := detachedOf(r); c != nil {
+		r.TLS = c.TLS()
+	}
 	if pending := pendingOf(r); pending != nil {
 		e.carryOn(pending)
 		return

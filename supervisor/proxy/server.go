@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/multisite/multisite/supervisor/fastloop"
-	"github.com/multisite/multisite/supervisor/gate"
 	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/tunnel"
 )
@@ -21,22 +20,21 @@ type Server struct {
 	proxy    *Proxy
 	loop     *fastloop.Loop
 	http     *http.Server
-	tls      *tls.Config
 	detached *listener               // of http
 	cut      context.CancelCauseFunc // ends the contexts of all requests that net/http has
 	start    sync.Once               // starts loop and http
 
 	mu sync.Mutex
 	// mu protects all below
-	gates  []*gate.Gate // in front of the listeners of ServeTLS
-	paused bool         // they are shut
+	http2  *http2Side
+	closed bool // Shutdown or Close was called
 }
 
 // NewServer returns a server for the proxy, with the limits that every client meets.
 func (p *Proxy) NewServer() (*Server, error) {
-	s := &Server{proxy: p, http: p.newHTTPServer(), tls: p.tls, detached: newListener()}
+	s := &Server{proxy: p, http: p.newHTTPServer(), detached: newListener()}
 	loop, err := fastloop.New(fastloop.Options{
-		Lookup: p.table.Lookup, Detach: s.detach,
+		Lookup: p.table.Lookup, Detach: s.detach, TLS: p.tls, HTTP2: s.serveHTTP2, Covers: p.covers,
 		TrustedProxies: p.trusted, Timeouts: p.timeouts, Limits: p.limits, Store: p.store, Files: p.files, Log: p.log, Refused: p.refused,
 	})
 	if err != nil {
@@ -48,6 +46,7 @@ func (p *Proxy) NewServer() (*Server, error) {
 	s.http.BaseContext = func(net.Listener) context.Context { return open }
 	s.http.ConnContext = withDetached
 	s.http.ConnState = s.noteState
+	s.http2 = s.newHTTP2Side()
 	return s, nil
 }
 
@@ -75,6 +74,9 @@ func (s *Server) noteState(conn net.Conn, state http.ConnState) {
 		c.answered = true
 		return // it is under way until the loop has it
 	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
 	s.loop.Conns().Note(conn, state)
 }
 
@@ -97,6 +99,9 @@ func (s *Server) begin() {
 	s.start.Do(func() {
 		go s.loop.Run()
 		go func() { _ = s.http.Serve(s.detached) }() // ends with Shutdown
+		s.mu.Lock()
+		s.http2.begin()
+		s.mu.Unlock()
 	})
 }
 
@@ -116,18 +121,10 @@ func (s *Server) Probe() {
 // read are answered, or with the cause of ctx's end. Nobody is refused meanwhile: clients
 // that connect or send wait for Resume, or for the next process, which takes over the
 // listeners and the Idle connections.
-func (s *Server) Pause(ctx context.Context) error {
-	for _, g := range s.pauseTLS(true) {
-		g.AwaitIdle(ctx, 0)
-	}
-	return s.loop.Pause(ctx)
-}
+func (s *Server) Pause(ctx context.Context) error { return s.loop.Pause(ctx) }
 
 // Resume undoes Pause.
-func (s *Server) Resume() {
-	s.loop.Resume()
-	s.pauseTLS(false)
-}
+func (s *Server) Resume() { s.loop.Resume() }
 
 // IdleConn is a connection without a request under way.
 type IdleConn = fastloop.IdleConn
@@ -154,12 +151,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.begin()
 	s.http.SetKeepAlivesEnabled(false)
 	s.loop.Shutdown()
+	err := s.lastHTTP2().server.Shutdown(ctx)
 	select {
 	case <-s.loop.Done():
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return s.http.Shutdown(ctx)
+	return errors.Join(err, s.http.Shutdown(ctx))
 }
 
 // Close closes all connections. A worker that this frees gets no request that waited.
@@ -168,7 +166,8 @@ func (s *Server) Close() error {
 	s.loop.Close()
 	<-s.loop.Done()
 	s.cut(errClosed)
-	err := errors.Join(s.http.Close(), s.detached.Close())
+	http2 := s.lastHTTP2()
+	err := errors.Join(s.http.Close(), s.detached.Close(), http2.server.Close(), http2.conns.Close())
 	s.loop.Conns().Close()
 	s.proxy.tunnels.Close()
 	return err

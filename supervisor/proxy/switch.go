@@ -80,7 +80,7 @@ func (e *exchange) switchProtocols(claim site.Claim, resp *http.Response) {
 		Down: tunnel.State{Pending: append(head, worker.Unread...), Passed: -int64(len(head))}, // which does not count
 	}
 	if c, ok := client.(*detachedConn); ok {
-		o.Client, o.Bare = c.Socket, true
+		o.Client, o.Bare = c.Socket, c.TLS() == nil
 	}
 	e.proxy.tunnels.Start(o)
 }

@@ -7,36 +7,21 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/multisite/multisite/supervisor/gate"
 	"github.com/multisite/multisite/supervisor/site"
 )
 
 // ServeTLS is Serve for clients that speak TLS, as Options.TLS says.
 func (s *Server) ServeTLS(l net.Listener) error {
 	s.begin()
-	g := gate.New(l)
-	s.mu.Lock()
-	if s.paused {
-		g.Shut()
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return s.http.Serve(tls.NewListener(l, s.proxy.tls))
 	}
-	s.gates = append(s.gates, g)
-	s.mu.Unlock()
-	return s.http.Serve(tls.NewListener(g, s.tls))
-}
-
-// pauseTLS lets new clients that speak TLS wait, or serves them again.
-func (s *Server) pauseTLS(on bool) []*gate.Gate {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.paused = on
-	for _, g := range s.gates {
-		if on {
-			g.Shut()
-		} else {
-			g.Open()
-		}
+	if err := s.loop.ListenTLS(tcp); err != nil {
+		return err
 	}
-	return s.gates
+	<-s.loop.Done()
+	return http.ErrServerClosed
 }
 
 // isMisdirected reports whether the client has not seen a certificate of the host that
