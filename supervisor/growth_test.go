@@ -16,6 +16,8 @@ import (
 
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/journal"
+	"github.com/multisite/multisite/supervisor/statedir"
 )
 
 // manySites is a running supervisor of sleeping sites of all kinds. Their Python is never
@@ -28,19 +30,9 @@ type manySites struct {
 
 func startManySites(t *testing.T, n int) *manySites {
 	t.Helper()
-	m := &manySites{dir: t.TempDir(), count: n}
-	write(t, m.dir, "bin/python3", "#!/bin/false\n")
-	if err := os.Chmod(filepath.Join(m.dir, "bin/python3"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	write(t, m.dir, "lib/python3.13/site-packages/django/__init__.py", "")
-	write(t, m.dir, "code/settings.py", "")
-	m.writeTOML(t, "max = 2")
-	s, err := New(Options{Load: func() (*config.Config, error) { return config.Load(filepath.Join(m.dir, "sites.toml")) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Supervisor = s
+	m := writeManySites(t, n)
+	m.load(t)
+	s := m.Supervisor
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, context.Background()) }()
@@ -55,6 +47,29 @@ func startManySites(t *testing.T, n int) *manySites {
 	}
 	<-s.life.serving
 	return m
+}
+
+// writeManySites writes the files of such a supervisor.
+func writeManySites(t *testing.T, n int) *manySites {
+	t.Helper()
+	m := &manySites{dir: t.TempDir(), count: n}
+	write(t, m.dir, "bin/python3", "#!/bin/false\n")
+	if err := os.Chmod(filepath.Join(m.dir, "bin/python3"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, m.dir, "lib/python3.13/site-packages/django/__init__.py", "")
+	write(t, m.dir, "code/settings.py", "")
+	m.writeTOML(t, "max = 2")
+	return m
+}
+
+// load makes the supervisor, of which nothing runs yet.
+func (m *manySites) load(t *testing.T) {
+	t.Helper()
+	var err error
+	if m.Supervisor, err = New(Options{Load: func() (*config.Config, error) { return config.Load(filepath.Join(m.dir, "sites.toml")) }}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // writeTOML writes the sites; the first one has as many processes as first says.
@@ -191,9 +206,31 @@ func TestReload_ForgetsRemovedSites(t *testing.T) {
 	}
 	<-removed.done
 	m.remembers(t, "s0")
-	m.setConfig(&config.Config{}) // as at a start
-	m.forgetRemoved()
-	m.remembers(t)
+}
+
+// TestStart_ForgetsRemovedSites: a site may have been removed while nothing ran.
+func TestStart_ForgetsRemovedSites(t *testing.T) {
+	t.Parallel()
+	m := writeManySites(t, 1)
+	state := filepath.Join(m.dir, ".multisite")
+	if err := statedir.Make(state); err != nil {
+		t.Fatal(err)
+	}
+	before, err := journal.Open(filepath.Join(state, statedir.JournalDB), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"s0", "s2"} {
+		if err := errors.Join(before.SetScale(t.Context(), name, 1), before.SetWarmup(t.Context(), name, "{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.load(t)
+	defer m.close(t.Context())
+	m.remembers(t, "s0")
 }
 
 // remembers checks for which sites the journal has a number of workers and a warm-up.
