@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
 )
 
 // multisite is a running multisite, with what only it can do.
@@ -112,6 +113,7 @@ func (b *bench) startMultisite(ctx context.Context, toml string, sites []site) (
 		_, err := m.command(ctx, "reload", sites[0].name)
 		return err
 	}
+	m.settle = m.awaitSelfRolls
 	if err := m.awaitAnswers(ctx, sites); err != nil {
 		m.end()
 		return nil, err
@@ -162,6 +164,36 @@ func (m *multisite) sharing(ctx context.Context) (string, error) {
 		}
 	}
 	return "preload: " + strings.Join(states, "; "), err
+}
+
+// settleTime is longer than the quiet time that a site needs before it rolls itself, and the
+// rolls of two sites.
+const settleTime = 5 * time.Minute
+
+// awaitSelfRolls waits until every site has replaced its workers by itself, since visitors
+// ask for more than "/".
+func (m *multisite) awaitSelfRolls(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		st, err := m.client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(st.Sites, func(s status.Site) bool {
+			return s.SelfRoll == nil || s.State != "running" || len(s.Workers) != s.Processes.Desired
+		}) {
+			m.remark, err = m.sharing(ctx)
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("sites have not replaced their workers within %v", settleTime)
+		}
+	}
 }
 
 func (m *multisite) workerPIDs(ctx context.Context) ([]int, error) {

@@ -52,7 +52,8 @@ type server struct {
 	children
 	stop   func() // ends all of its processes
 	reload func(context.Context) error
-	remark string // a remark for the reader of the report
+	remark string                      // a remark for the reader of the report
+	settle func(context.Context) error // returns when it has adapted to its visitors, and sets remark; nil: it never does
 }
 
 // split returns the processes of the front door and all others.
