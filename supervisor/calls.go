@@ -13,7 +13,6 @@ import (
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/logs"
 	"github.com/multisite/multisite/supervisor/pool"
-	"github.com/multisite/multisite/worker/process"
 )
 
 // Ready returns when every site has all its workers, or has failed to start them; the
@@ -23,7 +22,7 @@ func (s *Supervisor) Ready(ctx context.Context) error {
 	errs := make([]error, len(sites))
 	var wg sync.WaitGroup
 	for i, site := range sites {
-		wg.Go(func() { errs[i] = explain(site.name, site.pool.AwaitTarget(ctx)) })
+		wg.Go(func() { errs[i] = explain(site.config(), site.pool.AwaitTarget(ctx)) })
 	}
 	wg.Wait()
 	failed := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
@@ -64,7 +63,7 @@ func (s *Supervisor) Scale(ctx context.Context, scales []control.Scale) error {
 	errs := make([]error, len(scales))
 	var wg sync.WaitGroup
 	for i, site := range sites {
-		wg.Go(func() { errs[i] = explain(site.name, site.scale(ctx, scales[i].Processes)) })
+		wg.Go(func() { errs[i] = explain(site.config(), site.scale(ctx, scales[i].Processes)) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -98,7 +97,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return explain(site.name, site.roll(ctx, next, pool.ReasonRestart, func() {}))
+	return explain(next.cfg, site.roll(ctx, next, pool.ReasonRestart, func() {}))
 }
 
 // Down lets Run return, and returns when the last worker has exited.
@@ -110,23 +109,6 @@ func (s *Supervisor) Down(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// explain returns an error in words for a person at the command line, with the traceback
-// of the site's own code; nil for none.
-func explain(site string, err error) error {
-	if err == nil {
-		return nil
-	}
-	e := &control.Error{Message: fmt.Sprintf("site %s: %v", site, err), Hint: "multisite logs " + site}
-	var launch *process.LaunchError
-	if errors.As(err, &launch) {
-		e.Detail = launch.Detail
-	}
-	if errors.Is(err, pool.ErrStopped) {
-		e.Hint = ""
-	}
-	return e
 }
 
 // Logs writes the last lines of a site's log, or of all logs, and then new ones if the

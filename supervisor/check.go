@@ -58,7 +58,7 @@ func Check(ctx context.Context, cfg *config.Config) []error {
 		wg.Go(func() {
 			err := tryLoad(ctx, dir, slots, cfg.Sites[alike[0]])
 			for _, i := range alike {
-				errs[i] = explain(cfg.Sites[i].Name, err)
+				errs[i] = explain(cfg.Sites[i], err)
 			}
 		})
 	}

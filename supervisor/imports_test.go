@@ -67,6 +67,7 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/systemd":   nil,
 		"supervisor/task":      {"worker/process"},
 		"supervisor/tunnel":    {"supervisor/site"},
+		"supervisor/traceback": nil,
 		"supervisor/visible":   nil,
 		"supervisor/warnings":  {"supervisor/config"},
 		"supervisor/watch":     nil,

@@ -127,9 +127,9 @@ func (cs *changes) applyOne(ctx context.Context, ch *change) error {
 		t.tasks.awaitEnd(ctx)
 		return nil
 	case ch.added:
-		return explain(t.name, t.pool.AwaitTarget(ctx))
+		return explain(t.config(), t.pool.AwaitTarget(ctx))
 	case ch.next != nil:
-		return explain(t.name, t.roll(ctx, ch.next, pool.ReasonReload, func() {
+		return explain(ch.cfg, t.roll(ctx, ch.next, pool.ReasonReload, func() {
 			ch.switched = true
 			same := t.config().Same(ch.cfg)
 			_ = cs.applyLive(ch) // it fails only for a site that is added
@@ -141,7 +141,7 @@ func (cs *changes) applyOne(ctx context.Context, ch *change) error {
 	t.failed.Store(nil)
 	t.happened(time.Now(), string(pool.ReasonReload))
 	t.tasks.apply(ctx, ch.cfg, pool.ReasonReload, false)
-	return explain(t.name, t.pool.AwaitTarget(ctx))
+	return explain(t.config(), t.pool.AwaitTarget(ctx))
 }
 
 // describe writes what became of a change, whose result was err.

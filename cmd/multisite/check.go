@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,8 +31,14 @@ func (c *cli) checkCommand() *cobra.Command {
 			if len(args) == 1 {
 				c.configPath = args[0]
 			}
-			cfg, err := c.load()
+			path, _ := c.path()
+			cfg, err := config.LoadSound(path)
 			if err != nil {
+				if cfg != nil && !noImport {
+					report(os.Stderr, err)
+					_ = checkImports(cmd.Context(), cfg) // it has reported them
+					return &exitError{2}
+				}
 				return err
 			}
 			if err := supervisor.CheckProcesses(cfg); err != nil {
@@ -52,7 +59,6 @@ func (c *cli) checkCommand() *cobra.Command {
 			for _, warning := range append(warnings.Of(cfg), warned...) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "multisite: warning:", warning)
 			}
-			path, _ := c.path()
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: no mistakes (%s)\n", path, countSites(len(cfg.Sites)))
 			return nil
 		},
@@ -93,7 +99,10 @@ func checkImports(ctx context.Context, cfg *config.Config) error {
 	for _, err := range supervisor.Check(ctx, cfg) {
 		var e *control.Error
 		if errors.As(err, &e) {
-			e.Hint, e.Usage = "", true
+			e.Usage = true
+			if strings.HasPrefix(e.Hint, "multisite logs ") { // nothing was logged
+				e.Hint = ""
+			}
 		}
 		code = max(code, report(os.Stderr, err))
 	}

@@ -61,7 +61,7 @@ func (c *cli) tailFiles(cmd *cobra.Command, q control.LogQuery) error {
 	}
 	if q.Site != "" {
 		if !slices.Contains(names[1:], q.Site) {
-			return &usageError{err: fmt.Errorf("no site %q", q.Site), hint: "there are " + strings.Join(names[1:], ", ")}
+			return &usageError{err: fmt.Errorf("no site %q", q.Site), hint: nearest(q.Site, names[1:], "there are "+strings.Join(names[1:], ", "))}
 		}
 		names = []string{q.Site}
 	}

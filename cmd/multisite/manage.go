@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/apps"
-	"github.com/multisite/multisite/apps/tomlfile"
 	"github.com/multisite/multisite/supervisor"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/statedir"
@@ -73,11 +72,7 @@ func findSite(cfg *config.Config, name string) (*config.Site, error) {
 	if i := slices.Index(names, name); i >= 0 {
 		return cfg.Sites[i], nil
 	}
-	e := &usageError{err: fmt.Errorf("no site %q in %s", name, cfg.Path)}
-	if near := tomlfile.Nearest(name, names); near != "" {
-		e.hint = fmt.Sprintf("did you mean %q?", near)
-	}
-	return nil, e
+	return nil, &usageError{err: fmt.Errorf("no site %q in %s", name, cfg.Path), hint: nearest(name, names, "")}
 }
 
 // manage runs a management command with the state directory of the running supervisor,

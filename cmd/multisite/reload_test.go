@@ -191,7 +191,7 @@ func reloadBadCode(t *testing.T, r *running) {
 	if got.code != 1 || got.stdout != "" {
 		t.Errorf("exit %d, printed %q", got.code, got.stdout)
 	}
-	for _, want := range []string{"multisite: error: site edited: ModuleNotFoundError: No module named 'no_such_thing'\n", "edited: not changed, its old workers serve on\n", "edited_settings.py\", line 3"} {
+	for _, want := range []string{": site edited: ModuleNotFoundError: No module named 'no_such_thing'\n", "edited: not changed, its old workers serve on\n", "edited_settings.py\", line 3"} {
 		if !strings.Contains(got.stderr, want) {
 			t.Errorf("stderr has no %q:\n%s", want, got.stderr)
 		}

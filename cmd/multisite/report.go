@@ -78,9 +78,6 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &running):
 		say(w, running.Error(), "multisite status shows it, multisite down stops it", "")
 		return 1
-	case strings.HasPrefix(err.Error(), "unknown command"):
-		say(w, strings.SplitN(err.Error(), "\n", 2)[0], "see multisite help", "")
-		return 2
 	}
 	say(w, err.Error(), "", "")
 	return 1

@@ -28,7 +28,7 @@ func newRoot() *cobra.Command {
 		Short:         "Run many websites from one code base on one machine",
 		SilenceErrors: true, // report prints them
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          anyUnknown,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Version:       thisBuild().String(),
 	}
@@ -49,6 +49,24 @@ func newRoot() *cobra.Command {
 	return root
 }
 
+// anyUnknown is the check of the arguments of the root: all that is no command comes here.
+func anyUnknown(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return unknownCommand(root, args[0])
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return &usageError{err: fmt.Errorf("unknown command %q", name), hint: nearest(name, names, "see multisite help")}
+}
+
 // helpCommand replaces cobra's help command, which does not report an unknown command.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
@@ -58,7 +76,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, _, err := cmd.Root().Find(args)
 			if err != nil || len(args) > 0 && about == cmd.Root() {
-				return &usageError{err: fmt.Errorf("unknown command %q", args[0]), hint: "see multisite help"}
+				return unknownCommand(cmd.Root(), args[0])
 			}
 			return about.Help()
 		},

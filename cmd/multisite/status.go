@@ -122,9 +122,13 @@ func onlySite(st *status.Status, name string) error {
 	if len(st.Sites) > 0 {
 		return nil
 	}
-	hint := "multisite status lists them"
-	if near := tomlfile.Nearest(name, names); near != "" {
-		hint = fmt.Sprintf("did you mean %q?", near)
+	return &usageError{err: fmt.Errorf("no site %q", name), hint: nearest(name, names, "multisite status lists them")}
+}
+
+// nearest returns a hint for a name that does not exist: the one that was probably meant.
+func nearest(name string, names []string, otherwise string) string {
+	if near := tomlfile.Nearest(name, names); near != "" && near != name {
+		return fmt.Sprintf("did you mean %q?", near)
 	}
-	return &usageError{err: fmt.Errorf("no site %q", name), hint: hint}
+	return otherwise
 }

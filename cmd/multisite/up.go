@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/multisite/multisite/apps"
 	"github.com/multisite/multisite/supervisor"
@@ -223,15 +221,4 @@ func summary(ctx context.Context, cfg *config.Config, s *supervisor.Supervisor) 
 		}
 	}
 	return b.String()
-}
-
-// explainListen adds a hint to errors of listening.
-func explainListen(err error) error {
-	if errors.Is(err, unix.EADDRINUSE) {
-		return &hintedError{err: err, hint: `another program listens there; "listen" in sites.toml sets the address`}
-	}
-	if errors.Is(err, unix.EACCES) {
-		return &hintedError{err: err, hint: "ports below 1024 need root or CAP_NET_BIND_SERVICE"}
-	}
-	return err
 }

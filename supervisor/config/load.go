@@ -31,6 +31,37 @@ func Load(path string) (*Config, error) {
 	return load(path, file)
 }
 
+// LoadSound is Load for a check: where only some sites have mistakes, it returns the others
+// beside the error.
+func LoadSound(path string) (*Config, error) {
+	file, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	l := newLoader(path, file)
+	problems := l.load()
+	l.config.Sites = soundSites(l.config.Sites, problems)
+	return l.config, problems.Err()
+}
+
+// soundSites returns the sites in which no problem lies; none if one lies elsewhere.
+func soundSites(sites []*Site, problems tomlfile.Problems) []*Site {
+	ill := map[*Site]bool{}
+	for _, p := range problems {
+		var in *Site // the last one that begins before the problem
+		for _, s := range sites {
+			if s.Position.File == p.File && s.Position.Line <= p.Line && (in == nil || s.Position.Line > in.Position.Line) {
+				in = s
+			}
+		}
+		if in == nil {
+			return nil
+		}
+		ill[in] = true
+	}
+	return slices.DeleteFunc(slices.Clone(sites), func(s *Site) bool { return ill[s] })
+}
+
 func read(path string) (*tomlfile.File, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, tomlfile.Problems{{
@@ -64,13 +95,25 @@ type loader struct {
 }
 
 func load(path string, file *tomlfile.File) (*Config, error) {
-	l := &loader{
+	l := newLoader(path, file)
+	if err := l.load().Err(); err != nil {
+		return nil, err
+	}
+	return l.config, nil
+}
+
+func newLoader(path string, file *tomlfile.File) *loader {
+	return &loader{
 		config: &Config{Path: filepath.Join(file.Dir(), filepath.Base(path)), Dir: file.Dir()},
 		path:   path,
 		files:  []*tomlfile.File{file},
 		search: filepath.SplitList(os.Getenv("PATH")),
 	}
-	top := file.Root()
+}
+
+// load reads everything, and returns all mistakes.
+func (l *loader) load() tomlfile.Problems {
+	top := l.files[0].Root()
 	l.defaults = newDraft(l.config.Dir)
 	l.defaults.readDefaults(top.Table("defaults"))
 	l.readTopKeys(defaultsTable(topKeys))
@@ -78,11 +121,7 @@ func load(path string, file *tomlfile.File) (*Config, error) {
 	l.sites(top.Table("site"))
 	l.include(top)
 	l.finish()
-
-	if err := l.allProblems().Err(); err != nil {
-		return nil, err
-	}
-	return l.config, nil
+	return l.allProblems()
 }
 
 // allProblems is called last: only then is it known which keys no code has asked for.
