@@ -1,7 +1,7 @@
 SHELL       := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help build test race fuzz check lint bench peers django clean
+.PHONY: help build test race fuzz check lint bench peers django man clean
 
 GO       ?= go
 FUZZTIME ?= 60s
@@ -31,6 +31,9 @@ help: ## list the targets
 
 build: ## the binary, ./multisite
 	$(GO) build -ldflags '-X main.stampedVersion=$(VERSION) -X main.stampedCommit=$(COMMIT)' -o $(BINARY) ./cmd/multisite
+
+man: build ## manual pages, in ./man
+	$(abspath $(BINARY)) man man
 
 # Results are not cached, because tests depend on Python files that Go does not track.
 # In its long form the fault suite measures times, so its tests run one after the other.
@@ -77,7 +80,7 @@ django: $(venv)/ready $(django)/db.sqlite3 ## the article's project: its virtual
 	@echo "ready: go run ./cmd/multisite up -c $(django)/sites.toml   (admin: user admin, password admin)"
 
 clean: ## remove what the other targets created
-	rm -rf multisite $(venv) cmd/bench/.venv $(django)/*.sqlite3 $(django)/static_root
+	rm -rf multisite man $(venv) cmd/bench/.venv $(django)/*.sqlite3 $(django)/static_root
 
 $(venv): $(venv)/ready
 

@@ -95,7 +95,7 @@ func addLeaving(sites []status.Site, leaving status.Site) []status.Site {
 func (t *site) leavingStatus(l *look) status.Site {
 	c := t.config()
 	st := status.Site{
-		Name: c.Name, ServerName: c.ServerName, Aliases: []string{}, Kind: string(c.Kind), State: string(pool.SiteStopped),
+		Name: c.Name, ServerName: c.ServerName, Aliases: []string{}, URL: c.URL(t.super.Addrs(), addrsOf(t.super.endpoints.secure)), Kind: string(c.Kind), State: string(pool.SiteStopped),
 		Warmup: []string{}, Workers: []status.Worker{}, Certificates: []status.Certificate{},
 	}
 	st.Services, st.Cron = t.tasks.status(l)
@@ -109,6 +109,7 @@ func (t *site) status(l *look) status.Site {
 		Name:       c.Name,
 		ServerName: c.ServerName,
 		Aliases:    append([]string{}, c.Aliases...), // [] in JSON, not null
+		URL:        c.URL(t.super.Addrs(), addrsOf(t.super.endpoints.secure)),
 		Kind:       string(c.Kind),
 		State:      string(ps.State),
 		Generation: ps.Generation,

@@ -133,6 +133,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	s.proxy = proxy.New(proxy.Options{
 		TrustedProxies: s.cfg.TrustedProxies, Timeouts: proxy.Timeouts(s.cfg.Timeouts), Limits: connectionLimits(s.cfg), SpoolDir: spool, Log: s.log,
 		TLS: s.certs.Config(), Covers: s.certs.Covers, HasCertificate: s.certs.Has, Challenge: s.certs.AnswerChallenge,
+		Local:   s.localLinks,
 		Refused: func(r front.Refusal) { s.refusals.Count(r.Status, r.AppendCombined) },
 	})
 	if err := s.makeSites(); err != nil {

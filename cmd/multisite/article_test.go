@@ -23,6 +23,7 @@ func TestArticle(t *testing.T) {
 		{"ten workers", tenWorkers},
 		{"each site answers for itself", sitesAnswer},
 		{"an unknown host gets no site", unknownHost},
+		{"localhost lists the sites", localhostLists},
 		{"static files of each site", staticFiles},
 		{"one admin on both sites", adminOnBothSites},
 		{"status is a contract", statusContract},
@@ -97,10 +98,23 @@ func sitesAnswer(t *testing.T, r *running) {
 }
 
 func unknownHost(t *testing.T, r *running) {
-	for _, host := range []string{"example.com", "www.subdomain1.example.com", "127.0.0.1", "subdomain3.example.com"} {
+	for _, host := range []string{"example.com", "www.subdomain1.example.com", "127.0.0.2", "subdomain3.example.com"} {
 		a := r.get(host, "/")
 		if a.status != http.StatusMisdirectedRequest || regexp.MustCompile(`(?i)subdomain|django`).MatchString(a.body) {
 			t.Errorf("%s: status %d, want 421 and nothing of a site:\n%s", host, a.status, a.body)
+		}
+	}
+}
+
+// localhostLists: a person on this machine finds the sites.
+func localhostLists(t *testing.T, r *running) {
+	port := r.addr[strings.LastIndexByte(r.addr, ':'):]
+	for _, host := range []string{"localhost", "127.0.0.1" + port} {
+		a := r.get(host, "/")
+		for _, want := range []string{`<a href="http://subdomain1.localhost` + port + `/">subdomain1</a>`, ">subdomain2</a>"} {
+			if a.status != http.StatusOK || !strings.Contains(a.body, want) {
+				t.Errorf("%s: status %d, no %s in %s", host, a.status, want, a.body)
+			}
 		}
 	}
 }

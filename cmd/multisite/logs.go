@@ -18,9 +18,10 @@ func (c *cli) logsCommand() *cobra.Command {
 	const use = "logs [SITE] [-f] [-n LINES]"
 	q := control.LogQuery{}
 	cmd := &cobra.Command{
-		Use:   "logs [SITE]",
-		Short: "Show what the workers of a site wrote, and what happened to them",
-		Args:  atMost(1, use),
+		Use:               "logs [SITE]",
+		Short:             "Show what the workers of a site wrote, and what happened to them",
+		Args:              atMost(1, use),
+		ValidArgsFunction: c.completeSites(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				q.Site = args[0]

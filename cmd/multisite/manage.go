@@ -23,6 +23,7 @@ func (c *cli) manageCommand() *cobra.Command {
 			"A site of the built-in Go apps has migrate, createsuperuser, changepassword,\n" +
 			"dumpdata, loaddata, dbshell and backup. The exit code is that of the command.",
 		Example:            "  multisite manage subdomain1 migrate\n  multisite manage subdomain1 createsuperuser",
+		ValidArgsFunction:  c.completeSites(1),
 		DisableFlagParsing: true, // the flags belong to the management command
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, err := c.takeConfig(args)

@@ -19,7 +19,8 @@ func (c *cli) reloadCommand() *cobra.Command {
 			"when the new ones are ready; everything else changes in place. With SITE, only that\n" +
 			"site is reloaded. If sites.toml has a mistake, or the new code does not start, the\n" +
 			"old workers serve on. To replace workers although nothing has changed, use restart.",
-		Args: atMost(1, "reload [SITE]"),
+		Args:              atMost(1, "reload [SITE]"),
+		ValidArgsFunction: c.completeSites(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			site := ""
 			if len(args) == 1 {

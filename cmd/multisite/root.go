@@ -34,7 +34,6 @@ func newRoot() *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().Bool("version", false, "print the version, the commit and the Go it was built with")
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "the sites.toml to use (default ./sites.toml, or $MULTISITE_CONFIG)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		message, _, _ := strings.Cut(err.Error(), ": strconv.") // what follows repeats it in terms of Go
@@ -44,7 +43,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		c.upCommand(), c.downCommand(), c.statusCommand(), c.scaleCommand(), c.restartCommand(), c.reloadCommand(),
 		c.checkCommand(), c.trustCommand(), c.logsCommand(), c.manageCommand(), versionCommand(), workerCommand(),
-		c.upgradeCommand(), c.takeoverCommand(), c.dashboardCommand(),
+		c.upgradeCommand(), c.takeoverCommand(), c.dashboardCommand(), c.openCommand(), manCommand(),
 	)
 	return root
 }

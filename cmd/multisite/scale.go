@@ -19,7 +19,8 @@ func (c *cli) scaleCommand() *cobra.Command {
 		Long: "Set how many worker processes a site has. Workers that remain are not affected;\n" +
 			"the others finish their requests and exit. The command returns when the site has the\n" +
 			"new number of workers.",
-		Example: "  multisite scale subdomain1 5\n  multisite scale subdomain1=3 subdomain2=8",
+		Example:           "  multisite scale subdomain1 5\n  multisite scale subdomain1=3 subdomain2=8",
+		ValidArgsFunction: c.completeSites(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			scales, err := parseScales(args)
 			if err != nil {

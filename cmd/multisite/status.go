@@ -38,7 +38,8 @@ func (c *cli) statusCommand() *cobra.Command {
 			"sums are true. USS is what stopping a process would free; RSS counts shared pages in\n" +
 			"full for every process. REQ/S, P50 and P99 are those of the last minute, ERR/H counts\n" +
 			"the errors of the last hour.",
-		Args: atMost(1, use),
+		Args:              atMost(1, use),
+		ValidArgsFunction: c.completeSites(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			site := ""
 			if len(args) == 1 {

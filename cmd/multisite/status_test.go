@@ -17,7 +17,7 @@ import (
 // contract is the promised output of `multisite status --json`.
 const contract = `
 {"supervisor":{"pid":1,"version":"…","started":"…","listen":["127.0.0.1:8080"],"listen_tls":[],"memory":{"pss":0,"uss":0,"rss":0},"others":{"pss":0,"uss":0,"rss":0}},
- "sites":[{"name":"subdomain1","server_name":"…","aliases":["…"],"kind":"wsgi","state":"running","generation":1,"settings":"…",
+ "sites":[{"name":"subdomain1","server_name":"…","aliases":["…"],"url":"…","kind":"wsgi","state":"running","generation":1,"settings":"…",
    "processes":{"desired":5,"ready":5,"min":5,"max":5,"file":null},"threads":1,"memory":{"pss":0,"uss":0,"rss":0,"zygote_pss":0,"others_pss":0},
    "requests":{"total":0,"active":0,"queued":0,"errors":0,"errors_last_hour":0,"per_second":0.0,"p50_seconds":0,"p99_seconds":0},
    "restarts":0,"last_exit":"","last_event":{"at":"…","what":"start"},"last_error":"",

@@ -203,7 +203,7 @@ func summary(ctx context.Context, cfg *config.Config, s *supervisor.Supervisor) 
 	for i, site := range cfg.Sites {
 		st := states.Sites[i]
 		fmt.Fprintf(&b, "%-20s %-40s %s, %d of %d workers\n",
-			site.Name, siteURL(site, s.Addrs(), states.Supervisor.ListenTLS), st.State, st.Processes.Ready, st.Processes.Desired)
+			site.Name, states.Sites[i].URL, st.State, st.Processes.Ready, st.Processes.Desired)
 	}
 	for _, site := range states.Sites {
 		for _, problem := range site.Warmup {

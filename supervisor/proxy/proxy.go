@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -45,7 +46,11 @@ type Options struct {
 	HasCertificate func(host string) bool
 	// Challenge answers a question of an authority, and reports whether it did; nil: none.
 	Challenge func(w http.ResponseWriter, r *http.Request, host string) bool
-	Refused   func(site.Refusal) // is called for every request that the front door answers for itself; must not wait; may be nil
+	// Local returns what a person on this machine can open, for a list that only those see
+	// who ask for localhost on the address of a listener that it returns something for; nil:
+	// there is no list.
+	Local   func(listener net.Addr) []Link
+	Refused func(site.Refusal) // is called for every request that the front door answers for itself; must not wait; may be nil
 }
 
 // Proxy is an http.Handler for all sites. Any goroutine may use it.
@@ -54,6 +59,7 @@ type Proxy struct {
 
 	// Set by New, never changed.
 	trusted  []netip.Prefix
+	local    func(net.Addr) []Link // may be nil
 	timeouts Timeouts
 	limits   fastloop.Limits
 	store    *spool.Store
@@ -73,7 +79,7 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{trusted: o.TrustedProxies, timeouts: orDefault(o.Timeouts), limits: o.Limits, log: o.Log, tls: o.TLS, covers: o.Covers, hasCert: o.HasCertificate, answers: o.Challenge, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
+	p := &Proxy{trusted: o.TrustedProxies, local: o.Local, timeouts: orDefault(o.Timeouts), limits: o.Limits, log: o.Log, tls: o.TLS, covers: o.Covers, hasCert: o.HasCertificate, answers: o.Challenge, refused: o.Refused, store: spool.NewStore(o.SpoolDir), files: static.New()}
 	return p
 }
 
@@ -104,6 +110,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		e.setReadDeadline() // net/http reads what is left of a body when we are done
 	}
+	links := p.linksFor(r) // before strip, which hides who has sent it
 	scheme := toOrigin(r)
 	e.strip()
 	e.setID("")
@@ -125,6 +132,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.site = s
 	case known:
 		e.fail(http.StatusNotFound, "no site of this host has this path", nil)
+		return
+	case len(links) > 0 && isLocalHost(host):
+		e.list(links)
 		return
 	default:
 		e.fail(http.StatusMisdirectedRequest, "no site has this name", nil)

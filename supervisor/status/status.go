@@ -55,6 +55,7 @@ type Site struct {
 	Name       string     `json:"name"`
 	ServerName string     `json:"server_name"`
 	Aliases    []string   `json:"aliases"`
+	URL        string     `json:"url"`        // an address of the site, one that opens in a browser on this machine if there is one
 	Kind       string     `json:"kind"`       // wsgi, apps or app
 	State      string     `json:"state"`      // starting, running, degraded, sleeping, stopped or failed
 	Generation int        `json:"generation"` // how often its workers have been replaced as a whole, and 1
