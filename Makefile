@@ -15,9 +15,9 @@ RACE     ?=
 LONG     ?=
 TIMEOUT  ?= $(if $(LONG),60m,10m)
 
-# The benchmark and the tests in a browser are modules of their own, so that the program
-# does not depend on what only they need.
-modules = . cmd/bench cmd/browsertest
+# The benchmark and the tests with a browser and an authority are modules of their own, so
+# that the program does not depend on what only they need.
+modules = . cmd/bench cmd/browsertest cmd/doortest
 
 golangci = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
