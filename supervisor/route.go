@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multisite/multisite/supervisor/coding"
 	"github.com/multisite/multisite/supervisor/config"
 	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
@@ -53,6 +54,7 @@ func (t *site) route() front.Route {
 		Static:         t.staticRoutes(),
 		Index:          c.Index,
 		NoCompression:  c.Compress.Nothing,
+		Encode:         coding.Rule{On: c.Compress.Answers, Types: c.Compress.Types},
 		Sendfile:       namedRoutes(c, c.Sendfile, ""),
 		Mount:          c.Mount,
 		RedirectTo:     t.super.redirectPort(c),

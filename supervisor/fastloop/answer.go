@@ -54,17 +54,21 @@ func (c *client) answered() (more bool) {
 		c.leaveLine()
 		c.detach()
 	case p.Head != nil:
-		c.begun(&p)
-		c.deliver(p, nil)
+		c.beginAnswer(p)
 	}
 	return more
 }
 
-// begun begins the answer, of which p is the first part: it makes the head of l.out.
+// begun begins the answer, of which p is the first part: it makes the head of l.out. It may
+// be called again, when the worker is released, for a body that was encoded.
 func (c *client) begun(p *wire.Part) {
 	l, now := c.loop, time.Now()
 	r := &c.reply
-	r.begun, r.last, r.entry, r.moved, r.left = true, c.isLast(), c.entry(p.Head, c.direct.Worker()), now, p.Length
+	worker, again := r.entry.Worker, r.begun
+	if !again { // else it was released
+		worker = c.direct.Worker()
+	}
+	r.begun, r.last, r.entry, r.moved, r.left = true, c.isLast(), c.entry(p.Head, worker), now, p.Length
 	r.entry.Queue = c.sent.Sub(c.asked)
 	f := framing{length: -1, id: c.request.id}
 	switch bodiless := c.request.Method == http.MethodHead || wire.Bodiless(p.Head.Status); {
@@ -81,7 +85,7 @@ func (c *client) begun(p *wire.Part) {
 		// With MaxUnsent itself a client that takes all at once would be waited for more often.
 		_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 2*MaxUnsent) // it works without
 	}
-	if r.left >= 0 {
+	if r.left >= 0 && !again {
 		c.site.CountPage(&c.request.Head, p.Head, now.Sub(c.start), r.left)
 	}
 	if h := c.site.Headers; h != nil {
@@ -95,15 +99,25 @@ func (c *client) begun(p *wire.Part) {
 // deliver gives a part of the answer to the client, after what l.out has. err is why no
 // more comes, or only to somebody who waits for it.
 func (c *client) deliver(p wire.Part, err error) {
-	l, now := c.loop, time.Now()
-	c.reply.came = now
+	c.reply.came = time.Now()
 	if p.End {
-		c.reply.entry.App = now.Sub(c.sent)
-		c.reply.ended = true
-		c.leaveLine()
-		c.direct.Release()
-		l.takeNotified() // the worker's next request is sent before this answer
+		c.workerDone()
 	}
+	c.pass(p, err)
+}
+
+// workerDone releases the worker, whose answer is read.
+func (c *client) workerDone() {
+	c.reply.entry.App = c.reply.came.Sub(c.sent)
+	c.reply.ended = true
+	c.leaveLine()
+	c.direct.Release()
+	c.loop.takeNotified() // the worker's next request is sent before this answer
+}
+
+// pass gives the client a part of the answer, as deliver does.
+func (c *client) pass(p wire.Part, err error) {
+	now := c.reply.came
 	pieces, cut := c.compose(p)
 	rest, gone := c.put(pieces, now)
 	if cut == nil && err != wire.ErrMustWait {

@@ -87,6 +87,7 @@ type Loop struct {
 	heads        map[int]*client  // the head of each line, by the descriptor of the worker's connection
 	busy         map[*client]bool // clients with a request under way; never false
 	followers    int              // clients in lines that are not heads
+	encoding     int              // whole answers that goroutines encode
 	sending      []*client        // those with more of a file to send, which had their turn
 	more         []*client        // those that were answered and have sent more
 	lingering    map[int]*client  // connections whose last answer was written, by descriptor

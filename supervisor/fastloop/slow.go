@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/multisite/multisite/supervisor/coding"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/spool"
 	"github.com/multisite/multisite/worker/wire"
@@ -46,23 +47,31 @@ type slow struct {
 	sent      time.Time
 	waits     *spool.Spool
 	here      []byte        // what is here of the answer, for waits
+	code      coding.Coding // in which the body is sent; Identity: it comes as it is sent
+	plain     []byte        // what is here of a body that is to be encoded
+	length    int64         // of that body, as the worker says; -1: it does not
 	moved     chan struct{} // closed when all of the answer is in waits
 	ended     atomic.Bool   // the worker has
 }
 
 // handOver lets goroutines carry on with an answer of which rest does not fit the output.
 func (c *client) handOver(rest [][]byte) {
-	l := c.loop
 	all, err := c.collect(rest)
 	if err != nil {
 		c.cut(err, time.Now())
 		return
 	}
-	s := &slow{
-		loop: l, site: c.site, admission: c.admission.Take(), buffered: c.buffered, what: c.request.what(), reply: c.reply,
-		direct: c.direct, sent: c.sent, here: all, waits: l.o.Store.NewSpool(), moved: make(chan struct{}),
-	}
+	s := c.newSlow()
+	s.admission, s.reply, s.here = c.admission.Take(), c.reply, all
 	s.start(c)
+}
+
+// newSlow returns an answer without what is here of it.
+func (c *client) newSlow() *slow {
+	return &slow{
+		loop: c.loop, site: c.site, buffered: c.buffered, what: c.request.what(),
+		direct: c.direct, sent: c.sent, waits: c.loop.o.Store.NewSpool(), moved: make(chan struct{}),
+	}
 }
 
 // collect returns a copy of what waits for the client, and rest. If the worker has begun
@@ -128,7 +137,7 @@ func (s *slow) gone(cancel func()) {
 func (s *slow) move(ctx context.Context) {
 	_, err := s.waits.Write(s.here)
 	s.here = nil
-	if !s.reply.ended {
+	if !s.reply.ended || s.code != coding.Identity {
 		err = s.moveRest(ctx)
 	}
 	if s.ended.Store(true); !s.reply.ended {
@@ -138,20 +147,43 @@ func (s *slow) move(ctx context.Context) {
 }
 
 func (s *slow) moveRest(ctx context.Context) error {
-	body, err := s.direct.Rest(ctx)
-	if err != nil {
-		s.logCut(err)
-		s.direct.Fail(err)
+	to := s.newRest()
+	_, err := to.Write(s.plain) // what is wrong is found again at the next piece, or the end
+	s.plain = nil
+	if !s.reply.ended {
+		var body io.ReadCloser
+		if body, err = s.direct.Rest(ctx); err != nil {
+			to.giveUp()
+			s.logCut(err)
+			s.direct.Fail(err)
+			return err
+		}
+		err = Pump(s.loop.o.Store, to, body, s.direct, s.site.Log, s.what)
+	}
+	if err != nil && to.why() == nil {
+		to.giveUp()
 		return err
 	}
-	f := &framed{spool: s.waits, reply: &s.reply}
-	err = Pump(s.loop.o.Store, f, body, s.direct, s.site.Log, s.what)
-	if err == nil || f.cut != nil {
-		if err = f.end(); f.cut != nil {
-			s.logCut(f.cut)
-		}
+	if err = to.end(); to.why() != nil {
+		s.logCut(to.why())
 	}
 	return err
+}
+
+// restOf is where the rest of a body goes.
+type restOf interface {
+	io.Writer
+	end() error // adds what follows the body, and returns why the answer must be cut
+	why() error // why it must be; nil: it need not
+	giveUp()    // instead of end
+}
+
+func (s *slow) newRest() restOf {
+	f := &framed{spool: s.waits, reply: &s.reply}
+	if s.code == coding.Identity {
+		return f
+	}
+	return &encodedBody{f, coding.NewBody(s.code, f, s.length)}
 }
 
 func (s *slow) logCut(err error) { logCut(s.site.Log, s.reply.entry.Worker, s.what, err) }
@@ -215,8 +247,14 @@ type framed struct {
 	cut   error  // why the answer must be cut; nil: it need not be
 }
 
+func (f *framed) why() error { return f.cut }
+func (f *framed) giveUp()    {}
+
 // Write adds a piece of the body.
 func (f *framed) Write(p []byte) (int, error) {
+	if len(p) == 0 { // as a chunk it would be the end
+		return 0, nil
+	}
 	if _, f.cut = f.reply.count(int64(len(p)), false); f.cut != nil {
 		return 0, spool.ErrCancelled
 	}

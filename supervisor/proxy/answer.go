@@ -33,6 +33,7 @@ func (e *exchange) answer(claim site.Claim, resp *http.Response, cancel func()) 
 	}
 	e.status, e.header = resp.StatusCode, h
 	e.setReason(resp)
+	e.planCoding(h)
 	if whole, ok := resp.Body.(wholeBody); ok && whole.Complete() {
 		claim.Release()
 		e.came = time.Now()
@@ -94,9 +95,13 @@ func (e *exchange) setReason(resp *http.Response) {
 // writeWhole writes an answer that is in memory.
 func (e *exchange) writeWhole(resp *http.Response) {
 	defer resp.Body.Close()
+	body, err := e.encodeWhole(resp.Body)
+	if err != nil {
+		e.abort()
+	}
 	e.setWriteDeadline()
 	e.w.WriteHeader(resp.StatusCode)
-	n, err := io.Copy(e.w, resp.Body)
+	n, err := io.Copy(e.w, body)
 	e.sent = n
 	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
 		e.abort() // the client has left, or the answer is truncated
@@ -125,6 +130,7 @@ func (e *exchange) writeSpooled(claim site.Claim, resp *http.Response, cancel fu
 	if c := detachedOf(e.r); c != nil {
 		_ = c.SetUnsent(fastloop.MaxUnsent) // it works without
 	}
+	e.plan.Header(e.w.Header())
 	e.setWriteDeadline()
 	e.w.WriteHeader(resp.StatusCode)
 	if err := e.copySpool(s); err != nil {
@@ -161,7 +167,8 @@ func (e *exchange) copySpool(s *spool.Spool) error {
 
 // pump moves the answer from the worker to the spool, then releases the worker.
 func (e *exchange) pump(claim site.Claim, body io.ReadCloser, s *spool.Spool) {
-	err := fastloop.Pump(e.proxy.store, s, body, claim, e.site.Log, e.what())
+	to, end := e.encodeTo(s)
+	err := end(fastloop.Pump(e.proxy.store, to, body, claim, e.site.Log, e.what()))
 	e.came = time.Now()
 	e.body.Close() // the worker has read it, or does not want it
 	s.Finish(err)

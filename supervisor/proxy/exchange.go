@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/coding"
 	"github.com/multisite/multisite/supervisor/fastloop"
 	"github.com/multisite/multisite/supervisor/httphead"
 	"github.com/multisite/multisite/supervisor/site"
@@ -40,6 +41,10 @@ type exchange struct {
 	worker  string     // the name of the last worker
 	asked   time.Time  // when the first was asked for; zero: none was
 	got     time.Time  // when the last began
+
+	// Of the answer, if the site's may be compressed.
+	plan   coding.Plan // what becomes of it
+	length int64       // of its body, as the worker says; -1: it does not
 
 	// Of the answer, for the access log.
 	status int

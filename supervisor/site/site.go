@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/coding"
 	"github.com/multisite/multisite/supervisor/rules"
 )
 
@@ -34,9 +35,10 @@ type Site struct {
 
 	// Static files are looked up in this order, before a worker is claimed.
 	Static        []Static
-	Index         string   // the file that is sent for a directory; "": none is
-	NoCompression bool     // files are sent as they are
-	Sendfile      []Static // what workers may name to be sent instead of their answers; of two prefixes that match, the longer one comes first
+	Index         string      // the file that is sent for a directory; "": none is
+	NoCompression bool        // files are sent as they are
+	Encode        coding.Rule // which answers of workers are compressed
+	Sendfile      []Static    // what workers may name to be sent instead of their answers; of two prefixes that match, the longer one comes first
 
 	// What the operator says of requests and answers, in sites.toml or at the command line.
 	Rules   *rules.Rules       // nil: there are none
