@@ -15,6 +15,7 @@ func (s *Supervisor) drain(force context.Context) {
 	shut := s.endpoints.shutDown(ctx, s.log)
 	var finishing, ending sync.WaitGroup
 	for _, t := range sites {
+		t.pool.RefuseHeld()
 		mine, cancel := context.WithTimeout(force, t.config().GracefulTimeout)
 		finishing.Go(func() { t.awaitIdle(mine) })
 		ending.Go(func() {

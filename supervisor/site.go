@@ -52,6 +52,7 @@ type site struct {
 
 	lastEvent   atomic.Pointer[status.Event]      // nil: none since the start
 	maintenance atomic.Pointer[rules.Maintenance] // nil: the site is open
+	pause       pause                             // has a mutex of its own
 
 	failed atomic.Pointer[status.Failure] // of the last reload or restart; nil: all is as sites.toml said then
 
@@ -92,6 +93,7 @@ func (s *Supervisor) bareSite(cfg *config.Site) *site {
 		drained: make(chan struct{}), done: make(chan struct{}), cfg: cfg, rolling: make(chan struct{}, 1),
 	}
 	t.recallWarmup()
+	t.recallMaintenance()
 	return t
 }
 

@@ -128,7 +128,7 @@ func (t *site) status(l *look) status.Site {
 	}
 	st.Tunnels.Open, st.Tunnels.Refused = t.tunnels.Counts()
 	st.Certificates = t.super.certificateStatus(t.name)
-	st.Failed = t.failed.Load()
+	st.Failed, st.Maintenance, st.Paused = t.failed.Load(), t.maintenanceStatus(), t.pauseStatus()
 	st.LastError = t.meter.Problem()
 	if ps.LastError != nil {
 		st.LastError = describeError(ps.LastError)

@@ -55,6 +55,9 @@ func (u *upgrader) upgrade(ctx context.Context, path string, caller *control.Cal
 		return errUpgrading
 	}
 	defer u.active.Store(false)
+	if err := s.refusePaused(); err != nil {
+		return err
+	}
 	s.reloader.lock() // waits for a reload that runs
 	defer s.reloader.mu.Unlock()
 	if caller != nil && !caller.Owner {

@@ -18,16 +18,17 @@ import (
 // notRun are the console blocks that no test runs, by document and first command.
 // Each has the option "norun" in its document.
 var notRun = map[string]omission{
-	"CONTRIBUTING.md: make build":                                    {why: "README.md has it, too"},
-	"CONTRIBUTING.md: make test":                                     {why: "it is what runs this test"},
-	"README.md: make test":                                           {why: "it is what runs this test"},
-	"README.md: python3 -m venv .venv":                               {why: "the package index may be out of reach", instead: linkVenv},
-	"docs/getting-started.md: make build":                            {why: "README.md has it, too"},
-	"docs/getting-started.md: python3 -m venv .venv":                 {why: "the package index may be out of reach", instead: linkVenv},
-	"docs/operations.md: systemctl daemon-reload":                    {why: "there is no systemd; testdata/systemd/try runs it"},
-	"docs/operations.md: install multisite /usr/local/bin/multisite": {why: "it writes outside of the test's directory; TestUpgrade runs an upgrade"},
-	"docs/performance.md: make peers":                                {why: "it installs packages, and takes minutes on a machine that does nothing else"},
-	"examples/django/README.md: python3 -m venv .venv":               {why: "the package index may be out of reach", instead: linkVenv},
+	"CONTRIBUTING.md: make build":                    {why: "README.md has it, too"},
+	"CONTRIBUTING.md: make test":                     {why: "it is what runs this test"},
+	"README.md: make test":                           {why: "it is what runs this test"},
+	"README.md: python3 -m venv .venv":               {why: "the package index may be out of reach", instead: linkVenv},
+	"docs/getting-started.md: make build":            {why: "README.md has it, too"},
+	"docs/getting-started.md: python3 -m venv .venv": {why: "the package index may be out of reach", instead: linkVenv},
+	"docs/operations.md: multisite maintenance shop on --page busy.html --allow 10.0.0.0/8": {why: "it has no such site; TestMaintenance and TestPause run these commands"},
+	"docs/operations.md: systemctl daemon-reload":                                           {why: "there is no systemd; testdata/systemd/try runs it"},
+	"docs/operations.md: install multisite /usr/local/bin/multisite":                        {why: "it writes outside of the test's directory; TestUpgrade runs an upgrade"},
+	"docs/performance.md: make peers":                                                       {why: "it installs packages, and takes minutes on a machine that does nothing else"},
+	"examples/django/README.md: python3 -m venv .venv":                                      {why: "the package index may be out of reach", instead: linkVenv},
 }
 
 // omission is why no test runs a block, and what a test types instead of it.

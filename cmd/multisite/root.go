@@ -41,7 +41,7 @@ func newRoot() *cobra.Command {
 	})
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
-		c.upCommand(), c.downCommand(), c.statusCommand(), c.scaleCommand(), c.restartCommand(), c.reloadCommand(),
+		c.upCommand(), c.downCommand(), c.statusCommand(), c.scaleCommand(), c.restartCommand(), c.maintenanceCommand(), c.pauseCommand(), c.resumeCommand(), c.reloadCommand(),
 		c.checkCommand(), c.trustCommand(), c.logsCommand(), c.manageCommand(), versionCommand(), workerCommand(),
 		c.upgradeCommand(), c.takeoverCommand(), c.dashboardCommand(), c.openCommand(), manCommand(),
 	)

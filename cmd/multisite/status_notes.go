@@ -96,6 +96,14 @@ type note struct {
 	style style
 }
 
+// butFor returns who gets a site that is closed.
+func butFor(allow []string) string {
+	if len(allow) == 0 {
+		return ""
+	}
+	return " but " + strings.Join(allow, ", ")
+}
+
 // notesOf returns what is worth telling of a site, what needs a person first.
 func notesOf(site status.Site, now time.Time) (notes []note) {
 	add := func(look style, format string, args ...any) {
@@ -111,6 +119,12 @@ func notesOf(site status.Site, now time.Time) (notes []note) {
 		if text := certificateNote(c, now); text != "" {
 			add(red, "%s", text)
 		}
+	}
+	if m := site.Maintenance; m != nil {
+		add(amber, "maintenance since %s: 503 for all%s", clock(m.Since, now), butFor(m.Allow))
+	}
+	if p := site.Paused; p != nil {
+		add(amber, "paused since %s, until %s at the latest: %s", p.Since.Local().Format(time.TimeOnly), p.Until.Local().Format(time.TimeOnly), plural(site.Requests.Queued, "request")+" waiting")
 	}
 	for _, v := range site.Services {
 		if v.Looping {

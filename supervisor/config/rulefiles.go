@@ -26,6 +26,14 @@ func ReadPage(path string, as *account.Account) (rules.Page, error) {
 	if err != nil {
 		return rules.Page{}, err
 	}
+	return NewPage(path, b)
+}
+
+// NewPage returns the page in a file. The type is that of its name.
+func NewPage(path string, b []byte) (rules.Page, error) {
+	if len(b) > maxRuleFile {
+		return rules.Page{}, tooLarge(path)
+	}
 	kind := map[string]string{".html": "text/html; charset=utf-8", ".htm": "text/html; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}[strings.ToLower(filepath.Ext(path))]
 	if kind == "" {
 		return rules.Page{}, fmt.Errorf("%s: a page ends with .html, .txt or .json", path)
@@ -64,7 +72,7 @@ func readSmall(path string, as *account.Account) (b []byte, err error) {
 			return
 		}
 		if b, err = io.ReadAll(io.LimitReader(f, maxRuleFile+1)); len(b) > maxRuleFile {
-			err = fmt.Errorf("%s: larger than %d KiB", path, maxRuleFile>>10)
+			err = tooLarge(path)
 		}
 	}
 	if os.Geteuid() != 0 {
@@ -75,6 +83,8 @@ func readSmall(path string, as *account.Account) (b []byte, err error) {
 	}
 	return b, err
 }
+
+func tooLarge(path string) error { return fmt.Errorf("%s: larger than %d KiB", path, maxRuleFile>>10) }
 
 // RuleFiles returns the files that the site's rules were read from, in order.
 func (s *Site) RuleFiles() (files []string) {

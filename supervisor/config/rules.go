@@ -179,6 +179,9 @@ func networks(t *tomlfile.Table, name string) (list []netip.Prefix) {
 	return list
 }
 
+// ParseNetwork parses a network, or an address as a network of one.
+func ParseNetwork(s string) (netip.Prefix, error) { return parsePrefix(s) }
+
 func (d *siteDraft) readUsers(t *tomlfile.Table, a *Area) {
 	var err error
 	if a.Users, err = readUsers(a.UsersFile); err != nil {

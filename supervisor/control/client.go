@@ -87,6 +87,25 @@ func (c *Client) Restart(ctx context.Context, site string) error {
 	return c.call(ctx, http.MethodPost, "/v1/restart?"+url.Values{"site": {site}}.Encode(), nil, nil)
 }
 
+// Maintenance closes or opens a site.
+func (c *Client) Maintenance(ctx context.Context, m Maintenance) error {
+	return c.call(ctx, http.MethodPost, "/v1/maintenance", m, nil)
+}
+
+// Pause lets the requests of a site wait, and returns when none runs any more.
+func (c *Client) Pause(ctx context.Context, site string, most time.Duration) (Paused, error) {
+	var p Paused
+	err := c.call(ctx, http.MethodPost, "/v1/pause?"+url.Values{"site": {site}, "max": {most.String()}}.Encode(), nil, &p)
+	return p, err
+}
+
+// Resume ends the pause of a site.
+func (c *Client) Resume(ctx context.Context, site string) (Resumed, error) {
+	var r Resumed
+	err := c.call(ctx, http.MethodPost, "/v1/resume?"+url.Values{"site": {site}}.Encode(), nil, &r)
+	return r, err
+}
+
 // Reload makes the supervisor read sites.toml and code again, for one site or, with "",
 // for all of them. It returns a line for each change.
 func (c *Client) Reload(ctx context.Context, site string) (string, error) {

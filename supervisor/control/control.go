@@ -24,6 +24,9 @@ type Supervisor interface {
 	Ready(ctx context.Context) error // returns when every site has its workers or has failed
 	Scale(ctx context.Context, scales []Scale) error
 	Restart(ctx context.Context, site string) error
+	Maintenance(ctx context.Context, m Maintenance) error
+	Pause(ctx context.Context, site string, most time.Duration) (Paused, error)
+	Resume(ctx context.Context, site string) (Resumed, error)
 	Reload(ctx context.Context, site string, w io.Writer) error // writes a line to w for each change
 	Logs(ctx context.Context, q LogQuery, w io.Writer) error
 	Dashboard(ctx context.Context) (Dashboard, error)
@@ -37,6 +40,27 @@ type Supervisor interface {
 type Scale struct {
 	Site      string `json:"site"`
 	Processes int    `json:"processes"`
+}
+
+// Maintenance closes or opens a site.
+type Maintenance struct {
+	Site     string   `json:"site"`
+	On       bool     `json:"on"`
+	Allow    []string `json:"allow"`     // addresses and networks that get the site all the same
+	Page     []byte   `json:"page"`      // instead of the site's page of 503; null: that
+	PageName string   `json:"page_name"` // its file's, which tells its type
+}
+
+// Paused is the answer to a pause.
+type Paused struct {
+	Until   time.Time `json:"until"`   // when the site goes on in any case
+	Waiting int       `json:"waiting"` // requests
+}
+
+// Resumed is the answer to the end of a pause.
+type Resumed struct {
+	Waited  int     `json:"waited"` // requests
+	Seconds float64 `json:"seconds"`
 }
 
 // Reloaded is the answer to a reload.

@@ -70,6 +70,27 @@ func handler(s Supervisor) http.Handler {
 	mux.HandleFunc("POST /v1/restart", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, struct{}{}, s.Restart(r.Context(), r.FormValue("site")))
 	})
+	mux.HandleFunc("POST /v1/maintenance", func(w http.ResponseWriter, r *http.Request) {
+		var m Maintenance
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&m); err != nil {
+			reply(w, nil, &Error{Message: "maintenance: " + err.Error(), Usage: true})
+			return
+		}
+		reply(w, struct{}{}, s.Maintenance(r.Context(), m))
+	})
+	mux.HandleFunc("POST /v1/pause", func(w http.ResponseWriter, r *http.Request) {
+		most, err := time.ParseDuration(r.FormValue("max"))
+		if err != nil {
+			reply(w, nil, &Error{Message: "pause: " + err.Error(), Usage: true})
+			return
+		}
+		paused, err := s.Pause(r.Context(), r.FormValue("site"), most)
+		reply(w, paused, err)
+	})
+	mux.HandleFunc("POST /v1/resume", func(w http.ResponseWriter, r *http.Request) {
+		resumed, err := s.Resume(r.Context(), r.FormValue("site"))
+		reply(w, resumed, err)
+	})
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		var did strings.Builder
 		err := s.Reload(r.Context(), r.FormValue("site"), &did)

@@ -107,12 +107,12 @@ func prepare(db *sql.DB) error {
 	case health != "ok":
 		return fmt.Errorf("%w: %s", errUnusable, health)
 	case found == version:
-		_, err := db.Exec(warmupTable)
+		_, err := db.Exec(warmupTable + ";" + maintenanceTable)
 		return classify(err)
 	case found != 0 || tables != 0:
 		return fmt.Errorf("%w: version %d, this multisite has %d", errUnusable, found, version)
 	}
-	_, err := db.Exec("BEGIN IMMEDIATE;" + schema + warmupTable + ";COMMIT;")
+	_, err := db.Exec("BEGIN IMMEDIATE;" + schema + warmupTable + ";" + maintenanceTable + ";COMMIT;")
 	return classify(err)
 }
 

@@ -76,14 +76,14 @@ func (j *Journal) Scales(ctx context.Context) (map[string]int, error) {
 	return scales, err
 }
 
-// KeepOnly forgets what was remembered for sites that are not among these: scale overrides
-// and warm-ups. Events and samples are history, and stay until they are old.
+// KeepOnly forgets what was remembered for sites that are not among these: scale overrides,
+// warm-ups and maintenance. Events and samples are history, and stay until they are old.
 func (j *Journal) KeepOnly(ctx context.Context, sites []string) error {
 	names, err := json.Marshal(sites)
 	if err != nil {
 		return err
 	}
-	for _, table := range []string{"scale", "warmup"} {
+	for _, table := range []string{"scale", "warmup", "maintenance"} {
 		if _, err := j.db.ExecContext(ctx, "DELETE FROM "+table+" WHERE site NOT IN (SELECT value FROM json_each(?))", string(names)); err != nil {
 			return fmt.Errorf("forget removed sites: %w", err)
 		}

@@ -147,6 +147,10 @@ func (p *Pool) requestGoneLocked(c *Claim) {
 		close(p.idle)
 		p.idle = nil
 	}
+	if p.quiet != nil && p.busy == 0 {
+		close(p.quiet)
+		p.quiet = nil
+	}
 	if len(p.awaited) == 0 { // nearly always
 		return
 	}

@@ -80,7 +80,7 @@ func (p *Pool) place(c *Claim) error {
 }
 
 func (p *Pool) placeLocked(c *Claim) error {
-	if m := p.freeLocked(c); m != nil && (c.requeued || p.queue.passable()) {
+	if m := p.freeLocked(c); m != nil && !p.held && (c.requeued || p.queue.passable()) {
 		now := time.Now()
 		p.giveLocked(c, p.lineOrFreeLocked(c, m, now), now)
 		return nil
@@ -96,7 +96,7 @@ func (p *Pool) placeLocked(c *Claim) error {
 // not wait.
 func (p *Pool) enqueueLocked(c *Claim) error {
 	switch {
-	case p.stopped, p.settings.Max == 0: // scaled to 0: no worker will come
+	case p.stopped, p.refusing, p.settings.Max == 0: // scaled to 0: no worker will come
 		return ErrStopped
 	case p.failedLocked():
 		return &FailedError{Cause: p.backoff.lastError}
@@ -104,7 +104,7 @@ func (p *Pool) enqueueLocked(c *Claim) error {
 		return ErrBacklog
 	}
 	now := time.Now()
-	if m := p.lineLocked(c, now); m != nil && p.queue.passable() {
+	if m := p.lineLocked(c, now); m != nil && !p.held && p.queue.passable() {
 		p.giveLocked(c, m, now)
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 // dispatchLocked gives waiting requests to workers until none is free. Only a request
 // that avoids the free worker may be overtaken by those behind it.
 func (p *Pool) dispatchLocked() {
-	if p.queue.len() == 0 {
+	if p.queue.len() == 0 || p.held {
 		return
 	}
 	now := time.Now()

@@ -120,6 +120,8 @@ type Pool struct {
 	stopped    bool
 	stopReason Reason      // why workers exit once the pool is stopped
 	paused     bool        // nothing is launched
+	held       bool        // no request gets a worker
+	refusing   bool        // no request may wait
 	current    *generation // new workers are launched from it
 	next       *generation // is under trial by Roll; nil: none is
 
@@ -140,6 +142,7 @@ type Pool struct {
 	// Signals.
 	changed chan struct{}   // is closed and replaced at every change
 	idle    chan struct{}   // is closed when no request runs or waits; nil unless AwaitIdle waits for that
+	quiet   chan struct{}   // is closed when no worker has a request; nil unless AwaitNoneRuns waits
 	awaited []*awaitedGroup // see AwaitLongRequests
 }
 

@@ -188,6 +188,9 @@ func (p *Pool) shrinkIdleLocked(now time.Time) time.Duration {
 // growLocked asks for one more worker if more requests wait than the workers that are
 // being launched will take.
 func (p *Pool) growLocked() {
+	if p.held {
+		return
+	}
 	coming := p.tally.starting + max(0, p.desired-p.tally.live)
 	if p.desired < p.settings.Max && p.queue.len() > coming*cmp.Or(p.current.threads, p.settings.Threads) {
 		p.desired++

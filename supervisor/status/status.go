@@ -76,6 +76,8 @@ type Site struct {
 	Workers    []Worker   `json:"workers"`
 
 	Certificates []Certificate `json:"certificates"` // of the server names; none if the site has no TLS
+	Maintenance  *Maintenance  `json:"maintenance"`  // how the site is closed; null if it is open
+	Paused       *Pause        `json:"paused"`       // since when its requests wait; null if they do not
 
 	SelfRoll *SelfRoll `json:"self_roll"` // how the workers came to replace those before, if the site did so by itself; else null
 
@@ -91,6 +93,19 @@ type Certificate struct {
 	Until    *time.Time `json:"not_after"` // null: there is no certificate yet
 	DaysLeft int        `json:"days_left"` // whole days until then; negative after it
 	Failed   *Failure   `json:"failed"`    // the last try to get a newer one, if it failed; else null
+}
+
+// Maintenance is that a site is closed to visitors.
+type Maintenance struct {
+	Since time.Time `json:"since"`
+	Allow []string  `json:"allow"` // networks that get the site all the same
+	Page  bool      `json:"page"`  // it has a page of its own
+}
+
+// Pause is that the requests of a site wait.
+type Pause struct {
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"` // when they go on in any case
 }
 
 // SelfRoll is that a site has replaced its workers, since new ones share more of what

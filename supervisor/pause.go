@@ -1,0 +1,125 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/multisite/multisite/supervisor/control"
+	"github.com/multisite/multisite/supervisor/status"
+)
+
+// longestPause bounds --max: requests wait meanwhile.
+const longestPause = 10 * time.Minute
+
+// pause is that no worker of a site gets a request. Its zero value is that of a site that
+// goes on.
+type pause struct {
+	mu sync.Mutex
+	// mu protects all below
+	since, until time.Time   // until is when it ends by itself
+	end          *time.Timer // ends it; nil: the site is not paused
+}
+
+// Pause lets requests of a site wait, and returns when none runs any more. If some run for
+// longer than most, or the caller leaves, the site goes on.
+func (s *Supervisor) Pause(ctx context.Context, name string, most time.Duration) (control.Paused, error) {
+	t, err := s.sites.find(name)
+	if err != nil {
+		return control.Paused{}, err
+	}
+	if most <= 0 || most > longestPause {
+		return control.Paused{}, &control.Error{Message: fmt.Sprintf("a pause of %v: it must be longer than 0s and at most %v", most, longestPause), Usage: true}
+	}
+	until, err := t.startPause(most)
+	if err != nil {
+		return control.Paused{}, err
+	}
+	if s.upgrader.active.Load() { // it looks for pauses once it is active
+		t.endPause()
+		return control.Paused{}, errUpgrading
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	if err := t.pool.AwaitNoneRuns(ctx); err != nil {
+		t.endPause()
+		e := &control.Error{Message: fmt.Sprintf("site %s goes on: requests still ran after %v", t.name, most), Hint: "a longer --max, or maintenance"}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			e.Message = fmt.Sprintf("site %s goes on: %v", t.name, err)
+		}
+		return control.Paused{}, e
+	}
+	return control.Paused{Until: until, Waiting: t.pool.Status().Queued}, nil
+}
+
+func (t *site) startPause(most time.Duration) (until time.Time, err error) {
+	p := &t.pause
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.end != nil {
+		return until, &control.Error{Message: fmt.Sprintf("site %s is paused until %s", t.name, p.until.Format(time.TimeOnly)), Hint: "multisite resume " + t.name}
+	}
+	p.since = time.Now()
+	p.until = p.since.Add(most)
+	p.end = time.AfterFunc(most, func() {
+		if waited, was := t.endPause(); was {
+			t.log.Error("the pause has ended by itself: nobody has resumed the site", "limit", "--max", "waited", waited)
+			t.happened(time.Now(), "pause ended by itself")
+		}
+	})
+	t.pool.HoldQueue()
+	t.log.Warn("requests are held", "at most", most)
+	return p.until, nil
+}
+
+// endPause lets the site go on, and returns how many requests have waited.
+func (t *site) endPause() (waited int, was bool) {
+	p := &t.pause
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.end == nil {
+		return 0, false
+	}
+	p.end.Stop()
+	p.end = nil
+	return t.pool.LetQueueGo(), true
+}
+
+// Resume ends the pause of a site.
+func (s *Supervisor) Resume(_ context.Context, name string) (control.Resumed, error) {
+	t, err := s.sites.find(name)
+	if err != nil {
+		return control.Resumed{}, err
+	}
+	st := t.pauseStatus()
+	waited, was := t.endPause()
+	if !was || st == nil {
+		return control.Resumed{}, &control.Error{Message: fmt.Sprintf("site %s is not paused", name)}
+	}
+	t.log.Info("requests go on", "after", time.Since(st.Since), "waited", waited)
+	return control.Resumed{Waited: waited, Seconds: time.Since(st.Since).Seconds()}, nil
+}
+
+// pauseStatus returns since when the site is paused; nil: it is not.
+func (t *site) pauseStatus() *status.Pause {
+	p := &t.pause
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.end == nil {
+		return nil
+	}
+	return &status.Pause{Since: p.since.UTC(), Until: p.until.UTC()}
+}
+
+// refusePaused refuses an upgrade while a site is paused: what waits could not be handed
+// over.
+func (s *Supervisor) refusePaused() error {
+	for _, t := range s.sites.all() {
+		if t.pauseStatus() != nil {
+			return &control.Error{Message: fmt.Sprintf("no upgrade: site %s is paused", t.name), Hint: "multisite resume " + t.name + ", or wait"}
+		}
+	}
+	return nil
+}
