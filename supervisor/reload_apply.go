@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/certs"
 	"github.com/multisite/multisite/supervisor/control"
 	"github.com/multisite/multisite/supervisor/pool"
 )
@@ -25,6 +28,7 @@ func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error
 	}
 	newLimits := connectionLimits(cs.cfg) != connectionLimits(s.config())
 	s.door.SetLimits(connectionLimits(cs.cfg))
+	newACME := !reflect.DeepEqual(cs.cfg.ACME, s.config().ACME)
 	s.setConfig(cs.cfg)
 	newRotation := s.logs.SetRotation(cs.cfg.LogMaxSize, cs.cfg.LogKeep)
 	results := make([]error, len(cs.sites))
@@ -58,7 +62,10 @@ func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error
 	if newLimits {
 		fmt.Fprintln(w, "max_connections, max_connections_per_ip changed")
 	}
-	if len(cs.sites) == 0 && !newLimits && !newRotation && !newGroup && switched == "" {
+	if newACME {
+		fmt.Fprintln(w, "acme changed")
+	}
+	if len(cs.sites) == 0 && !newACME && !newLimits && !newRotation && !newGroup && switched == "" {
 		fmt.Fprintln(w, nothing)
 	}
 	return firstError(results)
@@ -168,6 +175,13 @@ func (ch *change) describe(w io.Writer, err error) {
 		line += ", but not all of its workers are ready"
 	}
 	fmt.Fprintf(w, "%s: %s\n", name, line)
+	if ch.added || slices.Contains(ch.what, "tls") {
+		for _, c := range ch.site.super.certificateStatus(name) {
+			if c.Source == string(certs.Files) && c.Failed != nil {
+				fmt.Fprintf(w, "%s: %s\n", name, c.Failed.Error)
+			}
+		}
+	}
 	for _, st := range ch.site.tasks.Stopping() {
 		fmt.Fprintf(w, "%s: %s (pid %d) finishes its work, at most %v more\n", name, st.ID, st.PID, time.Until(st.By).Round(time.Second))
 	}

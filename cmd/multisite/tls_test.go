@@ -148,6 +148,7 @@ func TestTLS(t *testing.T) {
 		{"another host than asked for", func(t *testing.T, r *running) { testTLSMisdirected(t, r, ca) }},
 		{"without TLS", testTLSRedirect},
 		{"status", testTLSStatus},
+		{"reload", func(t *testing.T, r *running) { testTLSReload(t, r, ca) }},
 		{"changed files", func(t *testing.T, r *running) { testTLSChanged(t, r, ca) }},
 	})
 }
@@ -285,5 +286,21 @@ func testTLSChanged(t *testing.T, r *running, ca *authority) {
 	eventually(t, "the next certificate to be shown", func() bool { return shown().Equal(now) })
 	if c := r.site("subdomain1").Certificates[0]; c.Failed != nil {
 		t.Errorf("status still says %+v", c.Failed)
+	}
+}
+
+// testTLSReload: keys of TLS apply at once, and a reload says which file cannot be used. The
+// certificate of before is gone, since the site asks for another one.
+func testTLSReload(t *testing.T, r *running, ca *authority) {
+	const before, now = `cert = "two.pem"`, `cert = "none.pem"`
+	r.live("subdomain2: tls changed, no worker restarted\n"+
+		"subdomain2: certificate: open "+r.dir+"/none.pem: no such file or directory\n", before, now)
+	if a := r.askSite("subdomain2", "/"); a.status != http.StatusOK {
+		t.Errorf("without a certificate: got %d", a.status)
+	}
+	r.live("subdomain2: tls changed, no worker restarted\n", now, before)
+	r.live("acme changed\n", `listen = "127.0.0.1:0"`, "acme = { email = \"a@example.com\" }\nlisten = \"127.0.0.1:0\"")
+	if resp, _ := r.secureGet(r.secureClient(ca.conf(host2)), host2, "/"); resp.StatusCode != http.StatusOK {
+		t.Errorf("with a certificate: got %d", resp.StatusCode)
 	}
 }
