@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/coding"
 )
 
 const mixSites = `listen = "127.0.0.1:0"
@@ -22,6 +24,8 @@ processes = 2
 listen_backlog = 500
 env = { BEGUN = "begun" }
 static = { "/files/" = "files" }
+sendfile = { "/private/" = "files" }
+compress = true
 [site.one]
 server_name = "one.example.com"
 [site.two]
@@ -44,7 +48,11 @@ func TestFault_MixedTraffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, size := range mixSizes {
-		writeFile(t, filepath.Join(r.dir, "files", fmt.Sprint(size)), string(mixedContent(fmt.Sprint(size), size)))
+		content := mixedContent(fmt.Sprint(size), size)
+		writeFile(t, filepath.Join(r.dir, "files", fmt.Sprint(size)), string(content))
+		if size%4096 == 0 { // the others are compressed when they are asked for
+			writeFile(t, filepath.Join(r.dir, "files", fmt.Sprint(size, ".gz")), string(coding.Gzip.Encode(content)))
+		}
 	}
 	r.start()
 	t.Cleanup(r.finish)

@@ -2,13 +2,19 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/multisite/multisite/supervisor/coding"
 )
 
 // mixScript answers as long and in the way as the query says (WAY.SIZE), with bytes that
@@ -49,7 +55,10 @@ def application(environ, start_response):
         raise ValueError(way)
     if way == "echo":
         body += given
-    headers = [("X-Path", path.split("/")[1])]
+    headers = [("X-Path", path.split("/")[1]), ("Content-Type", "text/plain")]
+    if way == "accel":
+        start_response("200 OK", headers + [("X-Accel-Redirect", "/private/" + size)])
+        return [b"not to be sent"]
     known = headers + [("Content-Length", str(len(body) + (way == "deficit") * 10))]
     if way in ("204", "304"):
         start_response(way + " Bodiless", headers)
@@ -78,7 +87,7 @@ var mixSizes = []int{10, 100, 2000, 4096, 8192, 16384, 20000, 32768, 65528, 6553
 
 // mixWays are those of requests that are not plain ones.
 var mixWays = []string{"sleep", "oversleep", "204", "304", "some", "pieces", "paused", "written", "parts", "known",
-	"file", "surplus", "deficit", "raises", "echo", "whole", "whole", "whole", "whole"}
+	"file", "surplus", "deficit", "raises", "echo", "accel", "whole", "whole", "whole", "whole"}
 
 // mixPaths follow the number of a request in its path, as they are sent.
 var mixPaths = []string{"", "", "/caf%c3%a9", "/a%20b%2Fc%25", "/%7Euser/%e2%82%ac", "/a+b;c=d"}
@@ -95,6 +104,7 @@ type mixedRequest struct {
 	forwarded         bool   // a trusted proxy names that address
 	isFile            bool   // a static file
 	only              string // header that asks for less than all of the file
+	accept            string // Accept-Encoding; "": there is none
 	first, end        int    // the part of the file that it asks for
 }
 
@@ -106,11 +116,15 @@ func newMixed(n int, plain bool, peer string) mixedRequest {
 		q.forwarded, q.address = true, fmt.Sprintf("198.51.100.%d", n%250)
 	}
 	q.path = "/" + q.number
+	q.accept = []string{"", "", "gzip", "zstd, gzip;q=0.5"}[rand.IntN(4)]
 	if plain {
 		return q
 	}
 	q.path += mixPaths[rand.IntN(len(mixPaths))]
 	q.way, q.size = mixWays[rand.IntN(len(mixWays))], mixedSize()
+	if q.way == "accel" {
+		q.size = mixSizes[rand.IntN(len(mixSizes))]
+	}
 	switch rand.IntN(10) {
 	case 0:
 		q.method = http.MethodHead
@@ -143,6 +157,9 @@ func (q *mixedRequest) askForFile() {
 	case 3:
 		q.only = "If-None-Match: *"
 	}
+	if q.only != "" {
+		q.accept = "" // or it is a part of what is compressed
+	}
 }
 
 // mixedSize returns any size, of which small ones are the most and borders frequent.
@@ -166,6 +183,9 @@ func (q *mixedRequest) head() string {
 	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n", q.method, target, q.host)
 	if q.forwarded {
 		head += "X-Forwarded-For: " + q.address + "\r\n"
+	}
+	if q.accept != "" {
+		head += "Accept-Encoding: " + q.accept + "\r\n"
 	}
 	switch {
 	case q.only != "":
@@ -213,7 +233,7 @@ func (q *mixedRequest) want() (status int, body []byte) {
 		return http.StatusNotModified, nil
 	case q.only != "":
 		return http.StatusPartialContent, mixedContent(strconv.Itoa(q.size), q.size)[q.first:q.end]
-	case q.isFile:
+	case q.isFile, q.way == "accel":
 		return http.StatusOK, mixedContent(strconv.Itoa(q.size), q.size)
 	case q.way == "raises":
 		return http.StatusInternalServerError, []byte("Internal Server Error\n")
@@ -232,16 +252,20 @@ func (q *mixedRequest) want() (status int, body []byte) {
 // differs compares an answer with the one that q must get; "": they are the same.
 func (q *mixedRequest) differs(resp *http.Response, body []byte) string {
 	status, want := q.want()
+	code := resp.Header.Get("Content-Encoding")
+	body, err := decoded(code, body)
 	length := int64(len(want))
 	if q.way == "deficit" && !q.isFile {
 		length += 10
 	}
 	switch number := resp.Header.Get("X-Path"); {
+	case err != nil && q.method != http.MethodHead, code != "" && (!strings.Contains(q.accept, code) || len(want) < coding.MinSize && (q.isFile || q.way == "whole")):
+		return fmt.Sprintf("%s for %q: %v", code, q.accept, err)
 	case resp.StatusCode != status:
 		return fmt.Sprintf("status %d, want %d", resp.StatusCode, status)
 	case !q.isFile && number != q.number && q.way != "raises":
 		return "the answer to " + number
-	case resp.ContentLength >= 0 && status/100 == 2 && status != http.StatusNoContent && resp.ContentLength != length:
+	case code == "" && resp.ContentLength >= 0 && status/100 == 2 && status != http.StatusNoContent && resp.ContentLength != length:
 		return fmt.Sprintf("Content-Length %d, want %d", resp.ContentLength, length)
 	case q.method == http.MethodHead && len(body) > 0:
 		return "a body"
@@ -249,6 +273,26 @@ func (q *mixedRequest) differs(resp *http.Response, body []byte) string {
 		return firstDifference(body, want)
 	}
 	return ""
+}
+
+// decoded returns a body without its content coding.
+func decoded(code string, body []byte) ([]byte, error) {
+	switch code {
+	case "gzip":
+		r, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(r)
+	case "zstd":
+		r, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return io.ReadAll(r)
+	}
+	return body, nil
 }
 
 func firstDifference(got, want []byte) string {

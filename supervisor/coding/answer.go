@@ -17,6 +17,7 @@ type Rule struct {
 type Asked struct {
 	Accept    string // Accept-Encoding
 	NoneMatch string // If-None-Match
+	Head      bool   // the method is HEAD
 }
 
 // Facts are what counts of an answer.
@@ -76,8 +77,11 @@ func (r *Rule) Plan(a Asked, f Facts) Plan {
 	case f.Length >= 0 && f.Length < MinSize || !r.has(f.mediaType):
 		return Plan{}
 	}
-	code := Parse(a.Accept).Best(Made...)
-	return Plan{Code: code, varies: true, weak: code != Identity}
+	p := Plan{Code: Parse(a.Accept).Best(Made...), varies: true}
+	if p.weak = p.Code != Identity; a.Head && f.Length < 0 { // nobody knows whether it is long enough
+		p.Code = Identity
+	}
+	return p
 }
 
 // Short returns the plan for an answer of which is known by now that it is this short.

@@ -47,6 +47,8 @@ func TestRule_Plan(t *testing.T) {
 		{"a listed type", json, Asked{Accept: "gzip"}, 200, fields{{"Content-Type", "Application/JSON"}}, fields{{"Content-Type", "Application/JSON"}, {"Vary", "Accept-Encoding"}, {"Content-Encoding", "gzip"}}},
 		{"a listed group", json, Asked{Accept: "gzip"}, 200, fields{{"Content-Type", "image/x"}}, fields{{"Content-Type", "image/x"}, {"Vary", "Accept-Encoding"}, {"Content-Encoding", "gzip"}}},
 		{"no rule", Rule{}, Asked{Accept: "gzip"}, 200, fields{html}, nil},
+		{"HEAD", all, Asked{Accept: "gzip", Head: true}, 200, fields{html, {"Content-Length", "1024"}}, fields{html, {"Vary", "Accept-Encoding"}, {"Content-Encoding", "gzip"}}},
+		{"HEAD without a length", all, Asked{Accept: "gzip", Head: true}, 200, fields{html, {"Etag", `"a"`}}, fields{html, {"Etag", `W/"a"`}, {"Vary", "Accept-Encoding"}}},
 		{"unchanged", all, Asked{Accept: "gzip", NoneMatch: `"b", W/"a"`}, 304, fields{{"Etag", `"a"`}}, fields{{"Etag", `W/"a"`}, {"Vary", "Accept-Encoding"}}},
 		{"unchanged, had plain", all, Asked{Accept: "gzip", NoneMatch: `"a"`}, 304, fields{{"Etag", `"a"`}}, nil},
 	} {

@@ -23,7 +23,9 @@ func (c *client) planCoding(p *wire.Part) coding.Plan {
 	for _, field := range p.Head.Fields {
 		f.Look(field[0], field[1])
 	}
-	plan := c.site.Encode.Plan(coding.Asked{Accept: c.request.field("Accept-Encoding"), NoneMatch: c.request.field("If-None-Match")}, f)
+	plan := c.site.Encode.Plan(coding.Asked{
+		Accept: c.request.field("Accept-Encoding"), NoneMatch: c.request.field("If-None-Match"), Head: c.request.Method == http.MethodHead,
+	}, f)
 	if p.End && p.Length < 0 && c.request.Method != http.MethodHead {
 		plan = plan.Short(p.Size())
 	}

@@ -22,7 +22,7 @@ func (e *exchange) planCoding(h http.Header) {
 		}
 	}
 	e.plan, e.length = e.site.Encode.Plan(coding.Asked{
-		Accept: strings.Join(e.r.Header["Accept-Encoding"], ","), NoneMatch: strings.Join(e.r.Header["If-None-Match"], ","),
+		Accept: strings.Join(e.r.Header["Accept-Encoding"], ","), NoneMatch: strings.Join(e.r.Header["If-None-Match"], ","), Head: e.r.Method == http.MethodHead,
 	}, f), f.Length
 }
 
