@@ -91,7 +91,7 @@ func (h *handshake) over(conn *tls.Conn, r *records, err error) {
 	}
 	s := newSecure(conn, r, l.o.Store)
 	if s.state.NegotiatedProtocol == "h2" && l.o.HTTP2 != nil && !l.endingTLS && !l.paused && !l.isClosing() {
-		l.gaveWork = true
+		l.gaveWork, r.credit = true, newCredit()
 		l.o.HTTP2(conn)
 		return
 	}

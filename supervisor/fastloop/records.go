@@ -22,6 +22,7 @@ type records struct {
 	fd      int     // of the loop
 	drained bool    // nothing is left to read of fd
 	out     []byte  // the loop has still to write it
+	credit  *credit // of HTTP/2; nil: the loop bounds what it reads
 }
 
 // turn is the right of a handshake to compute. So many run at once that the loop always
@@ -38,7 +39,8 @@ func (r *records) Read(b []byte) (int, error) {
 			r.turn.give()
 			defer r.turn.take()
 		}
-		return r.socket.readPlain(b)
+		n, err := r.socket.readPlain(b)
+		return r.credit.spend(n, err)
 	}
 	if r.drained {
 		return 0, os.ErrDeadlineExceeded

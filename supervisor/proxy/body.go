@@ -19,5 +19,9 @@ type patient struct{ e *exchange }
 // Read reads of the body.
 func (p patient) Read(b []byte) (int, error) {
 	p.e.setReadDeadline()
-	return p.e.r.Body.Read(b)
+	n, err := p.e.r.Body.Read(b)
+	if n > 0 {
+		p.e.progress()
+	}
+	return n, err
 }

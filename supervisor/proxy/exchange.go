@@ -111,6 +111,7 @@ func (e *exchange) setReadDeadline() {
 
 // setWriteDeadline gives the client its time for the next write.
 func (e *exchange) setWriteDeadline() {
+	e.progress()
 	// An error means a connection without deadlines, in tests.
 	_ = http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(e.proxy.timeouts.Client))
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/multisite/multisite/supervisor/fastloop"
 )
 
 // maxStreams is how many requests of one HTTP/2 connection may be under way at once.
@@ -20,11 +22,26 @@ type http2Side struct {
 func (s *Server) newHTTP2Side() *http2Side {
 	server := s.proxy.newHTTPServer()
 	server.BaseContext, server.ConnState = s.http.BaseContext, s.noteState
+	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, http2Key{}, conn)
+	}
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams}
 	return &http2Side{server, newListener()}
+}
+
+type http2Key struct{}
+
+// progress notes that the request has begun or gone on.
+func (e *exchange) progress() {
+	if e.r.ProtoMajor != 2 {
+		return
+	}
+	if conn, ok := e.r.Context().Value(http2Key{}).(net.Conn); ok {
+		fastloop.Progress(conn)
+	}
 }
 
 func (h *http2Side) begin() {

@@ -103,6 +103,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c := detachedOf(r); c != nil {
 		r.TLS = c.TLS()
 	}
+	e.progress()
 	if pending := pendingOf(r); pending != nil {
 		e.carryOn(pending)
 		return

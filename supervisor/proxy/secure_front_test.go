@@ -46,7 +46,7 @@ func newAuthority(tb testing.TB) *authority {
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
 	return &authority{
-		server: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		server: &tls.Config{NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
 		client: &tls.Config{RootCAs: pool, ServerName: "site.test"},
 	}
 }
