@@ -17,7 +17,7 @@ type browser struct {
 	ctx context.Context
 }
 
-func newBrowser(t testing.TB) browser {
+func newBrowser(t testing.TB, more ...chromedp.ExecAllocatorOption) browser {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -31,6 +31,7 @@ func newBrowser(t testing.TB) browser {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	options = append(options, more...)
 	ctx, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancelBrowser := chromedp.NewContext(ctx)
 	ctx, cancelTime := context.WithTimeout(ctx, 5*time.Minute)
