@@ -51,6 +51,8 @@ const (
 	faint style = "2"
 	red   style = "31"
 	amber style = "33"
+
+	inverse style = "1;7"
 )
 
 // paint returns text in a style, without what a terminal would obey in it.

@@ -17,8 +17,9 @@ func (c *cli) pauseCommand() *cobra.Command {
 		Long: "Let new requests of a site wait in its queue, and return when no request runs any\n" +
 			"more. Visitors see nothing but a slow page, up to listen_backlog requests and\n" +
 			"queue_timeout. The site goes on with multisite resume, and by itself after --max.",
-		Example: "  multisite pause shop && multisite manage shop migrate && multisite resume shop",
-		Args:    exactly(1, "pause SITE [--max 30s]"),
+		Example:           "  multisite pause shop && multisite manage shop migrate && multisite resume shop",
+		Args:              exactly(1, "pause SITE [--max 30s]"),
+		ValidArgsFunction: c.completeSites(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var p control.Paused
 			err := c.call(func(client *control.Client) (err error) {
@@ -38,9 +39,10 @@ func (c *cli) pauseCommand() *cobra.Command {
 
 func (c *cli) resumeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "resume SITE",
-		Short: "Let the requests of a paused site go on",
-		Args:  exactly(1, "resume SITE"),
+		Use:               "resume SITE",
+		Short:             "Let the requests of a paused site go on",
+		Args:              exactly(1, "resume SITE"),
+		ValidArgsFunction: c.completeSites(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r control.Resumed
 			err := c.call(func(client *control.Client) (err error) {

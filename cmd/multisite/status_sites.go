@@ -67,6 +67,7 @@ func isIll(site status.Site) bool { return site.State == "failed" || site.State 
 // urgency orders sites by how much they need a person: 0 is the most.
 func urgency(site status.Site) int {
 	looping := func(s status.Service) bool { return s.Looping }
+	failed := func(c status.Certificate) bool { return c.Failed != nil }
 	switch {
 	case site.State == "failed":
 		return 0
@@ -74,7 +75,7 @@ func urgency(site status.Site) int {
 		return 1
 	case site.Failed != nil:
 		return 2
-	case slices.ContainsFunc(site.Services, looping):
+	case slices.ContainsFunc(site.Services, looping), slices.ContainsFunc(site.Certificates, failed), site.Paused != nil:
 		return 3
 	case site.State == "starting":
 		return 4
