@@ -42,14 +42,31 @@ func TestACME_TenSites(t *testing.T) {
 	if got := a.orders.Load(); got != 10 {
 		t.Errorf("%d certificates were requested", got)
 	}
-	d.down()
-	d.up()
-	defer d.down()
-	for _, site := range sites {
-		d.eventually("the certificate of "+site+" after a new start", func() bool { _, err := d.shown(a, site+".example.com"); return err == nil })
+	for _, again := range []func(){func() { d.must("upgrade") }, func() { d.down(); d.up() }} {
+		again()
+		for _, site := range sites {
+			d.eventually("the certificate of "+site, func() bool { _, err := d.shown(a, site+".example.com"); return err == nil })
+		}
 	}
 	if got := a.orders.Load(); got != 10 {
-		t.Errorf("%d certificates were requested with a new start", got)
+		t.Errorf("%d certificates were requested with an upgrade and a new start", got)
+	}
+	d.down()
+}
+
+// TestACME_SecondAuthority: the authorities are asked in their order until one answers.
+func TestACME_SecondAuthority(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	first, second := newAuthority(t, d.plain, d.secure, 90*24*time.Hour), newAuthority(t, d.plain, d.secure, 90*24*time.Hour)
+	first.away.Store(true)
+	d.write(first, "admin@example.com", "one")
+	d.rewrite(fmt.Sprintf("directory = %q", first.directory), fmt.Sprintf("directory = [%q, %q]", first.directory, second.directory))
+	d.up()
+	defer d.down()
+	d.eventually("a certificate of the second", func() bool { _, err := d.shown(second, "one.example.com"); return err == nil })
+	if first.asked.Load() == 0 || second.orders.Load() != 1 {
+		t.Errorf("the first was asked %d times, the second for %d certificates", first.asked.Load(), second.orders.Load())
 	}
 }
 

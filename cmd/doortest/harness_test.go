@@ -173,3 +173,16 @@ func (d *door) get(host, path string) int {
 	resp.Body.Close()
 	return resp.StatusCode
 }
+
+// rewrite replaces a text in sites.toml.
+func (d *door) rewrite(old, now string) {
+	d.t.Helper()
+	path := filepath.Join(d.dir, "sites.toml")
+	b, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(b, []byte(old)) {
+		d.t.Fatalf("sites.toml has no %q: %v", old, err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(b, []byte(old), []byte(now), 1), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+}
