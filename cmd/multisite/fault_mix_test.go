@@ -26,6 +26,12 @@ env = { BEGUN = "begun" }
 static = { "/files/" = "files" }
 sendfile = { "/private/" = "files" }
 compress = true
+redirects = { "/moved/*" = "/{rest}" }
+access = { "/closed" = { deny = ["0.0.0.0/0"] } }
+error_pages = { "403" = "closed.html" }
+rate_limit = "1000000/s"
+methods = ["GET", "POST"]
+headers = { set = { X-Rule = "kept" } }
 [site.one]
 server_name = "one.example.com"
 [site.two]
@@ -44,6 +50,7 @@ func TestFault_MixedTraffic(t *testing.T) {
 	}
 	r := newRunning(t, newDir(t, mixSites))
 	writeFile(t, filepath.Join(r.dir, "mix.wsgi"), mixScript)
+	writeFile(t, filepath.Join(r.dir, "closed.html"), mixClosed)
 	if err := os.Mkdir(filepath.Join(r.dir, "files"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -128,16 +135,19 @@ func (m *mix) wantOnce() {
 // operate does the next of an operator's actions.
 func (m *mix) operate() {
 	m.operated++
-	switch m.operated % 5 {
+	switch m.operated % 6 {
 	case 1:
 		m.must("restart", "one")
 	case 2:
 		m.must("scale", "two", "3")
 	case 3:
-		m.must("scale", "two", "2")
+		m.must("pause", "two")
+		m.must("resume", "two")
 	case 4:
 		writeFile(m.t, filepath.Join(m.dir, "mix.wsgi"), mixScript+"# "+strings.Repeat("#", m.operated)+"\n")
 		m.must("reload")
+	case 5:
+		m.must("scale", "two", "2")
 	default:
 		m.upgrade()
 	}

@@ -82,6 +82,9 @@ def application(environ, start_response):
     return [body + b"more" if way == "surplus" else body]
 `
 
+// mixClosed is the page of what a rule keeps closed.
+const mixClosed = "closed"
+
 // mixSizes are those at which a buffer or a record may end.
 var mixSizes = []int{10, 100, 2000, 4096, 8192, 16384, 20000, 32768, 65528, 65536, 100000, 131056, 131072, 200000, 262144, 1 << 20}
 
@@ -105,6 +108,7 @@ type mixedRequest struct {
 	isFile            bool   // a static file
 	only              string // header that asks for less than all of the file
 	accept            string // Accept-Encoding; "": there is none
+	rule              string // of the site, that answers: "moved", "closed"; "": none does
 	first, end        int    // the part of the file that it asks for
 }
 
@@ -133,6 +137,9 @@ func newMixed(n int, plain bool, peer string) mixedRequest {
 		q.body = strings.Repeat(q.number+"+", mixedSize()/(len(q.number)+1))
 	case 4, 5:
 		q.askForFile()
+	case 6:
+		q.rule = []string{"moved", "closed"}[rand.IntN(2)]
+		q.path = "/" + q.rule + q.path
 	}
 	return q
 }
@@ -229,6 +236,10 @@ func mixedContent(seed string, size int) []byte {
 // want returns the status and the body that a GET or POST gets.
 func (q *mixedRequest) want() (status int, body []byte) {
 	switch {
+	case q.rule == "moved":
+		return http.StatusPermanentRedirect, nil
+	case q.rule == "closed":
+		return http.StatusForbidden, []byte(mixClosed)
 	case strings.HasPrefix(q.only, "If-"):
 		return http.StatusNotModified, nil
 	case q.only != "":
@@ -255,15 +266,19 @@ func (q *mixedRequest) differs(resp *http.Response, body []byte) string {
 	code := resp.Header.Get("Content-Encoding")
 	body, err := decoded(code, body)
 	length := int64(len(want))
-	if q.way == "deficit" && !q.isFile {
+	if q.way == "deficit" && !q.isFile && q.rule == "" {
 		length += 10
 	}
 	switch number := resp.Header.Get("X-Path"); {
 	case err != nil && q.method != http.MethodHead, code != "" && (!strings.Contains(q.accept, code) || len(want) < coding.MinSize && (q.isFile || q.way == "whole")):
 		return fmt.Sprintf("%s for %q: %v", code, q.accept, err)
+	case resp.Header.Get("X-Rule") != "kept":
+		return "no header by a rule"
+	case q.rule == "moved" && resp.Header.Get("Location") != fmt.Sprintf("%s?%s.%d", strings.TrimPrefix(q.path, "/moved"), q.way, q.size):
+		return "a redirect to " + resp.Header.Get("Location")
 	case resp.StatusCode != status:
 		return fmt.Sprintf("status %d, want %d", resp.StatusCode, status)
-	case !q.isFile && number != q.number && q.way != "raises":
+	case !q.isFile && q.rule == "" && number != q.number && q.way != "raises":
 		return "the answer to " + number
 	case code == "" && resp.ContentLength >= 0 && status/100 == 2 && status != http.StatusNoContent && resp.ContentLength != length:
 		return fmt.Sprintf("Content-Length %d, want %d", resp.ContentLength, length)
@@ -306,5 +321,5 @@ func firstDifference(got, want []byte) string {
 
 // mustBeCut reports whether the answer promises more than the site gives.
 func (q *mixedRequest) mustBeCut() bool {
-	return q.way == "deficit" && !q.isFile && q.method != http.MethodHead
+	return q.rule == "" && q.way == "deficit" && !q.isFile && q.method != http.MethodHead
 }

@@ -138,8 +138,12 @@ func (c *client) pass(p wire.Part, err error) {
 // entry returns the line of the access log, of which the time and the length are not known
 // yet.
 func (c *client) entry(a *wire.Answer, worker string) site.Entry {
+	tls := ""
+	if c.secure != nil {
+		tls = c.secure.version()
+	}
 	return site.Entry{
 		Client: c.request.RemoteAddr, Line: c.request.line, Referer: c.request.referer, Agent: c.request.agent,
-		Host: c.request.host, User: c.request.User, ID: c.request.id, Time: c.start, Status: a.Status, Worker: worker,
+		Host: c.request.host, User: c.request.User, ID: c.request.id, TLS: tls, Time: c.start, Status: a.Status, Worker: worker,
 	}
 }

@@ -41,6 +41,9 @@ func newSecure(conn *tls.Conn, r *records, store *spool.Store) *secure {
 	}}
 }
 
+// version returns the version of TLS: "TLS 1.3".
+func (s *secure) version() string { return tls.VersionName(s.state.Version) }
+
 // lend gives the connection to a goroutine, which waits on socket.
 func (s *secure) lend(socket *Socket) {
 	if s != nil {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -57,6 +58,13 @@ func ruled(tb testing.TB, s *site.Site) {
 	s.Pages = map[int]rules.Page{403: {Type: "text/plain; charset=utf-8", Body: []byte(strings.Repeat("closed\n", 20_000))}}
 }
 
+var retryAfter = regexp.MustCompile(`Retry-After: 3[56]\d\d\\r`) // within two minutes of an hour
+
+// untimed returns an answer without the seconds that have passed.
+func untimed(answer string) string {
+	return retryAfter.ReplaceAllString(answer, "Retry-After: an hour")
+}
+
 // TestServer_RulesAreTheSame: the loop and net/http give the same answer, to the byte, to
 // requests for which a rule decides, and log and count them alike.
 func TestServer_RulesAreTheSame(t *testing.T) {
@@ -98,7 +106,7 @@ func TestServer_RulesAreTheSame(t *testing.T) {
 							continue
 						}
 						request := method + " " + path + " HTTP/1.1\r\nHost: site.test\r\n" + header + "\r\n"
-						got, want := loop.record(request, method), behind.record(request, method)
+						got, want := untimed(loop.record(request, method)), untimed(behind.record(request, method))
 						if got != want {
 							t.Errorf("%q: the loop answers\n%.400s\nnet/http\n%.400s", request, got, want)
 						}
@@ -187,6 +195,28 @@ func TestServer_PassesTheUser(t *testing.T) {
 		for range 4 {
 			<-f.entries
 		}
+	}
+}
+
+// TestSecure_Rules: rules answer over TLS, too.
+func TestSecure_Rules(t *testing.T) {
+	t.Parallel()
+	f := startSecure(t, newCrew(t, 1, echo), Options{}, func(s *site.Site) { ruled(t, s) })
+	p := f.dial(get("/old?b"))
+	if resp, _ := p.whole("GET"); resp.StatusCode != 308 || resp.Header.Get("Location") != "/new?b" {
+		t.Errorf("got %d %v", resp.StatusCode, resp.Header)
+	}
+	p.send(get("/closed"))
+	if resp, body := p.whole("GET"); resp.StatusCode != 403 || body != string(f.site.Pages[403].Body) {
+		t.Errorf("got %d and %d bytes", resp.StatusCode, len(body))
+	}
+	canonical := startSecure(t, newCrew(t, 1, echo), Options{}, func(s *site.Site) {
+		ruled(t, s)
+		s.Rules.Canonical = "www.test"
+	})
+	p = canonical.dial(get("/a?b"))
+	if resp, _ := p.whole("GET"); resp.StatusCode != 308 || resp.Header.Get("Location") != "https://www.test/a?b" {
+		t.Errorf("got %d %v", resp.StatusCode, resp.Header)
 	}
 }
 

@@ -40,6 +40,9 @@ func TestSecure_LoopAnswers(t *testing.T) {
 		if first, second := <-schemes, <-schemes; first != "https" || second != "https" {
 			t.Errorf("the worker got %q and %q", first, second)
 		}
+		if first, second := <-f.entries, <-f.entries; first.TLS != tls.VersionName(version) || second.TLS != first.TLS {
+			t.Errorf("the access log has %q and %q", first.TLS, second.TLS)
+		}
 		f.wantCounts(2, 0)
 	}
 }
