@@ -22,11 +22,13 @@ func (s *Supervisor) setCertificates() {
 		}
 	}
 	a := s.config().ACME
-	s.certs.Set(sites, certs.ACME{
+	from := certs.ACME{
 		Email: a.Email, Directory: a.Directory, CAFile: a.CAFile,
 		Plain: addressesOf(s.endpoints.front), TLS: addressesOf(s.endpoints.secure),
-	})
-	s.certFiles.refresh()
+	}
+	if s.certs.Set(sites, from) {
+		s.certFiles.refresh()
+	}
 }
 
 func addressesOf(listeners []net.Listener) (addrs []net.Addr) {

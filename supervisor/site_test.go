@@ -33,7 +33,7 @@ func newLogs(t *testing.T) *logs.Logs {
 // sitesWithoutWorkers returns a supervisor of which only the front door works.
 func sitesWithoutWorkers(t *testing.T, configs ...*config.Site) *Supervisor {
 	t.Helper()
-	s := &Supervisor{logs: newLogs(t), proxy: proxy.New(proxy.Options{}), certs: certs.New(certs.Options{Log: slog.New(slog.DiscardHandler)})}
+	s := &Supervisor{logs: newLogs(t), proxy: proxy.New(proxy.Options{}), cfg: &config.Config{}, certs: certs.New(certs.Options{Log: slog.New(slog.DiscardHandler)})}
 	for _, c := range configs {
 		access := s.logs.Access(c.Name)
 		t.Cleanup(access.Close)

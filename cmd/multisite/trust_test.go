@@ -66,6 +66,13 @@ func TestTrust_Print(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v", info, err)
 	}
+	if os.Geteuid() == 0 { // a site of another user cannot read keys, even where it may pass through the state directory
+		for _, name := range []string{"", "/internal", "/internal/root.key"} {
+			if out := readAs(t, 65534, 65534, filepath.Join(dir, ".multisite", "certs")+name); !strings.Contains(out, "Permission denied") {
+				t.Errorf("%s: another user reads %q", name, out)
+			}
+		}
+	}
 	if got := runIn(t, dir, "trust", "--print", "--uninstall"); got.code != 2 {
 		t.Errorf("exit %d", got.code)
 	}

@@ -11,6 +11,7 @@ package certs
 import (
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -91,8 +92,9 @@ func New(o Options) *Certs {
 func (c *Certs) Close() { c.acme.close() }
 
 // Set replaces the sites for all handshakes that begin from now on, and says from whom
-// their certificates are requested. What a site has got already it keeps.
-func (c *Certs) Set(sites []Site, a ACME) {
+// their certificates are requested. What a site has got already it keeps. It reports whether
+// Paths has changed.
+func (c *Certs) Set(sites []Site, a ACME) (newPaths bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	pairs, own := c.files, c.internal
@@ -109,6 +111,7 @@ func (c *Certs) Set(sites []Site, a ACME) {
 	}
 	c.table.Store(t)
 	c.acme.set(a, wanted)
+	return !maps.Equal(c.files, pairs)
 }
 
 // entriesLocked returns where the certificates of a site's names come from. It takes what

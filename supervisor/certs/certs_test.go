@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -221,6 +223,26 @@ func TestForbidsACME(t *testing.T) {
 	} {
 		if got := ForbidsACME(host) != ""; got != want {
 			t.Errorf("%s: got %v", host, got)
+		}
+	}
+}
+
+// TestCerts_ChallengesOfOthers: what an authority asks is answered only for names whose
+// certificates we request, and only while we do; nothing else is shown to it.
+func TestCerts_ChallengesOfOthers(t *testing.T) {
+	t.Parallel()
+	c := New(Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	defer c.Close()
+	c.Set([]Site{{Name: "internal", Hosts: []string{"shop.example.com"}, Source: Internal}}, ACME{})
+	for _, host := range []string{"shop.example.com", "stranger.example.com", ""} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "http://"+cmp.Or(host, "x")+"/.well-known/acme-challenge/token", nil)
+		if c.AnswerChallenge(w, r, host) || w.Body.Len() > 0 {
+			t.Errorf("%q: answered with %q", host, w.Body)
+		}
+		hello := &tls.ClientHelloInfo{ServerName: host, SupportedProtos: []string{challengeProtocol}, Conn: at{}}
+		if cert, err := c.GetCertificate(hello); cert != nil || err != nil {
+			t.Errorf("%q: got %v, %v", host, cert, err)
 		}
 	}
 }
