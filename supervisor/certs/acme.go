@@ -20,6 +20,7 @@ const (
 	// challengeProtocol is what an authority speaks that asks in a handshake whether we
 	// have a server name (RFC 8737).
 	challengeProtocol = "acme-tls/1"
+	closeTime         = 2 * time.Second // for a request that is under way
 )
 
 // ACME says from whom certificates are requested, and where they can ask back.
@@ -208,7 +209,7 @@ func (a *acme) event(_ context.Context, event string, data map[string]any) error
 	renewal, _ := data["renewal"].(bool)
 	a.mu.Lock()
 	r := a.names[name]
-	if r == nil {
+	if r == nil || a.closed {
 		a.mu.Unlock()
 		return errNotWanted // which ends a request that is about to begin
 	}
@@ -256,7 +257,15 @@ func (a *acme) close() {
 	cache := a.cache
 	a.mu.Unlock()
 	if cache != nil {
-		cache.Stop()
+		stopped := make(chan struct{})
+		go func() { // ends with a request that is under way, which has a limit of its own
+			defer close(stopped)
+			cache.Stop()
+		}()
+		select {
+		case <-stopped:
+		case <-time.After(closeTime):
+		}
 		certmagic.CleanUpOwnLocks(context.Background(), a.log.logger()) // or the next start waits for them
 	}
 }
