@@ -5,6 +5,9 @@
 // What is compressed in one answer with a secret and with text that an attacker chooses
 // can give the secret away by its length (BREACH). So answers of applications are encoded
 // only for sites that ask for it; files have no secrets of a visitor.
+//
+// klauspost/compress saves a zstd of our own, which the standard library lacks, and half of
+// the processor time of its gzip.
 package coding
 
 import "strings"

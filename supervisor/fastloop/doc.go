@@ -23,6 +23,9 @@
 // copies; what is on the disk is read by a goroutine. No memory is held for what a client
 // does not take. Several ranges, and the page that a file is not there, are net/http's.
 //
+// The thread compresses nothing. Of an answer that is here a goroutine does, and the loop
+// sends it (encodeWhole); of one that still comes, the goroutines that carry on with it do.
+//
 // # Loop and workers
 //
 //	Enqueue          -> Ticket. If it is not resolved, notify wakes the loop when it is.
@@ -75,8 +78,8 @@
 //     client has taken all of it, or the connection ends.
 //   - handedOver has the clients of which goroutines have the answer, until the worker's
 //     end or theirs: the loop still notices when they leave.
-//   - A client that waits for a disk or has a file is not in a line. It is in sending if and
-//     only if its file is queued for the next turn.
+//   - A client that has a file, or waits for a disk or for its answer to be compressed, is
+//     not in a line. It is in sending if and only if its file is queued for the next turn.
 //   - followers is the number of clients in lines that are not heads.
 //   - While paused no request is read, so that busy only shrinks.
 //   - Of the requests that a client has sent ahead, one is begun in a turn. Nothing more is

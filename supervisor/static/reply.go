@@ -70,6 +70,7 @@ func (f *File) replyTo(method string, h http.Header) Reply {
 	for _, name := range names {
 		n.reply.Fields = append(n.reply.Fields, [2]string{name, n.header[name][0]})
 	}
+	n.reply.Fields = slices.Clip(n.reply.Fields) // others add to it
 	return n.reply
 }
 
