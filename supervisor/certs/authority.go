@@ -33,10 +33,6 @@ type authority struct {
 	key  crypto.Signer
 }
 
-// RootFile returns where the root certificate of the internal authority is, or will be,
-// in a directory as Options has it.
-func RootFile(dir string) string { return filepath.Join(dir, internalDir, "root.pem") }
-
 // MakeRoot makes the internal authority in a directory as Options has it, if there is none
 // yet, and returns its root certificate.
 func MakeRoot(dir string) (*x509.Certificate, error) {
