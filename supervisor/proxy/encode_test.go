@@ -205,3 +205,25 @@ func TestAnswer_EncodedIsNeverCutShort(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswer_EncodedWholeHasItsLength: one that is here completely, and was announced as
+// another.
+func TestAnswer_EncodedWholeHasItsLength(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int{4000, 6000} {
+		crew := newCrew(t, 1, func(*crewWorker, string) *wire.Answer {
+			return &wire.Answer{Status: 200, Body: []byte(distinct(5000)), Fields: [][2]string{{"Content-Type", "text/html"}, {"Content-Length", fmt.Sprint(length)}}}
+		})
+		f := startFront(t, crew, Options{}, encodes)
+		for way, request := range ways("GET", "/", "Accept-Encoding: gzip") {
+			resp, err := http.ReadResponse(f.dial(request).br, nil)
+			if err != nil || resp.StatusCode != 200 {
+				continue
+			}
+			if body, err := io.ReadAll(resp.Body); err == nil {
+				t.Errorf("%s: %d of 5000: got %v and %d bytes as a whole answer", way, length, resp.Header, len(body))
+			}
+		}
+		f.check()
+	}
+}
