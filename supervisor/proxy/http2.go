@@ -28,7 +28,7 @@ func (s *Server) newHTTP2Side() *http2Side {
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams}
+	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10}
 	return &http2Side{server, newListener()}
 }
 
