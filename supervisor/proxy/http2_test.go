@@ -250,7 +250,7 @@ func TestHTTP2_LargeHead(t *testing.T) {
 	t.Parallel()
 	f := startSecure(t, newCrew(t, 1, echo), Options{})
 	c := f.client2()
-	r, _ := http.NewRequest("GET", "https://site.test/", nil) //nolint:errcheck // a constant
+	r, _ := http.NewRequest("GET", "https://site.test/", nil)
 	r.Header.Set("X-A", strings.Repeat("a", 300<<10))
 	if resp, err := c.Do(r); err == nil && resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("got %d", resp.StatusCode)
