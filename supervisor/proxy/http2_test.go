@@ -83,9 +83,6 @@ func (c *framer) until(wanted func(http2.Frame) bool) error {
 		if wanted(f) {
 			return nil
 		}
-		if s, ok := f.(*http2.SettingsFrame); ok && !s.IsAck() {
-			_ = c.WriteSettingsAck() // a failure is seen by the next read
-		}
 	}
 }
 
