@@ -37,6 +37,8 @@ type endpoints struct {
 	nearby        *gate.Gate // nil: there is none
 	nearbyControl *control.Server
 
+	metrics metricsDoor
+
 	servers []webServer // of the front door and the dashboard; set by serve
 }
 
@@ -74,11 +76,15 @@ func (e *endpoints) listen(cfg *config.Config, in *Inheritance) (err error) {
 			return err
 		}
 	}
+	l, err := listenForMetrics(cfg.Metrics, in)
+	if err != nil {
+		return err
+	}
+	e.metrics.move(l, cfg.Metrics)
 	if cfg.Dashboard == "" {
 		return nil
 	}
-	l, err := listenForPage(cfg.Dashboard, in)
-	if err != nil {
+	if l, err = listenForPage(cfg.Dashboard, in); err != nil {
 		return err
 	}
 	e.page, e.pageOf, e.pageToken = gate.New(l), cfg.Dashboard, rand.Text()
@@ -188,6 +194,9 @@ func (e *endpoints) gates(own int) map[*gate.Gate]int {
 	}
 	if e.page != nil {
 		gates[e.page] = 0
+	}
+	if at := e.metrics.gate(); at != nil {
+		gates[at] = 0
 	}
 	return gates
 }

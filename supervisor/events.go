@@ -36,6 +36,7 @@ func (t *site) observe(e pool.Event) {
 		t.log.leftovers("worker", e.ID, processOf(e))
 		t.log.detail(e.Err)
 	case pool.WorkerExited:
+		t.countExit(string(e.Reason))
 		if w != nil { // otherwise it was never ready
 			w.Close()
 		}

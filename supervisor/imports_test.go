@@ -52,14 +52,16 @@ func TestImports_KeepTheTable(t *testing.T) {
 		"supervisor/httphead":  {"worker/wire"},
 		"supervisor/journal":   nil,
 		"supervisor/ksm":       nil,
+		"supervisor/latency":   nil,
 		"supervisor/launches":  nil,
 		"supervisor/limits":    {"worker/process"},
 		"supervisor/logs":      nil,
+		"supervisor/metrics":   {"supervisor/latency", "supervisor/site", "supervisor/status"},
 		"supervisor/pool":      nil,
 		"supervisor/proxy":     {"supervisor/coding", "supervisor/errorpage", "supervisor/fastloop", "supervisor/gate", "supervisor/httphead", "supervisor/rules", "supervisor/site", "supervisor/spool", "supervisor/static", "supervisor/tunnel", "worker/wire"},
 		"supervisor/runtimes":  {"supervisor/config", "worker/goapp", "worker/process", "worker/wsgi"},
 		"supervisor/rules":     nil,
-		"supervisor/site":      {"supervisor/coding", "supervisor/errorpage", "supervisor/rules", "worker/wire"},
+		"supervisor/site":      {"supervisor/coding", "supervisor/errorpage", "supervisor/latency", "supervisor/rules", "worker/wire"},
 		"supervisor/spool":     nil,
 		"supervisor/statedir":  nil,
 		"supervisor/static":    {"supervisor/coding", "supervisor/site", "worker/wire"},
@@ -115,16 +117,17 @@ func TestImports_KeepTheTable(t *testing.T) {
 func TestImports_OneHomeForEach(t *testing.T) {
 	t.Parallel()
 	homes := map[string][]string{
-		"github.com/spf13/cobra":                      {"cmd"},
-		"github.com/BurntSushi/toml":                  {"apps/tomlfile"},
-		"github.com/hashicorp/go-plugin":              {"worker"},
-		"github.com/coreos/go-systemd/v22/daemon":     {"supervisor/systemd"},
-		"github.com/coreos/go-systemd/v22/activation": {"supervisor/systemd"},
-		"github.com/caddyserver/certmagic":            {"supervisor/certs"},
-		"go.uber.org/zap":                             {"supervisor/certs"}, // the logger of certmagic
-		"github.com/fsnotify/fsnotify":                {"supervisor/watch"},
-		"github.com/mattn/go-sqlite3":                 {"apps/db", "supervisor/journal"},
-		"os/exec":                                     {"cmd", "worker"}, // who may start processes
+		"github.com/spf13/cobra":                         {"cmd"},
+		"github.com/BurntSushi/toml":                     {"apps/tomlfile"},
+		"github.com/hashicorp/go-plugin":                 {"worker"},
+		"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
+		"github.com/coreos/go-systemd/v22/activation":    {"supervisor/systemd"},
+		"github.com/caddyserver/certmagic":               {"supervisor/certs"},
+		"go.uber.org/zap":                                {"supervisor/certs"}, // the logger of certmagic
+		"github.com/prometheus/client_golang/prometheus": {"supervisor/metrics"},
+		"github.com/fsnotify/fsnotify":                   {"supervisor/watch"},
+		"github.com/mattn/go-sqlite3":                    {"apps/db", "supervisor/journal"},
+		"os/exec":                                        {"cmd", "worker"}, // who may start processes
 	}
 	used := map[string]bool{}
 	for _, p := range listPackages(t) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,12 +20,27 @@ import (
 // them to w; nothing is what it writes if there are none.
 func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error {
 	s := cs.super
+	newMetrics := s.config().Metrics != cs.cfg.Metrics
+	var forMetrics net.Listener
+	if newMetrics {
+		var err error
+		if forMetrics, err = listenForMetrics(cs.cfg.Metrics, nil); err != nil {
+			dropAll(cs.sites)
+			return err
+		}
+	}
 	newGroup := !sameGroup(s.config().ControlGroup, cs.cfg.ControlGroup)
 	if newGroup {
 		if err := control.SetGroup(s.dirs.state, cs.cfg.ControlGroup); err != nil {
 			dropAll(cs.sites)
+			if forMetrics != nil {
+				forMetrics.Close()
+			}
 			return err
 		}
+	}
+	if newMetrics {
+		s.endpoints.metrics.move(forMetrics, cs.cfg.Metrics)
 	}
 	newLimits := connectionLimits(cs.cfg) != connectionLimits(s.config())
 	s.door.SetLimits(connectionLimits(cs.cfg))
@@ -56,6 +72,9 @@ func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error
 	if newGroup {
 		fmt.Fprintln(w, "control_group changed")
 	}
+	if newMetrics {
+		fmt.Fprintln(w, "metrics changed")
+	}
 	if newRotation {
 		fmt.Fprintln(w, "log_max_size, log_keep changed")
 	}
@@ -65,7 +84,7 @@ func (cs *changes) apply(ctx context.Context, nothing string, w io.Writer) error
 	if newACME {
 		fmt.Fprintln(w, "acme changed")
 	}
-	if len(cs.sites) == 0 && !newACME && !newLimits && !newRotation && !newGroup && switched == "" {
+	if len(cs.sites) == 0 && !newACME && !newLimits && !newRotation && !newGroup && !newMetrics && switched == "" {
 		fmt.Fprintln(w, nothing)
 	}
 	return firstError(results)

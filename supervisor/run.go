@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/multisite/multisite/supervisor/config"
+	"github.com/multisite/multisite/supervisor/metrics"
 	"github.com/multisite/multisite/supervisor/warnings"
 	"github.com/multisite/multisite/worker/process"
 )
@@ -50,6 +51,7 @@ func (s *Supervisor) Run(ctx, force context.Context) error {
 		serving.Go(func() { f(alive) })
 	}
 	failed := s.endpoints.serve(s.door, s.Status, &serving)
+	s.endpoints.metrics.serve(metrics.Handler(s.snapshot, s.log))
 	if s.inherited != nil {
 		s.inherited.welcome(s)
 		serving.Go(func() { s.upgrader.rollStale(up) })
@@ -149,6 +151,7 @@ func (s *Supervisor) close(ctx context.Context) {
 		sites.Go(site.close)
 	}
 	sites.Wait()
+	s.endpoints.metrics.close()
 	s.endpoints.closePage()
 	if s.journal != nil {
 		if err := s.journal.Close(); err != nil {

@@ -58,12 +58,13 @@ type site struct {
 
 	mu sync.Mutex
 	// mu protects all below.
-	cfg         *config.Site  // as sites.toml says it now
-	generations int           // how many there were
-	current     *generation   // from which workers are launched
-	retired     []*generation // those before, whose last workers may still run
-	unload      *time.Timer   // ends the zygote of a site that goes on sleeping; nil: it has never slept
-	static      []wsgi.Static // where the site's Django has its static files
+	cfg         *config.Site     // as sites.toml says it now
+	generations int              // how many there were
+	current     *generation      // from which workers are launched
+	retired     []*generation    // those before, whose last workers may still run
+	exits       map[string]int64 // workers that have ended, by reason
+	unload      *time.Timer      // ends the zygote of a site that goes on sleeping; nil: it has never slept
+	static      []wsgi.Static    // where the site's Django has its static files
 }
 
 // newSite returns a site of which nothing runs yet.

@@ -26,7 +26,11 @@ func (s *Supervisor) Status(ctx context.Context) status.Status { return s.Status
 
 // StatusWithin is Status from measurements of memory that are up to maxAge old.
 func (s *Supervisor) StatusWithin(_ context.Context, maxAge time.Duration) status.Status {
-	look := s.measures.look(maxAge)
+	return s.statusOf(s.measures.look(maxAge))
+}
+
+// statusOf is Status from the measurements of a look.
+func (s *Supervisor) statusOf(look *look) status.Status {
 	st := status.Status{
 		Supervisor: status.Supervisor{
 			PID:       os.Getpid(),
@@ -34,6 +38,7 @@ func (s *Supervisor) StatusWithin(_ context.Context, maxAge time.Duration) statu
 			Started:   s.started.UTC(),
 			Listen:    s.Addrs(),
 			ListenTLS: append([]string{}, addrsOf(s.endpoints.secure)...), // [] in JSON, not null
+			Metrics:   s.endpoints.metrics.addr(),
 			Memory:    memory(look.memory(os.Getpid())),
 			Failed:    s.reloader.failed.Load(),
 			Refused:   s.refusals.Counts(),

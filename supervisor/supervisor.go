@@ -139,6 +139,7 @@ func (s *Supervisor) open(o Options) (err error) {
 	if err := s.makeSites(); err != nil {
 		return err
 	}
+	s.endpoints.metrics.log = s.log
 	if err := s.endpoints.listen(s.cfg, s.inherited); err != nil {
 		return err
 	}

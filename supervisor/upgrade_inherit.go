@@ -121,7 +121,8 @@ func (in *Inheritance) site(s *Supervisor, c *config.Site, h siteHandover) (*sit
 	t.generations, t.static, t.lastEnded = h.Generations, h.Static, h.LastExit
 	t.failed.Store(h.Failed)
 	t.lastEvent.Store(h.LastEvent)
-	t.stats.Restore(h.Total, h.Errors)
+	t.stats.Restore(h.Total, h.Errors, h.Measured)
+	t.exits = h.Exits
 	g, err := t.makeGeneration(c, code.FromSums(h.Code), h.Sockets, h.Paths)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/multisite/multisite/supervisor/code"
 	"github.com/multisite/multisite/supervisor/pool"
+	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/supervisor/status"
 	"github.com/multisite/multisite/supervisor/task"
 	"github.com/multisite/multisite/worker/goapp"
@@ -35,6 +36,8 @@ type handover struct {
 	Page      int              `json:"page"`   // listener of the dashboard
 	PageOf    string           `json:"page_of"`
 	PageToken string           `json:"page_token,omitempty"`
+	Metrics   int              `json:"metrics"` // listener for Prometheus; counts only with MetricsOf
+	MetricsOf string           `json:"metrics_of,omitempty"`
 	Control   int              `json:"control"` // listener of the control socket
 	Caller    int              `json:"caller"`  // connection of the caller that waits for the answer
 	Clients   []int            `json:"clients"` // idle connections
@@ -64,6 +67,8 @@ type siteHandover struct {
 	Launched    map[string]json.RawMessage `json:"built"`             // settings that the workers were launched with
 	Code        []code.Sum                 `json:"code"`
 	Total       int64                      `json:"total"`
+	Measured    front.Measured             `json:"measured"`
+	Exits       map[string]int64           `json:"exits,omitempty"`
 	Errors      int64                      `json:"errors"`
 	LastExit    string                     `json:"last_exit,omitempty"`
 	Failed      *status.Failure            `json:"failed,omitempty"`
@@ -128,7 +133,7 @@ type packer struct{ b *process.Baggage }
 func (p packer) supervisor(s *Supervisor, caller syscall.Conn) (h handover, err error) {
 	e := &s.endpoints
 	h = handover{
-		Version: s.version, Started: s.started, External: e.external, Page: -1, Caller: -1,
+		Version: s.version, Started: s.started, External: e.external, Page: -1, Metrics: -1, Caller: -1,
 		StateDir: s.dirs.state, LogDir: s.dirs.logs, Failed: s.reloader.failed.Load(), Refused: s.refusals.Counts(),
 	}
 	one := func(fd *int, c syscall.Conn) {
@@ -148,6 +153,10 @@ func (p packer) supervisor(s *Supervisor, caller syscall.Conn) (h handover, err 
 	if e.page != nil {
 		h.PageOf, h.PageToken = e.pageOf, e.pageToken
 		one(&h.Page, e.page)
+	}
+	if at := e.metrics.gate(); at != nil {
+		h.MetricsOf = s.config().Metrics
+		one(&h.Metrics, at)
 	}
 	one(&h.Control, e.calls)
 	if caller != nil {
@@ -204,7 +213,7 @@ func (p packer) site(t *site) (h siteHandover, err error) {
 	t.mu.Lock()
 	h = siteHandover{
 		Name: t.name, Generations: t.generations, Sockets: current.sockets, Paths: current.paths, Static: t.static,
-		Total: counts.Total, Errors: counts.Errors, Failed: t.failed.Load(), LastEvent: t.lastEvent.Load(),
+		Total: counts.Total, Errors: counts.Errors, Measured: t.stats.Measured(), Exits: maps.Clone(t.exits), Failed: t.failed.Load(), LastEvent: t.lastEvent.Load(),
 	}
 	t.mu.Unlock()
 	for _, g := range retired {

@@ -31,6 +31,8 @@ type Config struct {
 	ACME ACME `toml:"acme" type:"table { email, directory, ca_file }" default:"(Let's Encrypt)" live:"yes" affects:"door"`
 	// Dashboard is a host:port on a loopback address; "" is no dashboard.
 	Dashboard string `toml:"dashboard" type:"host:port" default:"(none)" live:"no" affects:"dashboard"`
+	// Metrics is a host:port where Prometheus gets the metrics; "" is none.
+	Metrics string `toml:"metrics" type:"host:port" default:"(none)" live:"yes" affects:"metrics"`
 	// Include has the glob patterns of included files as they are written.
 	Include []string `toml:"include" type:"pattern, or list" default:"(none)" live:"yes" affects:"sites"`
 	// StateDir is absolute.

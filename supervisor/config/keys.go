@@ -24,7 +24,7 @@ import (
 //	affects   what the value concerns: of a site, its part of the front "door", its "pool",
 //	          what each "worker" is launched with, what its "code" can see while it is
 //	          loaded, its services and cron entries ("task"), and what makes it "reload";
-//	          of the whole file, the door, the "dashboard", the included "sites", the
+//	          of the whole file, the door, the "dashboard", the "metrics", the included "sites", the
 //	          "state" directory, the "logs" and the "control" socket
 //	defaults  "no" for a key of sites that cannot stand in [defaults]
 //	kind      "wsgi" for a key that only Python sites have

@@ -23,7 +23,7 @@ func allKeys() []key {
 
 func TestKeys_TagsAreValid(t *testing.T) {
 	t.Parallel()
-	words := strings.Fields("door dashboard sites state logs control worker code task pool reload")
+	words := strings.Fields("door dashboard metrics sites state logs control worker code task pool reload")
 	for _, k := range allKeys() {
 		if k.typeName == "" || k.initial == "" {
 			t.Errorf("%s: the tag has no type or no default", k.name)

@@ -21,6 +21,7 @@ var topReaders = map[string]func(*loader, *tomlfile.Table){
 	"listen_tls":      (*loader).readListenTLS, // after listen
 	"acme":            (*loader).readACME,
 	"dashboard":       (*loader).readDashboard,
+	"metrics":         (*loader).readMetrics,
 	"state_dir":       (*loader).readStateDir,
 	"log_dir":         func(l *loader, top *tomlfile.Table) { top.Path("log_dir", &l.config.LogDir) },
 	"control_group":   (*loader).readControlGroup,
@@ -72,6 +73,23 @@ func (l *loader) readDashboard(top *tomlfile.Table) {
 		top.Problem("dashboard", fmt.Sprintf("%q is not a loopback address", value), `write one such as "127.0.0.1:8081"`)
 	}
 	l.config.Dashboard = address
+}
+
+// readMetrics reads where Prometheus gets the metrics. The front door does not listen there.
+func (l *loader) readMetrics(top *tomlfile.Table) {
+	var value string
+	if !top.String("metrics", &value) {
+		return
+	}
+	address, ok := parseAddress(value)
+	if !ok {
+		top.Problem("metrics", fmt.Sprintf("%q is not host:port", value), `write one such as "127.0.0.1:9115"`)
+		return
+	}
+	if slices.Contains(slices.Concat(l.config.Listen, l.config.ListenTLS, []string{l.config.Dashboard}), address) && !strings.HasSuffix(address, ":0") { // 0 is any free port
+		top.Problem("metrics", fmt.Sprintf("%q is an address of the front door or the dashboard", value), `write another one, such as "127.0.0.1:9115"`)
+	}
+	l.config.Metrics = address
 }
 
 // readControlGroup reads which group may use the control socket. Only root can give a

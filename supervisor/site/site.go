@@ -109,7 +109,7 @@ func (s *Site) Record(e *Entry) {
 }
 
 // Counted counts an answered request, and does not log it.
-func (s *Site) Counted(e *Entry) { s.Stats.record(e.Took, e.Status) }
+func (s *Site) Counted(e *Entry) { s.Stats.record(e) }
 
 // Logged logs an answered request that was counted.
 func (s *Site) Logged(e *Entry) {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/multisite/multisite/supervisor/latency"
 )
 
 // Stats counts a site's requests, for status. It outlives reloads. The zero value is ready
@@ -20,6 +22,8 @@ type Stats struct {
 	born          time.Time     // since when it counts; zero: since the first request
 	recent        *window       // nil before the first request
 	idle          chan struct{} // closed when no request is active; nil unless AwaitIdle waits
+	classes       [5]int64      // answers by the first digit of their status, less one
+	took, queued  latency.Histogram
 }
 
 // Counts are what Stats has counted.
@@ -30,6 +34,14 @@ type Counts struct {
 	PerSecond float64       // in the last 60 to 70 seconds
 	P50, P99  time.Duration // of these, to 3%; 0 if there were none
 	LastHour  int64         // errors in the last hour
+}
+
+// Measured is what is exported of a site's requests as metrics. As JSON it goes from one
+// program to the next.
+type Measured struct {
+	Classes [5]int64       `json:"classes"` // answers by the first digit of their status, less one
+	Took    latency.Counts `json:"took"`
+	Queued  latency.Counts `json:"queued"` // how long those waited that got a worker
 }
 
 // NewStats returns a Stats that counts from now on.
@@ -87,11 +99,16 @@ func (s *Stats) untilIdle() <-chan struct{} {
 func (s *Stats) OnceWithheld(warn func()) { s.withheld.Do(warn) }
 
 // record counts an answered request.
-func (s *Stats) record(took time.Duration, status int) {
-	now := time.Now()
+func (s *Stats) record(e *Entry) {
+	now, took, status := time.Now(), e.Took, e.Status
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total++
+	s.classes[min(max(status/100, 1), len(s.classes))-1]++
+	s.took.Add(took)
+	if e.Worker != "" {
+		s.queued.Add(e.Queue)
+	}
 	if status >= http.StatusInternalServerError {
 		s.errors++
 	}
@@ -105,10 +122,19 @@ func (s *Stats) record(took time.Duration, status int) {
 }
 
 // Restore sets the counters to what was counted before an upgrade.
-func (s *Stats) Restore(total, errors int64) {
+func (s *Stats) Restore(total, errors int64, m Measured) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.total, s.errors = total, errors
+	s.total, s.errors, s.classes = total, errors, m.Classes
+	s.took.Restore(m.Took)
+	s.queued.Restore(m.Queued)
+}
+
+// Measured returns what is exported as metrics.
+func (s *Stats) Measured() Measured {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Measured{Classes: s.classes, Took: s.took.Counts(), Queued: s.queued.Counts()}
 }
 
 // Counts returns the current numbers.

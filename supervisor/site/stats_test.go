@@ -23,7 +23,7 @@ func TestStats_Counts(t *testing.T) {
 			if i < 3 {
 				status = []int{499, 500, 503}[i]
 			}
-			s.record(time.Duration(100-i)*time.Millisecond, status)
+			s.record(&Entry{Took: time.Duration(100-i) * time.Millisecond, Status: status})
 		}
 		<-time.After(9 * time.Second)
 		got := s.Counts()
@@ -55,7 +55,7 @@ func TestStats_Young(t *testing.T) {
 		s := NewStats()
 		for range 60 {
 			<-time.After(time.Second / 20)
-			s.record(0, 200)
+			s.record(&Entry{Status: 200})
 		}
 		if got := s.Counts().PerSecond; got != 20 {
 			t.Errorf("got %v a second, want 20", got)
@@ -75,7 +75,7 @@ func TestStats_Load(t *testing.T) {
 				took = time.Duration(1+i%1000) * time.Microsecond
 			}
 			for range 40 {
-				s.record(took, 200)
+				s.record(&Entry{Took: took, Status: 200})
 			}
 			<-time.After(time.Second / 100)
 		}

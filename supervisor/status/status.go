@@ -19,6 +19,7 @@ type Supervisor struct {
 	Started   time.Time `json:"started"`
 	Listen    []string  `json:"listen"`     // addresses of the front door
 	ListenTLS []string  `json:"listen_tls"` // those that speak TLS
+	Metrics   string    `json:"metrics"`    // address where Prometheus gets the metrics; "": there is none
 	Memory    Memory    `json:"memory"`
 	Others    Memory    `json:"others"` // of processes that belong to no site, such as a zygote that several share
 	// Refused counts, by status code, the requests that the front door answered
