@@ -44,7 +44,7 @@ func (l *Loop) stop(abrupt bool) {
 				c.leave(time.Now())
 			case c.site != nil && abrupt:
 				c.detach()
-			case c.site == nil && (abrupt || l.paused):
+			case c.site == nil && (abrupt || l.paused || c.hello): // a handshake that begins now would be waited for
 				c.close()
 			case c.site == nil:
 				c.dismiss()

@@ -298,3 +298,21 @@ func TestSecure_EndTLS(t *testing.T) {
 	waits.send(get("/again"))
 	waits.wantBody("/again")
 }
+
+// TestSecure_ShutdownOfTheSilent: a client that has connected and said nothing, as browsers
+// do ahead of need, is not waited for.
+func TestSecure_ShutdownOfTheSilent(t *testing.T) {
+	t.Parallel()
+	f := startSecure(t, newCrew(t, 1, echo), Options{})
+	c, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	until(t, "connected", func() bool { return f.Connections().Open == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := f.Shutdown(ctx); err != nil {
+		t.Errorf("the server waits for it: %v", err)
+	}
+}
