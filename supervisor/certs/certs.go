@@ -14,6 +14,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -217,7 +218,11 @@ func normal(name string) string { return strings.ToLower(strings.TrimSuffix(name
 // that it has seen must be valid for that, too.
 func (c *Certs) Covers(asked, host string) bool {
 	asked = normal(asked)
-	if asked == host {
+	switch asked {
+	case "": // no address is named in a handshake (RFC 6066, section 3): it has seen that of its own
+		_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		return err == nil && c.table.Load().lookup(host) != nil
+	case host:
 		return true
 	}
 	s := c.table.Load().lookup(asked)

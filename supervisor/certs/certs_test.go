@@ -246,3 +246,17 @@ func TestCerts_ChallengesOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestCerts_CoversAddress: a client that asks for an address names nothing in its handshake.
+func TestCerts_CoversAddress(t *testing.T) {
+	t.Parallel()
+	c := New(Options{Log: slog.New(slog.DiscardHandler)})
+	defer c.Close()
+	cert, key := issue(t, filepath.Join(t.TempDir(), "address"), time.Hour, "192.0.2.1", "2001:db8::1", "a.example.com")
+	c.Set([]Site{{Name: "site", Hosts: []string{"192.0.2.1", "[2001:db8::1]", "a.example.com"}, Source: Files, Cert: cert, Key: key}}, ACME{})
+	for host, want := range map[string]bool{"192.0.2.1": true, "[2001:db8::1]": true, "192.0.2.2": false, "a.example.com": false, "": false} {
+		if got := c.Covers("", host); got != want {
+			t.Errorf("without a name, %q: got %v, want %v", host, got, want)
+		}
+	}
+}
