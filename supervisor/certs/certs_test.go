@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -257,6 +258,37 @@ func TestCerts_CoversAddress(t *testing.T) {
 	for host, want := range map[string]bool{"192.0.2.1": true, "[2001:db8::1]": true, "192.0.2.2": false, "a.example.com": false, "": false} {
 		if got := c.Covers("", host); got != want {
 			t.Errorf("without a name, %q: got %v, want %v", host, got, want)
+		}
+	}
+}
+
+// TestCerts_FilesThatNeverEnd: who may change the files of one site can neither stop what
+// reads them nor fill the memory.
+func TestCerts_FilesThatNeverEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := issue(t, filepath.Join(dir, "site"), time.Hour, "a.example.com")
+	fifo, large := filepath.Join(dir, "fifo"), filepath.Join(dir, "large")
+	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(large, nil, 0o600), os.Truncate(large, 1<<40)); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{fifo, large, "/dev/zero", dir} {
+		read := make(chan error, 2)
+		go func() {
+			_, err := ReadLeaf(bad, key)
+			read <- err
+			_, err = ReadLeaf(cert, bad)
+			read <- err
+		}()
+		for range 2 {
+			select {
+			case err := <-read:
+				if err == nil || !strings.Contains(err.Error(), bad) {
+					t.Errorf("%s: got %v, want an error that names it", bad, err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("%s: it is still being read", bad)
+			}
 		}
 	}
 }

@@ -3,10 +3,13 @@ package certs
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // files are where a certificate and its key are.
@@ -60,11 +63,11 @@ func (c *Certs) ReadAgain() {
 
 // read reads a certificate, with the certificates that it is signed by, and its key.
 func (f files) read() (*tls.Certificate, error) {
-	chain, err := os.ReadFile(f.cert)
+	chain, err := readSmall(f.cert)
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	key, err := os.ReadFile(f.key)
+	key, err := readSmall(f.key)
 	if err != nil {
 		return nil, fmt.Errorf("private key: %w", err)
 	}
@@ -73,4 +76,28 @@ func (f files) read() (*tls.Certificate, error) {
 		return nil, fmt.Errorf("%s with the key %s: %s", f.cert, f.key, strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	return &cert, nil
+}
+
+// maxFile is how large a file with a certificate or a key may be.
+const maxFile = 1 << 20
+
+// readSmall reads a regular file that is not large. Whoever may change the files of one site
+// must not stop those who read them, or fill the memory.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO would wait for a writer
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a file", path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if len(b) > maxFile {
+		return nil, fmt.Errorf("%s is larger than 1 MB", path)
+	}
+	return b, err
 }
