@@ -10,6 +10,7 @@ import (
 	"github.com/multisite/multisite/supervisor/journal"
 	"github.com/multisite/multisite/supervisor/limits"
 	"github.com/multisite/multisite/supervisor/pool"
+	front "github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/process"
 )
 
@@ -21,6 +22,10 @@ const samplePeriod = time.Minute
 func (s *Supervisor) sampleMemory(ctx context.Context) {
 	ticker := time.NewTicker(samplePeriod)
 	defer ticker.Stop()
+	before := map[string]front.Counts{}
+	for _, t := range s.sites.all() { // after an upgrade, requests of before are not those of this minute
+		before[t.name] = t.stats.Counts()
+	}
 	for {
 		select {
 		case <-ticker.C:
@@ -29,7 +34,9 @@ func (s *Supervisor) sampleMemory(ctx context.Context) {
 		}
 		for _, t := range s.sites.all() {
 			t.replaceIdle(time.Now())
-			st := t.status(&look{})
+			st, counts := t.status(&look{}), t.stats.Counts()
+			s.recordPoint(st, counts, before[t.name])
+			before[t.name] = counts
 			if st.Memory.PSS == 0 { // samples of sleeping sites would displace the others
 				continue
 			}

@@ -43,7 +43,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		c.upCommand(), c.downCommand(), c.statusCommand(), c.scaleCommand(), c.restartCommand(), c.maintenanceCommand(), c.pauseCommand(), c.resumeCommand(), c.reloadCommand(),
 		c.checkCommand(), c.trustCommand(), c.logsCommand(), c.manageCommand(), versionCommand(), workerCommand(),
-		c.upgradeCommand(), c.takeoverCommand(), c.dashboardCommand(), c.openCommand(), c.topCommand(), manCommand(),
+		c.upgradeCommand(), c.takeoverCommand(), c.dashboardCommand(), c.openCommand(), c.topCommand(), c.historyCommand(), manCommand(),
 	)
 	return root
 }

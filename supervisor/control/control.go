@@ -30,6 +30,7 @@ type Supervisor interface {
 	Reload(ctx context.Context, site string, w io.Writer) error // writes a line to w for each change
 	Logs(ctx context.Context, q LogQuery, w io.Writer) error
 	Dashboard(ctx context.Context) (Dashboard, error)
+	History(ctx context.Context, site string, since time.Time) (History, error)
 	Down(ctx context.Context) error
 	// Upgrade replaces the supervisor by another program, which answers the caller.
 	// If it returns, there was no upgrade.

@@ -39,6 +39,10 @@ func (f *fake) StatusWithin(context.Context, time.Duration) status.Status { retu
 func (f *fake) Ready(context.Context) error                               { return f.note("ready") }
 func (f *fake) Restart(_ context.Context, site string) error              { return f.note("restart " + site) }
 func (f *fake) Down(context.Context) error                                { return f.note("down") }
+func (f *fake) History(_ context.Context, site string, since time.Time) (History, error) {
+	return History{Points: []Point{{Site: site, Time: since}}}, nil
+}
+
 func (f *fake) Dashboard(context.Context) (Dashboard, error) {
 	return Dashboard{URL: "http://d/"}, f.err
 }

@@ -102,6 +102,7 @@ func handler(s Supervisor) http.Handler {
 		d, err := s.Dashboard(r.Context())
 		reply(w, d, err)
 	})
+	mux.HandleFunc("GET /v1/history", func(w http.ResponseWriter, r *http.Request) { serveHistory(s, w, r) })
 	mux.HandleFunc("GET /v1/logs", func(w http.ResponseWriter, r *http.Request) { serveLogs(s, w, r) })
 	return mux
 }

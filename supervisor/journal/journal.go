@@ -23,6 +23,8 @@ type Options struct {
 	MaxRows int           // how many events, and how many samples, are kept; default 100,000
 	Buffer  int           // how many rows may wait to be written; default 4096
 	Log     *slog.Logger  // default: discard
+
+	Now func() time.Time // the clock of the history; default: time.Now
 }
 
 func (o Options) withDefaults() Options {
@@ -34,6 +36,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Buffer == 0 {
 		o.Buffer = 4096
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

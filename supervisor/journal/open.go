@@ -107,12 +107,12 @@ func prepare(db *sql.DB) error {
 	case health != "ok":
 		return fmt.Errorf("%w: %s", errUnusable, health)
 	case found == version:
-		_, err := db.Exec(warmupTable + ";" + maintenanceTable)
+		_, err := db.Exec(warmupTable + ";" + maintenanceTable + ";" + historyTable)
 		return classify(err)
 	case found != 0 || tables != 0:
 		return fmt.Errorf("%w: version %d, this multisite has %d", errUnusable, found, version)
 	}
-	_, err := db.Exec("BEGIN IMMEDIATE;" + schema + warmupTable + ";" + maintenanceTable + ";COMMIT;")
+	_, err := db.Exec("BEGIN IMMEDIATE;" + schema + warmupTable + ";" + maintenanceTable + ";" + historyTable + ";COMMIT;")
 	return classify(err)
 }
 

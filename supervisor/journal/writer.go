@@ -24,6 +24,7 @@ type entry struct {
 func (j *Journal) write() {
 	defer close(j.done)
 	sincePrune := pruneEvery // the first batch prunes the rows of an earlier run
+	var rolledUp time.Time
 	for {
 		batch := j.nextBatch()
 		if len(batch) == 0 {
@@ -35,6 +36,12 @@ func (j *Journal) write() {
 		if sincePrune >= pruneEvery {
 			sincePrune = 0
 			j.prune()
+		}
+		if now := j.options.Now(); now.Truncate(time.Hour) != rolledUp {
+			rolledUp = now.Truncate(time.Hour)
+			if err := j.rollUp(now); err != nil {
+				j.options.Log.Warn("roll up history", "error", err)
+			}
 		}
 		for _, e := range batch {
 			if e.done != nil {
