@@ -159,7 +159,7 @@ func (m *top) viewSite(d *display) {
 // foot returns the last line: a question, what became of a command, or what keys do.
 func (m *top) foot(d *display) string {
 	var text string
-	look := plain
+	var look style
 	switch {
 	case m.question != nil:
 		text, look = m.question.text+"? y or n", amber
