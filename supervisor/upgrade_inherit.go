@@ -70,16 +70,20 @@ func (in *Inheritance) listener(fd int) (net.Listener, error) {
 
 // clients returns the connections of clients, which have waited during the upgrade.
 func (in *Inheritance) clients() (clients []proxy.IdleConn) {
-	take := func(fd int, read []byte) {
-		if f, err := in.baggage.Take(fd, "client"); err == nil {
-			clients = append(clients, proxy.IdleConn{File: f, Buffered: read})
+	take := func(fd int, c proxy.IdleConn) {
+		var err error
+		if c.File, err = in.baggage.Take(fd, "client"); err == nil {
+			clients = append(clients, c)
 		}
 	}
 	for _, fd := range in.Clients {
-		take(fd, nil)
+		take(fd, proxy.IdleConn{})
+	}
+	for _, fd := range in.Greeting {
+		take(fd, proxy.IdleConn{TLS: true})
 	}
 	for _, c := range in.Partial {
-		take(c.FD, c.Read)
+		take(c.FD, proxy.IdleConn{Buffered: c.Read})
 	}
 	return clients
 }

@@ -38,9 +38,10 @@ type handover struct {
 	PageToken string           `json:"page_token,omitempty"`
 	Metrics   int              `json:"metrics"` // listener for Prometheus; counts only with MetricsOf
 	MetricsOf string           `json:"metrics_of,omitempty"`
-	Control   int              `json:"control"` // listener of the control socket
-	Caller    int              `json:"caller"`  // connection of the caller that waits for the answer
-	Clients   []int            `json:"clients"` // idle connections
+	Control   int              `json:"control"`               // listener of the control socket
+	Caller    int              `json:"caller"`                // connection of the caller that waits for the answer
+	Clients   []int            `json:"clients"`               // idle connections
+	Greeting  []int            `json:"clients_tls,omitempty"` // connections whose TLS handshake has not begun
 	StateDir  string           `json:"state_dir,omitempty"`
 	LogDir    string           `json:"log_dir,omitempty"`
 	Failed    *status.Failure  `json:"failed,omitempty"`
@@ -198,9 +199,12 @@ func (p packer) clients(s *Supervisor, h *handover) error {
 			fd, err = p.b.Pack(c.File)
 		}
 		c.File.Close()
-		if len(c.Buffered) > 0 {
+		switch {
+		case c.TLS:
+			h.Greeting = append(h.Greeting, fd)
+		case len(c.Buffered) > 0:
 			h.Partial = append(h.Partial, partialRequest{fd, c.Buffered})
-		} else {
+		default:
 			h.Clients = append(h.Clients, fd)
 		}
 	}

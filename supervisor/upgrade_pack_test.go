@@ -62,7 +62,7 @@ func TestHandover_JSON(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	h := handover{
 		Version: "v1", Started: at, Paused: at, Lock: 1, Listen: []int{2}, External: true, Page: 3, PageOf: "a:1", PageToken: "t",
-		Control: 4, Caller: 5, Clients: []int{6}, StateDir: "/s", LogDir: "/l", Refused: map[int]int64{421: 1},
+		Control: 4, Caller: 5, Clients: []int{6}, Greeting: []int{8}, StateDir: "/s", LogDir: "/l", Refused: map[int]int64{421: 1},
 		Partial: []partialRequest{{7, []byte("G")}},
 		Sites: []siteHandover{{
 			Name: "shop", Generations: 1, Sockets: "/s/run/shop.1", Paths: code.Paths{"/a": "/b"}, Retired: []string{"/r"},
@@ -87,8 +87,8 @@ func TestHandover_JSON(t *testing.T) {
 		keys map[string]json.RawMessage
 		want string
 	}{
-		{"supervisor", top, "begun caller clients control handed listen lock log_dir page page_of page_token paused refused sites started state_dir version"},
-		{"site", got.Sites[0], "built code errors generations jobs last_exit name pool retired services sockets sources total workers"},
+		{"supervisor", top, "begun caller clients clients_tls control handed listen lock log_dir page page_of page_token paused refused sites started state_dir version"},
+		{"site", got.Sites[0], "built code errors generations jobs last_exit measured name pool retired services sockets sources total workers"},
 	} {
 		if keys := strings.Join(slices.Sorted(maps.Keys(tt.keys)), " "); keys != tt.want {
 			t.Errorf("%s: got  %s\nwant %s", tt.what, keys, tt.want)

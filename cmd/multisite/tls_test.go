@@ -196,12 +196,22 @@ func testTLSMisdirected(t *testing.T, r *running, ca *authority) {
 	}
 }
 
-// TestTLS_Upgrade: another image of the program has the listeners.
+// TestTLS_Upgrade: another image of the program has the listeners, and the clients that have
+// not begun their handshake.
 func TestTLS_Upgrade(t *testing.T) {
 	t.Parallel()
 	r, ca := upTLS(t)
 	addr := r.status().Supervisor.ListenTLS[0]
+	early, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	eventually(t, "it is connected", func() bool { return r.status().Supervisor.Connections.Open > 0 })
 	r.upgrade()
+	if err := tls.Client(early, ca.conf(host1)).Handshake(); err != nil {
+		t.Errorf("a client that had connected before: %v", err)
+	}
 	if now := r.status().Supervisor.ListenTLS; len(now) != 1 || now[0] != addr {
 		t.Errorf("listens on %q, want %s", now, addr)
 	}
