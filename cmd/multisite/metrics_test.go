@@ -132,6 +132,11 @@ func TestMetrics_ReloadAndUpgrade(t *testing.T) {
 	}
 	r.get("subdomain1.localhost", "/")
 	const counted = `multisite_requests_total{class="2xx",site="subdomain1"}`
+	const crashed = `multisite_worker_exits_total{reason="crash",site="subdomain1"}`
+	for pid := range r.pids("subdomain1") {
+		kill(t, pid)
+	}
+	eventually(t, "the end of the worker is counted", func() bool { return sample(r.scrape(), crashed) == 1 })
 	before := r.scrape()
 	if sample(before, counted) < 1 {
 		t.Errorf("%s is not 1 or more in\n%s", counted, before)
@@ -157,7 +162,7 @@ func TestMetrics_ReloadAndUpgrade(t *testing.T) {
 	if got := r.status().Supervisor.Metrics; got != address {
 		t.Errorf("after an upgrade it listens on %q, want %q", got, address)
 	}
-	for _, name := range []string{counted, `multisite_request_duration_seconds_count{site="subdomain1"}`, `multisite_request_duration_seconds_sum{site="subdomain1"}`} {
+	for _, name := range []string{counted, crashed, `multisite_request_duration_seconds_count{site="subdomain1"}`, `multisite_request_duration_seconds_sum{site="subdomain1"}`} {
 		if was, is := sample(before, name), sample(after, name); is < was || is <= 0 {
 			t.Errorf("after an upgrade %s is %v, before it was %v", name, is, was)
 		}
