@@ -87,7 +87,7 @@ func TestHandover_JSON(t *testing.T) {
 		keys map[string]json.RawMessage
 		want string
 	}{
-		{"supervisor", top, "begun caller clients clients_tls control handed listen lock log_dir page page_of page_token paused refused sites started state_dir version"},
+		{"supervisor", top, "begun caller clients clients_tls control handed listen lock log_dir metrics page page_of page_token paused refused sites started state_dir version"},
 		{"site", got.Sites[0], "built code errors generations jobs last_exit measured name pool retired services sockets sources total workers"},
 	} {
 		if keys := strings.Join(slices.Sorted(maps.Keys(tt.keys)), " "); keys != tt.want {
