@@ -128,6 +128,34 @@ func TestServer_RulesAreTheSame(t *testing.T) {
 	}
 }
 
+// TestServer_AccessOfFiles: no way to write a path leads to a file in a closed directory of
+// static files, whose names begin at their prefix.
+func TestServer_AccessOfFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "closed"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "closed", "a.txt"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := startFront(t, newCrew(t, 1, echo), Options{}, func(s *site.Site) {
+		s.Static = []site.Static{{Prefix: "/files/", Dirs: []string{dir}}}
+		s.Rules = &rules.Rules{Access: []rules.Area{{Path: "/files/closed", Deny: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}}}
+	})
+	for _, path := range []string{
+		"/files/closed/a.txt", "/files//closed/a.txt", "/files/./closed/a.txt", "/files/%63losed/a.txt", "/files/x/../closed/a.txt",
+		"/files/../closed/a.txt", "/files/%2e%2e/closed/a.txt", "/files/..%2fclosed/a.txt", "/files/x/../../closed/a.txt", "/files/../../closed/a.txt", "/files/closed/../../closed/a.txt",
+	} {
+		for way, request := range ways("GET", path) {
+			resp, body := f.dial(request).whole("GET")
+			if resp.StatusCode != 403 && resp.StatusCode != 400 || body == "secret" {
+				t.Errorf("%s: %s: got %d %.20q", way, path, resp.StatusCode, body)
+			}
+		}
+	}
+}
+
 // TestServer_RuleWithABody: a request that a rule answers may have a body. Its rate is
 // counted once, and the next request of the connection is not taken for a part of it.
 func TestServer_RuleWithABody(t *testing.T) {

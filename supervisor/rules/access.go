@@ -21,10 +21,14 @@ type Area struct {
 }
 
 // area returns the area of a path. ok is false for a path that another reader could take
-// for one in another area.
+// for one in another area. Where ".." leads depends on where a reader begins: static files
+// begin behind their prefix.
 func (r *Rules) area(p string) (a *Area, ok bool) {
 	p = r.below(p)
 	a = r.areaOf(p)
+	if strings.Contains(p+"/", "/../") {
+		return nil, false
+	}
 	if clean := path.Clean(p); clean != p && clean+"/" != p && r.areaOf(clean) != a {
 		return nil, false
 	}
