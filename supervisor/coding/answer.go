@@ -102,6 +102,10 @@ func (r *Rule) has(mediaType string) bool {
 	})
 }
 
+// ofPlain are the headers that do not hold for an encoded answer: the worker would give a
+// client that asks for the rest of one a part of another.
+var ofPlain = []string{"Content-Length", "Content-Encoding", "Accept-Ranges"}
+
 // Fields returns the header of an answer as it becomes by the plan.
 func (p Plan) Fields(fields [][2]string) [][2]string {
 	if !p.varies {
@@ -111,7 +115,7 @@ func (p Plan) Fields(fields [][2]string) [][2]string {
 	vary := -1
 	for _, f := range fields {
 		switch {
-		case p.Code != Identity && (f[0] == "Content-Length" || f[0] == "Content-Encoding"):
+		case p.Code != Identity && slices.Contains(ofPlain, f[0]):
 			continue
 		case p.weak && f[0] == "Etag":
 			f[1] = weaken(f[1])
@@ -141,7 +145,9 @@ func (p Plan) Header(h http.Header) {
 	}
 	h["Vary"] = []string{addVary(strings.Join(h["Vary"], ", "))}
 	if p.Code != Identity {
-		delete(h, "Content-Length")
+		for _, name := range ofPlain {
+			delete(h, name)
+		}
 		h["Content-Encoding"] = []string{p.Code.String()}
 	}
 }

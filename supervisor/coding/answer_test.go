@@ -34,6 +34,8 @@ func TestRule_Plan(t *testing.T) {
 		{"by that", all, Asked{}, 200, fields{{"Vary", "accept-encoding,Cookie"}, html}, fields{{"Vary", "accept-encoding,Cookie"}, html}},
 		{"by all", all, Asked{}, 200, fields{{"Vary", "*"}, html}, fields{{"Vary", "*"}, html}},
 		{"not encoded, it says", all, Asked{Accept: "gzip"}, 200, fields{{"Content-Encoding", "identity"}, html}, fields{html, {"Vary", "Accept-Encoding"}, {"Content-Encoding", "gzip"}}},
+		{"parts of another length", all, Asked{Accept: "gzip"}, 200, fields{{"Accept-Ranges", "bytes"}, html}, fields{html, {"Vary", "Accept-Encoding"}, {"Content-Encoding", "gzip"}}},
+		{"parts of the same", all, Asked{}, 200, fields{{"Accept-Ranges", "bytes"}, html}, fields{{"Accept-Ranges", "bytes"}, html, {"Vary", "Accept-Encoding"}}},
 		{"small", all, Asked{Accept: "gzip"}, 200, fields{html, {"Content-Length", "1023"}}, nil},
 		{"encoded", all, Asked{Accept: "gzip"}, 200, fields{html, {"Content-Encoding", "br"}}, nil},
 		{"not to be changed", all, Asked{Accept: "gzip"}, 200, fields{html, {"Cache-Control", "public, No-Transform"}}, nil},

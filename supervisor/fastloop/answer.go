@@ -88,9 +88,6 @@ func (c *client) begun(p *wire.Part) {
 	if r.left >= 0 && !again {
 		c.site.CountPage(&c.request.Head, p.Head, now.Sub(c.start), r.left)
 	}
-	if h := c.site.Headers; h != nil {
-		p.Head.Fields = h.Apply(p.Head.Fields)
-	}
 	c.promiseTLS(p.Head)
 	l.out = appendHead(l.out[:0], p.Head, f, r.last, l.date.at(now))
 	r.head = len(l.out)

@@ -37,6 +37,7 @@ func (c *client) planCoding(p *wire.Part) coding.Plan {
 
 // beginAnswer begins the answer, of which p is the first part.
 func (c *client) beginAnswer(p wire.Part) {
+	p.Head.Fields = c.site.Headers.Apply(p.Head.Fields) // what is planned and counted is what the client gets
 	plan := c.planCoding(&p)
 	raw := p.Length
 	if plan.Changes() {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multisite/multisite/supervisor/rules"
 	"github.com/multisite/multisite/supervisor/site"
 	"github.com/multisite/multisite/worker/wire"
 )
@@ -102,6 +103,38 @@ func TestAnswer_HeadOfEncoded(t *testing.T) {
 		}
 	}
 	f.check()
+}
+
+// TestAnswer_EncodesWithHeaders: what a site sets and removes counts before an answer is
+// compressed, so that Vary and Content-Type are what the client gets.
+func TestAnswer_EncodesWithHeaders(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		headers    rules.Headers
+		code, vary string
+	}{
+		"sets Vary":    {rules.Headers{Set: [][2]string{{"Vary", "Cookie"}}}, "gzip", "Cookie, Accept-Encoding"},
+		"removes Vary": {rules.Headers{Remove: []string{"Vary"}}, "gzip", "Accept-Encoding"},
+		"an image":     {rules.Headers{Set: [][2]string{{"Content-Type", "image/png"}}}, "", "Accept-Language"},
+		"no-transform": {rules.Headers{Set: [][2]string{{"Cache-Control", "no-transform"}}}, "", "Accept-Language"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			crew := newCrew(t, 1, func(*crewWorker, string) *wire.Answer {
+				return &wire.Answer{Status: 200, Body: []byte(distinct(5000)), Fields: [][2]string{{"Content-Type", "text/html"}, {"Vary", "Accept-Language"}, {"Content-Length", "5000"}}}
+			})
+			f := startFront(t, crew, Options{}, encodes, func(s *site.Site) { s.Headers = &test.headers })
+			p := f.dial("")
+			for way, request := range ways("GET", "/", "Accept-Encoding: gzip") {
+				p.send(request)
+				resp, body := p.whole("GET")
+				if h := resp.Header; h.Get("Content-Encoding") != test.code || strings.Join(h["Vary"], "; ") != test.vary || decoded(t, h, body) != distinct(5000) {
+					t.Errorf("%s: got %v, want %q and %q", way, h, test.code, test.vary)
+				}
+			}
+			f.check()
+		})
+	}
 }
 
 // TestAnswer_StreamsEncoded sends a piece only when the client has the one before.
