@@ -114,8 +114,7 @@ func (c *client) readBody() {
 		c.detach() // net/http reads to the end, and notices when the client closes the other side, too
 	case !c.lacksBody():
 		c.enqueue()
-	case c.unread:
-		c.unread = false
-		c.readBody()
+	case c.unread: // others get their turn before
+		c.loop.more = append(c.loop.more, c)
 	}
 }

@@ -55,6 +55,11 @@ func (c *client) hasMore() bool { return c.unread || len(c.buffered) > c.scanned
 // goOn looks at what has arrived while the loop could not.
 func (c *client) goOn() {
 	switch {
+	case c.lacksBody(): // also while paused
+		if c.unread {
+			c.unread = false
+			c.readBody()
+		}
 	case !c.mayRead() || c.endIfTLS():
 	case len(c.buffered) > c.scanned:
 		c.received(nil)
@@ -138,9 +143,9 @@ func (c *client) keep(head []byte, begun bool) {
 		c.start, c.patience = time.Now(), c.loop.o.Timeouts.Header
 	}
 	c.buffered, c.scanned = head, len(head)
-	if c.gone || c.unread {
-		c.unread = false
-		c.readable(false) // to the end, or to what is left
+	if c.gone || c.unread { // no event reports the end, or what is left
+		c.unread = true
+		c.loop.more = append(c.loop.more, c) // others get their turn before
 	}
 }
 

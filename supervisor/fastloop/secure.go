@@ -24,6 +24,14 @@ const (
 	minSealed = 4 << 10
 )
 
+// maxRecords is how many records are read before others get their turn: a client may send a
+// byte in each, and 16 changes of keys before it, which take longer than a request. maxOwn is
+// how much waits for a client of what crypto/tls answers to those.
+const (
+	maxRecords = 32
+	maxOwn     = 4 << 10
+)
+
 // secure is the TLS of a connection, after its handshake. It goes with the connection from
 // the loop to a goroutine and back.
 type secure struct {
@@ -65,13 +73,16 @@ func (s *secure) holds() bool { return s != nil && len(s.records.out) > 0 }
 // read for which no event will come.
 func (s *secure) read(b []byte) (n int, more bool, err error) {
 	s.records.drained = false
-	for n < len(b) && err == nil {
+	for records := 0; records < maxRecords && n < len(b) && err == nil; records++ {
 		var read int
 		read, err = s.conn.Read(b[n:])
 		n += read
 	}
 	if s.holds() { // an answer of crypto/tls itself
 		_ = s.flush() // what is left waits for writable; another error comes again
+		if len(s.records.out) > maxOwn {
+			return 0, false, unix.EPROTO
+		}
 	}
 	switch {
 	case err == nil:
