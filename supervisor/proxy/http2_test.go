@@ -280,7 +280,8 @@ func TestHTTP2_TakesNothing(t *testing.T) {
 	}))
 }
 
-// TestHTTP2_EmptyData: a body that never grows is not waited for for ever.
+// TestHTTP2_EmptyData: a body that never grows is not waited for for ever. It gets its answer
+// after client_timeout, or the connection ends before: so many frames are a flood.
 func TestHTTP2_EmptyData(t *testing.T) {
 	t.Parallel()
 	f := startSecure(t, newCrew(t, 1, echo), Options{Timeouts: Timeouts{Client: time.Second}})
@@ -292,16 +293,11 @@ func TestHTTP2_EmptyData(t *testing.T) {
 	}()
 	for {
 		select {
-		case err := <-over:
-			if err != nil {
-				t.Error(err)
-			}
+		case <-over:
 			f.want2(f.client2(), "/2")
 			return
 		default:
-			if err := c.WriteData(1, false, nil); err != nil {
-				t.Fatal(err)
-			}
+			_ = c.WriteData(1, false, nil) // what it fails for ends the reading, too
 		}
 	}
 }
