@@ -101,6 +101,7 @@ func (l *Loop) setPaused(on bool) {
 			}
 		}
 		l.resumeAccepting()
+		l.shakeWaiting()
 		for _, c := range l.clients {
 			c.goOn()
 		}

@@ -63,6 +63,18 @@ func (c *client) shake() {
 	go h.run()
 }
 
+// shakeWaiting begins the handshakes for which there is a place, unless the next process is
+// to begin them.
+func (l *Loop) shakeWaiting() {
+	for !l.paused && !l.endingTLS {
+		next := l.handshakes.next()
+		if next == nil {
+			return
+		}
+		next.shake()
+	}
+}
+
 // run makes the handshake.
 func (h *handshake) run() {
 	r := &records{socket: h.socket, turn: h.loop.handshakes.computing}
@@ -82,9 +94,7 @@ func (h *handshake) run() {
 func (h *handshake) over(conn *tls.Conn, r *records, err error) {
 	l := h.loop
 	l.handshakes.leave(h)
-	for next := l.handshakes.next(); next != nil; next = l.handshakes.next() {
-		next.shake()
-	}
+	l.shakeWaiting()
 	if err != nil {
 		h.failed(err)
 		return
@@ -167,6 +177,7 @@ func (l *Loop) EndTLS(began func()) {
 func (l *Loop) ResumeTLS() {
 	l.do(func() {
 		l.endingTLS = false
+		l.shakeWaiting()
 		l.resumeAccepting()
 		for _, c := range l.clients {
 			c.goOn()

@@ -316,3 +316,36 @@ func TestSecure_ShutdownOfTheSilent(t *testing.T) {
 		t.Errorf("the server waits for it: %v", err)
 	}
 }
+
+// TestSecure_EndTLSKeepsWaiting: a client whose handshake waits for a place is not begun with
+// before an upgrade: the next process has it.
+func TestSecure_EndTLSKeepsWaiting(t *testing.T) {
+	t.Parallel()
+	f := startSecure(t, newCrew(t, 1, echo), Options{})
+	var halves []net.Conn
+	wantRunning := func(want int) {
+		t.Helper()
+		until(t, fmt.Sprintf("%d handshakes run", want), func() (ok bool) {
+			f.loop.Inspect(func(v fastloop.View) { running, _ := v.Handshakes(); ok = running == want })
+			return ok
+		})
+	}
+	for i := range 65 { // a place more than there is for one address
+		c, err := net.Dial("tcp", f.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := c.Write([]byte{22, 3, 1}); err != nil {
+			t.Fatal(err)
+		}
+		halves = append(halves, c)
+		wantRunning(min(i+1, 64))
+	}
+	until(t, "the last one waits", func() bool { return f.Connections().Open == 65 })
+	f.EndTLS(t.Context())
+	halves[0].Close()
+	wantRunning(63)
+	f.ResumeTLS()
+	wantRunning(64)
+}
