@@ -191,6 +191,35 @@ func TestPause_EndsByItself(t *testing.T) {
 	}
 }
 
+// TestPause_ResumedBefore: a pause that is resumed while it still waits for a request fails, at
+// once, and a pause that begins after that is not ended by it.
+func TestPause_ResumedBefore(t *testing.T) {
+	t.Parallel()
+	r := startPausable(t)
+	t.Cleanup(r.finish)
+	writeFile(t, filepath.Join(r.dir, "hold"), "")
+	held := r.askMany(1, "/held")
+	eventually(t, "a request to run", func() bool { return r.site("a").Requests.Active == 1 })
+	answers := make(chan result, 1)
+	go func() { answers <- r.multisite("pause", "a", "--max", "5m") }()
+	eventually(t, "the site to be paused", func() bool { return r.site("a").Paused != nil })
+	r.must("resume", "a")
+	next := make(chan result, 1)
+	go func() { next <- r.multisite("pause", "a", "--max", "5m") }()
+	if got := <-answers; got.code != 1 || !strings.Contains(got.stderr, "site a goes on: it was resumed") {
+		t.Errorf("the first: %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	eventually(t, "the site to be paused again", func() bool { return r.site("a").Paused != nil })
+	if err := os.Remove(filepath.Join(r.dir, "hold")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-next; got.code != 0 || r.site("a").Paused == nil {
+		t.Errorf("the second: %d, %s", got.code, got.stderr)
+	}
+	held.want(t, "the long one", "200 one", 1)
+	r.must("resume", "a")
+}
+
 // TestPause_Down: what waits when the supervisor stops gets 503 at once, and never runs.
 func TestPause_Down(t *testing.T) {
 	t.Parallel()
