@@ -17,7 +17,7 @@ const MaxUnsent = 128 << 10
 // Pump moves the body of an answer from the worker to a spool, then releases the worker.
 // what names the request. The error is spool.ErrCancelled if the rest is not wanted.
 func Pump(store *spool.Store, to io.Writer, body io.ReadCloser, claim site.Claim, log *slog.Logger, what string) error {
-	err := store.Copy(to, body)
+	_, err := store.Copy(to, body)
 	unwanted := errors.Is(err, spool.ErrCancelled) || errors.Is(err, context.Canceled)
 	if closeErr := body.Close(); err == nil || unwanted {
 		err = closeErr // of two errors the first says more

@@ -162,7 +162,7 @@ func (c *client) expire() {
 // connection.
 func (c *client) refuse(r *httphead.Error, head []byte) {
 	l := c.loop
-	id := string(httphead.AppendID(nil))
+	id := httphead.NewID()
 	c.logRefusal(r, head, id)
 	a := &wire.Answer{Status: r.Status, Fields: errorpage.Fields(r.Status), Body: errorpage.Body(r.Status)}
 	if r.Status == http.StatusMethodNotAllowed {

@@ -11,6 +11,12 @@ const (
 	maxIDLength = 128 // of a trusted proxy's
 )
 
+// NewID returns a new request ID.
+func NewID() string {
+	var room [idLength]byte
+	return string(AppendID(room[:0]))
+}
+
 // AppendID appends a new request ID.
 func AppendID(b []byte) []byte {
 	const digits = "0123456789abcdefghijklmnopqrstuv"

@@ -9,7 +9,7 @@ func TestAppendID_DiffersAndIsValid(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for range 100_000 {
-		id := string(AppendID(nil))
+		id := NewID()
 		if seen[id] || !ValidID(id) || len(id) != idLength {
 			t.Fatalf("got %q, again: %v", id, seen[id])
 		}

@@ -101,7 +101,7 @@ func (e *exchange) writeWhole(resp *http.Response) {
 	}
 	e.setWriteDeadline()
 	e.w.WriteHeader(resp.StatusCode)
-	n, err := io.Copy(e.w, body)
+	n, err := e.proxy.store.Copy(e.w, body)
 	e.sent = n
 	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
 		e.abort() // the client has left, or the answer is truncated

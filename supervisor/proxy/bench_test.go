@@ -1,14 +1,19 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/multisite/multisite/supervisor/site"
 )
@@ -26,9 +31,16 @@ func (b *instant) Hold(func()) func()                                { return fu
 func (b *instant) Abandon()                                          {}
 
 func (b *instant) RoundTrip(*http.Request) (*http.Response, error) {
-	b.resp.Body.(inMemory).Seek(0, io.SeekStart)
+	b.resp.Body.(arrived).text.Seek(0, io.SeekStart)
 	return &b.resp, nil
 }
+
+// arrived is a body as workers give it: it cannot do more than be read.
+type arrived struct{ text *strings.Reader }
+
+func (a arrived) Read(p []byte) (int, error) { return a.text.Read(p) }
+func (arrived) Complete() bool               { return true }
+func (arrived) Close() error                 { return nil }
 
 // sink is a ResponseWriter that costs nothing.
 type sink struct{ header http.Header }
@@ -40,13 +52,13 @@ func (s *sink) WriteString(t string) (int, error) { return len(t), nil }
 func (s *sink) SetReadDeadline(time.Time) error   { return nil }
 func (s *sink) SetWriteDeadline(time.Time) error  { return nil }
 
-func benchmarkProxy(b *testing.B, access func(*site.Entry)) *Proxy {
+func benchmarkProxy(b testing.TB, access func(*site.Entry)) *Proxy {
 	b.Helper()
 	p := New(Options{SpoolDir: b.TempDir()})
 	p.SetTable(site.NewTable([]site.Route{{Hosts: []string{"site.test"}, Mount: "/", Site: &site.Site{
 		Name: "site", RequestTimeout: time.Minute, Stats: &site.Stats{}, Log: slog.New(slog.DiscardHandler), Access: access,
 		Backend: &instant{http.Response{
-			StatusCode: 200, Body: inMemory{strings.NewReader(strings.Repeat("x", 5000))},
+			StatusCode: 200, Body: arrived{strings.NewReader(strings.Repeat("x", 5000))},
 			Header: http.Header{"Content-Type": {"text/html"}, "X-Frame-Options": {"DENY"}, "Content-Length": {"5000"}},
 		}},
 	}}}))
@@ -99,5 +111,77 @@ func BenchmarkProxy_Loopback(b *testing.B) {
 			b.Fatalf("got %d bytes, %v", n, err)
 		}
 		resp.Body.Close()
+	}
+}
+
+// BenchmarkProxy_HTTP2 is the same over HTTP/2, without TLS. The client allocates nothing
+// for a request.
+func BenchmarkProxy_HTTP2(b *testing.B) {
+	line := make([]byte, 0, 1000)
+	p := benchmarkProxy(b, func(e *site.Entry) { line = e.AppendCombined(line[:0]) })
+	server, err := p.NewServer()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer server.Close()
+	server.begin()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	accepted, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	server.serveHTTP2(accepted)
+	f := http2.NewFramer(conn, conn)
+	f.SetReuseFrames()
+	_, _ = io.WriteString(conn, http2.ClientPreface) // if it fails, so does the next
+	if err := f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30}); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.WriteWindowUpdate(0, 1<<30); err != nil {
+		b.Fatal(err)
+	}
+	var head bytes.Buffer
+	h := hpack.NewEncoder(&head)
+	h.SetMaxDynamicTableSize(0) // all heads are equal
+	for _, field := range [][2]string{
+		{":method", "GET"}, {":scheme", "http"}, {":authority", "site.test"}, {":path", "/path?query"},
+		{"user-agent", "Mozilla/5.0"}, {"cookie", "sessionid=0123456789abcdef"},
+	} {
+		_ = h.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}) // to memory
+	}
+	b.ReportAllocs()
+	for id := uint32(1); b.Loop(); id += 2 {
+		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: head.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
+			b.Fatal(err)
+		}
+		if n := readStream(b, f, id); n != 5000 {
+			b.Fatalf("got %d bytes", n)
+		}
+	}
+}
+
+// readStream reads until the end of a stream, and returns the length of the body.
+func readStream(b *testing.B, f *http2.Framer, id uint32) (n int) {
+	b.Helper()
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if data, ok := frame.(*http2.DataFrame); ok {
+			n += len(data.Data())
+		}
+		if frame.Header().StreamID == id && frame.Header().Flags.Has(http2.FlagDataEndStream) {
+			return n
+		}
 	}
 }

@@ -87,10 +87,11 @@ func (e *exchange) setID(given string) {
 		e.id = said
 	}
 	if e.id == "" {
-		e.id = string(httphead.AppendID(nil))
+		e.id = httphead.NewID()
 	}
-	e.r.Header[httphead.RequestID] = []string{e.id}
-	e.w.Header()[httphead.RequestID] = []string{e.id}
+	values := []string{e.id} // whoever changes a header replaces its values
+	e.r.Header[httphead.RequestID] = values
+	e.w.Header()[httphead.RequestID] = values
 }
 
 // clientAddr returns the address of the client without its port, which differs for

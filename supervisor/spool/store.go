@@ -54,11 +54,10 @@ func (s *Store) SetMax(n int64) { s.max.Store(n) }
 func (s *Store) InMemory() int64 { return s.taken.Load() }
 
 // Copy copies an answer as it comes.
-func (s *Store) Copy(to io.Writer, from io.Reader) error {
+func (s *Store) Copy(to io.Writer, from io.Reader) (int64, error) {
 	buf := s.copies.Get().(*[CopySize]byte)
 	defer s.copies.Put(buf)
-	_, err := io.CopyBuffer(to, from, buf[:])
-	return err
+	return io.CopyBuffer(to, from, buf[:])
 }
 
 // Take reports whether there are n bytes. The caller gives them back.
