@@ -19,6 +19,7 @@ type request struct {
 	body          []byte   // with one it is a POST
 	want          []byte   // the whole body of the right answer
 	perConnection bool     // each on a connection of its own
+	over          protocol
 }
 
 // text returns the bytes to send.

@@ -54,6 +54,9 @@ func otherMultisite(name, binary, defaults string) contender {
 func sitesTOML(p *project, sites []site, defaults string) string {
 	var t strings.Builder
 	t.WriteString("listen = \"127.0.0.1:0\"\n")
+	if sites[0].tls != "" {
+		t.WriteString("listen_tls = \"127.0.0.1:0\"\n")
+	}
 	if sites[0].trusted {
 		t.WriteString("trusted_proxies = [\"127.0.0.1\"]\n")
 	}
@@ -76,6 +79,9 @@ func sitesTOML(p *project, sites []site, defaults string) string {
 		}
 		if s.perAddress > 0 {
 			fmt.Fprintf(&t, "max_clients_per_ip = %d\n", s.perAddress)
+		}
+		if s.tls != "" {
+			fmt.Fprintf(&t, "tls = { cert = %q, key = %q }\nhttps = \"both\"\n", certFile(s.tls), keyFile(s.tls))
 		}
 		if s.static != "" {
 			fmt.Fprintf(&t, "static = { \"/static/\" = %q }\n", s.static)
@@ -107,6 +113,9 @@ func (b *bench) startMultisite(ctx context.Context, toml string, sites []site) (
 	}
 	pid := st.Supervisor.PID
 	m.addr, m.roots = st.Supervisor.Listen[0], []int{pid}
+	if len(st.Supervisor.ListenTLS) > 0 {
+		m.tlsAddr = st.Supervisor.ListenTLS[0]
+	}
 	m.isFront = func(p proc) bool { return p.pid == pid }
 	m.workers = m.workerPIDs
 	m.reload = func(ctx context.Context) error {

@@ -32,6 +32,7 @@ http {
   sendfile on;
   tcp_nopush on;
   keepalive_requests 100000000;
+  http2_max_requests 100000000;
   open_file_cache max=1000;
   open_file_cache_valid 1s;
   limit_conn_zone $binary_remote_addr zone=addresses:1m;
@@ -43,7 +44,11 @@ http {
 {{end}}  server {
     listen {{$.Addr}};
     server_name {{.Host}};
-{{if .Trusted}}    set_real_ip_from 127.0.0.1;
+{{if .Cert}}    listen {{$.TLSAddr}} ssl http2;
+    ssl_certificate {{.Cert}};
+    ssl_certificate_key {{.Key}};
+    ssl_protocols TLSv1.2 TLSv1.3;
+{{end}}{{if .Trusted}}    set_real_ip_from 127.0.0.1;
     real_ip_header X-Forwarded-For;
 {{end}}{{with .PerAddress}}    limit_conn addresses {{.}};
 {{end}}{{with .Static}}    location /static/ { alias {{.}}/; }
@@ -55,6 +60,7 @@ http {
 // nginxSite is a site as nginx has it.
 type nginxSite struct {
 	Name, Host, Static string
+	Cert, Key          string // of a site that is served with TLS, too
 	Trusted            bool
 	PerAddress         int
 	Pass               string // how requests get to the server behind
@@ -79,8 +85,13 @@ func (b *bench) behindNginx(ctx context.Context, name, pass string, sites []site
 	var served []nginxSite
 	for _, site := range sites {
 		socket := filepath.Join(dir, site.name+".sock")
-		n := nginxSite{site.name, site.host, site.static, site.trusted, site.perAddress,
-			strings.NewReplacer("SOCKET", socket, "NAME", site.name).Replace(pass), ""}
+		n := nginxSite{
+			Name: site.name, Host: site.host, Static: site.static, Trusted: site.trusted, PerAddress: site.perAddress,
+			Pass: strings.NewReplacer("SOCKET", socket, "NAME", site.name).Replace(pass),
+		}
+		if site.tls != "" {
+			n.Cert, n.Key = certFile(site.tls), keyFile(site.tls)
+		}
 		if pass == passHTTP {
 			n.Socket = socket
 		}
@@ -94,7 +105,10 @@ func (b *bench) behindNginx(ctx context.Context, name, pass string, sites []site
 		}
 	}
 	if s.addr, err = freePort(); err == nil {
-		err = startNginx(&s.children, dir, s.addr, served)
+		s.tlsAddr, err = freePort()
+	}
+	if err == nil {
+		err = startNginx(&s.children, dir, s.addr, s.tlsAddr, served)
 	}
 	if err != nil {
 		s.end()
@@ -103,13 +117,13 @@ func (b *bench) behindNginx(ctx context.Context, name, pass string, sites []site
 	return b.serving(ctx, s, sites, func(p proc) bool { return strings.HasPrefix(p.command, "nginx:") })
 }
 
-func startNginx(c *children, dir, addr string, sites []nginxSite) error {
+func startNginx(c *children, dir, addr, tlsAddr string, sites []nginxSite) error {
 	user, err := me()
 	if err != nil {
 		return err
 	}
 	var conf bytes.Buffer
-	if err := nginxConf.Execute(&conf, map[string]any{"Dir": dir, "User": user, "Addr": addr, "Sites": sites}); err != nil {
+	if err := nginxConf.Execute(&conf, map[string]any{"Dir": dir, "User": user, "Addr": addr, "TLSAddr": tlsAddr, "Sites": sites}); err != nil {
 		return err
 	}
 	file := filepath.Join(dir, "nginx.conf")

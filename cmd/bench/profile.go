@@ -47,7 +47,7 @@ func (b *bench) profile(ctx context.Context, r *report, dir string, x row, host 
 		err = errors.Join(err, part.record(ctx))
 	}
 	if err == nil {
-		_, err = drive(ctx, n.addr, host, x.request, x.connections, profileTime+200*time.Millisecond)
+		_, err = n.drive(ctx, host, x, profileTime+200*time.Millisecond)
 	}
 	t := r.profileTable()
 	for _, part := range parts {

@@ -129,7 +129,7 @@ func (b *bench) lap(ctx context.Context, n *runner, x row, host string, each tim
 	if x.kind == stalledReaders {
 		return b.stall(ctx, n, x, host)
 	}
-	warm, err := drive(ctx, n.addr, host, x.request, x.connections, each/10)
+	warm, err := n.drive(ctx, host, x, each/10)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (b *bench) lap(ctx context.Context, n *runner, x row, host string, each tim
 	if err != nil {
 		return err
 	}
-	s, err := drive(ctx, n.addr, host, x.request, x.connections, each)
+	s, err := n.drive(ctx, host, x, each)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ func setups(connections int, dir, program string) []setup {
 	files, goes := python, python
 	files.static, files.pages = dir, []page{{"/static/1000", ""}}
 	goes.program, goes.processes = program, 1
+	secureDjango := djangoSites(1, 5)[0]
+	secure := python
+	secureDjango.tls, secure.tls = dir, dir
 	small := get("get", "", 1000, connections)
 	forwarded := small
 	forwarded.request.path = "/forwarded/1000"
@@ -71,6 +74,8 @@ func setups(connections int, dir, program string) []setup {
 		{"Static files", filePeers(), files, []row{
 			static("1 KB", 1000, connections), static("100 KB", 100_000, connections), static("10 MB", 10_000_000, connections),
 		}},
+		{"TLS", pythonPeers()[:1], secureDjango, tlsRows(exact("", "Django page, 5 workers", helloPage(1), connections))},
+		{"TLS", pythonPeers()[:1], secure, append(tlsRows(as(small, "", "1 KB")), handshakeRow(small))},
 		{"A Go site", goPeers(), goes, []row{as(small, "go", "1 KB"), as(get("go", "", 100_000, connections), "go", "100 KB")}},
 	}
 }
@@ -124,14 +129,14 @@ func rowsSite(processes int) site {
 	}
 }
 
-// writeFiles writes the files of the static rows.
+// writeFiles writes the files of the static rows, and the certificate of those with TLS.
 func writeFiles(dir string) error {
 	for _, size := range []int{1000, 100_000, 10_000_000} {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(size)), pattern(size), 0o644); err != nil {
 			return err
 		}
 	}
-	return nil
+	return writeCertificate(dir)
 }
 
 // choose returns the setups with only those rows that are named, or all for no names.

@@ -31,6 +31,7 @@ type site struct {
 	perAddress int    // how many requests one address may have at once; 0 is no limit
 	static     string // directory that is served below /static/
 	program    string // path of a Go program, instead of Python
+	tls        string // directory of its certificate, where it is served with TLS, too
 }
 
 // threaded returns the threads of each process.
@@ -46,6 +47,7 @@ type contender struct {
 type server struct {
 	name    string
 	addr    string          // of its front door
+	tlsAddr string          // where that speaks TLS, for sites that have a certificate
 	roots   []int           // every process of it descends from one of these
 	isFront func(proc) bool // reports whether a process belongs to the front door; the others run Python
 	workers func(context.Context) ([]int, error)
