@@ -60,7 +60,7 @@ func sitesTOML(p *project, sites []site, defaults string) string {
 	if sites[0].trusted {
 		t.WriteString("trusted_proxies = [\"127.0.0.1\"]\n")
 	}
-	fmt.Fprintf(&t, "[defaults]\npython_path = [%q]\npython_home = %q\nmax_body = \"200MB\"\n%s\n", p.dir, p.python, defaults)
+	fmt.Fprintf(&t, "[defaults]\npython_path = [%q]\npython_home = %q\nmax_body = \"200MB\"\nlisten_backlog = 1000\n%s\n", p.dir, p.python, defaults)
 	for _, s := range sites {
 		fmt.Fprintf(&t, "[site.%s]\nserver_name = %q\n", s.name, s.host)
 		if s.processes > 0 {

@@ -184,7 +184,7 @@ func uwsgiOf(p *project) []string {
 func startUWSGI(ctx context.Context, b *bench, p *project, sites []site) (*server, error) {
 	return b.behindNginx(ctx, "nginx + uWSGI", passUWSGI, sites, func(c *children, dir, socket string, s site) error {
 		uwsgi := append(uwsgiOf(p), "--master", "--need-app", "--die-on-term",
-			"--single-interpreter", "--disable-logging", "--listen", "100", "--socket", socket, "--chmod-socket=600",
+			"--single-interpreter", "--disable-logging", "--listen", "1000", "--socket", socket, "--chmod-socket=600",
 			"--processes", strconv.Itoa(s.processes), "--module", s.entry)
 		if s.threads > 1 {
 			uwsgi = append(uwsgi, "--threads", strconv.Itoa(s.threads))

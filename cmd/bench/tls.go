@@ -124,8 +124,6 @@ func compareBody(resp *http.Response, want []byte) error {
 
 // shake sends each request on a new connection, and compares every answer.
 func shake(ctx context.Context, addr, host string, x row, d time.Duration) (speed, error) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
 	var (
 		mu    sync.Mutex // mu protects times, and the wrong answers of got
 		times []time.Duration
@@ -135,14 +133,15 @@ func shake(ctx context.Context, addr, host string, x row, d time.Duration) (spee
 	r := x.request
 	r.perConnection = true
 	text, start := r.text(host), time.Now()
+	end := start.Add(d)
 	for range x.connections {
 		wg.Go(func() {
-			for ctx.Err() == nil {
+			for ctx.Err() == nil && time.Now().Before(end) {
 				begun := time.Now()
 				err := exchangeTLS(ctx, addr, host, text, r.want)
 				mu.Lock()
 				switch {
-				case ctx.Err() != nil: // what is under way then does not count
+				case time.Now().After(end): // what is under way then does not count
 				case err != nil:
 					got.bad++
 					got.why = err.Error()
