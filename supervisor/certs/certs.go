@@ -215,7 +215,8 @@ func normal(name string) string { return strings.ToLower(strings.TrimSuffix(name
 
 // Covers reports whether a client that has asked for one name in the handshake may send
 // requests for another one, a normalized host, on the same connection: the certificate
-// that it has seen must be valid for that, too.
+// that it has seen must be valid for that, too. It does not wait for anything, since the
+// front door's loop calls it.
 func (c *Certs) Covers(asked, host string) bool {
 	asked = normal(asked)
 	switch asked {
@@ -225,11 +226,11 @@ func (c *Certs) Covers(asked, host string) bool {
 	case host:
 		return true
 	}
-	s := c.table.Load().lookup(asked)
-	if s == nil {
+	p, ok := c.table.Load().lookup(asked).(*pair) // all others have one name in a certificate
+	if !ok {
 		return false
 	}
-	cert := s.certificate(asked)
+	cert := p.certificate(asked)
 	return cert != nil && cert.Leaf != nil && cert.Leaf.VerifyHostname(host) == nil
 }
 
