@@ -102,6 +102,10 @@ func (r *Rule) has(mediaType string) bool {
 	})
 }
 
+// Chosen is the plan of a body that stays as it is, and whether it was chosen by what the
+// client accepts.
+func Chosen(varies bool) Plan { return Plan{varies: varies} }
+
 // ofPlain are the headers that do not hold for an encoded answer: the worker would give a
 // client that asks for the rest of one a part of another.
 var ofPlain = []string{"Content-Length", "Content-Encoding", "Accept-Ranges"}

@@ -63,7 +63,7 @@ func (c *client) found(found static.Found) {
 		c.detach()
 		return
 	}
-	r.Fields = c.site.Headers.Apply(r.Fields)
+	r.Fields = f.Plan().Fields(c.site.Headers.Apply(r.Fields))
 	c.promiseTLS(&r.Answer)
 	c.file = fileOutput{file: f, answer: r.Answer, start: r.Offset, length: r.Length}
 	c.reply = reply{begun: true, ended: true, last: c.isLast(), entry: c.entry(&r.Answer, ""), body: r.Length + int64(len(r.Body)), moved: time.Now()}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/multisite/multisite/supervisor/rules"
 	"github.com/multisite/multisite/supervisor/site"
 )
 
@@ -134,6 +135,27 @@ func TestProxy_EncodesFiles(t *testing.T) {
 				if not.StatusCode != 304 || not.Header.Get("Etag") != tag || not.Header.Get("Vary") != h.Get("Vary") || not.Header.Get("Content-Encoding") != "" {
 					t.Errorf("%s: %s: got %d %v", s.name, test.path, not.StatusCode, not.Header)
 				}
+			}
+		}
+	}
+}
+
+// TestProxy_FilesVaryWithHeaders: whatever a site does to Vary, a cache learns that there are
+// several codings of a file.
+func TestProxy_FilesVaryWithHeaders(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	putFiles(t, dir, map[string]string{"a.css": plainText})
+	for want, headers := range map[string]*rules.Headers{
+		"Origin, Accept-Encoding": {Set: [][2]string{{"Vary", "Origin"}}},
+		"Accept-Encoding":         {Remove: []string{"Vary"}},
+	} {
+		for _, s := range bothSides(t, func(st *site.Site) {
+			st.Static, st.Headers = []site.Static{{Prefix: "/s/", Dirs: []string{dir}}}, headers
+		}) {
+			resp, _ := s.raw("GET", "/s/a.css", "Accept-Encoding", "gzip")
+			if got := strings.Join(resp.Header["Vary"], "; "); got != want || resp.Header.Get("Content-Encoding") != "gzip" {
+				t.Errorf("%s: got Vary %q, want %q", s.name, got, want)
 			}
 		}
 	}

@@ -78,6 +78,7 @@ func (w *fileWriter) WriteHeader(status int) {
 	w.e.status = status
 	w.file.EndFields(status, w.Header())
 	w.e.site.Headers.ApplyTo(w.Header())
+	w.file.Plan().Header(w.Header())
 	w.ResponseWriter.WriteHeader(status)
 }
 

@@ -93,6 +93,9 @@ func (f *File) SetFields(h http.Header) {
 	}
 }
 
+// Plan returns what the header says of the contents' coding, whatever else is done to it.
+func (f *File) Plan() coding.Plan { return coding.Chosen(f.about.varies) }
+
 // EndFields corrects the header of an answer that http.ServeContent begins. It does not
 // know that encoded contents have a length, or what becomes of others that are refused.
 func (f *File) EndFields(status int, h http.Header) {
